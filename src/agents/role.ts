@@ -1,0 +1,44 @@
+/**
+ * What the agent process asks of each role (l2, dhcp, l3). A role holds no state that a restart would miss: it reads the
+ * mirror (`World`), observes the host, and makes the one like the other, key by key. `runner.ts` does everything else:
+ * watch, mirror, queue, reports, audits.
+ */
+import type { Outcome } from '../reconcile/controller.ts';
+import type { Body, Group } from '../resources/agent-view.ts';
+import type { Role } from '../resources/agent.ts';
+import type { HostEvent } from '../host/host.ts';
+
+/** The agent's mirror of its scope, read only. Keys are `kind/id` within a group (see resources/agent-view.ts). */
+export interface World {
+  readonly host: string;
+  groups(): Iterable<Group>;
+  /** undefined: not in scope. */
+  group(name: Group): ReadonlyMap<string, Body> | undefined;
+}
+
+/** An object of the mirror that came, changed or went. */
+export interface ObjectChange {
+  readonly group: Group;
+  readonly key: string;
+  readonly before: Body | undefined;
+  readonly after: Body | undefined;
+}
+
+export interface RoleAgent {
+  readonly role: Role;
+  /** The keys (e.g. `network/<id>`) that this change bears on. Cheap and pure. */
+  keysOf(change: ObjectChange): Iterable<string>;
+  /** The keys to look at again after something happened on the host; 'all' when that cannot be told. */
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all';
+  /** Every key that the world wants, and every key that the host still has something of: the sweep. */
+  allKeys(): Promise<string[]>;
+  /** Makes what this key means so: observe, plan, apply. Idempotent; expected failures are shortfalls, not exceptions. */
+  reconcile(key: string, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Before a full pass (start, audit): read the host in bulk once, so that the pass need not look key by key. What was
+   * read holds for a key until a step of ours or a host event touches it.
+   */
+  observeAll(): Promise<void>;
+  /** For `configurations` in `/v2.0/agents`. */
+  configurations(): Record<string, unknown>;
+}

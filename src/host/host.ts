@@ -1,0 +1,144 @@
+/**
+ * All that agents know of Linux, in our verbs. `linux/` does it with iproute2, nftables, /proc; `fake/` in memory for
+ * simulation; one contract test holds both.
+ *
+ * - Everything is idempotent or says `Exists`/`Missing` by state, never by a parsed message of a tool.
+ * - Several changes go as one list of steps: performed in order, each with its own result, so that one that fails does
+ *   not hold the others (R19). Linux runs a list as one `ip -batch`.
+ * - Paths are below the agent's own state directory; writes are atomic (temporary file, rename).
+ * - Processes outlive the agent (own session, pid file); `findProcess` recognises one after a restart (R24).
+ */
+
+export interface Link {
+  readonly name: string;
+  readonly kind: 'bridge' | 'vxlan' | 'veth' | 'tun' | 'vlan' | 'other';
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly mac: string;
+  /** Bridge it is enslaved to; null for none. */
+  readonly master: string | null;
+  /** For a vxlan. */
+  readonly vxlan?: { readonly id: number; readonly local: string; readonly port: number };
+  /** `192.0.2.1/24`, canonical; link-local IPv6 addresses excluded. Filled for links listed inside a namespace. */
+  readonly addresses: readonly string[];
+}
+
+export type LinkStep =
+  | { readonly op: 'add-bridge'; readonly name: string; readonly mtu: number }
+  | {
+      readonly op: 'add-vxlan';
+      readonly name: string;
+      readonly id: number;
+      readonly local: string;
+      readonly port: number;
+      readonly mtu: number;
+    }
+  | {
+      readonly op: 'add-veth';
+      readonly name: string;
+      readonly mtu: number;
+      /** The other end, straight into a namespace. */
+      readonly peer: { readonly name: string; readonly namespace: string; readonly mac: string };
+    }
+  | {
+      readonly op: 'set-link';
+      readonly name: string;
+      readonly up?: boolean;
+      readonly master?: string | null;
+      readonly mtu?: number;
+      readonly mac?: string;
+    }
+  | { readonly op: 'delete-link'; readonly name: string }
+  | { readonly op: 'add-address'; readonly link: string; readonly address: string }
+  | { readonly op: 'delete-address'; readonly link: string; readonly address: string };
+
+/** null: done. Otherwise why not, one sentence. */
+export type StepResult = string | null;
+
+/** An all-zero (flood) forwarding entry of a vxlan link. */
+export interface FloodEntry {
+  readonly link: string;
+  readonly destination: string;
+}
+
+export type FloodStep = { readonly op: 'add' | 'delete' } & FloodEntry;
+
+export interface ProcessSpec {
+  /** Unique on the host and stable over restarts, e.g. `dnsmasq-<network id>`: pid file and log are named by it. */
+  readonly name: string;
+  /** null: the host's own namespace. */
+  readonly namespace: string | null;
+  /** Program and arguments, without a shell. */
+  readonly argv: readonly string[];
+  /** Whatever must differ for a restart to be needed; kept beside the pid file. */
+  readonly configHash: string;
+}
+
+export interface ProcessState {
+  readonly pid: number;
+  readonly configHash: string;
+}
+
+/** Something changed on the host by another hand, or a process of ours ended. Only a hint: look again. */
+export type HostEvent =
+  | { readonly type: 'link'; readonly name: string; readonly namespace: string | null }
+  | { readonly type: 'flood'; readonly link: string }
+  | { readonly type: 'process-ended'; readonly name: string }
+  /** Some events were lost: look at everything. */
+  | { readonly type: 'overflow' };
+
+export interface Host {
+  /** Names of all named namespaces. */
+  namespaces(): Promise<Set<string>>;
+  ensureNamespace(name: string): Promise<void>;
+  /** Deletes it with every link in it; fine if it is not there. */
+  removeNamespace(name: string): Promise<void>;
+
+  /** Links of the host's own namespace. */
+  links(): Promise<Link[]>;
+  /** Links of several namespaces at once; a namespace that is not there is left out. */
+  linksIn(namespaces: readonly string[]): Promise<Map<string, Link[]>>;
+  /** null: the host's own namespace. */
+  changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]>;
+
+  floodEntries(): Promise<FloodEntry[]>;
+  changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]>;
+
+  /** Replaces what the nft text names, atomically. */
+  applyRuleset(namespace: string | null, text: string): Promise<void>;
+  /** The comment of the table's marker (`deuteron:<hash>`), to know whether it is as we left it; null if there is no such table. */
+  rulesetMark(namespace: string | null, table: string): Promise<string | null>;
+
+  /** Sets kernel parameters, e.g. {'net.ipv6.conf.all.disable_ipv6': '1'}. */
+  setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void>;
+
+  readFile(path: string): Promise<string | null>;
+  writeFile(path: string, text: string): Promise<void>;
+  removeFile(path: string): Promise<void>;
+  /** Names in a directory; empty when it is not there. */
+  listFiles(path: string): Promise<string[]>;
+  /** The directory with all below it. */
+  removeDirectory(path: string): Promise<void>;
+  /** Appends to a file and makes it durable before it resolves. */
+  appendDurably(path: string, text: string): Promise<void>;
+  /** Where relative paths lie, for arguments of programs. */
+  absolute(path: string): string;
+
+  /** Starts it detached; resolves once the process exists. Fails if one of that name runs. */
+  startProcess(spec: ProcessSpec): Promise<ProcessState>;
+  /** The running process of that name, checked by pid, start time and argv; null if there is none. */
+  findProcess(name: string): Promise<ProcessState | null>;
+  /** Names of all processes that were started under this state directory and still run. */
+  processes(): Promise<string[]>;
+  signalProcess(name: string, signal: 'TERM' | 'HUP' | 'KILL' | 'USR1'): Promise<void>;
+  /** Ends it (TERM, then KILL after `graceMs`) and forgets its files. */
+  stopProcess(name: string, graceMs: number): Promise<void>;
+  /** Runs a short program to its end, e.g. `dhcp_release`. */
+  runProgram(
+    namespace: string | null,
+    argv: readonly string[],
+  ): Promise<{ code: number; stdout: string; stderr: string }>;
+
+  /** Follows changes until `signal` aborts. */
+  follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void>;
+}

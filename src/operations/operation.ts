@@ -1,0 +1,51 @@
+/**
+ * What every operation is given beside its transaction. An operation is a transaction script: lock the named row, read
+ * the facts, take a pure decision, write the rows. It throws a Fault for a request that cannot be served. Status codes,
+ * JSON and query strings are the api room's; SQL is the store's.
+ *
+ * Attributes come validated, with defaults filled in, under the row's column names (`host`, not `binding:host_id`);
+ * what the client did not send and has no default is absent.
+ */
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+
+/** Who asks. Without identity (`none`) it is an admin of the project named in the configuration. */
+export interface Caller {
+  readonly projectId: string;
+  readonly userId: string;
+  readonly isAdmin: boolean;
+}
+
+/** The server's settings that operations decide by. */
+export interface Settings {
+  /** VNIs to choose from, both ends included. */
+  readonly vniRange: readonly [number, number];
+  /** Physical networks on which flat networks may be made. */
+  readonly flatNetworks: readonly string[];
+  /** Why VLAN networks are refused; null where they are offered. */
+  readonly vlanRefusal: string | null;
+  /** MTU of the underlay; a VXLAN network gets 50 (IPv4) less. */
+  readonly underlayMtu: number;
+  readonly macPrefix: string;
+  readonly dhcpAgentsPerNetwork: number;
+  readonly dnsDomain: string;
+  /** Default limits by resource (`network`, `subnet`, `port`); -1 is none. */
+  readonly quotas: Readonly<Record<string, number>>;
+  readonly maxDnsNameservers: number;
+  readonly maxHostRoutes: number;
+  readonly maxFixedIpsPerPort: number;
+  /** An agent whose server has not heard it for this long is not alive. */
+  readonly agentDownTimeMs: number;
+}
+
+export interface Call {
+  readonly caller: Caller;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: Settings;
+  /** Whether the agent is connected somewhere right now (presence; never decides delivery). */
+  readonly isAlive: (agent: { readonly id: string; readonly server_id: string }) => boolean;
+}
+
+/** `If-Match: revision_number=N` of an update or delete; undefined where the client sent none. */
+export type IfMatch = number | undefined;

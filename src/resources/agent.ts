@@ -1,0 +1,63 @@
+/** Neutron's names of agent types, binaries and topics. */
+export const AGENT_TYPES = {
+  l2: { agent_type: 'Linux bridge agent', binary: 'deuteron-agent', topic: 'N/A' },
+  dhcp: { agent_type: 'DHCP agent', binary: 'deuteron-agent', topic: 'dhcp_agent' },
+} as const;
+
+/** What an agent process may do on its host; each role is listed as an agent of its own. */
+export type Role = keyof typeof AGENT_TYPES;
+
+/** A host that may run agents, with the SHA-256 (hex) of its credential. */
+export interface HostRow {
+  readonly name: string;
+  credential_hash: string | null;
+  /** Where the host's VXLAN endpoint is reached; '' until its agent first said so. */
+  tunnel_ip: string;
+  /** Physical networks that the host can attach, e.g. ["physnet1"]. */
+  physical_networks: string[];
+  created_at: string;
+}
+
+/** One key or object that an agent has not realised, as it reported it. */
+export interface ReportException {
+  /** The key, e.g. `network/<id>`. */
+  readonly key: string;
+  /** The sub-object that fails, e.g. `port/<id>`; '' for the whole key. */
+  readonly object: string;
+  /** waiting: for the world (the port's link is not there); failed: tried, did not work; pending: not tried yet. */
+  readonly state: 'waiting' | 'failed' | 'pending';
+  /** The position of the oldest change of it that is not realised. */
+  readonly since: number;
+  readonly reason: string;
+}
+
+/** An agent as stored: one row for each (host, role). */
+export interface AgentRow {
+  readonly id: string;
+  readonly host: string;
+  readonly role: Role;
+  description: string;
+  admin_state_up: boolean;
+  availability_zone: string;
+  configurations: Record<string, unknown>;
+  created_at: string;
+  started_at: string;
+  heartbeat_at: string;
+  /** The server that holds this agent's watch, '' when none does. */
+  server_id: string;
+  /** The agent process's own number for this life; reports are ordered by (incarnation, counter). */
+  incarnation: number;
+  counter: number;
+  /** How far the agent has realised, but for its exceptions; null: unknown. */
+  realised_position: number | null;
+  realised_tag: number | null;
+  exceptions: ReportException[];
+  exception_count: number;
+}
+
+/** A network served by a DHCP agent, through the DHCP port made for that pair. */
+export interface DhcpBindingRow {
+  readonly network_id: string;
+  readonly agent_id: string;
+  readonly host: string;
+}

@@ -1,0 +1,72 @@
+/**
+ * The one catalogue of what can be wrong with a request. Anything may throw a Fault; `api/` alone turns its type
+ * into a status and `{"NeutronError": {type, message, detail}}`. Names and statuses are Neutron's
+ * (neutron_lib.exceptions), so that clients which look at `type` find what they know.
+ */
+export const FAULT_STATUS = {
+  BadRequest: 400,
+  InvalidInput: 400,
+  HTTPBadRequest: 400,
+  InvalidSharedSetting: 409,
+  HTTPNotFound: 404,
+  HTTPUnauthorized: 401,
+  PolicyNotAuthorized: 403,
+  PreconditionFailed: 412,
+  RevisionNumberConstraintFailed: 412,
+  RequestTooLarge: 413,
+  MethodNotAllowed: 405,
+  UnsupportedMediaType: 415,
+  NetworkNotFound: 404,
+  SubnetNotFound: 404,
+  PortNotFound: 404,
+  AgentNotFound: 404,
+  QuotaNotFound: 404,
+  ExtensionNotFound: 404,
+  HostNotFound: 404,
+  NetworkInUse: 409,
+  SubnetInUse: 409,
+  PortInUse: 409,
+  MacAddressInUse: 409,
+  IpAddressInUse: 409,
+  IpAddressAlreadyAllocated: 409,
+  HostInUse: 409,
+  HostExists: 409,
+  InvalidIpForNetwork: 400,
+  InvalidIpForSubnet: 400,
+  GatewayConflictWithAllocationPools: 409,
+  GatewayIpInUse: 409,
+  OverlappingAllocationPools: 409,
+  InvalidAllocationPool: 400,
+  OutOfBoundsAllocationPool: 400,
+  IpAddressGenerationFailure: 409,
+  MacAddressGenerationFailure: 503,
+  NoNetworkAvailable: 503,
+  VlanIdInUse: 409,
+  TunnelIdInUse: 409,
+  FlatNetworkInUse: 409,
+  DnsNameServersExhausted: 400,
+  HostRoutesExhausted: 400,
+  OverQuota: 409,
+  QuotaResourceUnknown: 404,
+  NetworkHostedByDHCPAgent: 409,
+  NetworkNotHostedByDhcpAgent: 409,
+  InvalidDHCPAgent: 409,
+  StandardAttributeIDNotFound: 404,
+  UnsupportedPortDeviceOwner: 409,
+  ServiceUnavailable: 503,
+} as const;
+
+export type FaultType = keyof typeof FAULT_STATUS;
+
+/** A request that cannot be served as asked. `message` is for the user and names the field. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly type: FaultType;
+  readonly detail: string;
+
+  constructor(type: FaultType, message: string, detail = '') {
+    super(message);
+    this.type = type;
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The store's contract, kept by two implementations: PostgreSQL (this folder) and the in-memory one for simulation
+ * (`memory/`). One contract suite (`test/store/contract.test.ts`) runs against both.
+ *
+ * - `transact` runs `work` in one READ COMMITTED transaction. Each statement sees what had committed when it began.
+ *   `work` may run again from the start after a serialization failure or deadlock (40001, 40P01), so it must not have
+ *   effects outside `tx`. If `work` throws, nothing of it remains, and the error comes through unchanged.
+ * - The first thing a write operation does is `lock` the row that it names, by table order then id:
+ *   networks, subnets, ports, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
+ * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the
+ *   last act of the transaction appends one change to the log; `place` is where. Otherwise `place` is null.
+ * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.
+ * - `view` gives one REPEATABLE READ READ ONLY transaction: every read in it is of the same state.
+ */
+import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import type { Place } from '../resources/place.ts';
+import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
+import type { QuotaRow } from '../resources/quota.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
+
+/** Equality (or membership, given an array) on each named column; an empty object is every row. */
+export type Where<Row> = { readonly [Column in keyof Row]?: Row[Column] | readonly Row[Column][] };
+
+export type ListFilter<Row> = {
+  readonly column: keyof Row & string;
+  /** in: equals one of; contains: text has the substring; prefix: text starts with. Values are compared as the column's type. */
+  readonly operator: 'in' | 'contains' | 'prefix';
+  readonly values: readonly unknown[];
+};
+
+/** An API list: conjunction of filters, sorted (ties broken by primary key), from after a marker row on. */
+export interface ListQuery<Row> {
+  readonly filters: readonly ListFilter<Row>[];
+  readonly sort: readonly { readonly column: keyof Row & string; readonly descending: boolean }[];
+  /** The row after which the page begins, in the sort order. */
+  readonly after?: Row;
+  readonly limit?: number;
+}
+
+/** One table. Rows given and returned are plain values: changing one does not change the store. */
+export interface Table<Row> {
+  /** Rows in primary-key order. */
+  find(where: Where<Row>): Promise<Row[]>;
+  /** The row, or undefined; two matching rows are a bug. */
+  get(where: Where<Row>): Promise<Row | undefined>;
+  /** As `find`, and holds each row until the transaction ends (FOR NO KEY UPDATE), waiting for other holders first. */
+  lock(where: Where<Row>): Promise<Row[]>;
+  list(query: ListQuery<Row>): Promise<Row[]>;
+  count(where: Where<Row>): Promise<number>;
+  insert(rows: readonly Row[]): Promise<void>;
+  /** Sets the given columns; returns the rows as they are now. */
+  update(where: Where<Row>, changes: Partial<Row>): Promise<Row[]>;
+  /** Deletes (children go by cascade where the schema says so); returns what was deleted. */
+  remove(where: Where<Row>): Promise<Row[]>;
+}
+
+export interface Tables {
+  readonly networks: Table<NetworkRow>;
+  readonly subnets: Table<SubnetRow>;
+  readonly ports: Table<PortRow>;
+  readonly ipAllocations: Table<IpAllocationRow>;
+  readonly provisioningBlocks: Table<ProvisioningBlockRow>;
+  readonly hosts: Table<HostRow>;
+  readonly agents: Table<AgentRow>;
+  readonly dhcpBindings: Table<DhcpBindingRow>;
+  readonly quotas: Table<QuotaRow>;
+}
+
+/** What an operation is given. */
+export interface Transaction extends Tables {
+  /** This transaction's random number, the `tag` of its place; provisioning blocks opened here carry it. */
+  readonly tag: number;
+}
+
+/** A row of the change log: a hint, never a body. */
+export interface Change extends Place {
+  /** `group|key` of each object that may have changed, `group` before and after. */
+  readonly refs: readonly string[];
+  /** Hosts whose scope may have changed. */
+  readonly hosts: readonly string[];
+}
+
+/** One consistent state, with the log as of it. */
+export interface View extends Tables {
+  /** The last place in the log. */
+  head(): Promise<Place>;
+  /** The changes from `position` on (that one included, if still there), in order, at most `limit`. */
+  changesFrom(position: number, limit: number): Promise<Change[]>;
+  /** For hosts (undefined: every host that has any), the groups of its scope besides `host/<name>`. */
+  scopes(hosts?: readonly string[]): Promise<Map<string, string[]>>;
+}
+
+export interface Store {
+  transact<Result>(
+    work: (tx: Transaction) => Promise<Result>,
+  ): Promise<{ result: Result; place: Place | null }>;
+  view<Result>(work: (view: View) => Promise<Result>): Promise<Result>;
+  /**
+   * Calls `wake` soon after anything was appended, by this process at once, by others through a notification that may
+   * be lost (so the caller polls as well). The returned function ends it.
+   */
+  onAppend(wake: () => void): () => void;
+  /** Forgets changes that are older than `ageMs`, keeping the last `keep` at least (never fewer than one). Returns how many. */
+  trim(limits: { ageMs: number; keep: number }): Promise<number>;
+}
+
+/** A unique or primary key refused the row. */
+export class UniqueViolation extends Error {
+  override readonly name = 'UniqueViolation';
+  readonly constraint: string;
+  constructor(constraint: string) {
+    super(`already taken: ${constraint}`);
+    this.constraint = constraint;
+  }
+}
+
+/** A foreign key refused: the parent is not there, or a child still is. */
+export class ForeignKeyViolation extends Error {
+  override readonly name = 'ForeignKeyViolation';
+  readonly constraint: string;
+  constructor(constraint: string) {
+    super(`refers to a missing row, or is still referred to: ${constraint}`);
+    this.constraint = constraint;
+  }
+}
+
+/** The database cannot be reached, or did not answer in time: nothing is known to have happened. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}

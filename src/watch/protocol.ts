@@ -1,0 +1,117 @@
+/**
+ * What server and agents say to each other, both ways, apart from how it is carried.
+ *
+ * One watch a host: `POST /deuteron/v1/watch` with a WatchRequest; the answer is an endless body of frames, one JSON
+ * object a line. Reports go the other way: `POST /deuteron/v1/report` with a Report. Both carry the host's credential
+ * as `Authorization: Bearer <credential>`; the server knows the host by it and refuses a body that names another.
+ *
+ *   agent: here is my place in the log, the groups that I hold, and their digests
+ *   server: hello, then what differs, group by group, then `synced` at H; then batches, each (from, to]
+ *
+ * - A batch is applied, and made durable, at once and only if `from` is the mirror's own place; otherwise the agent
+ *   reconnects. So a gap, a reordering and a duplicate are decided by the message alone (R13 to R16, R22).
+ * - An upsert carries the whole body as read at `to`; a hint in the log is never a body (R23).
+ * - A bookmark is a batch with nothing in it.
+ */
+import type { Body, Group } from '../resources/agent-view.ts';
+import type { ReportException, Role } from '../resources/agent.ts';
+import type { Place } from '../resources/place.ts';
+
+export const PROTOCOL_VERSION = 1;
+
+/** A sum mod 2^64 of hash(key, canonical body), as 16 hex digits; '0000000000000000' for an empty group. */
+export type Digest = string;
+
+export interface WatchRequest {
+  readonly version: number;
+  readonly host: string;
+  /** The agent process's number for this life: larger in each later life of the same host. */
+  readonly incarnation: number;
+  readonly roles: readonly Role[];
+  /** What the host offers, shown in `/v2.0/agents` and used for placement. */
+  readonly tunnel_ip: string;
+  readonly physical_networks: readonly string[];
+  readonly configurations: Readonly<Record<string, unknown>>;
+  /** The mirror's place; null when it holds nothing. */
+  readonly place: Place | null;
+  /** Each group that the mirror holds in full, with its digest. */
+  readonly groups: Readonly<Record<Group, Digest>>;
+}
+
+/** First frame of every watch. */
+export interface HelloFrame {
+  readonly type: 'hello';
+  readonly version: number;
+  readonly server: string;
+  /** deltas: the log holds the agent's place, the next frame is a batch from it. groups: it does not, or a full compare is due. */
+  readonly mode: 'deltas' | 'groups';
+}
+
+/** A whole group as of `at`: it replaces what the mirror holds of it. Durable when applied. */
+export interface GroupFrame {
+  readonly type: 'group';
+  readonly at: Place;
+  readonly group: Group;
+  readonly objects: Readonly<Record<string, Body>>;
+}
+
+/** After the groups that differed: the mirror is state(at), its groups are exactly `scope`; others are dropped. */
+export interface SyncedFrame {
+  readonly type: 'synced';
+  readonly at: Place;
+  readonly scope: readonly Group[];
+}
+
+/** Everything of the scope that changed in (from, to], read at `to`. */
+export interface BatchFrame {
+  readonly type: 'batch';
+  readonly from: Place;
+  readonly to: Place;
+  /** Groups that came into scope, whole. */
+  readonly enter: Readonly<Record<Group, Readonly<Record<string, Body>>>>;
+  /** Groups that left the scope. */
+  readonly leave: readonly Group[];
+  /** By group: key to body, or null where the object is gone. */
+  readonly changes: Readonly<Record<Group, Readonly<Record<string, Body | null>>>>;
+}
+
+/** The server's own count of a group, from rows at `at`; compared only when the mirror stands exactly there. */
+export interface DigestFrame {
+  readonly type: 'digest';
+  readonly at: Place;
+  readonly groups: Readonly<Record<Group, Digest>>;
+}
+
+/** The server ends the watch and says why; the agent reconnects after `retryAfterMs`. */
+export interface GoodbyeFrame {
+  readonly type: 'goodbye';
+  readonly reason: string;
+  readonly retryAfterMs: number;
+}
+
+export type Frame = HelloFrame | GroupFrame | SyncedFrame | BatchFrame | DigestFrame | GoodbyeFrame;
+
+/**
+ * One role's state, level and whole: it replaces the previous report. Ordered by (incarnation, counter): at or below
+ * the last one is ignored. Everything up to `realised` is realised but for `exceptions`; null: not known yet (a start
+ * makes every key dirty, and an unknown revokes nothing).
+ */
+export interface Report {
+  readonly version: number;
+  readonly host: string;
+  readonly role: Role;
+  readonly incarnation: number;
+  readonly counter: number;
+  readonly realised: Place | null;
+  /** At most MAX_EXCEPTIONS of them; `exceptionCount` counts all. If there are more, `realised` stays below the oldest that is left out. */
+  readonly exceptions: readonly ReportException[];
+  readonly exceptionCount: number;
+  readonly configurations: Readonly<Record<string, unknown>>;
+}
+
+export const MAX_EXCEPTIONS = 1000;
+
+export interface ReportAnswer {
+  /** false: not newer than what the server has. */
+  readonly accepted: boolean;
+}
