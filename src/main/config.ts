@@ -1,0 +1,228 @@
+/** Every option of the server and of the agent: the tables that flags, environment, file, help and docs come from. */
+import type { OptionTable, Settled } from './options.ts';
+
+const LOG_LEVEL = {
+  kind: 'text',
+  default: 'info',
+  placeholder: 'debug|info|warn|error|silent',
+  help: 'How much to log, as JSON lines on standard error.',
+} as const;
+
+export const SERVER_OPTIONS = {
+  'database-url': {
+    kind: 'text',
+    default: null,
+    placeholder: 'URL',
+    help: 'PostgreSQL to use (postgresql://...); without it an embedded one is started in the data directory. DATABASE_URL works too.',
+  },
+  'data-directory': {
+    kind: 'text',
+    default: '/var/lib/deuteron/server',
+    placeholder: 'DIR',
+    help: 'Where the embedded PostgreSQL keeps its data.',
+  },
+  'socket-directory': {
+    kind: 'text',
+    default: null,
+    placeholder: 'DIR',
+    help: 'Where the embedded PostgreSQL puts its Unix socket; by default below the data directory.',
+  },
+  'api-listen': {
+    kind: 'list',
+    default: ['127.0.0.1:9696'],
+    placeholder: 'HOST:PORT|unix:PATH',
+    help: 'Where the Networking API is served.',
+  },
+  'agent-listen': {
+    kind: 'list',
+    default: ['127.0.0.1:9697'],
+    placeholder: 'HOST:PORT|unix:PATH',
+    help: 'Where agents connect.',
+  },
+  'tls-certificate': {
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'PEM certificate (chain) for API and agents; with tls-key, TCP listeners speak TLS only.',
+  },
+  'tls-key': { kind: 'text', default: null, placeholder: 'FILE', help: 'PEM key of the certificate.' },
+  identity: {
+    kind: 'text',
+    default: 'none',
+    placeholder: 'none|http_basic',
+    help: 'Who callers are: none (everyone is admin; loopback and Unix sockets only) or http_basic (htpasswd-style file).',
+  },
+  'identity-file': {
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'For http_basic: lines user:bcrypt-hash[:project[:roles]].',
+  },
+  'insecure-open-api': {
+    kind: 'flag',
+    default: false,
+    help: 'Let identity none be served on addresses other than loopback.',
+  },
+  'default-project': {
+    kind: 'text',
+    default: '00000000000000000000000000000000',
+    placeholder: 'ID',
+    help: 'Project of callers without identity.',
+  },
+  'server-id': {
+    kind: 'text',
+    default: null,
+    placeholder: 'NAME',
+    help: 'Name of this server among several on one database; by default the host name and process id.',
+  },
+  'vni-range': {
+    kind: 'text',
+    default: '1:16777215',
+    placeholder: 'LOW:HIGH',
+    help: 'VXLAN identifiers for tenant networks.',
+  },
+  'flat-networks': {
+    kind: 'list',
+    default: ['*'],
+    placeholder: 'NAME',
+    help: 'Physical networks that may carry flat networks; * allows any.',
+  },
+  'underlay-mtu': {
+    kind: 'integer',
+    default: 1500,
+    placeholder: 'BYTES',
+    help: 'MTU between hosts; a VXLAN network has 50 less.',
+  },
+  'mac-prefix': {
+    kind: 'text',
+    default: 'fa:16:3e',
+    placeholder: 'XX:XX:XX',
+    help: 'First half of generated MAC addresses.',
+  },
+  'dhcp-agents-per-network': {
+    kind: 'integer',
+    default: 1,
+    help: 'DHCP agents that serve each network side by side.',
+  },
+  'dns-domain': {
+    kind: 'text',
+    default: 'openstacklocal.',
+    placeholder: 'NAME',
+    help: 'Domain of names that DHCP gives out.',
+  },
+  'quota-network': { kind: 'integer', default: 100, help: 'Networks a project may have; -1 for any number.' },
+  'quota-subnet': { kind: 'integer', default: 100, help: 'Subnets a project may have; -1 for any number.' },
+  'quota-port': { kind: 'integer', default: 500, help: 'Ports a project may have; -1 for any number.' },
+  'agent-down-seconds': {
+    kind: 'integer',
+    default: 10,
+    placeholder: 'S',
+    help: 'An agent whose server has been silent for this long is shown as not alive.',
+  },
+  'change-log-keep-seconds': {
+    kind: 'integer',
+    default: 3600,
+    placeholder: 'S',
+    help: 'Changes younger than this are never trimmed; an agent that was away longer compares groups.',
+  },
+  'change-log-keep': { kind: 'integer', default: 100_000, help: 'Changes that are kept whatever their age.' },
+  'log-level': LOG_LEVEL,
+} as const satisfies OptionTable;
+
+export const AGENT_OPTIONS = {
+  server: {
+    kind: 'list',
+    default: ['http://127.0.0.1:9697'],
+    placeholder: 'URL',
+    help: 'Servers to connect to; the agent moves to the next when one does not answer.',
+  },
+  host: {
+    kind: 'text',
+    default: null,
+    placeholder: 'NAME',
+    help: "This host's name; by default the machine's.",
+  },
+  'credential-file': {
+    kind: 'text',
+    default: '/etc/deuteron/credential',
+    placeholder: 'FILE',
+    help: 'File with the credential that `deuteron host add` printed.',
+  },
+  'state-directory': {
+    kind: 'text',
+    default: '/var/lib/deuteron/agent',
+    placeholder: 'DIR',
+    help: 'Mirror, dnsmasq files, pid files. Keep it across restarts.',
+  },
+  roles: { kind: 'list', default: ['l2', 'dhcp'], placeholder: 'l2|dhcp', help: 'What this host does.' },
+  'tunnel-ip': {
+    kind: 'text',
+    default: null,
+    placeholder: 'IP',
+    help: 'Address of this host on the tunnel network (VXLAN endpoint).',
+  },
+  'bridge-mappings': {
+    kind: 'list',
+    default: [],
+    placeholder: 'PHYSNET:LINK',
+    help: 'Links that carry physical networks, for flat networks.',
+  },
+  'availability-zone': {
+    kind: 'text',
+    default: 'nova',
+    placeholder: 'NAME',
+    help: 'Shown for this host’s agents.',
+  },
+  'ca-file': {
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: "PEM certificates that the servers' are verified with.",
+  },
+  'dhcp-lease-seconds': {
+    kind: 'integer',
+    default: 86_400,
+    placeholder: 'S',
+    help: 'Lease time that DHCP gives.',
+  },
+  'report-interval-seconds': {
+    kind: 'integer',
+    default: 5,
+    placeholder: 'S',
+    help: 'Reports go at once after a change, and this often without one.',
+  },
+  'audit-seconds': {
+    kind: 'integer',
+    default: 30,
+    placeholder: 'S',
+    help: 'First period of the comparison of host and mirror; it doubles to eight times this while nothing drifts.',
+  },
+  'log-level': LOG_LEVEL,
+} as const satisfies OptionTable;
+
+export type ServerConfig = Settled<typeof SERVER_OPTIONS>;
+export type AgentConfig = Settled<typeof AGENT_OPTIONS>;
+
+/** A TCP address or a Unix socket to listen on. */
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** `127.0.0.1:9696`, `[::1]:9696`, `unix:/run/x.sock`; undefined for anything else. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  if (text.startsWith('unix:') && text.length > 5) return { kind: 'unix', path: text.slice(5) };
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) return undefined;
+  return { kind: 'tcp', host: (match[1] ?? match[2]) as string, port };
+}
+
+/** Whether only this machine can reach the address. */
+export function isLoopback(address: ListenAddress): boolean {
+  return (
+    address.kind === 'unix' ||
+    address.host === '::1' ||
+    address.host === 'localhost' ||
+    /^127\./.test(address.host)
+  );
+}
