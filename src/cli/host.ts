@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, endpointFrom } from './api-client.ts';
+import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.ts';
+import { formatTable } from './table.ts';
+
+const USAGE = `usage: deuteron host add NAME | list | remove NAME [--force]
+
+Hosts whose agents may connect. Each has a credential of its own: it is shown once, by add, and kept hashed.
+
+  add NAME           make the host known and print its credential; put it into the agent's credential file
+  list               the hosts, their tunnel addresses, since when
+  remove NAME        forget the host, its agents and its credential; refused while ports are bound to it
+      --force        unbind them first
+  --json             print JSON
+${ENDPOINT_HELP}
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.`;
+
+interface HostBody {
+  name: string;
+  tunnel_ip: string;
+  created_at: string;
+}
+
+async function run(args: string[], io: CommandIo): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { ...ENDPOINT_OPTIONS, json: { type: 'boolean' }, force: { type: 'boolean' } },
+  });
+  const [verb, name, ...rest] = positionals;
+  const endpoint = endpointFrom(values, io.env);
+  if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+  if (verb === 'list' && name === undefined) {
+    const hosts: HostBody[] = (await callApi(endpoint, 'GET', '/v2.0/deuteron/hosts')).body.hosts;
+    if (values.json) io.out(`${JSON.stringify(hosts)}\n`);
+    else
+      io.out(
+        formatTable(
+          ['NAME', 'TUNNEL IP', 'ADDED'],
+          hosts.map((host) => [host.name, host.tunnel_ip || '-', host.created_at]),
+        ),
+      );
+    return EXIT_DONE;
+  }
+  if (name === undefined)
+    throw new UsageError(verb === undefined ? 'add, list or remove?' : `${verb} needs a host's name`);
+  if (verb === 'add') {
+    const { host } = (await callApi(endpoint, 'POST', '/v2.0/deuteron/hosts', { host: { name } })).body;
+    io.out(values.json ? `${JSON.stringify(host)}\n` : `${host.credential}\n`);
+    if (!values.json)
+      io.err(`The credential of ${name} is shown this once: put it into the agent's credential file.\n`);
+    return EXIT_DONE;
+  }
+  if (verb === 'remove') {
+    await callApi(
+      endpoint,
+      'DELETE',
+      `/v2.0/deuteron/hosts/${encodeURIComponent(name)}${values.force ? '?force=true' : ''}`,
+    );
+    return EXIT_DONE;
+  }
+  throw new UsageError(`no such verb: ${verb}`);
+}
+
+export const hostCommand: Command = {
+  name: 'host',
+  summary: 'add, list and remove hosts of agents',
+  usage: USAGE,
+  run,
+};
