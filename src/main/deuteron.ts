@@ -1,0 +1,77 @@
+/** The command line's entry: finds the command, runs it, ends with its exit code. */
+import { type Command, type CommandIo, runCommand } from '../cli/command.ts';
+
+/** Each is loaded only when it is asked for: `deuteron port plug` does not pay for the server. */
+const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
+  server: {
+    summary: 'run the server: Networking API, and what agents connect to',
+    load: async () => (await import('./server-command.ts')).serverCommand,
+  },
+  agent: {
+    summary: "run this host's agent: roles l2 and dhcp",
+    load: async () => (await import('./agent-command.ts')).agentCommand,
+  },
+  'all-in-one': {
+    summary: 'run server and agent on this host, with nothing to configure',
+    load: async () => (await import('./all-in-one.ts')).allInOneCommand,
+  },
+  status: {
+    summary: 'agents, how far they are, what is pending and why',
+    load: async () => (await import('../cli/status.ts')).statusCommand,
+  },
+  host: {
+    summary: 'add, list and remove hosts of agents',
+    load: async () => (await import('../cli/host.ts')).hostCommand,
+  },
+  port: {
+    summary: 'plug a port into a namespace of this host, and unplug it',
+    load: async () => (await import('../cli/port.ts')).portCommand,
+  },
+  lab: {
+    summary: 'several emulated hosts on this machine: up, down, faults, demo',
+    load: async () => (await import('../cli/lab.ts')).labCommand,
+  },
+};
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(12)}${command.summary}`);
+  return `usage: deuteron COMMAND [OPTION...]\n\n${lines.join('\n')}\n\nEach has its own help: deuteron COMMAND --help\n`;
+}
+
+/** Ctrl-C and TERM ask to end; asked a second time, the process ends where it stands. */
+function endSignal(): AbortSignal {
+  const controller = new AbortController();
+  const ask = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', ask);
+  process.on('SIGTERM', ask);
+  return controller.signal;
+}
+
+async function main(argv: string[]): Promise<number> {
+  const io: CommandIo = {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    env: process.env,
+    signal: endSignal(),
+  };
+  const [name, ...args] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    (name === undefined ? io.err : io.out)(overview());
+    return name === undefined ? 2 : 0;
+  }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    io.err(`deuteron: no such command: ${name}\n${overview()}`);
+    return 2;
+  }
+  return runCommand(await entry.load(), args, io);
+}
+
+// A reader that goes away (`deuteron status | head`) is an ordinary end.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.exitCode = await main(process.argv.slice(2));
+// Open handles of a command that has returned must not keep the process.
+process.exit();

@@ -1,0 +1,57 @@
+/**
+ * `npm run bench -- NAME [--json] [...]`: measures, prints the figures with the machine's noise. `--json` prints one object
+ * `{"bench", "machine", "figures": {...}}` a bench and nothing else on standard output.
+ */
+import { describeMachine, type Figures } from './measure.ts';
+
+export interface Bench {
+  readonly summary: string;
+  readonly run: (options: BenchOptions) => Promise<Figures>;
+}
+
+export interface BenchOptions {
+  readonly args: readonly string[];
+  /** Progress, on standard error. */
+  readonly say: (text: string) => void;
+}
+
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  ports: async () => (await import('./ports.ts')).portsBench,
+  serve: async () => (await import('./serve.ts')).serveBench,
+  restart: async () => (await import('./restart.ts')).restartBench,
+  watch: async () => (await import('./watch.ts')).watchBench,
+};
+
+function usage(): void {
+  process.stderr.write(
+    `usage: npm run bench -- NAME... [--json]\n\nNAME is one of ${Object.keys(BENCHES).join(', ')}, or all\n`,
+  );
+}
+
+const argv = process.argv.slice(2);
+const json = argv.includes('--json');
+const names = argv.filter((word) => !word.startsWith('--'));
+const chosen = names.includes('all') ? Object.keys(BENCHES) : names;
+if (chosen.length === 0 || chosen.some((name) => !Object.hasOwn(BENCHES, name))) {
+  usage();
+  process.exit(2);
+}
+for (const name of chosen) {
+  const bench = await BENCHES[name]!();
+  const say = (text: string) => void process.stderr.write(`${text}\n`);
+  say(`${name}: ${bench.summary}`);
+  const machine = describeMachine();
+  const figures = await bench.run({ args: argv.filter((word) => word.startsWith('--')), say });
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ bench: name, machine, figures })}\n`);
+    continue;
+  }
+  const width = Math.max(...Object.keys(figures).map((key) => key.length));
+  for (const [key, value] of Object.entries(figures))
+    process.stdout.write(`  ${key.padEnd(width)}  ${value}\n`);
+  const { min, median, max } = machine.noise_ms;
+  process.stdout.write(
+    `  machine: ${machine.cores} cores, load ${machine.load1}, a fixed computation takes ${min} / ${median} / ${max} ms (min / median / max)\n`,
+  );
+}
+process.exit(0);

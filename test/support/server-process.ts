@@ -1,0 +1,97 @@
+/** A real server process with its own embedded database in a temporary directory, for benches and process tests. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { callApi } from '../../src/cli/api-client.ts';
+
+export interface ServerProcess {
+  readonly pid: number;
+  readonly apiPort: number;
+  readonly agentPort: number;
+  readonly directory: string;
+  /** kill -9, and starts again on the same data and ports. */
+  restart(): Promise<void>;
+  /** Ends it and removes its directory. */
+  stop(): Promise<void>;
+}
+
+/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+const exited = (child: ChildProcess) =>
+  new Promise<void>((resolve) =>
+    child.exitCode !== null || child.signalCode !== null ? resolve() : child.once('exit', () => resolve()),
+  );
+
+async function untilReady(child: ChildProcess, apiPort: number): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    if (child.exitCode !== null)
+      throw new Error(`the server ended with ${child.exitCode} before it was ready`);
+    try {
+      await callApi({ url: `http://127.0.0.1:${apiPort}` }, 'GET', '/readyz');
+      return;
+    } catch (error) {
+      if (performance.now() > deadline)
+        throw new Error('the server was not ready within 60 s', { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** Starts `deuteron server` with identity none on loopback, and waits until it is ready. */
+export async function startServer(
+  options: { args?: readonly string[]; env?: Record<string, string> } = {},
+): Promise<ServerProcess> {
+  const directory = mkdtempSync(join(tmpdir(), 'dtn-server-'));
+  const [apiPort, agentPort] = [await freePort(), await freePort()];
+  const argv = [
+    ...['src/main/deuteron.ts', 'server', '--data-directory', join(directory, 'data')],
+    ...['--socket-directory', directory, '--log-level', process.env['DEUTERON_TEST_LOG'] ?? 'error'],
+    ...[
+      '--api-listen',
+      `127.0.0.1:${apiPort}`,
+      '--agent-listen',
+      `127.0.0.1:${agentPort}`,
+      ...(options.args ?? []),
+    ],
+  ];
+  const launch = () =>
+    spawn(process.execPath, argv, {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, ...options.env },
+    });
+  let child = launch();
+  await untilReady(child, apiPort);
+  return {
+    get pid() {
+      return child.pid as number;
+    },
+    apiPort,
+    agentPort,
+    directory,
+    restart: async () => {
+      child.kill('SIGKILL');
+      await exited(child);
+      child = launch();
+      await untilReady(child, apiPort);
+    },
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited(child);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
