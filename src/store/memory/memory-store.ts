@@ -1,0 +1,134 @@
+/**
+ * `store.ts`'s contract in memory, for the simulation: same errors, same waits, same log. One object is the database;
+ * each server of a simulation has a connection of its own that can be cut.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Place } from '../../resources/place.ts';
+import type { Store, Tables, Transaction } from '../store.ts';
+import { StoreUnavailable } from '../store.ts';
+import type { MemoryHooks, Subscriber } from './database.ts';
+import { Database } from './database.ts';
+import { Deadlock } from './locks.ts';
+import type { TableName } from './schema.ts';
+import { openView, transactionTables } from './tables.ts';
+import { MemoryTransaction } from './transaction.ts';
+
+export interface MemoryConnection extends Store {
+  /**
+   * The client died: its transactions roll back. One that was at its COMMIT goes through if `finishCommits`.
+   * Nothing can be done with the connection afterwards.
+   */
+  cut(finishCommits: boolean): void;
+}
+
+export interface MemoryStore extends Store {
+  connect(hooks: MemoryHooks): MemoryConnection;
+  /** A standby without the last `n` positions is promoted: they never were, connections break. A restored backup is the same. */
+  loseTail(n: number): void;
+  /** The committed state right now, for those who watch the world from outside. Not copies. */
+  rows<Name extends TableName>(table: Name): RowOf<Name>[];
+  head(): Place;
+}
+
+export type RowOf<Name extends TableName> = Parameters<Tables[Name]['insert']>[0][number];
+
+const MAX_ATTEMPTS = 100;
+
+/** An empty database whose log has its first row. */
+export function openMemoryStore(options: { clock: Clock; random: Random }): MemoryStore {
+  const db = new Database(options.clock, options.random);
+  const connect = (hooks: MemoryHooks) => openConnection(db, hooks);
+  return {
+    ...connect({}),
+    connect,
+    loseTail: (n) => db.loseTail(n),
+    rows<Name extends TableName>(table: Name) {
+      const state = db.tables[table];
+      const rows = [...state.keys()].sort().map((key) => state.latest(key));
+      return rows.filter((row) => row !== undefined) as unknown as RowOf<Name>[];
+    },
+    head() {
+      const { position, tag } = db.head();
+      return { position, tag };
+    },
+  };
+}
+
+function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
+  const own = new Set<MemoryTransaction>();
+  const subscriptions = new Set<Subscriber>();
+  const identity = {};
+  let isCut = false;
+  const pause = async (point: string) => {
+    if (hooks.pause) await hooks.pause(point);
+    if (isCut) throw new StoreUnavailable('the connection was cut');
+  };
+
+  const begin = (): MemoryTransaction => {
+    if (isCut) throw new StoreUnavailable('the connection was cut');
+    const tx = new MemoryTransaction(db, db.random.tag(), pause);
+    own.add(tx);
+    db.open.add(tx);
+    return tx;
+  };
+  const rollBack = (tx: MemoryTransaction) => {
+    own.delete(tx);
+    db.end(tx);
+  };
+  const commit = async (tx: MemoryTransaction): Promise<Place | null> => {
+    const sound = await tx.settled();
+    if (tx.ended) throw new StoreUnavailable('the connection was lost');
+    if (!sound) throw new Error('current transaction is aborted');
+    if (tx.refs.size > 0) await db.locks.acquire(tx, 'position', 'update');
+    tx.committing = true;
+    await tx.pause('commit');
+    const fate = hooks.commitFate?.() ?? 'answered';
+    if (fate === 'lost') throw new StoreUnavailable('no answer to COMMIT, and it did not happen');
+    const place = db.apply(tx, identity);
+    own.delete(tx);
+    if (fate === 'answered') return place;
+    await pause('resolve');
+    if (place && db.log[place.position]?.tag === place.tag) return place;
+    throw new StoreUnavailable('no answer to COMMIT');
+  };
+
+  return {
+    async transact<Result>(work: (tx: Transaction) => Promise<Result>) {
+      for (let attempt = 1; ; attempt++) {
+        const tx = begin();
+        try {
+          const result = await work({ ...transactionTables(tx), tag: tx.tag });
+          return { result, place: await commit(tx) };
+        } catch (error) {
+          rollBack(tx);
+          if (!(tx.deadlocked || error instanceof Deadlock) || attempt === MAX_ATTEMPTS) throw error;
+        }
+        await pause('retry');
+      }
+    },
+    view: (work) => work(openView(db, pause)),
+    onAppend(wake) {
+      const subscriber = { owner: identity, wake, hooks };
+      subscriptions.add(subscriber);
+      db.subscribers.add(subscriber);
+      return () => {
+        subscriptions.delete(subscriber);
+        db.subscribers.delete(subscriber);
+      };
+    },
+    async trim({ ageMs, keep }) {
+      await pause('trim');
+      return db.trim(ageMs, keep);
+    },
+    cut(finishCommits) {
+      isCut = true;
+      for (const subscriber of subscriptions) db.subscribers.delete(subscriber);
+      for (const tx of own) {
+        if (tx.committing && finishCommits && !tx.ended) db.apply(tx, identity);
+        else db.end(tx);
+      }
+      own.clear();
+    },
+  };
+}

@@ -1,0 +1,103 @@
+/** One table as committed: the versions of each row, oldest first, and who holds each unique key now. */
+import type { AnyRow } from './rows.ts';
+import { matches } from './rows.ts';
+import type { TableSchema } from './schema.ts';
+import { keyOf, uniqueKeyOf } from './schema.ts';
+
+interface Version {
+  /** The number of the commit that wrote it. */
+  readonly commit: number;
+  /** null: deleted. */
+  readonly row: AnyRow | null;
+}
+
+export interface TableState {
+  readonly schema: TableSchema;
+  /** Primary keys that have, or had, a row. */
+  keys(): Iterable<string>;
+  has(key: string): boolean;
+  /** The row as of a commit, undefined where there was none. Not to be changed by the caller. */
+  at(key: string, commit: number): AnyRow | undefined;
+  latest(key: string): AnyRow | undefined;
+  /** Whether a unique key is taken in the latest committed state. */
+  taken(uniqueKey: string): boolean;
+  write(key: string, row: AnyRow | null, commit: number): void;
+  /** Forgets every version written after `commit`. */
+  rewind(commit: number): void;
+}
+
+export function openTableState(schema: TableSchema): TableState {
+  const versions = new Map<string, Version[]>();
+  const holders = new Set<string>();
+
+  const index = (row: AnyRow | undefined, change: 'add' | 'delete') => {
+    if (!row) return;
+    for (const unique of schema.uniques) {
+      const key = uniqueKeyOf(unique, row);
+      if (key !== undefined) holders[change](key);
+    }
+  };
+  const at = (key: string, commit: number): AnyRow | undefined => {
+    const chain = versions.get(key);
+    if (!chain) return undefined;
+    for (let i = chain.length - 1; i >= 0; i--) {
+      const version = chain[i] as Version;
+      if (version.commit <= commit) return version.row ?? undefined;
+    }
+    return undefined;
+  };
+  const latest = (key: string) => versions.get(key)?.at(-1)?.row ?? undefined;
+
+  return {
+    schema,
+    keys: () => versions.keys(),
+    has: (key) => versions.has(key),
+    at,
+    latest,
+    taken: (uniqueKey) => holders.has(uniqueKey),
+    write(key, row, commit) {
+      index(latest(key), 'delete');
+      const chain = versions.get(key);
+      if (chain) chain.push({ commit, row });
+      else versions.set(key, [{ commit, row }]);
+      index(row ?? undefined, 'add');
+    },
+    rewind(commit) {
+      holders.clear();
+      for (const [key, chain] of versions) {
+        while (chain.length > 0 && (chain.at(-1) as Version).commit > commit) chain.pop();
+        if (chain.length === 0) versions.delete(key);
+        else index(latest(key), 'add');
+      }
+    },
+  };
+}
+
+/** Own writes of a transaction: null where it deleted. */
+export type Written = ReadonlyMap<string, AnyRow | null>;
+
+/** Matching rows with their keys, in primary-key order, as of a commit, with `own` laid over. Not copies. */
+export function entriesAt(
+  state: TableState,
+  where: AnyRow,
+  commit: number,
+  own?: Written,
+): [key: string, row: AnyRow][] {
+  const found: [string, AnyRow][] = [];
+  const consider = (key: string) => {
+    const mine = own?.get(key);
+    const row = mine === undefined ? state.at(key, commit) : mine;
+    if (row && matches(row, where)) found.push([key, row]);
+  };
+  if (state.schema.primaryKey.every((column) => typeof where[column] === 'string')) {
+    consider(keyOf(state.schema, where));
+    return found;
+  }
+  for (const key of state.keys()) consider(key);
+  for (const key of own?.keys() ?? []) if (!state.has(key)) consider(key);
+  return found.sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+export function rowsAt(state: TableState, where: AnyRow, commit: number): AnyRow[] {
+  return entriesAt(state, where, commit).map(([, row]) => row);
+}

@@ -1,0 +1,96 @@
+/** The `Table`s of transactions and views, over the generic rows. */
+import { assert } from '../../lib/assert.ts';
+import { StoreUnavailable } from '../store.ts';
+import type { ListQuery, Table, Tables, View } from '../store.ts';
+import type { Database } from './database.ts';
+import type { AnyRow } from './rows.ts';
+import { copy, listRows } from './rows.ts';
+import type { TableSchema } from './schema.ts';
+import { SCHEMA, TABLE_NAMES } from './schema.ts';
+import { rowsAt } from './table-state.ts';
+import type { MemoryTransaction } from './transaction.ts';
+
+type Reads = Pick<Table<AnyRow>, 'find' | 'get' | 'list' | 'count'>;
+
+/** The four reads of a table, over one that selects. */
+function readsOf(schema: TableSchema, select: (where: AnyRow) => Promise<AnyRow[]>): Reads {
+  return {
+    find: async (where) => copy(await select(where)),
+    async get(where) {
+      const rows = await select(where);
+      assert(rows.length <= 1, `one row of ${schema.name}`);
+      return copy(rows[0]);
+    },
+    list: async (query) => copy(listRows(await select({}), query as ListQuery<AnyRow>, schema.primaryKey)),
+    count: async (where) => (await select(where)).length,
+  };
+}
+
+/** A table per schema; the casts end where the generic rows get their types. */
+function tablesOf(make: (schema: TableSchema) => Table<AnyRow>): Tables {
+  const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, make(SCHEMA[name])]));
+  return tables as unknown as Tables;
+}
+
+/** Each call is one statement of `tx`. */
+export function transactionTables(tx: MemoryTransaction): Tables {
+  return tablesOf((schema) => {
+    const { name } = schema;
+    return {
+      ...readsOf(schema, (where) => tx.statement(`select ${name}`, () => tx.select(schema, where))),
+      lock: (where) =>
+        tx.statement(`lock ${name}`, async () => copy(await tx.lock(schema, where, 'no-key-update'))),
+      insert: (rows) => tx.statement(`insert ${name}`, () => tx.insert(schema, rows)),
+      update: (where, changes) =>
+        tx.statement(`update ${name}`, async () => copy(await tx.update(schema, where, changes))),
+      remove: (where) => tx.statement(`delete ${name}`, async () => copy(await tx.remove(schema, where))),
+    };
+  });
+}
+
+/** A REPEATABLE READ view, of the commit that was the last one at its first read. */
+export function openView(db: Database, pause: (point: string) => Promise<void>): View {
+  const { term } = db;
+  let snapshot: number | undefined;
+  const read = async (): Promise<number> => {
+    await pause('read');
+    if (db.term !== term) throw new StoreUnavailable('the connection was lost');
+    snapshot ??= db.commit;
+    return snapshot;
+  };
+  const refuse = () => Promise.reject(new Error('cannot write in a read-only transaction'));
+  const tables = tablesOf((schema) => ({
+    ...readsOf(schema, async (where) => rowsAt(db.tables[schema.name], where, await read())),
+    lock: refuse,
+    insert: refuse,
+    update: refuse,
+    remove: refuse,
+  }));
+  return {
+    ...tables,
+    async head() {
+      const { position, tag } = db.head(await read());
+      return { position, tag };
+    },
+    async changesFrom(position, limit) {
+      const entries = db.entriesFrom(position, await read()).slice(0, limit);
+      return entries.map(({ position, tag, refs, hosts }) => copy({ position, tag, refs, hosts }));
+    },
+    scopes: async (hosts) => scopesAt(db, await read(), hosts),
+  };
+}
+
+function scopesAt(db: Database, commit: number, hosts?: readonly string[]): Map<string, string[]> {
+  const where: AnyRow = hosts === undefined ? {} : { host: hosts };
+  const groups = new Map<string, Set<string>>();
+  const add = (row: AnyRow, kinds: readonly string[]) => {
+    const host = row.host as string;
+    if (host === '') return;
+    const known = groups.get(host) ?? new Set<string>();
+    for (const kind of kinds) known.add(`${kind}/${row.network_id as string}`);
+    groups.set(host, known);
+  };
+  for (const row of rowsAt(db.tables.ports, where, commit)) add(row, ['network']);
+  for (const row of rowsAt(db.tables.dhcpBindings, where, commit)) add(row, ['network', 'dhcp']);
+  return new Map([...groups].sort().map(([host, names]) => [host, [...names].sort()]));
+}
