@@ -32,6 +32,8 @@ export type ListFilter<Row> = {
 /** An API list: conjunction of filters, sorted (ties broken by primary key), from after a marker row on. */
 export interface ListQuery<Row> {
   readonly filters: readonly ListFilter<Row>[];
+  /** If given, a row must match at least one of these as well (own or shared). */
+  readonly anyOf?: readonly ListFilter<Row>[];
   readonly sort: readonly { readonly column: keyof Row & string; readonly descending: boolean }[];
   /** The row after which the page begins, in the sort order. */
   readonly after?: Row;
@@ -103,6 +105,11 @@ export interface Store {
   onAppend(wake: () => void): () => void;
   /** Forgets changes that are older than `ageMs`, keeping the last `keep` at least (never fewer than one). Returns how many. */
   trim(limits: { ageMs: number; keep: number }): Promise<number>;
+}
+
+/** Thrown by `work` to be run again from the start: what it chose at random was taken meanwhile. Counts as a serialization failure. */
+export class RunAgain extends Error {
+  override readonly name = 'RunAgain';
 }
 
 /** A unique or primary key refused the row. */
