@@ -6,7 +6,7 @@
  * - Several changes go as one list of steps: performed in order, each with its own result, so that one that fails does
  *   not hold the others (R19). Linux runs a list as one `ip -batch`.
  * - Paths are below the agent's own state directory; writes are atomic (temporary file, rename).
- * - Processes outlive the agent (own session, pid file); `findProcess` recognises one after a restart (R24).
+ * - Processes outlive the agent (own session, marked in their environment); `findProcess` recognises one after a restart (R24).
  */
 
 export interface Link {
@@ -47,6 +47,8 @@ export type LinkStep =
       readonly master?: string | null;
       readonly mtu?: number;
       readonly mac?: string;
+      /** false: from now on it gives itself no link-local IPv6 address. */
+      readonly ipv6?: false;
     }
   | { readonly op: 'delete-link'; readonly name: string }
   | { readonly op: 'add-address'; readonly link: string; readonly address: string }
@@ -64,13 +66,13 @@ export interface FloodEntry {
 export type FloodStep = { readonly op: 'add' | 'delete' } & FloodEntry;
 
 export interface ProcessSpec {
-  /** Unique on the host and stable over restarts, e.g. `dnsmasq-<network id>`: pid file and log are named by it. */
+  /** Unique on the host and stable over restarts, e.g. `dnsmasq-<network id>`; its log is named by it. */
   readonly name: string;
   /** null: the host's own namespace. */
   readonly namespace: string | null;
   /** Program and arguments, without a shell. */
   readonly argv: readonly string[];
-  /** Whatever must differ for a restart to be needed; kept beside the pid file. */
+  /** Whatever must differ for a restart to be needed; the running process carries it. */
   readonly configHash: string;
 }
 
@@ -106,8 +108,13 @@ export interface Host {
 
   /** Replaces what the nft text names, atomically. */
   applyRuleset(namespace: string | null, text: string): Promise<void>;
-  /** The comment of the table's marker (`deuteron:<hash>`), to know whether it is as we left it; null if there is no such table. */
+  /**
+   * The table's comment (`table inet x { comment "deuteron:<hash>"; ... }`), to know whether it is as we left it; null if
+   * there is no such table. `table` is family and name: `inet deuteron_l2`.
+   */
   rulesetMark(namespace: string | null, table: string): Promise<string | null>;
+  /** The same for many namespaces at once; those without such a table are left out. */
+  rulesetMarks(namespaces: readonly string[], table: string): Promise<Map<string, string>>;
 
   /** Sets kernel parameters, e.g. {'net.ipv6.conf.all.disable_ipv6': '1'}. */
   setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void>;
@@ -124,9 +131,12 @@ export interface Host {
   /** Where relative paths lie, for arguments of programs. */
   absolute(path: string): string;
 
-  /** Starts it detached; resolves once the process exists. Fails if one of that name runs. */
+  /**
+   * Starts it detached, its output appended to `log/<name>.log`; resolves once the program itself runs. Fails if one of
+   * that name runs. It must stay in the foreground (dnsmasq: `--keep-in-foreground`).
+   */
   startProcess(spec: ProcessSpec): Promise<ProcessState>;
-  /** The running process of that name, checked by pid, start time and argv; null if there is none. */
+  /** The running process of that name, also one that an earlier life of the agent started; null if there is none. */
   findProcess(name: string): Promise<ProcessState | null>;
   /** Names of all processes that were started under this state directory and still run. */
   processes(): Promise<string[]>;
@@ -139,6 +149,9 @@ export interface Host {
     argv: readonly string[],
   ): Promise<{ code: number; stdout: string; stderr: string }>;
 
-  /** Follows changes until `signal` aborts. */
+  /**
+   * Follows changes until `signal` aborts. 'overflow' comes first, once it listens: what changed before that is unknown.
+   * Only links of the host's own namespace are followed; a veth shows there when its namespace is deleted.
+   */
   follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,297 @@
+/** What host.ts promises, held against the fake anywhere and against Linux where namespaces can be made. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test, type TestContext } from 'node:test';
+import { inOwnNamespaces } from '../../test/support/own-namespaces.ts';
+import { realClock, sleep } from '../lib/clock.ts';
+import type { Host, HostEvent } from './host.ts';
+import { createLinuxHost } from './linux/linux-host.ts';
+
+type MakeHost = (t: TestContext) => Host;
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = realClock.now() + 10_000;
+  while (!(await holds())) {
+    assert.ok(realClock.now() < deadline, `never came true: ${what}`);
+    await sleep(realClock, 5);
+  }
+}
+
+function linkTests(make: MakeHost): void {
+  test('a bridge, a vxlan and a veth into a namespace are made and listed', async (t) => {
+    const host = make(t);
+    await host.ensureNamespace('dtn-a');
+    await host.ensureNamespace('dtn-a');
+    assert.ok((await host.namespaces()).has('dtn-a'));
+    const steps = [
+      { op: 'add-bridge', name: 'brq1', mtu: 1450 },
+      { op: 'add-vxlan', name: 'vxlan-7', id: 7, local: '127.0.0.1', port: 4789, mtu: 1450 },
+      { op: 'set-link', name: 'vxlan-7', master: 'brq1', up: true },
+      {
+        op: 'add-veth',
+        name: 'tap1',
+        mtu: 1450,
+        peer: { name: 'eth0', namespace: 'dtn-a', mac: '02:00:00:00:00:01' },
+      },
+      { op: 'set-link', name: 'tap1', master: 'brq1', mtu: 1400, up: true, ipv6: false },
+    ] as const;
+    assert.deepEqual(await host.changeLinks(null, steps), [null, null, null, null, null]);
+    const links = new Map((await host.links()).map((link) => [link.name, link]));
+    assert.equal(links.get('brq1')?.kind, 'bridge');
+    assert.deepEqual(links.get('vxlan-7')?.vxlan, { id: 7, local: '127.0.0.1', port: 4789 });
+    assert.equal(links.get('vxlan-7')?.master, 'brq1');
+    assert.equal(links.get('vxlan-7')?.up, true);
+    assert.equal(links.get('tap1')?.kind, 'veth');
+    assert.equal(links.get('tap1')?.mtu, 1400);
+
+    assert.deepEqual(
+      await host.changeLinks('dtn-a', [
+        { op: 'add-address', link: 'eth0', address: '192.0.2.2/24' },
+        { op: 'add-address', link: 'eth0', address: '2001:db8::2/64' },
+        { op: 'set-link', name: 'eth0', up: true },
+      ]),
+      [null, null, null],
+    );
+    const inside = await host.linksIn(['dtn-a', 'dtn-none']);
+    assert.deepEqual([...inside.keys()], ['dtn-a']);
+    const eth0 = inside.get('dtn-a')?.find((link) => link.name === 'eth0');
+    assert.equal(eth0?.mac, '02:00:00:00:00:01');
+    assert.equal(eth0?.mtu, 1450);
+    assert.equal(eth0?.up, true);
+    assert.deepEqual([...(eth0?.addresses ?? [])].sort(), ['192.0.2.2/24', '2001:db8::2/64']);
+
+    await host.removeNamespace('dtn-a');
+    await host.removeNamespace('dtn-a');
+    assert.ok(!(await host.namespaces()).has('dtn-a'));
+    assert.ok(!(await host.links()).some((link) => link.name === 'tap1'));
+  });
+
+  test('a step that fails says so and does not hold the others', async (t) => {
+    const host = make(t);
+    const results = await host.changeLinks(null, [
+      { op: 'add-bridge', name: 'brq2', mtu: 1450 },
+      { op: 'set-link', name: 'tap-none', up: true },
+      { op: 'set-link', name: 'brq2', up: true },
+    ]);
+    assert.equal(results[0], null);
+    assert.equal(typeof results[1], 'string');
+    assert.equal(results[2], null);
+    assert.equal((await host.links()).find((link) => link.name === 'brq2')?.up, true);
+  });
+
+  test('doing again what is done already is fine', async (t) => {
+    const host = make(t);
+    const bridge = { op: 'add-bridge', name: 'brq3', mtu: 1450 } as const;
+    const vxlan = {
+      op: 'add-vxlan',
+      name: 'vxlan-9',
+      id: 9,
+      local: '127.0.0.1',
+      port: 4789,
+      mtu: 1450,
+    } as const;
+    assert.deepEqual(await host.changeLinks(null, [bridge, vxlan, bridge, vxlan]), [null, null, null, null]);
+    const [other] = await host.changeLinks(null, [{ ...vxlan, id: 10 }]);
+    assert.equal(typeof other, 'string', 'the name is taken by another vxlan');
+    const address = { op: 'add-address', link: 'brq3', address: '192.0.2.9/24' } as const;
+    const without = { ...address, op: 'delete-address' } as const;
+    assert.deepEqual(await host.changeLinks(null, [address, address, without, without]), [
+      null,
+      null,
+      null,
+      null,
+    ]);
+    const gone = { op: 'delete-link', name: 'vxlan-9' } as const;
+    assert.deepEqual(await host.changeLinks(null, [gone, gone]), [null, null]);
+  });
+
+  test('flood entries are added, listed and deleted, each with its own result', async (t) => {
+    const host = make(t);
+    await host.changeLinks(null, [
+      { op: 'add-vxlan', name: 'vxlan-8', id: 8, local: '127.0.0.1', port: 4789, mtu: 1450 },
+    ]);
+    const entry = { link: 'vxlan-8', destination: '192.0.2.7' };
+    const lost = { link: 'vxlan-none', destination: '192.0.2.7' };
+    const results = await host.changeFloodEntries([
+      { op: 'add', ...entry },
+      { op: 'add', ...lost },
+      { op: 'add', ...entry },
+      { op: 'add', link: 'vxlan-8', destination: '192.0.2.8' },
+      { op: 'delete', link: 'vxlan-8', destination: '192.0.2.99' },
+    ]);
+    assert.deepEqual(
+      results.map((result) => result === null),
+      [true, false, true, true, true],
+    );
+    assert.deepEqual(await host.floodEntries(), [entry, { link: 'vxlan-8', destination: '192.0.2.8' }]);
+    assert.deepEqual(await host.changeFloodEntries([{ op: 'delete', ...entry }]), [null]);
+    assert.deepEqual(await host.floodEntries(), [{ link: 'vxlan-8', destination: '192.0.2.8' }]);
+  });
+
+  test('a word outside the grammar never gets near a tool', async (t) => {
+    const host = make(t);
+    const bad = host.changeLinks(null, [{ op: 'add-bridge', name: 'x\nlink delete lo', mtu: 1450 }]);
+    await assert.rejects(bad, /not a link name/);
+    await assert.rejects(host.ensureNamespace('../x'), /not a namespace name/);
+    await assert.rejects(host.writeFile('../x', ''), /not a path below/);
+  });
+}
+
+function fileTests(make: MakeHost): void {
+  test('files are written, read, listed, appended to and removed', async (t) => {
+    const host = make(t);
+    assert.equal(await host.readFile('a/b'), null);
+    assert.deepEqual(await host.listFiles('a'), []);
+    await host.writeFile('a/b', 'one');
+    await host.writeFile('a/b', 'two');
+    await host.appendDurably('a/c', 'x\n');
+    await host.appendDurably('a/c', 'y\n');
+    assert.equal(await host.readFile('a/b'), 'two');
+    assert.equal(await host.readFile('a/c'), 'x\ny\n');
+    assert.deepEqual(await host.listFiles('a'), ['b', 'c']);
+    await host.removeFile('a/b');
+    await host.removeFile('a/b');
+    assert.deepEqual(await host.listFiles('a'), ['c']);
+    await host.removeDirectory('a');
+    await host.removeDirectory('a');
+    assert.deepEqual(await host.listFiles('a'), []);
+    await host.writeFile('a/b', 'three');
+    assert.equal(await host.readFile('a/b'), 'three');
+  });
+}
+
+function rulesetTests(make: MakeHost): void {
+  test('a ruleset is applied whole or not at all, and known by its mark', async (t) => {
+    const host = make(t);
+    const text = (hash: string) =>
+      `table inet dtn_x\ndelete table inet dtn_x\ntable inet dtn_x {\n comment "deuteron:${hash}"\n chain c { }\n}\n`;
+    await host.ensureNamespace('dtn-b');
+    assert.equal(await host.rulesetMark('dtn-b', 'inet dtn_x'), null);
+    await host.applyRuleset('dtn-b', text('1'));
+    await host.applyRuleset('dtn-b', text('2'));
+    await host.applyRuleset(null, text('3'));
+    assert.equal(await host.rulesetMark('dtn-b', 'inet dtn_x'), 'deuteron:2');
+    assert.equal(await host.rulesetMark(null, 'inet dtn_x'), 'deuteron:3');
+    await assert.rejects(host.applyRuleset('dtn-b', 'table inet dtn_x {'));
+    assert.equal(await host.rulesetMark('dtn-b', 'inet dtn_x'), 'deuteron:2');
+    await host.ensureNamespace('dtn-c');
+    const marks = await host.rulesetMarks(['dtn-b', 'dtn-c', 'dtn-none'], 'inet dtn_x');
+    assert.deepEqual([...marks], [['dtn-b', 'deuteron:2']]);
+    await host.setSysctls('dtn-b', { 'net.ipv6.conf.all.disable_ipv6': '1' });
+    await host.setSysctls(null, { 'net/ipv6/conf/lo/accept_ra': '0' });
+  });
+}
+
+function processTests(make: MakeHost): void {
+  test('a process is started once, found, signalled and stopped', async (t) => {
+    const host = make(t);
+    const spec = { name: 'dtn-sleep', namespace: null, argv: ['sleep', '1000'], configHash: 'h1' };
+    const started = await host.startProcess(spec);
+    assert.equal(started.configHash, 'h1');
+    await assert.rejects(host.startProcess(spec), /running already/);
+    assert.deepEqual(await host.findProcess('dtn-sleep'), started);
+    assert.deepEqual(await host.processes(), ['dtn-sleep']);
+    await host.stopProcess('dtn-sleep', 1000);
+    assert.equal(await host.findProcess('dtn-sleep'), null);
+    assert.deepEqual(await host.processes(), []);
+    await host.stopProcess('dtn-sleep', 1000);
+  });
+
+  test('the end of a process and a new link are told', async (t) => {
+    const host = make(t);
+    const events: HostEvent[] = [];
+    const stop = new AbortController();
+    const following = host.follow((event) => events.push(event), stop.signal);
+    await until('it listens', () => events.some((event) => event.type === 'overflow'));
+    await host.startProcess({ name: 'dtn-p', namespace: null, argv: ['sleep', '1000'], configHash: '' });
+    await host.signalProcess('dtn-p', 'KILL');
+    await until('its end', () => events.some((e) => e.type === 'process-ended' && e.name === 'dtn-p'));
+    await host.changeLinks(null, [
+      { op: 'add-vxlan', name: 'vxlan-5', id: 5, local: '127.0.0.1', port: 4789, mtu: 1450 },
+    ]);
+    await until('the link', () => events.some((e) => e.type === 'link' && e.name === 'vxlan-5'));
+    await host.changeFloodEntries([{ op: 'add', link: 'vxlan-5', destination: '192.0.2.7' }]);
+    await until('the entry', () => events.some((e) => e.type === 'flood' && e.link === 'vxlan-5'));
+    stop.abort();
+    await following;
+  });
+}
+
+function contract(make: MakeHost): void {
+  linkTests(make);
+  fileTests(make);
+  rulesetTests(make);
+  processTests(make);
+}
+
+function linuxHost(t: TestContext, existing?: string): Host {
+  const stateDirectory = existing ?? mkdtempSync(join(tmpdir(), 'dtn-host-'));
+  const host = createLinuxHost({ stateDirectory, clock: realClock });
+  t.after(async () => {
+    for (const name of await host.processes()) await host.stopProcess(name, 100);
+    for (const link of await host.links()) {
+      if (link.name !== 'lo') await host.changeLinks(null, [{ op: 'delete-link', name: link.name }]);
+    }
+    rmSync(stateDirectory, { recursive: true, force: true });
+  });
+  return host;
+}
+
+inOwnNamespaces(import.meta.url, () => {
+  describe('the linux host', () => {
+    contract((t) => linuxHost(t));
+
+    test('a later life of the agent finds the processes of an earlier one', async (t) => {
+      const stateDirectory = mkdtempSync(join(tmpdir(), 'dtn-host-'));
+      const earlier = linuxHost(t, stateDirectory);
+      await earlier.ensureNamespace('dtn-d');
+      const argv = ['sh', '-c', 'sleep 1000 & sleep 1000'];
+      const started = await earlier.startProcess({ name: 'p', namespace: 'dtn-d', argv, configHash: 'h' });
+      const later = linuxHost(t, stateDirectory);
+      assert.deepEqual(await later.findProcess('p'), started);
+      assert.deepEqual(await later.processes(), ['p']);
+      await later.stopProcess('p', 1000);
+      assert.equal(await earlier.findProcess('p'), null);
+    });
+
+    test('the end of an adopted process is told', async (t) => {
+      const stateDirectory = mkdtempSync(join(tmpdir(), 'dtn-host-'));
+      const earlier = linuxHost(t, stateDirectory);
+      await earlier.startProcess({ name: 'p', namespace: null, argv: ['sleep', '1000'], configHash: 'h' });
+      const later = linuxHost(t, stateDirectory);
+      const ended: string[] = [];
+      const stop = new AbortController();
+      const following = later.follow((event) => {
+        if (event.type === 'process-ended') ended.push(event.name);
+      }, stop.signal);
+      await earlier.signalProcess('p', 'KILL');
+      await until('its end', () => ended.includes('p'));
+      stop.abort();
+      await following;
+    });
+
+    test('a step that hangs ends at its limit', async (t) => {
+      const stateDirectory = mkdtempSync(join(tmpdir(), 'dtn-host-'));
+      t.after(() => rmSync(stateDirectory, { recursive: true, force: true }));
+      const host = createLinuxHost({ stateDirectory, clock: realClock, stepTimeoutMs: 50 });
+      const finished = await host.runProgram(null, ['sleep', '1000']);
+      assert.equal(finished.code, -1);
+      assert.match(finished.stderr, /no end within 50 ms/);
+      assert.equal((await host.runProgram(null, ['no-such-program'])).code, 127);
+    });
+
+    test('two hundred namespaces are seen in well under a second', async (t) => {
+      const host = linuxHost(t);
+      const names = Array.from({ length: 200 }, (_, i) => `dtn-n${i}`);
+      for (const name of names) await host.ensureNamespace(name);
+      const before = realClock.now();
+      const links = await host.linksIn(names);
+      const tookMs = realClock.now() - before;
+      assert.equal(links.size, 200);
+      assert.ok(tookMs < 3000, `took ${tookMs} ms`);
+      t.diagnostic(`200 namespaces observed in ${Math.round(tookMs)} ms`);
+    });
+  });
+});

@@ -1,0 +1,235 @@
+import { assert } from '../../lib/assert.ts';
+import type { Link, LinkStep, StepResult } from '../host.ts';
+import { runBatch } from './batch.ts';
+import {
+  addressWithPrefix,
+  ipAddress,
+  linkName,
+  macAddress,
+  mtuValue,
+  namespaceName,
+  wholeNumber,
+} from './grammar.ts';
+import { complaint, type Spawner } from './spawner.ts';
+
+/** The part of `ip -j -d` that we read. */
+interface RawLink {
+  readonly ifname?: string;
+  readonly flags?: readonly string[];
+  readonly mtu?: number;
+  readonly master?: string;
+  readonly address?: string;
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_data?: {
+      readonly id?: number;
+      readonly local?: string;
+      readonly local6?: string;
+      readonly port?: number;
+    };
+  };
+  readonly addr_info?: readonly {
+    readonly local?: string;
+    readonly prefixlen?: number;
+    readonly scope?: string;
+    readonly family?: string;
+  }[];
+}
+
+const KINDS: Readonly<Record<string, Link['kind']>> = {
+  bridge: 'bridge',
+  vxlan: 'vxlan',
+  veth: 'veth',
+  tun: 'tun',
+  vlan: 'vlan',
+};
+
+/** Turns the output of `ip -j -d link|addr show` into links. */
+export function parseLinks(json: string): Link[] {
+  if (json.trim() === '') return [];
+  const links: Link[] = [];
+  for (const raw of JSON.parse(json) as RawLink[]) {
+    // `ip -j` leaves empty objects where a filter dropped a link.
+    if (raw.ifname === undefined) continue;
+    const kind = KINDS[raw.linkinfo?.info_kind ?? ''] ?? 'other';
+    const data = raw.linkinfo?.info_data;
+    const vxlan =
+      kind === 'vxlan' && data
+        ? { vxlan: { id: data.id ?? 0, local: data.local ?? data.local6 ?? '', port: data.port ?? 0 } }
+        : {};
+    links.push({
+      name: raw.ifname,
+      kind,
+      up: raw.flags?.includes('UP') ?? false,
+      mtu: raw.mtu ?? 0,
+      mac: raw.address ?? '',
+      master: raw.master ?? null,
+      ...vxlan,
+      addresses: addressesOf(raw),
+    });
+  }
+  return links;
+}
+
+function addressesOf(raw: RawLink): string[] {
+  const addresses: string[] = [];
+  for (const info of raw.addr_info ?? []) {
+    if (info.local === undefined || (info.family === 'inet6' && info.scope === 'link')) continue;
+    addresses.push(`${info.local}/${info.prefixlen}`);
+  }
+  return addresses;
+}
+
+/** The lines of an `ip` batch for a step. Pure; a word outside the grammar is a bug. */
+export function linesOf(step: LinkStep): string[] {
+  switch (step.op) {
+    case 'add-bridge': {
+      const name = linkName(step.name);
+      return [
+        `link add name ${name} mtu ${mtuValue(step.mtu)} type bridge mcast_snooping 0 forward_delay 0`,
+        `link set dev ${name} addrgenmode none`,
+      ];
+    }
+    case 'add-vxlan': {
+      const name = linkName(step.name);
+      const id = wholeNumber(step.id, 1, 2 ** 24 - 1);
+      const port = wholeNumber(step.port, 1, 65535);
+      return [
+        `link add name ${name} mtu ${mtuValue(step.mtu)} type vxlan id ${id} local ${ipAddress(step.local)} dstport ${port} learning`,
+        `link set dev ${name} addrgenmode none`,
+      ];
+    }
+    case 'add-veth': {
+      const name = linkName(step.name);
+      const mtu = mtuValue(step.mtu);
+      const peer = `${linkName(step.peer.name)} mtu ${mtu} address ${macAddress(step.peer.mac)}`;
+      return [
+        `link add name ${name} mtu ${mtu} type veth peer name ${peer} netns ${namespaceName(step.peer.namespace)}`,
+        `link set dev ${name} addrgenmode none`,
+      ];
+    }
+    case 'set-link':
+      return setLines(step);
+    case 'delete-link':
+      return [`link delete dev ${linkName(step.name)}`];
+    case 'add-address': {
+      const address = addressWithPrefix(step.address);
+      // The control plane gave the address out once; probing for a duplicate would leave it unusable for a second or two.
+      const nodad = address.includes(':') ? ' nodad' : '';
+      return [`address replace ${address} dev ${linkName(step.link)}${nodad}`];
+    }
+    case 'delete-address':
+      return [`address delete ${addressWithPrefix(step.address)} dev ${linkName(step.link)}`];
+  }
+}
+
+function setLines(step: LinkStep & { op: 'set-link' }): string[] {
+  const name = linkName(step.name);
+  const lines: string[] = [];
+  // A line each: in one request the kernel would refuse all for the sake of one.
+  if (step.ipv6 === false) lines.push(`link set dev ${name} addrgenmode none`);
+  if (step.mac !== undefined) lines.push(`link set dev ${name} address ${macAddress(step.mac)}`);
+  if (step.mtu !== undefined) lines.push(`link set dev ${name} mtu ${mtuValue(step.mtu)}`);
+  if (step.master === null) lines.push(`link set dev ${name} nomaster`);
+  else if (step.master !== undefined) lines.push(`link set dev ${name} master ${linkName(step.master)}`);
+  if (step.up !== undefined) lines.push(`link set dev ${name} ${step.up ? 'up' : 'down'}`);
+  return lines;
+}
+
+/** Whether the links are already as the step would make them: then a complaint of the tool does not matter. */
+export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
+  const find = (name: string) => links.find((link) => link.name === name);
+  switch (step.op) {
+    case 'add-bridge':
+      return find(step.name)?.kind === 'bridge';
+    case 'add-vxlan': {
+      const vxlan = find(step.name)?.vxlan;
+      return vxlan?.id === step.id && vxlan.local === step.local && vxlan.port === step.port;
+    }
+    case 'add-veth':
+      // Whether its other end is where it should be cannot be told from here.
+      return false;
+    case 'delete-link':
+      return find(step.name) === undefined;
+    case 'set-link': {
+      const link = find(step.name);
+      if (link === undefined) return false;
+      return (
+        (step.up === undefined || link.up === step.up) &&
+        (step.master === undefined || link.master === step.master) &&
+        (step.mtu === undefined || link.mtu === step.mtu) &&
+        (step.mac === undefined || link.mac === step.mac.toLowerCase())
+      );
+    }
+    case 'add-address':
+      return find(step.link)?.addresses.includes(step.address) ?? false;
+    case 'delete-address': {
+      const link = find(step.link);
+      return link === undefined || !link.addresses.includes(step.address);
+    }
+  }
+}
+
+export function createLinks(spawner: Spawner) {
+  const ip = (namespace: string | null) =>
+    namespace === null ? ['ip'] : ['ip', '-n', namespaceName(namespace)];
+
+  async function list(namespace: string | null): Promise<Link[]> {
+    const finished = await spawner.run([...ip(namespace), '-j', '-d', 'address', 'show']);
+    if (finished.code !== 0) throw new Error(`cannot list links: ${complaint(finished)}`);
+    return parseLinks(finished.stdout);
+  }
+
+  return {
+    /** Without addresses: at a few thousand links that is the cheaper dump. */
+    async links(): Promise<Link[]> {
+      const finished = await spawner.run(['ip', '-j', '-d', 'link', 'show']);
+      if (finished.code !== 0) throw new Error(`cannot list links: ${complaint(finished)}`);
+      return parseLinks(finished.stdout);
+    },
+
+    async linksIn(namespaces: readonly string[]): Promise<Map<string, Link[]>> {
+      const half = Math.ceil(namespaces.length / 2);
+      const parts = [namespaces.slice(0, half), namespaces.slice(half)].filter((part) => part.length > 0);
+      const outputs = await Promise.all(parts.map((part) => dump(spawner, part)));
+      return new Map(outputs.flatMap((output) => [...output]));
+    },
+
+    async changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]> {
+      const lines: string[] = [];
+      const owner: number[] = [];
+      for (const [index, step] of steps.entries()) {
+        for (const line of linesOf(step)) {
+          lines.push(line);
+          owner.push(index);
+        }
+      }
+      const results: StepResult[] = steps.map(() => null);
+      for (const [index, result] of (await runBatch(spawner, ip(namespace), lines)).entries()) {
+        const step = owner[index];
+        assert(step !== undefined, 'each line has its step');
+        results[step] ??= result;
+      }
+      if (results.every((result) => result === null)) return results;
+      const now = await list(namespace).catch(() => null);
+      if (now === null) return results;
+      return results.map((result, index) =>
+        result === null || alreadySo(steps[index]!, now) ? null : result,
+      );
+    },
+  };
+}
+
+/** The script is fixed; names go in as its arguments. One line each: name, then the JSON of its links. */
+const DUMP = `for n in "$@"; do j=$(ip -n "$n" -j -d address show 2>/dev/null) && printf '%s %s\\n' "$n" "$j"; done; true`;
+
+async function dump(spawner: Spawner, namespaces: readonly string[]): Promise<Map<string, Link[]>> {
+  const finished = await spawner.run(['sh', '-c', DUMP, 'sh', ...namespaces.map(namespaceName)]);
+  if (finished.code !== 0) throw new Error(`cannot list links of namespaces: ${complaint(finished)}`);
+  const found = new Map<string, Link[]>();
+  for (const line of finished.stdout.split('\n')) {
+    const blank = line.indexOf(' ');
+    if (blank > 0) found.set(line.slice(0, blank), parseLinks(line.slice(blank + 1)));
+  }
+  return found;
+}

@@ -1,0 +1,66 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import type { Host } from '../host.ts';
+import { createFiles } from './files.ts';
+import { createFlood } from './flood.ts';
+import { namespaceName, sysctlPath } from './grammar.ts';
+import { createLinks } from './links.ts';
+import { followKernel } from './monitor.ts';
+import { createNamespaces, writeSysctls } from './namespaces.ts';
+import { createProcesses } from './processes.ts';
+import { createRuleset } from './ruleset.ts';
+import { createSpawner, inNamespace } from './spawner.ts';
+
+export interface LinuxHostOptions {
+  /** Absolute, or taken from the working directory. All files and process marks lie under it; one agent at a time. */
+  readonly stateDirectory: string;
+  readonly clock: Clock;
+  /** Programs at a time; default 8. */
+  readonly spawnLimit?: number;
+  /** Longest that one program may take; default 10 s. */
+  readonly stepTimeoutMs?: number;
+}
+
+/**
+ * The host in whose network and mount namespaces this process runs. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN there, and
+ * `ip`, `bridge`, `nft`, `nsenter`, `sh`.
+ */
+export function createLinuxHost(options: LinuxHostOptions): Host {
+  const { clock } = options;
+  const stateDirectory = resolve(options.stateDirectory);
+  const spawner = createSpawner({
+    clock,
+    limit: options.spawnLimit ?? 8,
+    timeoutMs: options.stepTimeoutMs ?? 10_000,
+  });
+  const files = createFiles(stateDirectory);
+  const { watch, ...processes } = createProcesses({ stateDirectory, clock, files });
+  const { stage: _, ...fileVerbs } = files;
+
+  return {
+    ...createNamespaces(spawner),
+    ...createLinks(spawner),
+    ...createFlood(spawner),
+    ...createRuleset(spawner, files),
+    ...fileVerbs,
+    ...processes,
+
+    async setSysctls(namespace, values) {
+      const pairs = Object.entries(values).map(([name, value]) => [sysctlPath(name), value] as const);
+      if (namespace !== null) return writeSysctls(spawner, namespace, pairs);
+      for (const [path, value] of pairs) await writeFile(`/proc/sys/${path}`, `${value}\n`);
+    },
+
+    async runProgram(namespace, argv) {
+      return spawner.run(inNamespace(namespace === null ? null : namespaceName(namespace), argv));
+    },
+
+    async follow(onEvent, signal) {
+      await Promise.all([
+        followKernel(clock, onEvent, signal),
+        watch((name) => onEvent({ type: 'process-ended', name }), signal),
+      ]);
+    },
+  };
+}

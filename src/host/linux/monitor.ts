@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { sleep, type Clock } from '../../lib/clock.ts';
+import type { HostEvent } from '../host.ts';
+import { listensOnNetlink } from './proc.ts';
+import { PROGRAM_ENVIRONMENT } from './spawner.ts';
+
+const RESTART_MS = 200;
+const LISTEN_POLL_MS = 2;
+const LISTEN_LIMIT_MS = 2000;
+
+/** A line of `ip -o monitor link`: `5: tap0@if2: <UP> ...`, or the same after `Deleted `. */
+export function linkEvent(line: string): HostEvent | null {
+  const name = /^(?:Deleted )?\d+: ([^:@\s]+)[:@]/.exec(line)?.[1];
+  return name === undefined ? null : { type: 'link', name, namespace: null };
+}
+
+/** A line of `bridge monitor fdb`; learned addresses are not ours to follow. */
+export function floodEvent(line: string): HostEvent | null {
+  const link = /^(?:Deleted )?00:00:00:00:00:00 dev (\S+)/.exec(line)?.[1];
+  return link === undefined ? null : { type: 'flood', link };
+}
+
+interface Source {
+  readonly argv: readonly string[];
+  readonly parse: (line: string) => HostEvent | null;
+}
+
+const SOURCES: readonly Source[] = [
+  { argv: ['ip', '-o', 'monitor', 'link'], parse: linkEvent },
+  { argv: ['bridge', 'monitor', 'fdb'], parse: floodEvent },
+];
+
+interface Following {
+  readonly clock: Clock;
+  readonly onEvent: (event: HostEvent) => void;
+  readonly onListening: () => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Follows the kernel's messages. Says 'overflow' once all sources listen, and again whenever one had to start anew: what
+ * happened before that is not known.
+ */
+export async function followKernel(
+  clock: Clock,
+  onEvent: (event: HostEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let deaf = SOURCES.length;
+  const onListening = () => {
+    if (deaf > 0) deaf--;
+    if (deaf === 0) onEvent({ type: 'overflow' });
+  };
+  await Promise.all(SOURCES.map((source) => followSource(source, { clock, onEvent, onListening, signal })));
+}
+
+async function followSource(source: Source, following: Following): Promise<void> {
+  while (!following.signal.aborted) {
+    await followOnce(source, following);
+    await sleep(following.clock, RESTART_MS, following.signal);
+  }
+}
+
+async function followOnce(source: Source, following: Following): Promise<void> {
+  const { clock, onEvent, signal } = following;
+  const child = spawn(source.argv[0] ?? '', source.argv.slice(1), {
+    env: PROGRAM_ENVIRONMENT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', () => resolve());
+    child.once('close', () => resolve());
+  });
+  const stop = () => child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = source.parse(line);
+    if (event !== null) onEvent(event);
+  });
+  // ENOBUFS ("No buffer space available"): the kernel dropped messages, the program goes on.
+  child.stderr.on('data', () => onEvent({ type: 'overflow' }));
+  if (await untilListening(child, clock)) following.onListening();
+  await ended;
+  signal.removeEventListener('abort', stop);
+}
+
+async function untilListening(child: ChildProcess, clock: Clock): Promise<boolean> {
+  const deadline = clock.now() + LISTEN_LIMIT_MS;
+  while (child.pid !== undefined && child.exitCode === null && clock.now() < deadline) {
+    if (listensOnNetlink(child.pid)) return true;
+    await sleep(clock, LISTEN_POLL_MS);
+  }
+  return child.exitCode === null;
+}

@@ -1,0 +1,67 @@
+import { readdir, statfs, unlink } from 'node:fs/promises';
+import { namespaceName } from './grammar.ts';
+import { parseLinks } from './links.ts';
+import { complaint, inNamespace, type Spawner } from './spawner.ts';
+
+const DIRECTORY = '/run/netns';
+/** linux/magic.h: a file here that is of another filesystem is what a crash in `ip netns add` left. */
+const NSFS_MAGIC = 0x6e736673;
+
+async function isNamespace(name: string): Promise<boolean> {
+  const found = await statfs(`${DIRECTORY}/${name}`).catch(() => null);
+  return found?.type === NSFS_MAGIC;
+}
+
+export function createNamespaces(spawner: Spawner) {
+  async function namespaces(): Promise<Set<string>> {
+    const names = await readdir(DIRECTORY).catch(() => []);
+    const real = await Promise.all(names.map(isNamespace));
+    return new Set(names.filter((_, index) => real[index]));
+  }
+
+  return {
+    namespaces,
+
+    async ensureNamespace(name: string): Promise<void> {
+      namespaceName(name);
+      if (await isNamespace(name)) return;
+      await unlink(`${DIRECTORY}/${name}`).catch(() => undefined);
+      const input = `netns add ${name}\nnetns exec ${name} ip link set dev lo up\n`;
+      const finished = await spawner.run(['ip', '-batch', '-'], { input });
+      if (!(await isNamespace(name))) {
+        throw new Error(`cannot make namespace ${name}: ${complaint(finished)}`);
+      }
+    },
+
+    async removeNamespace(name: string): Promise<void> {
+      namespaceName(name);
+      if (await isNamespace(name)) {
+        // Links first: after `netns delete` alone they linger for as long as any process is inside.
+        const listed = await spawner.run(['ip', '-n', name, '-j', '-d', 'link', 'show']);
+        const removable =
+          listed.code === 0 ? parseLinks(listed.stdout).filter((l) => l.kind !== 'other') : [];
+        const input = removable.map((link) => `link delete dev ${link.name}\n`).join('');
+        if (input !== '') await spawner.run(['ip', '-n', name, '-force', '-batch', '-'], { input });
+      }
+      const finished = await spawner.run(['ip', 'netns', 'delete', name]);
+      if (finished.code === 0) return;
+      await unlink(`${DIRECTORY}/${name}`).catch(() => undefined);
+      if (await isNamespace(name)) throw new Error(`cannot delete namespace ${name}: ${complaint(finished)}`);
+    },
+  };
+}
+
+/** The script is fixed; paths and values go in as its arguments, two each. */
+const WRITE = `while [ $# -gt 0 ]; do printf '%s\\n' "$2" > "/proc/sys/$1" || exit 1; shift 2; done`;
+
+/** Writes kernel parameters as seen from a namespace: /proc/sys/net shows that of the process which opens it. */
+export async function writeSysctls(
+  spawner: Spawner,
+  namespace: string,
+  values: readonly (readonly [path: string, value: string])[],
+): Promise<void> {
+  if (values.length === 0) return;
+  const argv = inNamespace(namespaceName(namespace), ['sh', '-c', WRITE, 'sh', ...values.flat()]);
+  const finished = await spawner.run(argv);
+  if (finished.code !== 0) throw new Error(`cannot set kernel parameters: ${complaint(finished)}`);
+}

@@ -1,0 +1,194 @@
+/**
+ * Programs that outlive the agent. Each runs in a session of its own and carries a mark in its environment: the state
+ * directory, its name, the hash of its configuration. A later life of the agent finds them by that mark in /proc. There
+ * is no pid file to go stale, and no instant between start and record in which a crash could lose one.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { assert } from '../../lib/assert.ts';
+import { sleep, type Clock } from '../../lib/clock.ts';
+import type { ProcessSpec, ProcessState } from '../host.ts';
+import { namespaceName, processName } from './grammar.ts';
+import type { Files } from './files.ts';
+import { allPids, isAlive, readArguments, readEnvironment, readStat } from './proc.ts';
+import { inNamespace, PROGRAM_ENVIRONMENT } from './spawner.ts';
+
+const STATE_VARIABLE = 'DEUTERON_STATE';
+const NAME_VARIABLE = 'DEUTERON_PROCESS';
+const HASH_VARIABLE = 'DEUTERON_CONFIG_HASH';
+const LOG_LIMIT_BYTES = 1 << 20;
+/** How long `nsenter` may take to become the program. */
+const EXEC_LIMIT_MS = 2000;
+const ADOPTED_POLL_MS = 500;
+
+interface Known extends ProcessState {
+  readonly startTime: number;
+  /** Not a child of this process: its end is noticed by looking. */
+  readonly adopted: boolean;
+}
+
+export interface ProcessesOptions {
+  readonly stateDirectory: string;
+  readonly clock: Clock;
+  readonly files: Files;
+}
+
+export function createProcesses({ stateDirectory, clock, files }: ProcessesOptions) {
+  const known = new Map<string, Known>();
+  const listeners = new Set<(name: string) => void>();
+  let scanned = false;
+
+  function ended(name: string, process: Known): void {
+    if (known.get(name) !== process) return;
+    known.delete(name);
+    for (const listener of listeners) listener(name);
+  }
+
+  /** Finds, once in this life, what earlier lives started. */
+  function scan(): void {
+    if (scanned) return;
+    scanned = true;
+    for (const pid of allPids()) {
+      const environment = readEnvironment(pid);
+      const name = environment.get(NAME_VARIABLE);
+      if (name === undefined || environment.get(STATE_VARIABLE) !== stateDirectory) continue;
+      const stat = readStat(pid);
+      // Only the leader of the session is what we started; its children inherit the mark.
+      if (stat === null || stat.session !== pid) continue;
+      const configHash = environment.get(HASH_VARIABLE) ?? '';
+      known.set(name, { pid, configHash, startTime: stat.startTime, adopted: true });
+    }
+  }
+
+  function find(name: string): Known | null {
+    scan();
+    const process = known.get(processName(name));
+    if (process === undefined) return null;
+    if (isAlive(process)) return process;
+    ended(name, process);
+    return null;
+  }
+
+  const logPath = (name: string) => files.absolute(`log/${processName(name)}.log`);
+
+  function openLog(name: string): number {
+    const path = logPath(name);
+    mkdirSync(dirname(path), { recursive: true });
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > LOG_LIMIT_BYTES) renameSync(path, `${path}.old`);
+    return openSync(path, 'a');
+  }
+
+  async function start(spec: ProcessSpec): Promise<Known> {
+    const inside = spec.namespace === null ? null : namespaceName(spec.namespace);
+    const argv = inNamespace(inside, spec.argv);
+    const log = openLog(spec.name);
+    try {
+      const child = spawn(argv[0] ?? '', argv.slice(1), {
+        cwd: '/',
+        detached: true,
+        env: {
+          ...PROGRAM_ENVIRONMENT,
+          [STATE_VARIABLE]: stateDirectory,
+          [NAME_VARIABLE]: spec.name,
+          [HASH_VARIABLE]: spec.configHash,
+        },
+        stdio: ['ignore', log, log],
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once('error', reject);
+        child.once('spawn', resolve);
+      });
+      child.unref();
+      const pid = child.pid ?? -1;
+      const startTime = readStat(pid)?.startTime ?? -1;
+      const process: Known = { pid, configHash: spec.configHash, startTime, adopted: false };
+      known.set(spec.name, process);
+      child.once('exit', () => ended(spec.name, process));
+      return process;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** Until then a signal would hit `nsenter`, not the program. */
+  async function untilExecuted(process: Known, spec: ProcessSpec): Promise<void> {
+    if (spec.namespace === null) return;
+    const deadline = clock.now() + EXEC_LIMIT_MS;
+    while (clock.now() < deadline && isAlive(process) && readArguments(process.pid)[0] === 'nsenter') {
+      await sleep(clock, 1);
+    }
+  }
+
+  async function untilEnded(name: string, process: Known, withinMs: number): Promise<boolean> {
+    const deadline = clock.now() + withinMs;
+    for (let pauseMs = 1; isAlive(process); pauseMs = Math.min(pauseMs * 2, 50)) {
+      if (clock.now() >= deadline) return false;
+      await sleep(clock, pauseMs);
+    }
+    ended(name, process);
+    return true;
+  }
+
+  function signal(process: Known, name: NodeJS.Signals): void {
+    if (isAlive(process)) globalThis.process.kill(process.pid, name);
+  }
+
+  /** Whatever it left running in its process group. */
+  function killGroup(pid: number): void {
+    try {
+      globalThis.process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      assert(error instanceof Error && 'code' in error && error.code === 'ESRCH', `cannot end group ${pid}`);
+    }
+  }
+
+  return {
+    async startProcess(spec: ProcessSpec): Promise<ProcessState> {
+      if (find(spec.name) !== null) throw new Error(`${spec.name} is running already`);
+      const process = await start(spec);
+      await untilExecuted(process, spec);
+      return { pid: process.pid, configHash: process.configHash };
+    },
+
+    async findProcess(name: string): Promise<ProcessState | null> {
+      const process = find(name);
+      return process === null ? null : { pid: process.pid, configHash: process.configHash };
+    },
+
+    async processes(): Promise<string[]> {
+      scan();
+      return [...known.keys()].filter((name) => find(name) !== null).sort();
+    },
+
+    async signalProcess(name: string, kind: 'TERM' | 'HUP' | 'KILL' | 'USR1'): Promise<void> {
+      const process = find(name);
+      if (process !== null) signal(process, `SIG${kind}`);
+    },
+
+    async stopProcess(name: string, graceMs: number): Promise<void> {
+      const process = find(name);
+      if (process !== null) {
+        signal(process, 'SIGTERM');
+        if (!(await untilEnded(name, process, graceMs))) {
+          signal(process, 'SIGKILL');
+          if (!(await untilEnded(name, process, EXEC_LIMIT_MS))) throw new Error(`${name} does not end`);
+        }
+        killGroup(process.pid);
+      }
+      for (const path of [logPath(name), `${logPath(name)}.old`]) rmSync(path, { force: true });
+    },
+
+    /** Tells `onEnd` of every end until `signal` aborts. */
+    async watch(onEnd: (name: string) => void, signal: AbortSignal): Promise<void> {
+      scan();
+      listeners.add(onEnd);
+      while (!signal.aborted) {
+        for (const [name, process] of known) if (process.adopted && !isAlive(process)) ended(name, process);
+        await sleep(clock, ADOPTED_POLL_MS, signal);
+      }
+      listeners.delete(onEnd);
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process';
+import type { Clock } from '../../lib/clock.ts';
+
+export interface Finished {
+  /** Exit code; 128 + signal number is not used: -1 when it was ended by a signal or the time limit. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface Spawner {
+  /** Runs a program to its end. Never throws for the program's failure; a program that is not there gives code 127. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Finished>;
+}
+
+export interface SpawnerOptions {
+  readonly clock: Clock;
+  /** How many programs run at once; the others wait in order. */
+  readonly limit: number;
+  readonly timeoutMs: number;
+}
+
+/** What programs need to behave the same everywhere; nothing of ours leaks into them. */
+export const PROGRAM_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+  LC_ALL: 'C',
+};
+
+export function createSpawner(options: SpawnerOptions): Spawner {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+
+  async function enter(): Promise<void> {
+    if (running < options.limit) {
+      running++;
+      return;
+    }
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  }
+
+  function leave(): void {
+    const next = waiting.shift();
+    if (next) next();
+    else running--;
+  }
+
+  return {
+    async run(argv, runOptions = {}) {
+      await enter();
+      try {
+        return await runOne(argv, runOptions.input, options.clock, runOptions.timeoutMs ?? options.timeoutMs);
+      } finally {
+        leave();
+      }
+    },
+  };
+}
+
+function runOne(
+  argv: readonly string[],
+  input: string | undefined,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = spawn(argv[0] ?? '', argv.slice(1), {
+      env: PROGRAM_ENVIRONMENT,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    let timedOut = false;
+    const cancel = clock.after(timeoutMs, () => {
+      timedOut = true;
+      child.kill('SIGKILL');
+      // A grandchild may hold the pipes open; without this 'close' would wait for it.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    });
+    child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
+    // EPIPE when the program ends before it read everything: its exit code says what happened.
+    child.stdin?.on('error', () => child.stdin?.destroy());
+    child.stdin?.end(input);
+    const finish = (code: number, extra: string) => {
+      cancel();
+      resolve({
+        code,
+        stdout: Buffer.concat(out).toString(),
+        stderr: Buffer.concat(err).toString() + extra,
+      });
+    };
+    child.on('error', (error) => finish(127, error.message));
+    child.on('close', (code) => {
+      if (timedOut) finish(-1, `${argv[0]}: no end within ${timeoutMs} ms`);
+      else finish(code ?? -1, '');
+    });
+  });
+}
+
+/** `argv` made to run in a named namespace; the program keeps the pid that the spawn returned. */
+export function inNamespace(namespace: string | null, argv: readonly string[]): readonly string[] {
+  return namespace === null ? argv : ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv];
+}
+
+/** A program's complaint as one line. */
+export function complaint(finished: Finished): string {
+  const text = finished.stderr.trim().replace(/\s*\n\s*/g, '; ');
+  return text === '' ? `exit code ${finished.code}` : text.slice(0, 500);
+}
