@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Place } from '../../resources/place.ts';
 import type { Store, Tables, Transaction } from '../store.ts';
-import { StoreUnavailable } from '../store.ts';
+import { RunAgain, StoreUnavailable } from '../store.ts';
 import type { MemoryHooks, Subscriber } from './database.ts';
 import { Database } from './database.ts';
 import { Deadlock } from './locks.ts';
@@ -102,7 +102,8 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
           return { result, place: await commit(tx) };
         } catch (error) {
           rollBack(tx);
-          if (!(tx.deadlocked || error instanceof Deadlock) || attempt === MAX_ATTEMPTS) throw error;
+          const again = tx.deadlocked || error instanceof Deadlock || error instanceof RunAgain;
+          if (!again || attempt === MAX_ATTEMPTS) throw error;
         }
         await pause('retry');
       }

@@ -92,9 +92,10 @@ export function listRows(
   primaryKey: readonly string[],
 ): AnyRow[] {
   const order = compareRows(query.sort, primaryKey);
-  const { after } = query;
+  const { after, anyOf } = query;
   const kept = rows
     .filter((row) => query.filters.every((filter) => passes(row, filter)))
+    .filter((row) => anyOf === undefined || anyOf.some((filter) => passes(row, filter)))
     .filter((row) => after === undefined || order(row, after) > 0)
     .sort(order);
   return query.limit === undefined ? kept : kept.slice(0, query.limit);
