@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MAX_EXCEPTIONS } from '../watch/protocol.ts';
+import { standingOf } from './report.ts';
+
+const PLACE = { position: 7, tag: 99 };
+
+test('everything up to the place is realised but for what is pending', () => {
+  const short = { object: 'port/p', state: 'waiting', reason: 'no link' } as const;
+  assert.deepEqual(
+    standingOf(PLACE, true, [
+      { key: 'network/a', since: 5, shortfalls: [] },
+      { key: 'network/b', since: 6, shortfalls: [short] },
+    ]),
+    {
+      realised: PLACE,
+      exceptions: [
+        { key: 'network/a', object: '', state: 'pending', since: 5, reason: 'not done yet' },
+        { key: 'network/b', object: 'port/p', state: 'waiting', since: 6, reason: 'no link' },
+      ],
+      exceptionCount: 2,
+    },
+  );
+});
+
+test('nothing is claimed before the first full pass, nor when the list is cut', () => {
+  assert.deepEqual(standingOf(PLACE, false, []), { realised: null, exceptions: [], exceptionCount: 0 });
+  const many = Array.from({ length: MAX_EXCEPTIONS + 1 }, (_, at) => ({
+    key: `network/${at}`,
+    since: 1,
+    shortfalls: [],
+  }));
+  const standing = standingOf(PLACE, true, many);
+  assert.equal(standing.realised, null);
+  assert.equal(standing.exceptions.length, MAX_EXCEPTIONS);
+  assert.equal(standing.exceptionCount, MAX_EXCEPTIONS + 1);
+});
