@@ -6,8 +6,12 @@
  *   after a mark ends converged, that mark is realised.
  * - Urgent keys go before others (a new port before a full resync).
  * - A failure backs off its key only (R19); a reconciler that throws is a failure with the error as its reason (R18).
+ * - A mark without a position (drift) runs the key at most every 100 ms, and every second while it fails: a program that
+ *   dies as often as it is started does not take the machine with it. A change, or an urgent mark, runs it at once.
  * - A run that exceeds `timeoutMs` is a stall: `onStall` is told (the agent process exits and is restarted: R24).
  */
+import { backoffMs } from './backoff.ts';
+import { WorkQueue } from './workqueue.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 
@@ -41,10 +45,13 @@ export interface ControllerOptions {
   readonly onStall?: (key: string) => void;
 }
 
-/** What a key still owes. */
+/**
+ * What a key still owes. A key can stand there twice: once with the shortfalls of its last run, once without any for marks
+ * that came since and have not run yet.
+ */
 export interface Pending {
   readonly key: string;
-  /** The oldest position not realised. */
+  /** The oldest position not realised; 0: it was realised and is no more (drift). */
   readonly since: number;
   /** Empty when it has simply not run yet. */
   readonly shortfalls: readonly Shortfall[];
@@ -52,10 +59,255 @@ export interface Pending {
 
 export interface Controller {
   mark(key: string, position: number, options?: { urgent?: boolean }): void;
-  /** Every key with unrealised marks or shortfalls, in key order. */
+  /** Every key with shortfalls or with marks of a position above 0 that are not realised, in key order. */
   pending(): Pending[];
   /** Resolves once no key is queued or running (shortfalls that wait or back off do not count). */
   idle(): Promise<void>;
   /** Works until `signal` aborts, then waits for the runs under way. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+/** Least time between a run and one that only drift asks for, in ordinary times and while the key fails. */
+const DRIFT_INTERVAL_MS = 100;
+const DRIFT_INTERVAL_FAILING_MS = 1000;
+
+interface KeyState {
+  readonly key: string;
+  running: boolean;
+  /** Marked while it ran; and whether urgently. */
+  again: 'no' | 'drift' | 'now' | 'urgent';
+  /** Oldest position marked and not taken by a run; taken by the run under way; covered by a run that left shortfalls. */
+  marked: number | null;
+  taken: number | null;
+  owed: number | null;
+  shortfalls: readonly Shortfall[];
+  failures: number;
+  /** When the last run ended; -Infinity: none did. */
+  endedAt: number;
+  timer: { readonly at: number; readonly cancel: () => void; readonly marked: boolean } | null;
+}
+
+function oldest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+export function createController(options: ControllerOptions): Controller {
+  return new KeyController(options);
+}
+
+class KeyController implements Controller {
+  readonly #options: ControllerOptions;
+  readonly #states = new Map<string, KeyState>();
+  readonly #queue = new WorkQueue();
+  readonly #runs = new Set<AbortController>();
+  #signal: AbortSignal | null = null;
+  #idleWaiters: (() => void)[] = [];
+  #pumping = false;
+  #onDrained: (() => void) | null = null;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+  }
+
+  mark(key: string, position: number, { urgent = false }: { urgent?: boolean } = {}): void {
+    const state = this.#stateOf(key);
+    if (position > 0) state.marked = oldest(state.marked, position);
+    const now = urgent || position > 0;
+    if (state.running) {
+      if (urgent) state.again = 'urgent';
+      else if (now && state.again !== 'urgent') state.again = 'now';
+      else if (state.again === 'no') state.again = 'drift';
+    } else if (now) this.#enqueue(state, urgent);
+    else this.#enqueueForDrift(state);
+  }
+
+  pending(): Pending[] {
+    const list: Pending[] = [];
+    for (const state of this.#states.values()) {
+      const { key, shortfalls } = state;
+      if (shortfalls.length > 0) list.push({ key, since: state.owed ?? 0, shortfalls });
+      const unrun = oldest(state.marked, state.taken);
+      if (unrun !== null) list.push({ key, since: unrun, shortfalls: [] });
+    }
+    // Stable: a key's shortfalls stay before its marks.
+    return list.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  }
+
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    this.#signal = signal;
+    this.#pumpSoon();
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    for (const run of this.#runs) run.abort();
+    if (this.#runs.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onDrained = resolve;
+      });
+    }
+    this.#signal = null;
+    for (const state of this.#states.values()) this.#stopTimer(state);
+  }
+
+  #stateOf(key: string): KeyState {
+    let state = this.#states.get(key);
+    if (state === undefined) {
+      state = {
+        key,
+        running: false,
+        again: 'no',
+        marked: null,
+        taken: null,
+        owed: null,
+        shortfalls: [],
+        failures: 0,
+        endedAt: Number.NEGATIVE_INFINITY,
+        timer: null,
+      };
+      this.#states.set(key, state);
+    }
+    return state;
+  }
+
+  #enqueue(state: KeyState, urgent: boolean): void {
+    this.#stopTimer(state);
+    this.#queue.add(state.key, urgent);
+    this.#pumpSoon();
+  }
+
+  #enqueueForDrift(state: KeyState): void {
+    if (this.#queue.has(state.key)) return;
+    const intervalMs = state.failures > 0 ? DRIFT_INTERVAL_FAILING_MS : DRIFT_INTERVAL_MS;
+    const at = state.endedAt + intervalMs;
+    if (at <= this.#options.clock.now()) this.#enqueue(state, false);
+    else this.#startTimer(state, at, true);
+  }
+
+  /** One timer a key: the earlier of what is set and what is asked for. */
+  #startTimer(state: KeyState, at: number, marked: boolean): void {
+    const before = state.timer;
+    const due = before === null ? at : Math.min(before.at, at);
+    this.#stopTimer(state);
+    const cancel = this.#options.clock.after(Math.max(0, due - this.#options.clock.now()), () => {
+      state.timer = null;
+      this.#enqueue(state, false);
+    });
+    state.timer = { at: due, cancel, marked: marked || (before?.marked ?? false) };
+  }
+
+  #stopTimer(state: KeyState): void {
+    state.timer?.cancel();
+    state.timer = null;
+  }
+
+  /** Never within the caller's own turn: it may be half way through applying what it marks for. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#signal !== null && !this.#signal.aborted && this.#runs.size < this.#options.concurrency) {
+      const key = this.#queue.take();
+      if (key === undefined) break;
+      void this.#work(this.#stateOf(key));
+    }
+    if (this.#idleWaiters.length > 0 && this.#isIdle()) {
+      const waiters = this.#idleWaiters;
+      this.#idleWaiters = [];
+      for (const resolve of waiters) resolve();
+    }
+  }
+
+  #isIdle(): boolean {
+    if (this.#queue.size > 0 || this.#runs.size > 0) return false;
+    for (const state of this.#states.values()) if (state.timer?.marked) return false;
+    return true;
+  }
+
+  async #work(state: KeyState): Promise<void> {
+    const { clock, timeoutMs, onOutcome, onStall } = this.#options;
+    const run = new AbortController();
+    this.#runs.add(run);
+    state.running = true;
+    state.taken = state.marked;
+    state.marked = null;
+    const cancelStall = clock.after(timeoutMs, () => {
+      run.abort();
+      onStall?.(state.key);
+    });
+    const outcome = await this.#reconcile(state.key, run.signal);
+    cancelStall();
+    this.#runs.delete(run);
+    this.#settle(state, outcome);
+    onOutcome?.(state.key, outcome);
+    if (this.#runs.size === 0) this.#onDrained?.();
+    this.#pumpSoon();
+  }
+
+  async #reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    try {
+      return await this.#options.reconcile(key, signal);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return { shortfalls: [{ object: '', state: 'failed', reason }] };
+    }
+  }
+
+  #settle(state: KeyState, outcome: Outcome): void {
+    const { clock } = this.#options;
+    const { again } = state;
+    state.running = false;
+    state.again = 'no';
+    state.endedAt = clock.now();
+    state.owed = outcome.shortfalls.length > 0 ? (oldest(state.owed, state.taken) ?? 0) : null;
+    state.taken = null;
+    state.shortfalls = outcome.shortfalls;
+    const failed = outcome.shortfalls.some((shortfall) => shortfall.state === 'failed');
+    state.failures = failed ? state.failures + 1 : 0;
+    if (this.#signal === null || this.#signal.aborted) this.#keepMark(state, again);
+    else if (again === 'now' || again === 'urgent') this.#enqueue(state, again === 'urgent');
+    else this.#schedule(state, { failed, again: outcome.again, drift: again === 'drift' });
+  }
+
+  /** When to look again though no change asks for it. */
+  #schedule(state: KeyState, why: { failed: boolean; again: number | undefined; drift: boolean }): void {
+    const { random } = this.#options;
+    if (why.failed) this.#startTimer(state, state.endedAt + backoffMs(state.failures, random), false);
+    if (why.again !== undefined) this.#startTimer(state, state.endedAt + why.again, false);
+    if (why.drift) this.#enqueueForDrift(state);
+    if (state.timer === null) this.#forgetLater(state);
+  }
+
+  /** The loop has been asked to stop: what was marked stays queued for a later `run`. */
+  #keepMark(state: KeyState, again: KeyState['again']): void {
+    if (again !== 'no' || state.shortfalls.length > 0) this.#queue.add(state.key, again === 'urgent');
+  }
+
+  /** A key that owes nothing is dropped once its last run no longer matters, or every key ever seen would stay. */
+  #forgetLater(state: KeyState): void {
+    if (state.shortfalls.length > 0) return;
+    this.#options.clock.after(DRIFT_INTERVAL_MS, () => {
+      const settled = !state.running && state.timer === null && state.shortfalls.length === 0;
+      if (
+        settled &&
+        state.marked === null &&
+        !this.#queue.has(state.key) &&
+        this.#states.get(state.key) === state
+      ) {
+        this.#states.delete(state.key);
+      }
+    });
+  }
 }
