@@ -1,0 +1,174 @@
+import { Fault } from '../resources/errors.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import { RunAgain, UniqueViolation } from '../store/store.ts';
+import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults.ts';
+import type { Call } from './operation.ts';
+import { checkQuota } from './quota.ts';
+import { chooseSegments, maxMtu, type Segment } from './segment.ts';
+import {
+  checkRevision,
+  type DeleteRequest,
+  differing,
+  newAttributes,
+  owns,
+  seesNetwork,
+  touched,
+  type UpdateRequest,
+  visibleNetwork,
+} from './standard.ts';
+
+export type NetworkCreate = { readonly [K in keyof NetworkRow]?: NetworkRow[K] | null | undefined };
+export type NetworkChanges = Partial<NetworkRow>;
+
+const DHCP_OWNER = 'network:dhcp';
+
+function mtuOf(call: Call, asked: number | null | undefined, type: NetworkRow['network_type']): number {
+  const largest = maxMtu(call.settings, type);
+  if (!asked) return largest;
+  if (asked > largest) throw invalidInput(`Requested MTU is too big, maximum is ${largest}`);
+  return asked;
+}
+
+function networkRow(call: Call, asked: NetworkCreate, segment: Segment): NetworkRow {
+  return {
+    ...newAttributes(call, {
+      ...(asked.id ? { id: asked.id } : {}),
+      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      description: asked.description ?? '',
+    }),
+    name: asked.name ?? '',
+    admin_state_up: asked.admin_state_up ?? true,
+    status: 'ACTIVE',
+    shared: asked.shared ?? false,
+    external: asked.external ?? false,
+    mtu: mtuOf(call, asked.mtu, segment.network_type),
+    ...segment,
+    port_security_enabled: asked.port_security_enabled ?? true,
+    dns_domain: asked.dns_domain ?? '',
+    availability_zone_hints: asked.availability_zone_hints ?? [],
+  };
+}
+
+/** Creates all or none, with a free VNI for each VXLAN network that names none. */
+export async function createNetwork(
+  tx: Transaction,
+  call: Call,
+  asked: readonly NetworkCreate[],
+): Promise<NetworkRow[]> {
+  const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
+  await checkQuota(tx, call, { resource: 'network', rows: projects });
+  const segments = await chooseSegments(
+    tx,
+    call,
+    asked.map((row) => ({
+      network_type: row.network_type ?? undefined,
+      physical_network: row.physical_network,
+      segmentation_id: row.segmentation_id,
+    })),
+  );
+  const rows = asked.map((row, i) => networkRow(call, row, segments[i]!));
+  try {
+    await tx.networks.insert(rows);
+  } catch (error) {
+    // Chosen by another at the same moment; if it was named by the client, the next run finds it in use.
+    if (error instanceof UniqueViolation && error.constraint === 'networks_segment') throw new RunAgain();
+    throw error;
+  }
+  return rows;
+}
+
+/** Locks the network for a change by the caller. */
+export async function lockNetwork(
+  tx: Transaction,
+  call: Call,
+  { id, rule }: { readonly id: string; readonly rule: string },
+): Promise<NetworkRow> {
+  const [network] = await tx.networks.lock({ id });
+  if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+  if (!owns(call, network)) throw forbidden(rule);
+  return network;
+}
+
+async function checkUnshare(tx: Transaction, network: NetworkRow): Promise<void> {
+  const ports = await tx.ports.find({ network_id: network.id });
+  const subnets = await tx.subnets.find({ network_id: network.id });
+  const users = [...ports.filter((port) => !port.device_owner.startsWith('network:')), ...subnets];
+  if (users.some((row) => row.project_id !== network.project_id)) {
+    throw new Fault(
+      'InvalidSharedSetting',
+      `Unable to reconfigure sharing settings for network ${network.name}. Multiple projects are using it.`,
+    );
+  }
+}
+
+export async function updateNetwork(
+  tx: Transaction,
+  call: Call,
+  { id, changes, ifMatch }: UpdateRequest<NetworkChanges>,
+): Promise<NetworkRow> {
+  const network = await lockNetwork(tx, call, { id, rule: 'update_network' });
+  checkRevision(network, ifMatch);
+  const changed = differing(network, changes);
+  if ('network_type' in changed || 'physical_network' in changed || 'segmentation_id' in changed) {
+    throw invalidInput('Plugin does not support updating provider attributes');
+  }
+  if ('mtu' in changed) changed.mtu = mtuOf(call, changed.mtu, network.network_type);
+  if (changed.shared === false) await checkUnshare(tx, network);
+  const [updated] = await tx.networks.update({ id }, { ...changed, ...touched(call, network) });
+  if (!updated) throw networkNotFound(id);
+  return updated;
+}
+
+/** Deletes the network with its subnets and DHCP ports; any other port keeps it. */
+export async function deleteNetwork(
+  tx: Transaction,
+  call: Call,
+  { id, ifMatch }: DeleteRequest,
+): Promise<void> {
+  const network = await lockNetwork(tx, call, { id, rule: 'delete_network' });
+  checkRevision(network, ifMatch);
+  const ports = await tx.ports.find({ network_id: id });
+  const users = ports.filter((port) => port.device_owner !== DHCP_OWNER);
+  if (users.length > 0) {
+    throw networkInUse(
+      id,
+      users.map((port) => port.id),
+    );
+  }
+  await tx.ports.remove({ network_id: id });
+  await tx.networks.remove({ id });
+}
+
+export const showNetwork = (tables: Tables, call: Call, id: string): Promise<NetworkRow> =>
+  visibleNetwork(tables, call, id);
+
+/** A page of the networks that the caller may see: their own, shared and external ones. */
+export function listNetworks(
+  tables: Tables,
+  call: Call,
+  query: ListQuery<NetworkRow>,
+): Promise<NetworkRow[]> {
+  if (call.caller.isAdmin) return tables.networks.list(query);
+  return tables.networks.list({
+    ...query,
+    anyOf: [
+      { column: 'project_id', operator: 'in', values: [call.caller.projectId] },
+      { column: 'shared', operator: 'in', values: [true] },
+      { column: 'external', operator: 'in', values: [true] },
+    ],
+  });
+}
+
+/** The ids of the subnets of each network, in creation order. */
+export async function subnetIdsOfNetworks(
+  tables: Tables,
+  networkIds: readonly string[],
+): Promise<Map<string, string[]>> {
+  const result = new Map(networkIds.map((id): [string, string[]] => [id, []]));
+  if (networkIds.length === 0) return result;
+  const subnets = await tables.subnets.find({ network_id: networkIds });
+  subnets.sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
+  for (const subnet of subnets) result.get(subnet.network_id)?.push(subnet.id);
+  return result;
+}

@@ -1,0 +1,107 @@
+/** Limits by project. A project without a row of its own has the configured default; -1 is no limit. */
+import { Fault } from '../resources/errors.ts';
+import type { Tables, Transaction } from '../store/store.ts';
+import type { Call } from './operation.ts';
+
+/** The resources that have a quota, and what is counted for them. */
+const COUNTS = {
+  network: (tables, project_id) => tables.networks.count({ project_id }),
+  subnet: (tables, project_id) => tables.subnets.count({ project_id }),
+  port: (tables, project_id) => tables.ports.count({ project_id }),
+} satisfies Record<string, (tables: Tables, projectId: string) => Promise<number>>;
+
+export type CountedResource = keyof typeof COUNTS;
+
+export interface QuotaDetail {
+  readonly limit: number;
+  readonly used: number;
+  readonly reserved: number;
+}
+
+const isCounted = (resource: string): resource is CountedResource => Object.hasOwn(COUNTS, resource);
+
+/** Refuses with OverQuota if creating these many more would exceed a project's limit. */
+export async function checkQuota(
+  tx: Transaction,
+  call: Call,
+  request: { readonly resource: CountedResource; readonly rows: readonly { readonly project_id: string }[] },
+): Promise<void> {
+  for (const [projectId, rows] of Map.groupBy(request.rows, (row) => row.project_id)) {
+    const own = await tx.quotas.get({ project_id: projectId, resource: request.resource });
+    const limit = own?.limit ?? call.settings.quotas[request.resource] ?? -1;
+    if (limit < 0) continue;
+    const used = await COUNTS[request.resource](tx, projectId);
+    if (used + rows.length > limit) {
+      throw new Fault('OverQuota', `Quota exceeded for resources: ['${request.resource}'].`);
+    }
+  }
+}
+
+/** The configured limits. */
+export function defaultQuota(call: Call): Record<string, number> {
+  return Object.fromEntries(Object.keys(COUNTS).map((name) => [name, call.settings.quotas[name] ?? -1]));
+}
+
+/** A project's limits: its own, else the defaults. */
+export async function showQuota(
+  tables: Tables,
+  call: Call,
+  projectId: string,
+): Promise<Record<string, number>> {
+  const rows = await tables.quotas.find({ project_id: projectId });
+  return { ...defaultQuota(call), ...Object.fromEntries(rows.map((row) => [row.resource, row.limit])) };
+}
+
+/** A project's limits beside what it uses. */
+export async function quotaUsage(
+  tables: Tables,
+  call: Call,
+  projectId: string,
+): Promise<Record<string, QuotaDetail>> {
+  const details: Record<string, QuotaDetail> = {};
+  for (const [resource, limit] of Object.entries(await showQuota(tables, call, projectId))) {
+    if (!isCounted(resource)) continue;
+    details[resource] = { limit, used: await COUNTS[resource](tables, projectId), reserved: 0 };
+  }
+  return details;
+}
+
+/** The limits of each project that has some of its own. */
+export async function listQuotas(
+  tables: Tables,
+  call: Call,
+): Promise<({ project_id: string } & Record<string, unknown>)[]> {
+  const projects = Map.groupBy(await tables.quotas.find({}), (row) => row.project_id);
+  return [...projects].map(([project_id, rows]) => ({
+    ...defaultQuota(call),
+    ...Object.fromEntries(rows.map((row) => [row.resource, row.limit])),
+    project_id,
+  }));
+}
+
+/** Sets limits of a project; the others stay. */
+export async function updateQuota(
+  tx: Transaction,
+  call: Call,
+  request: { readonly projectId: string; readonly limits: Readonly<Record<string, number>> },
+): Promise<Record<string, number>> {
+  const unknown = Object.keys(request.limits).filter((resource) => !isCounted(resource));
+  if (unknown.length > 0) {
+    const names = unknown.map((name) => `'${name}'`).join(', ');
+    throw new Fault('QuotaResourceUnknown', `Unknown quota resources [${names}].`);
+  }
+  for (const [resource, limit] of Object.entries(request.limits)) {
+    const key = { project_id: request.projectId, resource };
+    const updated = await tx.quotas.update(key, { limit });
+    if (updated.length === 0) await tx.quotas.insert([{ ...key, limit }]);
+  }
+  return showQuota(tx, call, request.projectId);
+}
+
+/** Gives a project the defaults again. */
+export async function deleteQuota(tx: Transaction, _call: Call, projectId: string): Promise<void> {
+  const removed = await tx.quotas.remove({ project_id: projectId });
+  if (removed.length === 0) {
+    throw new Fault('TenantQuotaNotFound', `Quota for tenant ${projectId} could not be found.`);
+  }
+}

@@ -1,0 +1,128 @@
+/** Which segment carries a network: a VNI of our own choice, or what an admin names. */
+import { candidates, scan } from '../ipam/choose.ts';
+import { Fault } from '../resources/errors.ts';
+import type { NetworkRow, NetworkType } from '../resources/network.ts';
+import type { Transaction } from '../store/store.ts';
+import { invalidInput } from './faults.ts';
+import type { Call, Settings } from './operation.ts';
+
+export type Segment = Pick<NetworkRow, 'network_type' | 'physical_network' | 'segmentation_id'>;
+
+/** A segment as asked for; `segmentation_id` null is to be chosen. */
+type Asked = { -readonly [K in keyof Segment]?: Segment[K] | undefined };
+
+const MAX_ID = { vxlan: 2 ** 24 - 1, vlan: 4094, flat: 0 } as const;
+/** VXLAN, UDP, IPv4 and the inner Ethernet header. */
+const VXLAN_OVERHEAD = 50;
+
+/** The largest MTU of a network of this type. */
+export const maxMtu = (settings: Settings, type: NetworkType): number =>
+  type === 'vxlan' ? settings.underlayMtu - VXLAN_OVERHEAD : settings.underlayMtu;
+
+/** Refuses combinations that mean nothing or that this cloud does not offer. */
+export function checkSegment(settings: Settings, asked: Asked): Segment {
+  const { physical_network = null, segmentation_id = null } = asked;
+  if (asked.network_type === undefined && (physical_network !== null || segmentation_id !== null)) {
+    throw invalidInput('network_type required');
+  }
+  const network_type = asked.network_type ?? 'vxlan';
+  if (network_type === 'vxlan') {
+    if (physical_network !== null) {
+      throw invalidInput('provider:physical_network specified for vxlan network');
+    }
+  } else {
+    if (network_type === 'vlan' && settings.vlanRefusal !== null) throw invalidInput(settings.vlanRefusal);
+    if (physical_network === null) {
+      throw invalidInput(`physical_network required for ${network_type} provider network`);
+    }
+    if (settings.flatNetworks.length === 0) throw invalidInput('Flat provider networks are disabled');
+    if (!settings.flatNetworks.includes(physical_network)) {
+      throw invalidInput(
+        `physical_network '${physical_network}' unknown for ${network_type} provider network`,
+      );
+    }
+  }
+  if (segmentation_id !== null) {
+    if (network_type === 'flat') throw invalidInput('segmentation_id prohibited for flat provider network');
+    if (segmentation_id < 1 || segmentation_id > MAX_ID[network_type]) {
+      throw invalidInput(`segmentation_id out of range (1 through ${MAX_ID[network_type]})`);
+    }
+  }
+  return { network_type, physical_network, segmentation_id };
+}
+
+function inUse(segment: Segment): Fault {
+  const lead = 'Unable to create the';
+  switch (segment.network_type) {
+    case 'flat':
+      return new Fault(
+        'FlatNetworkInUse',
+        `${lead} flat network. Physical network ${segment.physical_network} is in use.`,
+      );
+    case 'vlan':
+      return new Fault(
+        'VlanIdInUse',
+        `${lead} network. The VLAN ${segment.segmentation_id} on physical network ${segment.physical_network} is in use.`,
+      );
+    case 'vxlan':
+      return new Fault(
+        'TunnelIdInUse',
+        `${lead} network. The tunnel ID ${segment.segmentation_id} is in use.`,
+      );
+  }
+}
+
+/** Free ids of one type and physical network, as many as asked for. */
+async function chooseIds(
+  tx: Transaction,
+  call: Call,
+  asked: { kind: Segment; count: number; reserved: ReadonlySet<number> },
+): Promise<number[]> {
+  const { network_type, physical_network } = asked.kind;
+  const [first, last] = network_type === 'vxlan' ? call.settings.vniRange : [1, MAX_ID.vlan];
+  const range = [{ first: BigInt(first), last: BigInt(last) }];
+  const drawn = candidates(range, asked.count * 2 + 6, call.random).map(Number);
+  const rows = await tx.networks.find({ network_type, physical_network, segmentation_id: drawn });
+  const taken = new Set([...asked.reserved, ...rows.map((row) => row.segmentation_id)]);
+  const free = drawn.filter((id) => !taken.has(id)).slice(0, asked.count);
+  if (free.length === asked.count) return free;
+  const all = await tx.networks.find({ network_type, physical_network });
+  const used = new Set([...asked.reserved, ...all.map((row) => row.segmentation_id ?? 0)].map(BigInt));
+  // From where nobody else begins who looks at the same moment.
+  const left = scan(range, used, last - first + 1).map(Number);
+  if (left.length < asked.count) {
+    throw new Fault(
+      'NoNetworkAvailable',
+      'Unable to create the network. No project network is available for allocation.',
+    );
+  }
+  const offset = Math.floor(call.random.next() * (left.length - asked.count + 1));
+  return left.slice(offset, offset + asked.count);
+}
+
+/** Segments for new networks, each free as far as this transaction can see; a unique constraint has the last word. */
+export async function chooseSegments(
+  tx: Transaction,
+  call: Call,
+  asked: readonly Asked[],
+): Promise<Segment[]> {
+  const segments = asked.map((one) => checkSegment(call.settings, one));
+  const seen = new Set<string>();
+  for (const segment of segments) {
+    if (segment.segmentation_id === null && segment.network_type !== 'flat') continue;
+    const key = JSON.stringify(segment);
+    if (seen.has(key) || (await tx.networks.count(segment)) > 0) throw inUse(segment);
+    seen.add(key);
+  }
+  const open = segments.filter((s) => s.segmentation_id === null && s.network_type !== 'flat');
+  for (const group of Map.groupBy(open, (s) => `${s.network_type}/${s.physical_network}`).values()) {
+    const kind = group[0];
+    if (!kind) continue;
+    const reserved = new Set(
+      segments.flatMap((s) => (s.segmentation_id === null ? [] : [s.segmentation_id])),
+    );
+    const ids = await chooseIds(tx, call, { kind, count: group.length, reserved });
+    for (const [i, segment] of group.entries()) segment.segmentation_id = ids[i] ?? null;
+  }
+  return segments;
+}
