@@ -36,6 +36,8 @@ export interface Subscriber {
 
 /** The committed world, the open transactions and the log. */
 export class Database {
+  /** Told of each commit as it happens, for those who watch the world from outside. */
+  readonly observers = new Set<(written: MemoryTransaction['written'], place: Place | null) => void>();
   readonly tables: Readonly<Record<TableName, TableState>>;
   readonly locks = openLocks((owner) => (owner as MemoryTransaction).pause('lock'));
   readonly open = new Set<MemoryTransaction>();
@@ -95,6 +97,7 @@ export class Database {
       for (const [key, row] of rows) this.tables[name].write(key, row, this.commit);
     }
     this.end(tx);
+    for (const observe of this.observers) observe(tx.written, place);
     if (place) this.wake(owner);
     return place;
   }

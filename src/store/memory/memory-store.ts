@@ -11,6 +11,7 @@ import type { MemoryHooks, Subscriber } from './database.ts';
 import { Database } from './database.ts';
 import { Deadlock } from './locks.ts';
 import type { TableName } from './schema.ts';
+import { rowsAt } from './table-state.ts';
 import { openView, transactionTables } from './tables.ts';
 import { MemoryTransaction } from './transaction.ts';
 
@@ -28,8 +29,15 @@ export interface MemoryStore extends Store {
   loseTail(n: number): void;
   /** The committed state right now, for those who watch the world from outside. Not copies. */
   rows<Name extends TableName>(table: Name): RowOf<Name>[];
+  /** As of a place in the log, forgotten ones included; undefined if the log does not hold it. */
+  rowsAt<Name extends TableName>(table: Name, place: Place): RowOf<Name>[] | undefined;
+  holds(place: Place): boolean;
   head(): Place;
+  /** Calls with what each commit wrote (null: deleted), by table and key. */
+  observe(onCommit: (written: Written, place: Place | null) => void): void;
 }
+
+export type Written = ReadonlyMap<TableName, ReadonlyMap<string, object | null>>;
 
 export type RowOf<Name extends TableName> = Parameters<Tables[Name]['insert']>[0][number];
 
@@ -43,11 +51,15 @@ export function openMemoryStore(options: { clock: Clock; random: Random }): Memo
     ...connect({}),
     connect,
     loseTail: (n) => db.loseTail(n),
-    rows<Name extends TableName>(table: Name) {
-      const state = db.tables[table];
-      const rows = [...state.keys()].sort().map((key) => state.latest(key));
-      return rows.filter((row) => row !== undefined) as unknown as RowOf<Name>[];
+    rows: <Name extends TableName>(table: Name) =>
+      rowsAt(db.tables[table], {}, db.commit) as unknown as RowOf<Name>[],
+    rowsAt<Name extends TableName>(table: Name, place: Place) {
+      const entry = db.log[place.position];
+      if (entry?.tag !== place.tag) return undefined;
+      return rowsAt(db.tables[table], {}, entry.commit) as unknown as RowOf<Name>[];
     },
+    holds: (place) => db.log[place.position]?.tag === place.tag,
+    observe: (onCommit) => void db.observers.add(onCommit),
     head() {
       const { position, tag } = db.head();
       return { position, tag };

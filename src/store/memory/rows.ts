@@ -95,7 +95,6 @@ export function listRows(
   const { after, anyOf } = query;
   const kept = rows
     .filter((row) => query.filters.every((filter) => passes(row, filter)))
-    .filter((row) => query.anyOf === undefined || query.anyOf.some((filter) => passes(row, filter)))
     .filter((row) => anyOf === undefined || anyOf.some((filter) => passes(row, filter)))
     .filter((row) => after === undefined || order(row, after) > 0)
     .sort(order);
