@@ -19,6 +19,16 @@ import type { Place } from '../resources/place.ts';
 
 export const PROTOCOL_VERSION = 1;
 
+/**
+ * Liveness on an open watch, both ways. The request body may stay open: its first line is the WatchRequest, and each
+ * later (blank) line is a heartbeat. An agent that began with heartbeats and then is not heard for HEARTBEAT_TIMEOUT_MS
+ * is cut. The server writes at least a bookmark every BOOKMARK_MS.
+ */
+export const HEARTBEAT_MS = 2_500;
+export const HEARTBEAT_TIMEOUT_MS = 9_000;
+export const BOOKMARK_MS = 5_000;
+export const IDLE_TIMEOUT_MS = 15_000;
+
 /** A sum mod 2^64 of hash(key, canonical body), as 16 hex digits; '0000000000000000' for an empty group. */
 export type Digest = string;
 
@@ -36,6 +46,8 @@ export interface WatchRequest {
   readonly place: Place | null;
   /** Each group that the mirror holds in full, with its digest. */
   readonly groups: Readonly<Record<Group, Digest>>;
+  /** Groups that a digest found wrong: held, but left out of `groups` so that they come whole. Empty in the ordinary case. */
+  readonly mismatched: readonly Group[];
 }
 
 /** First frame of every watch. */
@@ -60,6 +72,8 @@ export interface SyncedFrame {
   readonly type: 'synced';
   readonly at: Place;
   readonly scope: readonly Group[];
+  /** The groups that were sent since hello: if one did not arrive, the mirror refuses. */
+  readonly sent: readonly Group[];
 }
 
 /** Everything of the scope that changed in (from, to], read at `to`. */

@@ -1,0 +1,210 @@
+/**
+ * The agent's HTTP: watches and reports, to any of several servers. The only file of this room that opens sockets.
+ * A watch costs one connection and a few kilobytes; reports share kept-alive ones.
+ */
+import http from 'node:http';
+import https from 'node:https';
+import type { Clock } from '../lib/clock.ts';
+import { HEARTBEAT_MS, type Report, type ReportAnswer, type WatchRequest } from './protocol.ts';
+import type { Transport, WatchEnd, WatchListener } from './transport.ts';
+import { LineSplitter, parseFrame } from './wire.ts';
+
+export const WATCH_PATH = '/deuteron/v1/watch';
+export const REPORT_PATH = '/deuteron/v1/report';
+
+export interface ClientOptions {
+  /** `http://host:port` or `https://host:port`, in the order to try them. */
+  readonly servers: readonly string[];
+  readonly credential: string;
+  readonly clock: Clock;
+  /** PEM of the authorities to trust for https, instead of the system's. */
+  readonly ca?: string;
+  readonly heartbeatMs?: number;
+  /** How long a server may take to accept a connection, or to answer a report. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 4_000;
+/** As much of an error's body as is worth reading. */
+const MAX_REASON_CHARACTERS = 2_000;
+const MAX_ANSWER_CHARACTERS = 100_000;
+
+export class HttpTransport implements Transport {
+  readonly servers: number;
+  readonly #options: ClientOptions;
+  readonly #urls: readonly URL[];
+  readonly #watchAgents: { http: http.Agent; https: https.Agent };
+  readonly #reportAgents: { http: http.Agent; https: https.Agent };
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#urls = options.servers.map((server) => new URL(server));
+    this.servers = this.#urls.length;
+    const tls = options.ca === undefined ? {} : { ca: options.ca };
+    const reports = { keepAlive: true, maxSockets: 4, maxFreeSockets: 2 };
+    this.#watchAgents = { http: new http.Agent(), https: new https.Agent(tls) };
+    this.#reportAgents = { http: new http.Agent(reports), https: new https.Agent({ ...reports, ...tls }) };
+  }
+
+  /** Ends the connections that reports kept open. */
+  close(): void {
+    for (const agents of [this.#watchAgents, this.#reportAgents]) {
+      agents.http.destroy();
+      agents.https.destroy();
+    }
+  }
+
+  connect(server: number, request: WatchRequest, listener: WatchListener): () => void {
+    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    const sent = this.#request(server, {
+      path: WATCH_PATH,
+      agents: this.#watchAgents,
+      type: 'application/x-ndjson',
+    });
+    let cancelBeat: () => void;
+    let open = true;
+    const close = () => {
+      open = false;
+      cancelBeat();
+      cancelTimeout();
+      sent.destroy();
+    };
+    const end = (reason: WatchEnd) => {
+      if (!open) return;
+      close();
+      listener.onEnd(reason);
+    };
+    const beat = () => {
+      sent.write('\n');
+      cancelBeat = clock.after(heartbeatMs, beat);
+    };
+    cancelBeat = clock.after(heartbeatMs, beat);
+    const cancelTimeout = this.#connectTimeout(sent, () => end({ reason: 'no connection in time' }));
+    // an 'error' may follow our own destroy: then nobody listens any more
+    sent.on('error', (error) => end({ reason: reasonOf(error) }));
+    sent.on('response', (response) => readWatch(response, { listener, end, isOpen: () => open }));
+    sent.write(`${JSON.stringify(request)}\n`);
+    return close;
+  }
+
+  report(server: number, report: Report): Promise<ReportAnswer> {
+    return new Promise((resolve, reject) => {
+      const sent = this.#request(server, {
+        path: REPORT_PATH,
+        agents: this.#reportAgents,
+        type: 'application/json',
+      });
+      const cancel = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () =>
+        sent.destroy(new Error('no answer in time')),
+      );
+      const fail = (error: Error) => {
+        cancel();
+        reject(error);
+      };
+      sent.on('error', fail);
+      sent.on('response', (response) => {
+        readText(response, MAX_ANSWER_CHARACTERS)
+          .then((text) => {
+            cancel();
+            resolve(answerOf(response.statusCode ?? 0, text));
+          })
+          .catch(fail);
+      });
+      sent.end(JSON.stringify(report));
+    });
+  }
+
+  /** Calls `late` if the socket does not connect in time. */
+  #connectTimeout(sent: http.ClientRequest, late: () => void): () => void {
+    const cancel = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, late);
+    sent.on('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', cancel);
+      else cancel();
+    });
+    return cancel;
+  }
+
+  #request(
+    server: number,
+    what: { path: string; agents: { http: http.Agent; https: https.Agent }; type: string },
+  ): http.ClientRequest {
+    const base = this.#urls[server] as URL;
+    const secure = base.protocol === 'https:';
+    const url = new URL(what.path, base);
+    const headers = { authorization: `Bearer ${this.#options.credential}`, 'content-type': what.type };
+    return secure
+      ? https.request(url, { method: 'POST', agent: what.agents.https, headers })
+      : http.request(url, { method: 'POST', agent: what.agents.http, headers });
+  }
+}
+
+function readWatch(
+  response: http.IncomingMessage,
+  to: { listener: WatchListener; end: (end: WatchEnd) => void; isOpen: () => boolean },
+): void {
+  if (response.statusCode !== 200) {
+    readText(response, MAX_REASON_CHARACTERS).then(
+      (text) => to.end(refusalOf(response, text)),
+      (error) => to.end({ reason: reasonOf(error) }),
+    );
+    return;
+  }
+  const splitter = new LineSplitter();
+  response.setEncoding('utf8');
+  response.on('data', (text: string) => {
+    const lines = splitter.push(text);
+    if (!lines) return to.end({ reason: 'a frame is too long' });
+    for (const line of lines) {
+      if (!to.isOpen()) return;
+      const frame = parseFrame(line);
+      if (!frame) return to.end({ reason: `not a frame: ${line.slice(0, 100)}` });
+      to.listener.onFrame(frame);
+    }
+  });
+  response.on('error', (error) => to.end({ reason: reasonOf(error) }));
+  response.on('close', () => to.end({ reason: 'the server closed the connection' }));
+}
+
+/** The text of a body; rejects if it breaks off or is longer than that. */
+function readText(response: http.IncomingMessage, maxCharacters: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    response.setEncoding('utf8');
+    response.on('data', (more: string) => {
+      text += more;
+      if (text.length > maxCharacters) response.destroy(new Error('the answer is too long'));
+    });
+    response.on('end', () => resolve(text));
+    response.on('error', reject);
+    response.on('close', () => reject(new Error('the answer broke off')));
+  });
+}
+
+function refusalOf(response: http.IncomingMessage, text: string): WatchEnd {
+  const reason = `${response.statusCode}: ${messageOf(text)}`;
+  const seconds = Number(response.headers['retry-after']);
+  return Number.isFinite(seconds) ? { reason, retryAfterMs: seconds * 1000 } : { reason };
+}
+
+function answerOf(status: number, text: string): ReportAnswer {
+  if (status !== 200) throw new Error(`${status}: ${messageOf(text)}`);
+  const answer: unknown = JSON.parse(text);
+  if (typeof answer === 'object' && answer !== null && 'accepted' in answer) {
+    return { accepted: answer.accepted === true };
+  }
+  throw new Error('not an answer to a report');
+}
+
+/** The message of `{"NeutronError": {...}}`, or the beginning of whatever it is. */
+function messageOf(text: string): string {
+  try {
+    const body = JSON.parse(text) as { NeutronError?: { message?: unknown } };
+    return String(body.NeutronError?.message ?? text.slice(0, 200));
+  } catch {
+    return text.slice(0, 200);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
