@@ -29,6 +29,8 @@ export interface Outcome {
   readonly shortfalls: readonly Shortfall[];
   /** Look again after this long even if nothing marks the key. */
   readonly again?: number;
+  /** Something on the host had to be made or changed. Tells audits that there was drift. */
+  readonly repaired?: boolean;
 }
 
 export const CONVERGED: Outcome = { shortfalls: [] };

@@ -1,0 +1,293 @@
+/**
+ * An agent process without its sockets and files: follows the watch, turns changed objects into keys, works the keys off
+ * role by role, reports what is realised, audits the host.
+ *
+ * - A start makes every key of the mirror dirty (the first pass), from the journal if there is one, so that a restart
+ *   with no server at hand serves on. What the host has beyond the mirror is swept only after the mirror has been in
+ *   sync with a server once in this life.
+ * - Changes go before the first pass and before audits.
+ * - Nothing here stops when every server is gone (R40).
+ */
+import type { Host, HostEvent } from '../host/host.ts';
+import { type Clock, sleep } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Role } from '../resources/agent.ts';
+import type { Place } from '../resources/place.ts';
+import { type Controller, createController, type Outcome } from '../reconcile/controller.ts';
+import { Follower } from '../watch/follow.ts';
+import type { Journal } from '../watch/journal.ts';
+import type { MirrorChange } from '../watch/mirror.ts';
+import { PROTOCOL_VERSION, type Report } from '../watch/protocol.ts';
+import type { Transport } from '../watch/transport.ts';
+import { standingOf } from './report.ts';
+import type { RoleAgent } from './role.ts';
+
+export interface RunnerOptions {
+  readonly host: Host;
+  readonly transport: Transport;
+  readonly journal: Journal;
+  readonly roles: readonly RoleAgent[];
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Larger in each later life of this host's agent. */
+  readonly incarnation: number;
+  readonly tunnelIp: string;
+  readonly physicalNetworks: readonly string[];
+  /** Shown with the roles' own in `/v2.0/agents`. */
+  readonly configurations: Readonly<Record<string, unknown>>;
+  readonly concurrency: number;
+  readonly keyTimeoutMs: number;
+  readonly reportIntervalMs: number;
+  /** First period between audits; it doubles to eight times this while nothing has drifted. */
+  readonly auditMs: number;
+  /** A key made no progress within its time limit: the process should end, and be started again (R24). */
+  readonly onStall: (role: Role, key: string) => void;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+/** Reports within this of one another become one. */
+const REPORT_GATHER_MS = 5;
+/** A report that only says "and I am at a later place, with nothing to do" may wait. */
+const REPORT_IDLE_MS = 100;
+const REPORT_RETRY_MS = 500;
+const AUDIT_GROWTH = 8;
+/** While filling, positions are not known yet: older than anything, so nothing is claimed too early. */
+const UNKNOWN_POSITION = 1;
+
+/** One role at work. */
+class Crew {
+  readonly agent: RoleAgent;
+  readonly controller: Controller;
+  /** Keys of the first pass that have not run yet; undefined before it begins. */
+  #first: Set<string> | undefined;
+  #counter = 0;
+  #sending = false;
+  #wanted = false;
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #repaired = false;
+  readonly #options: RunnerOptions;
+  readonly #follower: () => Follower;
+
+  constructor(agent: RoleAgent, options: RunnerOptions, follower: () => Follower) {
+    this.agent = agent;
+    this.#options = options;
+    this.#follower = follower;
+    this.controller = createController({
+      name: agent.role,
+      clock: options.clock,
+      random: options.random,
+      concurrency: options.concurrency,
+      timeoutMs: options.keyTimeoutMs,
+      reconcile: (key, signal) => agent.reconcile(key, signal),
+      onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
+      onStall: (key) => options.onStall(agent.role, key),
+    });
+  }
+
+  /** Marks what the host has and the mirror does not know. */
+  async sweep(): Promise<void> {
+    const known = new Set(this.mirrorKeys());
+    for (const key of await this.agent.allKeys()) if (!known.has(key)) this.controller.mark(key, 0);
+  }
+
+  /** Looks at the host in bulk, then marks every key; the first call is the first pass. */
+  async pass(kind: 'mirror' | 'everything'): Promise<void> {
+    await this.agent.observeAll();
+    const keys = new Set(kind === 'everything' ? await this.agent.allKeys() : []);
+    for (const key of this.mirrorKeys()) keys.add(key);
+    if (this.#first === undefined) {
+      this.#first = new Set(keys);
+      if (keys.size === 0) this.reportWithin(0);
+    }
+    for (const key of keys) this.controller.mark(key, 0);
+  }
+
+  *mirrorKeys(): Iterable<string> {
+    const { mirror } = this.#options.journal;
+    for (const group of mirror.groups()) {
+      for (const [key, after] of mirror.group(group) ?? []) {
+        yield* this.agent.keysOf({ group, key, before: undefined, after });
+      }
+    }
+  }
+
+  /** Whether the last audit had to repair anything, and forgets it. */
+  takeRepaired(): boolean {
+    const repaired = this.#repaired;
+    this.#repaired = false;
+    return repaired;
+  }
+
+  onChanges(changes: readonly MirrorChange[], place: Place | null): void {
+    const position = place?.position ?? UNKNOWN_POSITION;
+    let marked = false;
+    for (const change of changes) {
+      for (const key of this.agent.keysOf(change)) {
+        this.controller.mark(key, position, { urgent: place !== null });
+        marked = true;
+      }
+    }
+    if (!marked && place !== null) this.reportWithin(REPORT_IDLE_MS);
+  }
+
+  onHostEvent(event: HostEvent): void {
+    const keys = this.agent.keysOfHostEvent(event);
+    for (const key of keys === 'all' ? this.mirrorKeys() : keys)
+      this.controller.mark(key, 0, { urgent: true });
+  }
+
+  /** A report goes out within this time (several such become one). */
+  reportWithin(delayMs: number): void {
+    const { clock } = this.#options;
+    const at = clock.now() + delayMs;
+    if (at >= this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer = clock.after(delayMs, () => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#send();
+    });
+  }
+
+  stop(): void {
+    this.#cancelTimer?.();
+  }
+
+  #onOutcome(key: string, outcome: Outcome): void {
+    this.#first?.delete(key);
+    if (outcome.repaired) this.#repaired = true;
+    this.reportWithin(REPORT_GATHER_MS);
+  }
+
+  #report(): Report {
+    const { journal, incarnation, configurations } = this.#options;
+    this.#counter += 1;
+    return {
+      version: PROTOCOL_VERSION,
+      host: journal.mirror.host,
+      role: this.agent.role,
+      incarnation,
+      counter: this.#counter,
+      ...standingOf(journal.mirror.place, this.#first?.size === 0, this.controller.pending()),
+      configurations: { ...configurations, ...this.agent.configurations() },
+    };
+  }
+
+  /** One report under way at a time; what happens meanwhile goes into the next. */
+  #send(): void {
+    if (this.#sending) {
+      this.#wanted = true;
+      return;
+    }
+    const { transport, reportIntervalMs } = this.#options;
+    this.#sending = true;
+    this.#wanted = false;
+    transport
+      .report(this.#follower().server, this.#report())
+      .then(
+        () => reportIntervalMs,
+        // The level is sent again, whole: nothing is lost by a report that did not arrive.
+        () => REPORT_RETRY_MS,
+      )
+      .then((nextMs) => {
+        this.#sending = false;
+        this.reportWithin(this.#wanted ? REPORT_GATHER_MS : nextMs);
+      })
+      .catch((error) => this.#options.onFailure('report', error));
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+export class AgentRunner {
+  readonly #options: RunnerOptions;
+  readonly #crews: readonly Crew[];
+  readonly #follower: Follower;
+  #passed = false;
+  #swept = false;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#follower = new Follower({
+      transport: options.transport,
+      journal: options.journal,
+      clock: options.clock,
+      random: options.random,
+      describe: () => ({
+        incarnation: options.incarnation,
+        roles: options.roles.map((role) => role.role),
+        tunnel_ip: options.tunnelIp,
+        physical_networks: options.physicalNetworks,
+        configurations: options.configurations,
+      }),
+      onChanges: (changes, place) => {
+        for (const crew of this.#crews) crew.onChanges(changes, place);
+      },
+      onState: (state) => {
+        if (state.name === 'live') this.#onLive();
+      },
+      onJournalError: (error) => options.onFailure('journal', error),
+    });
+    this.#crews = options.roles.map((role) => new Crew(role, options, () => this.#follower));
+  }
+
+  /** The session's state, for logs and tests. */
+  get session(): Follower['state'] {
+    return this.#follower.state;
+  }
+
+  /** Works until `signal` aborts; the journal is complete then, and everything on the host stays as it is. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { host, journal } = this.#options;
+    if (journal.mirror.place !== null) this.#startPass('mirror');
+    await Promise.all([
+      ...this.#crews.map((crew) => crew.controller.run(signal)),
+      this.#follower.run(signal),
+      host.follow((event) => this.#onHostEvent(event), signal),
+      this.#audit(signal),
+    ]);
+    for (const crew of this.#crews) crew.stop();
+  }
+
+  #startPass(kind: 'mirror' | 'everything'): void {
+    this.#passed = true;
+    for (const crew of this.#crews) crew.pass(kind).catch((error) => this.#options.onFailure('pass', error));
+  }
+
+  /** In sync with a server: only now may what the mirror does not know be swept, once in a life. */
+  #onLive(): void {
+    for (const crew of this.#crews) crew.reportWithin(REPORT_GATHER_MS);
+    if (this.#swept) return;
+    this.#swept = true;
+    if (!this.#passed) this.#startPass('everything');
+    else
+      for (const crew of this.#crews) crew.sweep().catch((error) => this.#options.onFailure('sweep', error));
+  }
+
+  #onHostEvent(event: HostEvent): void {
+    if (!this.#passed) return;
+    for (const crew of this.#crews) crew.onHostEvent(event);
+  }
+
+  /** Compares all again: seldom while nothing drifts, more often when something did (R9). */
+  async #audit(signal: AbortSignal): Promise<void> {
+    const { clock, auditMs, random } = this.#options;
+    let periodMs = auditMs;
+    while (!signal.aborted) {
+      await sleep(clock, periodMs * (0.75 + random.next() / 2), signal);
+      if (signal.aborted || !this.#passed) continue;
+      for (const crew of this.#crews) crew.takeRepaired();
+      this.#startPass(this.#swept ? 'everything' : 'mirror');
+      const idle = Promise.all(this.#crews.map((crew) => crew.controller.idle()));
+      await Promise.race([idle, aborted(signal)]);
+      const drifted = this.#crews.filter((crew) => crew.takeRepaired()).length > 0;
+      periodMs = drifted ? Math.max(auditMs, periodMs / 2) : Math.min(auditMs * AUDIT_GROWTH, periodMs * 2);
+    }
+  }
+}
