@@ -6,8 +6,8 @@
  *   after a mark ends converged, that mark is realised.
  * - Urgent keys go before others (a new port before a full resync).
  * - A failure backs off its key only (R19); a reconciler that throws is a failure with the error as its reason (R18).
- * - A mark without a position (drift) runs the key at most every 100 ms, and every second while it fails: a program that
- *   dies as often as it is started does not take the machine with it. A change, or an urgent mark, runs it at once.
+ * - Marks without a position (drift) run a key at most five times in a row, then every 100 ms, or every second while it
+ *   fails: a program that dies as often as it is started does not take the machine with it. A change runs it at once.
  * - A run that exceeds `timeoutMs` is a stall: `onStall` is told (the agent process exits and is restarted: R24).
  */
 import { backoffMs } from './backoff.ts';
@@ -69,24 +69,34 @@ export interface Controller {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Least time between a run and one that only drift asks for, in ordinary times and while the key fails. */
+/** Runs that only drift asks for: so many at once, then one in each interval, longer while the key fails. */
+const DRIFT_BURST = 5;
 const DRIFT_INTERVAL_MS = 100;
 const DRIFT_INTERVAL_FAILING_MS = 1000;
+
+interface Timer {
+  readonly at: number;
+  readonly cancel: () => void;
+  /** Set by a mark for drift, not by backoff or `again`. */
+  readonly drift: boolean;
+  readonly urgent: boolean;
+}
 
 interface KeyState {
   readonly key: string;
   running: boolean;
-  /** Marked while it ran; and whether urgently. */
-  again: 'no' | 'drift' | 'now' | 'urgent';
+  /** Marked while it ran: for a change or for drift only, urgently or not. */
+  again: { readonly change: boolean; readonly urgent: boolean } | null;
   /** Oldest position marked and not taken by a run; taken by the run under way; covered by a run that left shortfalls. */
   marked: number | null;
   taken: number | null;
   owed: number | null;
   shortfalls: readonly Shortfall[];
   failures: number;
-  /** When the last run ended; -Infinity: none did. */
-  endedAt: number;
-  timer: { readonly at: number; readonly cancel: () => void; readonly marked: boolean } | null;
+  /** Drift runs left as of `driftAt`. */
+  driftCredit: number;
+  driftAt: number;
+  timer: Timer | null;
 }
 
 function oldest(a: number | null, b: number | null): number | null {
@@ -115,13 +125,15 @@ class KeyController implements Controller {
   mark(key: string, position: number, { urgent = false }: { urgent?: boolean } = {}): void {
     const state = this.#stateOf(key);
     if (position > 0) state.marked = oldest(state.marked, position);
-    const now = urgent || position > 0;
+    const change = position > 0;
     if (state.running) {
-      if (urgent) state.again = 'urgent';
-      else if (now && state.again !== 'urgent') state.again = 'now';
-      else if (state.again === 'no') state.again = 'drift';
-    } else if (now) this.#enqueue(state, urgent);
-    else this.#enqueueForDrift(state);
+      const before = state.again;
+      state.again = {
+        change: change || (before?.change ?? false),
+        urgent: urgent || (before?.urgent ?? false),
+      };
+    } else if (change) this.#enqueue(state, urgent);
+    else this.#enqueueForDrift(state, urgent);
   }
 
   pending(): Pending[] {
@@ -164,13 +176,14 @@ class KeyController implements Controller {
       state = {
         key,
         running: false,
-        again: 'no',
+        again: null,
         marked: null,
         taken: null,
         owed: null,
         shortfalls: [],
         failures: 0,
-        endedAt: Number.NEGATIVE_INFINITY,
+        driftCredit: DRIFT_BURST,
+        driftAt: this.#options.clock.now(),
         timer: null,
       };
       this.#states.set(key, state);
@@ -184,24 +197,36 @@ class KeyController implements Controller {
     this.#pumpSoon();
   }
 
-  #enqueueForDrift(state: KeyState): void {
-    if (this.#queue.has(state.key)) return;
+  #enqueueForDrift(state: KeyState, urgent: boolean): void {
+    if (this.#queue.has(state.key)) {
+      if (urgent) this.#queue.add(state.key, true);
+      return;
+    }
+    const now = this.#options.clock.now();
     const intervalMs = state.failures > 0 ? DRIFT_INTERVAL_FAILING_MS : DRIFT_INTERVAL_MS;
-    const at = state.endedAt + intervalMs;
-    if (at <= this.#options.clock.now()) this.#enqueue(state, false);
-    else this.#startTimer(state, at, true);
+    state.driftCredit = Math.min(DRIFT_BURST, state.driftCredit + (now - state.driftAt) / intervalMs);
+    state.driftAt = now;
+    if (state.driftCredit < 1) {
+      this.#startTimer(state, now + Math.ceil((1 - state.driftCredit) * intervalMs), { drift: true, urgent });
+      return;
+    }
+    state.driftCredit -= 1;
+    this.#enqueue(state, urgent);
   }
 
   /** One timer a key: the earlier of what is set and what is asked for. */
-  #startTimer(state: KeyState, at: number, marked: boolean): void {
+  #startTimer(state: KeyState, at: number, why: { drift: boolean; urgent: boolean }): void {
     const before = state.timer;
     const due = before === null ? at : Math.min(before.at, at);
+    const drift = why.drift || (before?.drift ?? false);
+    const urgent = why.urgent || (before?.urgent ?? false);
     this.#stopTimer(state);
     const cancel = this.#options.clock.after(Math.max(0, due - this.#options.clock.now()), () => {
       state.timer = null;
-      this.#enqueue(state, false);
+      if (drift) this.#enqueueForDrift(state, urgent);
+      else this.#enqueue(state, urgent);
     });
-    state.timer = { at: due, cancel, marked: marked || (before?.marked ?? false) };
+    state.timer = { at: due, cancel, drift, urgent };
   }
 
   #stopTimer(state: KeyState): void {
@@ -234,7 +259,7 @@ class KeyController implements Controller {
 
   #isIdle(): boolean {
     if (this.#queue.size > 0 || this.#runs.size > 0) return false;
-    for (const state of this.#states.values()) if (state.timer?.marked) return false;
+    for (const state of this.#states.values()) if (state.timer?.drift) return false;
     return true;
   }
 
@@ -268,39 +293,40 @@ class KeyController implements Controller {
   }
 
   #settle(state: KeyState, outcome: Outcome): void {
-    const { clock } = this.#options;
     const { again } = state;
     state.running = false;
-    state.again = 'no';
-    state.endedAt = clock.now();
+    state.again = null;
     state.owed = outcome.shortfalls.length > 0 ? (oldest(state.owed, state.taken) ?? 0) : null;
     state.taken = null;
     state.shortfalls = outcome.shortfalls;
     const failed = outcome.shortfalls.some((shortfall) => shortfall.state === 'failed');
     state.failures = failed ? state.failures + 1 : 0;
     if (this.#signal === null || this.#signal.aborted) this.#keepMark(state, again);
-    else if (again === 'now' || again === 'urgent') this.#enqueue(state, again === 'urgent');
-    else this.#schedule(state, { failed, again: outcome.again, drift: again === 'drift' });
+    else if (again?.change) this.#enqueue(state, again.urgent);
+    else {
+      this.#schedule(state, failed, outcome.again);
+      if (again) this.#enqueueForDrift(state, again.urgent);
+      if (state.timer === null) this.#forgetLater(state);
+    }
   }
 
   /** When to look again though no change asks for it. */
-  #schedule(state: KeyState, why: { failed: boolean; again: number | undefined; drift: boolean }): void {
-    const { random } = this.#options;
-    if (why.failed) this.#startTimer(state, state.endedAt + backoffMs(state.failures, random), false);
-    if (why.again !== undefined) this.#startTimer(state, state.endedAt + why.again, false);
-    if (why.drift) this.#enqueueForDrift(state);
-    if (state.timer === null) this.#forgetLater(state);
+  #schedule(state: KeyState, failed: boolean, againMs: number | undefined): void {
+    const { clock, random } = this.#options;
+    const why = { drift: false, urgent: false };
+    if (failed) this.#startTimer(state, clock.now() + backoffMs(state.failures, random), why);
+    if (againMs !== undefined) this.#startTimer(state, clock.now() + againMs, why);
   }
 
   /** The loop has been asked to stop: what was marked stays queued for a later `run`. */
   #keepMark(state: KeyState, again: KeyState['again']): void {
-    if (again !== 'no' || state.shortfalls.length > 0) this.#queue.add(state.key, again === 'urgent');
+    if (again || state.shortfalls.length > 0) this.#queue.add(state.key, again?.urgent ?? false);
   }
 
   /** A key that owes nothing is dropped once its last run no longer matters, or every key ever seen would stay. */
   #forgetLater(state: KeyState): void {
     if (state.shortfalls.length > 0) return;
-    this.#options.clock.after(DRIFT_INTERVAL_MS, () => {
+    this.#options.clock.after(DRIFT_BURST * DRIFT_INTERVAL_MS, () => {
       const settled = !state.running && state.timer === null && state.shortfalls.length === 0;
       if (
         settled &&
