@@ -1,0 +1,217 @@
+/** A lab that is up: what one can do to it, and how it comes up. The command line and the tests both speak to this. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../lib/clock.ts';
+import { type Cut, withCut, withoutCuts } from './cuts.ts';
+import { bringUp, type UpOptions } from './bring-up.ts';
+import { enterNode, findGround } from './ground.ts';
+import { apiSocket, findNode, type LabNode, type Layout, layOut, type Segment, serversOf } from './layout.ts';
+import { isPostmaster, leftovers, namespacesOfNode, takeDown } from './lifecycle.ts';
+import { applyCuts } from './network.ts';
+import {
+  end,
+  findRunning,
+  forget,
+  type Identity,
+  isRunning,
+  LAB_MARK,
+  namespaceOf,
+  programName,
+  type ProcessRecord,
+  readRecords,
+  scanProcesses,
+  signal,
+  type SignalName,
+} from './processes.ts';
+import { type ProgramResult, runProgram } from './program.ts';
+import { type Place, serviceName, startService, whileRunning } from './services.ts';
+import { checkStateDirectory, defaultStateDirectory, type LabState, readState, writeState } from './state.ts';
+
+/** One request to a server's API; throws where the server refuses or does not answer. `url` may be `unix:PATH`. */
+export type CallApi = (
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  // biome-ignore lint/suspicious/noExplicitAny: JSON as the server sent it
+) => Promise<{ readonly status: number; readonly body: any }>;
+
+const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
+
+export class Lab {
+  readonly place: Place;
+  readonly callApi: CallApi;
+
+  private constructor(place: Place, callApi: CallApi) {
+    this.place = place;
+    this.callApi = callApi;
+  }
+
+  get layout(): Layout {
+    return this.place.layout;
+  }
+
+  /** The lab in that directory. Throws when there is none, or only remains of one. */
+  static open(options: { clock: Clock; callApi: CallApi; stateDirectory: string }): Lab {
+    const state = readState(options.stateDirectory);
+    if (!state) throw new Error(`no lab in ${options.stateDirectory}: deuteron lab up makes one`);
+    const ground = findGround(options.stateDirectory, state.rootless);
+    if (!ground)
+      throw new Error(`the lab in ${options.stateDirectory} has ended: deuteron lab down clears it`);
+    return new Lab({ clock: options.clock, ground, layout: state.layout }, options.callApi);
+  }
+
+  /**
+   * Brings a lab up; what an earlier one of the same name left goes first. On failure or when `signal` aborts,
+   * everything that was made is removed before this throws.
+   */
+  static async up(options: UpOptions): Promise<Lab> {
+    const stateDirectory = checkStateDirectory(options.stateDirectory ?? defaultStateDirectory(options.id));
+    const layout = layOut({ ...options, stateDirectory });
+    const name = { id: options.id, stateDirectory };
+    const report = options.report ?? (() => undefined);
+    const owner = readState(stateDirectory)?.owner;
+    if (owner && isRunning(owner) && owner.pid !== process.pid)
+      throw new Error(
+        `lab "${options.id}" is in use by process ${owner.pid}: end that first, or choose another --id`,
+      );
+    if (await takeDown(options.clock, name)) report('removed what an earlier lab of this name left');
+    try {
+      return await bringUp(options, layout, (place) => new Lab(place, options.callApi));
+    } catch (error) {
+      await takeDown(options.clock, name);
+      throw error;
+    }
+  }
+
+  /** Ends everything; nothing is left behind. */
+  async down(): Promise<void> {
+    await takeDown(this.place.clock, this.layout);
+  }
+
+  leftovers(): Promise<string[]> {
+    return leftovers(this.layout);
+  }
+
+  state(): LabState {
+    const state = readState(this.layout.stateDirectory);
+    if (!state) throw new Error(`the lab in ${this.layout.stateDirectory} is gone`);
+    return state;
+  }
+
+  node(name: string): LabNode {
+    return findNode(this.layout, name);
+  }
+
+  /** One request to the API of a server (the first unless named), over its Unix socket. Gives the body. */
+  // biome-ignore lint/suspicious/noExplicitAny: JSON as the server sent it
+  async api(method: string, path: string, body?: unknown, server = 'ctl1'): Promise<any> {
+    return (await this.callApi(`unix:${apiSocket(this.node(server))}`, method, path, body)).body;
+  }
+
+  /** Runs a program on a node to its end. */
+  run(nodeName: string, argv: readonly string[], input?: string): Promise<ProgramResult> {
+    const enter = enterNode(this.place.ground, this.layout, this.node(nodeName));
+    return runProgram([...enter, ...argv], input === undefined ? {} : { input });
+  }
+
+  /** Runs a program on a node with this process's terminal and directory; gives its exit code. */
+  execute(nodeName: string, argv: readonly string[]): Promise<number> {
+    const node = this.node(nodeName);
+    const enter = enterNode(this.place.ground, this.layout, node);
+    // nsenter goes to the root of the mount namespace: the program wants the directory that it was called in.
+    const [file, ...args] = [...enter, 'sh', '-c', 'cd "$0" 2> /dev/null; exec "$@"', process.cwd(), ...argv];
+    const server = serversOf(this.layout)[0];
+    const env = {
+      ...process.env,
+      [LAB_MARK]: this.layout.stateDirectory,
+      PATH: `${BIN}:${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+      ...(server ? { DEUTERON_ENDPOINT: `unix:${apiSocket(server)}` } : {}),
+      ...(node.kind === 'host' ? { DEUTERON_HOST: node.name } : {}),
+    };
+    return new Promise((resolve, reject) => {
+      const child = spawn(file as string, args, { stdio: 'inherit', env });
+      child.on('error', reject);
+      child.on('close', (code, by) => resolve(code ?? (by === 'SIGINT' ? 130 : 1)));
+    });
+  }
+
+  async cut(cut: Cut): Promise<void> {
+    await this.setCuts(withCut(this.state().cuts, cut));
+  }
+
+  /** Undoes the cuts of a node and segment; of all where they are left out. */
+  async heal(node?: string, segment?: Segment): Promise<void> {
+    await this.setCuts(withoutCuts(this.state().cuts, node, segment));
+  }
+
+  private async setCuts(cuts: readonly Cut[]): Promise<void> {
+    await applyCuts(this.place.ground, this.layout, cuts);
+    writeState({ ...this.state(), cuts });
+  }
+
+  /**
+   * The running processes that a person means by this word on that node: `agent`, `server`, `database`, or a program's
+   * name such as `dnsmasq`.
+   */
+  find(nodeName: string, what: string): Identity[] {
+    const node = this.node(nodeName);
+    if (what === 'agent' || what === 'server') {
+      const service = findRunning(this.layout.stateDirectory, serviceName(node));
+      return service && serviceName(node).endsWith(what) ? [service] : [];
+    }
+    const namespaces = namespacesOfNode(this.layout, node);
+    const isMeant = what === 'database' ? isPostmaster : (pid: number) => programName(pid) === what;
+    return scanProcesses((pid) => isMeant(pid) && namespaces.has(namespaceOf(pid, 'net') ?? ''));
+  }
+
+  /** Sends a signal to each that `find` finds; gives the pids. */
+  signal(nodeName: string, what: string, name: SignalName): number[] {
+    return this.find(nodeName, what)
+      .filter((one) => signal(one, name))
+      .map((one) => one.pid);
+  }
+
+  /** Kills and waits until they are gone; gives the pids. */
+  async kill(nodeName: string, what: string, graceMs = 0): Promise<number[]> {
+    const found = this.find(nodeName, what);
+    await end(this.place.clock, found, graceMs);
+    return found.map((one) => one.pid);
+  }
+
+  /** Starts the node's server or agent, unless it runs. */
+  async start(nodeName: string): Promise<ProcessRecord> {
+    const node = this.node(nodeName);
+    return findRunning(this.layout.stateDirectory, serviceName(node)) ?? startService(this.place, node);
+  }
+
+  /** Ends the node's server or agent, in order unless `graceMs` is 0, and starts it again. */
+  async restart(nodeName: string, graceMs = 10_000): Promise<ProcessRecord> {
+    await this.kill(nodeName, this.node(nodeName).kind === 'host' ? 'agent' : 'server', graceMs);
+    forget(this.layout.stateDirectory, serviceName(this.node(nodeName)));
+    return this.start(nodeName);
+  }
+
+  /** Waits until the server answers; fails at once when its process ends. */
+  async waitForServer(
+    nodeName: string,
+    wait: { timeoutMs: number; signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    const record = await this.start(nodeName);
+    await whileRunning(this.place, record, { what: `server ${nodeName} answers`, ...wait }, async () => {
+      await this.api('GET', '/', undefined, nodeName);
+      return true;
+    });
+  }
+
+  /** Whether the server shows agents of the host, all alive. */
+  async hasLiveAgents(host: string): Promise<boolean> {
+    const { agents } = await this.api('GET', `/v2.0/agents?host=${host}`);
+    return agents.length > 0 && agents.every((agent: { alive: boolean }) => agent.alive);
+  }
+
+  /** The recorded processes with whether each runs. */
+  processes(): { record: ProcessRecord; running: boolean }[] {
+    return readRecords(this.layout.stateDirectory).map((record) => ({ record, running: isRunning(record) }));
+  }
+}

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { realClock } from '../lib/clock.ts';
+import {
+  end,
+  findRunning,
+  isMarked,
+  isRunning,
+  isStopped,
+  launch,
+  readRecords,
+  scanProcesses,
+  signal,
+} from './processes.ts';
+import { until } from './until.ts';
+
+function directory(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'dtn-processes-'));
+  t.after(async () => {
+    await end(realClock, readRecords(path), 0);
+    rmSync(path, { recursive: true });
+  });
+  return path;
+}
+
+test('a launched process is recorded, found, paused, resumed and ended', async (t) => {
+  const stateDirectory = directory(t);
+  const record = await launch({ stateDirectory, name: 'h1.agent', argv: ['sleep', '1000'] });
+  assert.deepEqual(findRunning(stateDirectory, 'h1.agent'), record);
+  await until(realClock, { what: 'marked', timeoutMs: 2000 }, () => isMarked(record.pid, stateDirectory));
+  const marked = scanProcesses((pid) => isMarked(pid, stateDirectory));
+  assert.deepEqual(marked, [{ pid: record.pid, startTime: record.startTime }]);
+
+  assert.ok(signal(record, 'SIGSTOP'));
+  await until(realClock, { what: 'stopped', timeoutMs: 2000 }, () => isStopped(record));
+  await end(realClock, [record], 2000);
+  assert.equal(isRunning(record), false, 'also a stopped process ends');
+  assert.equal(findRunning(stateDirectory, 'h1.agent'), undefined);
+});
+
+test('a process that does not mind TERM is killed after the grace time', async (t) => {
+  const stateDirectory = directory(t);
+  const argv = ['sh', '-c', "trap '' TERM; echo ready; while :; do sleep 1; done"];
+  const record = await launch({ stateDirectory, name: 'stubborn', argv });
+  await end(realClock, [record], 50);
+  assert.equal(isRunning(record), false);
+});
+
+test('another process with the same pid is not ours', async (t) => {
+  const stateDirectory = directory(t);
+  const record = await launch({ stateDirectory, name: 'h1.agent', argv: ['sleep', '1000'] });
+  const former = { pid: record.pid, startTime: '1' };
+  assert.equal(isRunning(former), false);
+  assert.equal(signal(former, 'SIGKILL'), false);
+  await end(realClock, [former], 0);
+  assert.ok(isRunning(record));
+});
+
+test('a program that is not there is said to be so', async (t) => {
+  const stateDirectory = directory(t);
+  await assert.rejects(
+    launch({ stateDirectory, name: 'x', argv: ['/nonexistent/program'] }),
+    /cannot start x/,
+  );
+});
