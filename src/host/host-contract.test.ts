@@ -26,7 +26,7 @@ function linkTests(make: MakeHost): void {
     await host.ensureNamespace('dtn-a');
     assert.ok((await host.namespaces()).has('dtn-a'));
     const steps = [
-      { op: 'add-bridge', name: 'brq1', mtu: 1450 },
+      { op: 'add-bridge', name: 'brq1', mtu: 1450, mac: '0a:00:00:00:00:01' },
       { op: 'add-vxlan', name: 'vxlan-7', id: 7, local: '127.0.0.1', port: 4789, mtu: 1450 },
       { op: 'set-link', name: 'vxlan-7', master: 'brq1', up: true },
       {
@@ -40,11 +40,18 @@ function linkTests(make: MakeHost): void {
     assert.deepEqual(await host.changeLinks(null, steps), [null, null, null, null, null]);
     const links = new Map((await host.links()).map((link) => [link.name, link]));
     assert.equal(links.get('brq1')?.kind, 'bridge');
+    assert.equal(links.get('brq1')?.mac, '0a:00:00:00:00:01');
     assert.deepEqual(links.get('vxlan-7')?.vxlan, { id: 7, local: '127.0.0.1', port: 4789 });
     assert.equal(links.get('vxlan-7')?.master, 'brq1');
     assert.equal(links.get('vxlan-7')?.up, true);
     assert.equal(links.get('tap1')?.kind, 'veth');
     assert.equal(links.get('tap1')?.mtu, 1400);
+    const some = await host.links(['tap1', 'brq1', 'none']);
+    assert.deepEqual(
+      some.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      [links.get('brq1'), links.get('tap1')],
+    );
+    assert.deepEqual(await host.links([]), []);
 
     assert.deepEqual(
       await host.changeLinks('dtn-a', [
@@ -126,6 +133,7 @@ function linkTests(make: MakeHost): void {
       [true, false, true, true, true],
     );
     assert.deepEqual(await host.floodEntries(), [entry, { link: 'vxlan-8', destination: '192.0.2.8' }]);
+    assert.deepEqual(await host.floodEntries(['vxlan-none', 'vxlan-8']), await host.floodEntries());
     assert.deepEqual(await host.changeFloodEntries([{ op: 'delete', ...entry }]), [null]);
     assert.deepEqual(await host.floodEntries(), [{ link: 'vxlan-8', destination: '192.0.2.8' }]);
   });

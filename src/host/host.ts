@@ -24,7 +24,13 @@ export interface Link {
 }
 
 export type LinkStep =
-  | { readonly op: 'add-bridge'; readonly name: string; readonly mtu: number }
+  | {
+      readonly op: 'add-bridge';
+      readonly name: string;
+      readonly mtu: number;
+      /** Stays the same whatever joins the bridge; without it, the lowest of its members'. */
+      readonly mac?: string;
+    }
   | {
       readonly op: 'add-vxlan';
       readonly name: string;
@@ -47,7 +53,7 @@ export type LinkStep =
       readonly master?: string | null;
       readonly mtu?: number;
       readonly mac?: string;
-      /** false: from now on it gives itself no link-local IPv6 address. */
+      /** false: the host has no IPv6 of its own on it (so on every bridge, vxlan and veth end made here). */
       readonly ipv6?: false;
     }
   | { readonly op: 'delete-link'; readonly name: string }
@@ -96,14 +102,15 @@ export interface Host {
   /** Deletes it with every link in it; fine if it is not there. */
   removeNamespace(name: string): Promise<void>;
 
-  /** Links of the host's own namespace. */
-  links(): Promise<Link[]>;
+  /** Links of the host's own namespace: all, or those of these names that are there. Without addresses. */
+  links(names?: readonly string[]): Promise<Link[]>;
   /** Links of several namespaces at once; a namespace that is not there is left out. */
   linksIn(namespaces: readonly string[]): Promise<Map<string, Link[]>>;
   /** null: the host's own namespace. */
   changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]>;
 
-  floodEntries(): Promise<FloodEntry[]>;
+  /** All, or those of these links. */
+  floodEntries(links?: readonly string[]): Promise<FloodEntry[]>;
   changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]>;
 
   /** Replaces what the nft text names, atomically. */

@@ -11,20 +11,29 @@ interface RawEntry {
   readonly dst?: string;
 }
 
-/** The all-zero entries in the output of `bridge -j fdb show`. */
-export function parseFlood(json: string): FloodEntry[] {
+/** The all-zero entries in the output of `bridge -j fdb show`, which leaves the link's name out if it was asked for one. */
+export function parseFlood(json: string, link?: string): FloodEntry[] {
   if (json.trim() === '') return [];
   const entries: FloodEntry[] = [];
   for (const raw of JSON.parse(json) as RawEntry[]) {
-    if (raw.mac === ALL_ZERO && raw.ifname !== undefined && raw.dst !== undefined) {
-      entries.push({ link: raw.ifname, destination: raw.dst });
+    const name = raw.ifname ?? link;
+    if (raw.mac === ALL_ZERO && name !== undefined && raw.dst !== undefined) {
+      entries.push({ link: name, destination: raw.dst });
     }
   }
   return entries;
 }
 
 export function createFlood(spawner: Spawner) {
-  async function floodEntries(): Promise<FloodEntry[]> {
+  async function entriesOf(link: string): Promise<FloodEntry[]> {
+    const finished = await spawner.run(['bridge', '-j', 'fdb', 'show', 'dev', linkName(link)]);
+    if (finished.code === 0) return parseFlood(finished.stdout, link);
+    // No such link has no entries; anything else would fail for all links too.
+    return (await floodEntries()).filter((entry) => entry.link === link);
+  }
+
+  async function floodEntries(links?: readonly string[]): Promise<FloodEntry[]> {
+    if (links !== undefined) return (await Promise.all(links.map(entriesOf))).flat();
     const finished = await spawner.run(['bridge', '-j', 'fdb', 'show']);
     if (finished.code !== 0) throw new Error(`cannot list flood entries: ${complaint(finished)}`);
     return parseFlood(finished.stdout);

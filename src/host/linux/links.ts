@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { assert } from '../../lib/assert.ts';
 import type { Link, LinkStep, StepResult } from '../host.ts';
 import { runBatch } from './batch.ts';
@@ -85,8 +86,9 @@ export function linesOf(step: LinkStep): string[] {
   switch (step.op) {
     case 'add-bridge': {
       const name = linkName(step.name);
+      const mac = step.mac === undefined ? '' : ` address ${macAddress(step.mac)}`;
       return [
-        `link add name ${name} mtu ${mtuValue(step.mtu)} type bridge mcast_snooping 0 forward_delay 0`,
+        `link add name ${name} mtu ${mtuValue(step.mtu)}${mac} type bridge mcast_snooping 0 forward_delay 0`,
         `link set dev ${name} addrgenmode none`,
       ];
     }
@@ -180,9 +182,20 @@ export function createLinks(spawner: Spawner) {
     return parseLinks(finished.stdout);
   }
 
+  async function named(names: readonly string[]): Promise<Link[]> {
+    if (names.length === 0) return [];
+    const input = names.map((name) => `link show dev ${linkName(name)}\n`).join('');
+    const finished = await spawner.run(['ip', '-j', '-d', '-force', '-batch', '-'], { input });
+    // Code 1: some of them are not there.
+    if (finished.code !== 0 && finished.code !== 1)
+      throw new Error(`cannot list links: ${complaint(finished)}`);
+    return finished.stdout.split('\n').flatMap(parseLinks);
+  }
+
   return {
     /** Without addresses: at a few thousand links that is the cheaper dump. */
-    async links(): Promise<Link[]> {
+    async links(names?: readonly string[]): Promise<Link[]> {
+      if (names !== undefined) return named(names);
       const finished = await spawner.run(['ip', '-j', '-d', 'link', 'show']);
       if (finished.code !== 0) throw new Error(`cannot list links: ${complaint(finished)}`);
       return parseLinks(finished.stdout);
@@ -210,6 +223,7 @@ export function createLinks(spawner: Spawner) {
         assert(step !== undefined, 'each line has its step');
         results[step] ??= result;
       }
+      if (namespace === null) await quieten(steps, results);
       if (results.every((result) => result === null)) return results;
       const now = await list(namespace).catch(() => null);
       if (now === null) return results;
@@ -218,6 +232,19 @@ export function createLinks(spawner: Spawner) {
       );
     },
   };
+}
+
+/**
+ * `addrgenmode none` keeps link-local addresses away; this also keeps the host from taking an address from a router
+ * advertisement on a tenant's network.
+ */
+async function quieten(steps: readonly LinkStep[], results: readonly StepResult[]): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    const made = step.op === 'add-bridge' || step.op === 'add-vxlan' || step.op === 'add-veth';
+    if (results[index] !== null || !(made || (step.op === 'set-link' && step.ipv6 === false))) continue;
+    // Missing where the kernel has no IPv6, or another hand was quicker to delete the link: nothing to keep quiet.
+    await writeFile(`/proc/sys/net/ipv6/conf/${step.name}/disable_ipv6`, '1\n').catch(() => undefined);
+  }
 }
 
 /** The script is fixed; names go in as its arguments. One line each: name, then the JSON of its links. */
