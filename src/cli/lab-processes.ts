@@ -69,9 +69,10 @@ export const resumeCommand = signalCommand({
   signalName: 'SIGCONT',
 });
 
-const RESTART_USAGE = `usage: deuteron lab restart HOST [OPTION...]
+const RESTART_USAGE = `usage: deuteron lab restart HOST [agent|server|database] [OPTION...]
 
-Starts the host's agent (or, for ctl1, ..., the server) again; one that runs is ended first.
+Starts the host's agent (or, for ctl1, ..., the server) again; one that runs is ended first. The database is a process of
+its own, on ctl1, in a lab with several servers; a single server brings its own.
 
 ${LAB_HELP}
 
@@ -80,8 +81,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 async function runRestart(args: string[], io: CommandIo): Promise<number> {
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: LAB_OPTIONS });
   const host = take(positionals, 'host');
+  const command = positionals.shift();
   takeNoMore(positionals);
-  const record = await openLab(values).restart(host);
+  if (command !== undefined && command !== 'agent' && command !== 'server' && command !== 'database')
+    throw new UsageError(`agent, server or database, not "${command}"`);
+  const record = await openLab(values).restart(host, { command });
   io.out(`${record.name} started (pid ${record.pid}).\n`);
   return EXIT_DONE;
 }

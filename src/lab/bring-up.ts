@@ -7,7 +7,9 @@ import { createNetwork } from './network.ts';
 import type { Identity } from './processes.ts';
 import {
   configureAgent,
+  configureDatabase,
   configureServer,
+  hasSharedDatabase,
   type Place,
   type ServiceOptions,
   startRelayProcess,
@@ -73,9 +75,14 @@ export async function bringUp(options: UpOptions, layout: Layout, make: (place: 
 type Report = (progress: string) => void;
 
 async function startServers(lab: Lab, options: UpOptions, report: Report): Promise<void> {
-  for (const server of serversOf(lab.layout)) {
-    configureServer(server, options.serverOptions);
-    await startService(lab.place, server);
+  const servers = serversOf(lab.layout);
+  if (hasSharedDatabase(lab.layout)) {
+    configureDatabase(servers[0]!);
+    await lab.startDatabase({ timeoutMs: START_TIMEOUT_MS, signal: options.signal });
+    report('the database that the servers share takes connections');
+  }
+  for (const server of servers) {
+    configureServer(lab.layout, server, options.serverOptions);
     await lab.waitForServer(server.name, { timeoutMs: START_TIMEOUT_MS, signal: options.signal });
     report(`server ${server.name} answers`);
   }
@@ -89,7 +96,7 @@ async function startAgents(lab: Lab, options: UpOptions, report: Report): Promis
       const answer = await lab.api('POST', '/v2.0/deuteron/hosts', { host: { name: host.name } });
       writeCredential(host, answer.host.credential);
       configureAgent(lab.layout, host, options.agentOptions);
-      return startService(lab.place, host);
+      return startService(lab.place, host, 'agent');
     }),
   );
   for (const [at, host] of hosts.entries()) {

@@ -11,7 +11,6 @@ import { applyCuts } from './network.ts';
 import {
   end,
   findRunning,
-  forget,
   type Identity,
   isRunning,
   LAB_MARK,
@@ -20,11 +19,20 @@ import {
   type ProcessRecord,
   readRecords,
   scanProcesses,
-  signal,
   type SignalName,
+  signal,
 } from './processes.ts';
 import { type ProgramResult, runProgram } from './program.ts';
-import { type Place, serviceName, startService, whileRunning } from './services.ts';
+import {
+  databaseIsReady,
+  hasSharedDatabase,
+  type Place,
+  type ServiceCommand,
+  serviceName,
+  serviceOf,
+  startService,
+  whileRunning,
+} from './services.ts';
 import { checkStateDirectory, defaultStateDirectory, type LabState, readState, writeState } from './state.ts';
 
 /** One request to a server's API; throws where the server refuses or does not answer. `url` may be `unix:PATH`. */
@@ -35,6 +43,17 @@ export type CallApi = (
   body?: unknown,
   // biome-ignore lint/suspicious/noExplicitAny: JSON as the server sent it
 ) => Promise<{ readonly status: number; readonly body: any }>;
+
+interface RestartOptions {
+  readonly command?: ServiceCommand | undefined;
+  /** How long it may take to end in order; 0 kills it. */
+  readonly graceMs?: number;
+}
+
+interface WaitOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
 
 const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
 
@@ -157,8 +176,8 @@ export class Lab {
   find(nodeName: string, what: string): Identity[] {
     const node = this.node(nodeName);
     if (what === 'agent' || what === 'server') {
-      const service = findRunning(this.layout.stateDirectory, serviceName(node));
-      return service && serviceName(node).endsWith(what) ? [service] : [];
+      const service = findRunning(this.layout.stateDirectory, serviceName(node, what));
+      return service ? [service] : [];
     }
     const namespaces = namespacesOfNode(this.layout, node);
     const isMeant = what === 'database' ? isPostmaster : (pid: number) => programName(pid) === what;
@@ -179,24 +198,35 @@ export class Lab {
     return found.map((one) => one.pid);
   }
 
-  /** Starts the node's server or agent, unless it runs. */
-  async start(nodeName: string): Promise<ProcessRecord> {
+  /** Starts the node's server or agent (or, on the first server, the shared database), unless it runs. */
+  async start(nodeName: string, command?: ServiceCommand): Promise<ProcessRecord> {
     const node = this.node(nodeName);
-    return findRunning(this.layout.stateDirectory, serviceName(node)) ?? startService(this.place, node);
+    const service = command ?? serviceOf(node);
+    const { stateDirectory } = this.layout;
+    return findRunning(stateDirectory, serviceName(node, service)) ?? startService(this.place, node, service);
   }
 
-  /** Ends the node's server or agent, in order unless `graceMs` is 0, and starts it again. */
-  async restart(nodeName: string, graceMs = 10_000): Promise<ProcessRecord> {
-    await this.kill(nodeName, this.node(nodeName).kind === 'host' ? 'agent' : 'server', graceMs);
-    forget(this.layout.stateDirectory, serviceName(this.node(nodeName)));
-    return this.start(nodeName);
+  /** Ends the node's server or agent (or the shared database) and starts it again. */
+  async restart(nodeName: string, options: RestartOptions = {}): Promise<ProcessRecord> {
+    const command = options.command ?? serviceOf(this.node(nodeName));
+    const { stateDirectory } = this.layout;
+    const record = findRunning(stateDirectory, serviceName(this.node(nodeName), command));
+    if (record) await end(this.place.clock, [record], options.graceMs ?? 10_000);
+    return this.start(nodeName, command);
+  }
+
+  /** Starts the database that several servers share, unless it runs, and waits until it takes connections. */
+  async startDatabase(wait: WaitOptions): Promise<void> {
+    const [server] = serversOf(this.layout);
+    if (!server || !hasSharedDatabase(this.layout))
+      throw new Error('the server of this lab has its own database');
+    const record = await this.start(server.name, 'database');
+    const look = () => databaseIsReady(server);
+    await whileRunning(this.place, record, { what: 'the database takes connections', ...wait }, look);
   }
 
   /** Waits until the server answers; fails at once when its process ends. */
-  async waitForServer(
-    nodeName: string,
-    wait: { timeoutMs: number; signal?: AbortSignal | undefined },
-  ): Promise<void> {
+  async waitForServer(nodeName: string, wait: WaitOptions): Promise<void> {
     const record = await this.start(nodeName);
     await whileRunning(this.place, record, { what: `server ${nodeName} answers`, ...wait }, async () => {
       await this.api('GET', '/', undefined, nodeName);

@@ -29,31 +29,55 @@ export interface Place {
   readonly layout: Layout;
 }
 
-export const serviceName = (node: LabNode): string =>
-  `${node.name}.${node.kind === 'host' ? 'agent' : 'server'}`;
+export type ServiceCommand = 'agent' | 'server' | 'database';
 
-/** Files of the lab that hold the answer to "which options", kept so that a restart uses the same. */
-const configFile = (node: LabNode): string => join(node.directory, 'deuteron.conf');
+/** What the lab runs on a node unless told otherwise. */
+export const serviceOf = (node: LabNode): ServiceCommand => (node.kind === 'host' ? 'agent' : 'server');
 
-function writeConfig(node: LabNode, settings: Readonly<Record<string, string>>): void {
+export const serviceName = (node: LabNode, command: ServiceCommand): string => `${node.name}.${command}`;
+
+/** A service's options are kept in its file, so that a restart uses the same. */
+const configFile = (node: LabNode, command: ServiceCommand): string =>
+  join(node.directory, `${command}.conf`);
+
+type Settings = Readonly<Record<string, string>>;
+
+function writeConfig(node: LabNode, command: ServiceCommand, settings: Settings): void {
   mkdirSync(node.directory, { recursive: true });
   const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
-  writeFileSync(configFile(node), lines.join(''), { mode: 0o600 });
+  writeFileSync(configFile(node, command), lines.join(''), { mode: 0o600 });
 }
 
-/** Where the first server's embedded PostgreSQL has its socket. */
-export const databaseSocketDirectory = (server: LabNode): string => join(server.directory, 'db');
+/** Where PostgreSQL keeps data and socket: below the first server's directory. */
+const databaseSettings = (server: LabNode) => ({
+  'data-directory': join(server.directory, 'data'),
+  'socket-directory': join(server.directory, 'db'),
+});
 
-export function configureServer(server: LabNode, extra: ServiceOptions = {}): void {
-  writeConfig(server, {
+/** One server brings its own database; several share one that is a process of its own. */
+export const hasSharedDatabase = (layout: Layout): boolean => serversOf(layout).length > 1;
+
+export function configureServer(layout: Layout, server: LabNode, extra: ServiceOptions = {}): void {
+  const database = databaseSettings(serversOf(layout)[0]!);
+  const url = `postgresql://deuteron@/postgres?host=${encodeURIComponent(database['socket-directory'])}&port=5432`;
+  writeConfig(server, 'server', {
     'server-id': server.name,
     'api-listen': `unix:${apiSocket(server)},127.0.0.1:9696`,
     'agent-listen': `${addressOn(server, 'management')}:${AGENT_PORT}`,
     identity: 'none',
-    'data-directory': join(server.directory, 'data'),
-    'socket-directory': databaseSocketDirectory(server),
+    ...(hasSharedDatabase(layout) ? { 'database-url': url } : database),
     ...extra,
   });
+}
+
+export function configureDatabase(server: LabNode): void {
+  writeConfig(server, 'database', databaseSettings(server));
+}
+
+/** Whether the shared database takes connections: the last line of its pid file says so. */
+export function databaseIsReady(server: LabNode): boolean {
+  const file = join(databaseSettings(server)['data-directory'], 'postgres', 'postmaster.pid');
+  return existsSync(file) && readFileSync(file, 'utf8').trimEnd().endsWith('ready');
 }
 
 export const credentialFile = (host: LabNode): string => join(host.directory, 'credential');
@@ -62,7 +86,7 @@ export function configureAgent(layout: Layout, host: LabNode, extra: ServiceOpti
   // Each host begins with another server, so that several servers share the hosts.
   const urls = serversOf(layout).map(agentUrl);
   const turn = urls.length === 0 ? 0 : (host.number - 1) % urls.length;
-  writeConfig(host, {
+  writeConfig(host, 'agent', {
     server: [...urls.slice(turn), ...urls.slice(0, turn)].join(','),
     host: host.name,
     'tunnel-ip': addressOn(host, 'tunnel'),
@@ -88,14 +112,13 @@ function serviceEnvironment(): NodeJS.ProcessEnv {
   return { ...environment, PATH: `${environment['PATH'] ?? ''}:/usr/sbin:/sbin` };
 }
 
-/** Starts a node's server or agent with the configuration that it has. */
-export function startService(place: Place, node: LabNode): Promise<ProcessRecord> {
+/** Starts a service on a node with the configuration that it has there. */
+export function startService(place: Place, node: LabNode, command: ServiceCommand): Promise<ProcessRecord> {
   const { ground, layout } = place;
-  const command = node.kind === 'host' ? 'agent' : 'server';
-  const argv = [process.execPath, ENTRY, command, '--config', configFile(node)];
+  const argv = [process.execPath, ENTRY, command, '--config', configFile(node, command)];
   return launch({
     stateDirectory: layout.stateDirectory,
-    name: serviceName(node),
+    name: serviceName(node, command),
     argv: [...enterNode(ground, layout, node), ...argv],
     env: serviceEnvironment(),
   });

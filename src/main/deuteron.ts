@@ -11,6 +11,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: "run this host's agent: roles l2 and dhcp",
     load: async () => (await import('./agent-command.ts')).agentCommand,
   },
+  database: {
+    summary: 'run the embedded PostgreSQL alone, for several servers on this machine',
+    load: async () => (await import('./database-command.ts')).databaseCommand,
+  },
   'all-in-one': {
     summary: 'run server and agent on this host, with nothing to configure',
     load: async () => (await import('./all-in-one.ts')).allInOneCommand,
