@@ -18,6 +18,7 @@ import { Follower } from '../watch/follow.ts';
 import type { Journal } from '../watch/journal.ts';
 import type { MirrorChange } from '../watch/mirror.ts';
 import { PROTOCOL_VERSION, type Report } from '../watch/protocol.ts';
+import type { SessionState } from '../watch/session.ts';
 import type { Transport } from '../watch/transport.ts';
 import { standingOf } from './report.ts';
 import type { RoleAgent } from './role.ts';
@@ -43,6 +44,8 @@ export interface RunnerOptions {
   /** A key made no progress within its time limit: the process should end, and be started again (R24). */
   readonly onStall: (role: Role, key: string) => void;
   readonly onFailure: (what: string, error: unknown) => void;
+  /** Each change of the session's state, for the log. */
+  readonly onState?: (state: SessionState) => void;
 }
 
 /** Reports within this of one another become one. */
@@ -230,6 +233,7 @@ export class AgentRunner {
         for (const crew of this.#crews) crew.onChanges(changes, place);
       },
       onState: (state) => {
+        options.onState?.(state);
         if (state.name === 'live') this.#onLive();
       },
       onJournalError: (error) => options.onFailure('journal', error),
@@ -238,7 +242,7 @@ export class AgentRunner {
   }
 
   /** The session's state, for logs and tests. */
-  get session(): Follower['state'] {
+  get session(): SessionState {
     return this.#follower.state;
   }
 
@@ -279,13 +283,14 @@ export class AgentRunner {
   async #audit(signal: AbortSignal): Promise<void> {
     const { clock, auditMs, random } = this.#options;
     let periodMs = auditMs;
+    const ended = aborted(signal);
     while (!signal.aborted) {
       await sleep(clock, periodMs * (0.75 + random.next() / 2), signal);
       if (signal.aborted || !this.#passed) continue;
       for (const crew of this.#crews) crew.takeRepaired();
       this.#startPass(this.#swept ? 'everything' : 'mirror');
       const idle = Promise.all(this.#crews.map((crew) => crew.controller.idle()));
-      await Promise.race([idle, aborted(signal)]);
+      await Promise.race([idle, ended]);
       const drifted = this.#crews.filter((crew) => crew.takeRepaired()).length > 0;
       periodMs = drifted ? Math.max(auditMs, periodMs / 2) : Math.min(auditMs * AUDIT_GROWTH, periodMs * 2);
     }

@@ -1,0 +1,106 @@
+/** The agent process: one a host, with the roles that it is given. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { createDhcpAgent } from '../agents/dhcp/reconciler.ts';
+import { createL2Agent } from '../agents/l2/reconciler.ts';
+import type { RoleAgent } from '../agents/role.ts';
+import { AgentRunner } from '../agents/runner.ts';
+import type { Host } from '../host/host.ts';
+import { createLinuxHost } from '../host/linux/linux-host.ts';
+import { realClock } from '../lib/clock.ts';
+import { realRandom } from '../lib/random.ts';
+import { HttpTransport } from '../watch/client.ts';
+import { Journal, type JournalStorage } from '../watch/journal.ts';
+import type { Mirror } from '../watch/mirror.ts';
+import type { AgentConfig } from './config.ts';
+import type { Log } from './logging.ts';
+import { ConfigurationError } from './options.ts';
+
+const JOURNAL = 'mirror.journal';
+const INCARNATION = 'incarnation';
+const CONCURRENCY = 4;
+const KEY_TIMEOUT_MS = 60_000;
+
+function journalStorage(host: Host): JournalStorage {
+  return {
+    read: () => host.readFile(JOURNAL),
+    append: (text) => host.appendDurably(JOURNAL, text),
+    replace: (text) => host.writeFile(JOURNAL, text),
+  };
+}
+
+/** The number of this life: above the last one's, and above any that a lost state directory had. */
+async function nextIncarnation(host: Host): Promise<number> {
+  const last = Number((await host.readFile(INCARNATION)) ?? '0');
+  const next = Math.max(Number.isSafeInteger(last) ? last + 1 : 1, realClock.wall().getTime());
+  await host.writeFile(INCARNATION, `${next}\n`);
+  return next;
+}
+
+/** `physnet1:eth1` to a map; throws ConfigurationError. */
+export function parseBridgeMappings(mappings: readonly string[]): Map<string, string> {
+  return new Map(
+    mappings.map((mapping) => {
+      const match = /^([^:\s]{1,64}):([a-zA-Z0-9_.-]{1,15})$/.exec(mapping);
+      if (!match) throw new ConfigurationError(`--bridge-mappings: "${mapping}" is not PHYSNET:LINK`);
+      return [match[1] as string, match[2] as string];
+    }),
+  );
+}
+
+function readCredential(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigurationError(`--credential-file: ${(error as Error).message}`);
+  }
+  if (text === '' || /\s/.test(text))
+    throw new ConfigurationError(`--credential-file: ${path} holds no credential`);
+  return text;
+}
+
+function createRoles(
+  config: AgentConfig,
+  parts: { host: Host; mirror: Mirror; mappings: Map<string, string> },
+): RoleAgent[] {
+  const { host, mirror, mappings } = parts;
+  const shared = { host, world: mirror, hostName: mirror.host, clock: realClock, random: realRandom };
+  return config.roles.map((role) => {
+    if (role === 'l2')
+      return createL2Agent({ ...shared, tunnelIp: config['tunnel-ip'] ?? '', bridgeMappings: mappings });
+    if (role === 'dhcp') return createDhcpAgent({ ...shared, leaseSeconds: config['dhcp-lease-seconds'] });
+    throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp)`);
+  });
+}
+
+/** Runs until `signal` aborts. Everything on the host stays as it is. Throws ConfigurationError before anything is begun. */
+export async function runAgent(config: AgentConfig, log: Log, signal: AbortSignal): Promise<void> {
+  const credential = readCredential(config['credential-file']);
+  const mappings = parseBridgeMappings(config['bridge-mappings']);
+  const ca = config['ca-file'] === null ? {} : { ca: readFileSync(config['ca-file'], 'utf8') };
+  const host = createLinuxHost({ stateDirectory: config['state-directory'], clock: realClock });
+  const journal = await Journal.open(journalStorage(host), config.host ?? hostname());
+  const roles = createRoles(config, { host, mirror: journal.mirror, mappings });
+  const transport = new HttpTransport({ servers: config.server, credential, clock: realClock, ...ca });
+  const runner = new AgentRunner({
+    ...{ host, transport, journal, roles, clock: realClock, random: realRandom },
+    incarnation: await nextIncarnation(host),
+    tunnelIp: config['tunnel-ip'] ?? '',
+    physicalNetworks: [...mappings.keys()],
+    configurations: { availability_zone: config['availability-zone'] },
+    concurrency: CONCURRENCY,
+    keyTimeoutMs: KEY_TIMEOUT_MS,
+    reportIntervalMs: config['report-interval-seconds'] * 1000,
+    auditMs: config['audit-seconds'] * 1000,
+    onStall: (role, key) => {
+      log.error({ role, key }, 'no progress on this key: ending, to be started again');
+      process.exit(1);
+    },
+    onFailure: (what, error) => log.error({ what, err: error }, 'failed'),
+    onState: (state) => log.info({ session: state }, `watch: ${state.name}`),
+  });
+  log.info({ host: journal.mirror.host, place: journal.mirror.place, roles: config.roles }, 'agent started');
+  await runner.run(signal);
+  transport.close();
+}

@@ -1,0 +1,41 @@
+import type { Settings } from '../operations/operation.ts';
+import type { ServerConfig } from './config.ts';
+import { ConfigurationError } from './options.ts';
+
+const MAX_VNI = 2 ** 24 - 1;
+const MAX_DNS_NAMESERVERS = 5;
+const MAX_HOST_ROUTES = 20;
+const MAX_FIXED_IPS = 5;
+
+function vniRange(text: string): [number, number] {
+  const match = /^(\d{1,8}):(\d{1,8})$/.exec(text);
+  const [low, high] = [Number(match?.[1]), Number(match?.[2])];
+  if (!match || low < 1 || high > MAX_VNI || low > high) {
+    throw new ConfigurationError(`--vni-range: "${text}" is not LOW:HIGH within 1:${MAX_VNI}`);
+  }
+  return [low, high];
+}
+
+/** What operations decide by, from the configuration. Throws ConfigurationError. */
+export function settingsFrom(config: ServerConfig): Settings {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){2}$/i.test(config['mac-prefix'])) {
+    throw new ConfigurationError(`--mac-prefix: "${config['mac-prefix']}" is not XX:XX:XX`);
+  }
+  if (config['underlay-mtu'] < 1330 || config['underlay-mtu'] > 65_535) {
+    throw new ConfigurationError(`--underlay-mtu: ${config['underlay-mtu']} is not within 1330 to 65535`);
+  }
+  return {
+    vniRange: vniRange(config['vni-range']),
+    flatNetworks: config['flat-networks'],
+    vlanRefusal: 'VLAN networks are not offered here: use vxlan or flat',
+    underlayMtu: config['underlay-mtu'],
+    macPrefix: config['mac-prefix'].toLowerCase(),
+    dhcpAgentsPerNetwork: config['dhcp-agents-per-network'],
+    dnsDomain: config['dns-domain'],
+    quotas: { network: config['quota-network'], subnet: config['quota-subnet'], port: config['quota-port'] },
+    maxDnsNameservers: MAX_DNS_NAMESERVERS,
+    maxHostRoutes: MAX_HOST_ROUTES,
+    maxFixedIpsPerPort: MAX_FIXED_IPS,
+    agentDownTimeMs: config['agent-down-seconds'] * 1000,
+  };
+}
