@@ -1,0 +1,66 @@
+/**
+ * When a port may be ACTIVE. A block opened at position Q is lifted by what agents have realised at or above Q:
+ *
+ * - L2: the bound host has wired the port, and each living DHCP host of the network floods to the bound host (else the
+ *   first OFFER is lost while the API says ACTIVE).
+ * - DHCP: any one of the network's DHCP agents has the port's lease.
+ */
+import type { ReportException } from '../resources/agent.ts';
+import type { ProvisioningBlockRow } from '../resources/port.ts';
+
+/** How far one role of one host is, by its last report. */
+export interface Progress {
+  readonly host: string;
+  /** null: unknown, or of another lineage. */
+  readonly realised: number | null;
+  readonly exceptions: readonly ReportException[];
+}
+
+export interface BlockFacts {
+  readonly networkId: string;
+  readonly portId: string;
+  readonly generation: number;
+  readonly boundHost: string;
+  /** L2 agents by host, of the bound host and of the DHCP hosts. */
+  readonly l2: ReadonlyMap<string, Progress>;
+  /** The network's DHCP agents, those that live marked so. */
+  readonly dhcp: readonly (Progress & { readonly alive: boolean })[];
+}
+
+/** Whether an exception says that the change at `position` is not realised. What waits, waits whenever it was asked for. */
+const covers = (exception: ReportException, position: number): boolean =>
+  exception.state === 'waiting' || exception.since <= position;
+
+/** Whether the agent has realised the object of the network at `position`; `portId` null asks for the network as such. */
+export function hasRealised(
+  progress: Progress | undefined,
+  target: { readonly networkId: string; readonly portId: string | null },
+  position: number,
+): boolean {
+  if (!progress || progress.realised === null || progress.realised < position) return false;
+  const port = target.portId === null ? null : `port/${target.portId}`;
+  return !progress.exceptions.some((exception) => {
+    const isNetwork = exception.key === `network/${target.networkId}`;
+    const concerns =
+      (isNetwork && (exception.object === '' || exception.object === port)) || exception.key === port;
+    return concerns && covers(exception, position);
+  });
+}
+
+/** Whether what the block waits for has been reported. */
+export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolean {
+  const { position } = block;
+  // Without a position its transaction has not committed; of another generation it is of a binding that is gone.
+  if (position === null || block.generation !== facts.generation) return false;
+  const { networkId, portId, boundHost } = facts;
+  if (block.entity === 'DHCP') {
+    return facts.dhcp.some((agent) => hasRealised(agent, { networkId, portId }, position));
+  }
+  if (!hasRealised(facts.l2.get(boundHost), { networkId, portId }, position)) return false;
+  return facts.dhcp.every(({ host, alive }) => {
+    const l2 = facts.l2.get(host);
+    // A dead host, or one without an L2 agent, floods nothing: waiting for it would hold the port for good.
+    if (host === boundHost || !alive || !l2) return true;
+    return hasRealised(l2, { networkId, portId: null }, position);
+  });
+}

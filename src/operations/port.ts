@@ -1,0 +1,332 @@
+import {
+  changedWants,
+  defaultWants,
+  type FixedIpRequest,
+  isAutoAddress,
+  requestedWants,
+  subnetsForOwner,
+  type Wanted,
+} from '../ipam/fixed-ips.ts';
+import { Fault } from '../resources/errors.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import type { FixedIp, PortRow } from '../resources/port.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
+import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import { UniqueViolation } from '../store/store.ts';
+import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresses } from './addresses.ts';
+import { bind, bindingFacts, type BindingFacts } from './binding.ts';
+import { forbidden, invalidInput, macInUse, networkNotFound, portNotFound } from './faults.ts';
+import type { Call } from './operation.ts';
+import { blocksOf, reopenBlocks } from './provisioning.ts';
+import { checkQuota } from './quota.ts';
+import {
+  checkRevision,
+  type DeleteRequest,
+  differing,
+  given,
+  newAttributes,
+  owns,
+  seesNetwork,
+  touched,
+  type UpdateRequest,
+} from './standard.ts';
+
+/** A port as asked for: absent `fixed_ips` are the default ones, [] is none. */
+export type PortCreate = {
+  readonly [K in Exclude<keyof PortRow, 'fixed_ips'>]?: PortRow[K] | null | undefined;
+} & { readonly fixed_ips?: readonly FixedIpRequest[] | null | undefined };
+
+export type PortChanges = Partial<Omit<PortRow, 'fixed_ips'>> & {
+  readonly fixed_ips?: readonly FixedIpRequest[];
+};
+
+function wantsOf(
+  call: Call,
+  asked: PortCreate,
+  owner: { port: PortRow; subnets: readonly SubnetRow[] },
+): Wanted[] {
+  const { port, subnets } = owner;
+  const fits = subnetsForOwner(subnets, port.device_owner);
+  if (fits.length === 0 && subnets.length > 0) {
+    throw new Fault(
+      'IpAddressGenerationFailureNoMatchingSubnet',
+      `No valid service subnet for the given device owner, network ${port.network_id}, service type ${port.device_owner}.`,
+    );
+  }
+  const wants = asked.fixed_ips ? requestedWants(asked.fixed_ips, fits, port) : defaultWants(fits, port);
+  checkCount(call, wants.length);
+  return wants;
+}
+
+function checkCount(call: Call, count: number): void {
+  if (count > call.settings.maxFixedIpsPerPort) {
+    throw invalidInput('Exceeded maximum amount of fixed ips per port');
+  }
+}
+
+/** The row of a new port but for its addresses. */
+function portRow(
+  call: Call,
+  asked: PortCreate,
+  context: { network: NetworkRow; facts: BindingFacts; mac: string },
+): PortRow {
+  const { network, facts, mac } = context;
+  const host = asked.host ?? '';
+  const vnic_type = asked.vnic_type ?? 'normal';
+  return {
+    ...newAttributes(call, {
+      ...(asked.id ? { id: asked.id } : {}),
+      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      description: asked.description ?? '',
+    }),
+    name: asked.name ?? '',
+    network_id: network.id,
+    admin_state_up: asked.admin_state_up ?? true,
+    status: 'DOWN',
+    mac_address: mac,
+    fixed_ips: [],
+    device_id: asked.device_id ?? '',
+    device_owner: asked.device_owner ?? '',
+    ...bind(facts, { host, network, vnicType: vnic_type }),
+    vnic_type,
+    profile: asked.profile ?? {},
+    generation: host === '' ? 0 : 1,
+    port_security_enabled: asked.port_security_enabled ?? network.port_security_enabled,
+    extra_dhcp_opts: asked.extra_dhcp_opts ?? [],
+    dns_name: asked.dns_name ?? '',
+  };
+}
+
+/** The rows of new ports of one network, which is locked, with their MACs and addresses. */
+export async function planPorts(
+  tx: Transaction,
+  call: Call,
+  request: {
+    readonly network: NetworkRow;
+    readonly subnets: readonly SubnetRow[];
+    readonly facts: BindingFacts;
+    readonly asked: readonly PortCreate[];
+    /** Leaves out addresses that are not to be had, instead of refusing. */
+    readonly partial?: boolean;
+  },
+): Promise<PortRow[]> {
+  const { network, subnets, facts, asked, partial = false } = request;
+  const macs = await chooseMacs(tx, call, {
+    networkId: network.id,
+    asked: asked.map((one) => one.mac_address?.toLowerCase()),
+  });
+  const ports = asked.map((one, i) => portRow(call, one, { network, facts, mac: macs[i]! }));
+  let wants: Wanted[][];
+  try {
+    wants = ports.map((port, i) => wantsOf(call, asked[i]!, { port, subnets }));
+  } catch (error) {
+    throw faultOfRefusal(error, network.id);
+  }
+  const space = { networkId: network.id, subnets };
+  const addresses = await chooseAddresses(tx, call, { space, wants, partial });
+  for (const [i, port] of ports.entries()) port.fixed_ips = addresses[i] ?? [];
+  return ports;
+}
+
+/** Writes planned ports with their allocations and provisioning blocks. */
+export async function insertPorts(
+  tx: Transaction,
+  ports: readonly PortRow[],
+  subnets: readonly SubnetRow[],
+): Promise<void> {
+  if (ports.length === 0) return;
+  try {
+    await tx.ports.insert(ports);
+  } catch (error) {
+    const first = ports[0];
+    if (error instanceof UniqueViolation && error.constraint === 'ports_mac' && first) {
+      throw macInUse(first.network_id, first.mac_address);
+    }
+    throw error;
+  }
+  const allocations = ports.flatMap(allocationsOf);
+  if (allocations.length > 0) await tx.ipAllocations.insert(allocations);
+  const blocks = ports.flatMap((port) => blocksOf(tx, port, subnets));
+  if (blocks.length > 0) await tx.provisioningBlocks.insert(blocks);
+}
+
+/** Creates all or none, in the order asked for. Ports that name a host are bound to it. */
+export async function createPort(
+  tx: Transaction,
+  call: Call,
+  asked: readonly PortCreate[],
+): Promise<PortRow[]> {
+  const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
+  await checkQuota(tx, call, { resource: 'port', rows: projects });
+  const byNetwork = Map.groupBy(asked, (row) => row.network_id ?? '');
+  const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
+  const subnets = await tx.subnets.find({ network_id: [...byNetwork.keys()] });
+  const facts = await bindingFacts(
+    tx,
+    asked.map((row) => row.host ?? ''),
+  );
+  const planned = new Map<PortCreate, PortRow>();
+  for (const [id, rows] of byNetwork) {
+    const network = networks.find((one) => one.id === id);
+    if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+    const own = subnets.filter((subnet) => subnet.network_id === id);
+    const ports = await planPorts(tx, call, { network, subnets: own, facts, asked: rows });
+    for (const [i, port] of ports.entries()) planned.set(rows[i]!, port);
+  }
+  const ports = asked.map((row) => planned.get(row)!);
+  await insertPorts(tx, ports, subnets);
+  return ports;
+}
+
+/** Whether the caller may see the port: their own, or in a network of theirs. */
+async function seesPort(tables: Tables, call: Call, port: PortRow): Promise<boolean> {
+  if (owns(call, port)) return true;
+  const network = await tables.networks.get({ id: port.network_id });
+  return network !== undefined && owns(call, network);
+}
+
+/** The port, locked for a change by the caller; its network too if `addresses` or the binding may change. */
+async function lockPort(
+  tx: Transaction,
+  call: Call,
+  request: { readonly id: string; readonly rule: string; readonly withNetwork: boolean },
+): Promise<{ port: PortRow; network: NetworkRow | undefined }> {
+  const { id, rule, withNetwork } = request;
+  let network: NetworkRow | undefined;
+  if (withNetwork) {
+    const found = await tx.ports.get({ id });
+    if (!found) throw portNotFound(id);
+    [network] = await tx.networks.lock({ id: found.network_id });
+  }
+  const [port] = await tx.ports.lock({ id });
+  if (!port) throw portNotFound(id);
+  if (!owns(call, port)) throw (await seesPort(tx, call, port)) ? forbidden(rule) : portNotFound(id);
+  return { port, network };
+}
+
+function checkMacChange(port: PortRow, changed: Partial<PortRow>): void {
+  const { mac_address } = changed;
+  if (mac_address === undefined) return;
+  const deviceOwner = changed.device_owner ?? port.device_owner;
+  if (deviceOwner.startsWith('network:')) {
+    throw new Fault(
+      'UnsupportedPortDeviceOwner',
+      `Operation mac address update is not supported for device_owner ${deviceOwner} on port ${port.id}.`,
+    );
+  }
+  if (port.vif_type === 'bridge') {
+    throw new Fault(
+      'PortBound',
+      `Unable to complete operation on port ${port.id}, port is already bound, port type: ${port.vif_type}, old_mac ${port.mac_address}, new_mac ${mac_address}.`,
+    );
+  }
+}
+
+/** The addresses that an updated port has: what it keeps, and new ones. `requests` undefined keeps all that its MAC allows. */
+async function changedAddresses(
+  tx: Transaction,
+  call: Call,
+  { port, requests }: { port: PortRow; requests: readonly FixedIpRequest[] | undefined },
+): Promise<FixedIp[]> {
+  const subnets = await tx.subnets.find({ network_id: port.network_id });
+  const fits = subnetsForOwner(subnets, port.device_owner);
+  const asked =
+    requests ??
+    port.fixed_ips.filter((ip) => {
+      const subnet = subnets.find((one) => one.id === ip.subnet_id);
+      return subnet && !isAutoAddress(subnet);
+    });
+  try {
+    const { keep, add } = changedWants(port.fixed_ips, asked, { subnets: fits, owner: port });
+    checkCount(call, keep.length + add.length);
+    const space = { networkId: port.network_id, subnets };
+    const [fresh = []] = await chooseAddresses(tx, call, { space, wants: [add] });
+    return [...keep, ...fresh];
+  } catch (error) {
+    throw faultOfRefusal(error, port.network_id);
+  }
+}
+
+/** What a change of host or vnic_type means for the binding; a failed one is tried again whenever a host is named. */
+async function rebound(
+  tx: Transaction,
+  context: { port: PortRow; network: NetworkRow; changed: Partial<PortRow>; hostNamed: boolean },
+): Promise<Partial<PortRow>> {
+  const { port, network, changed, hostNamed } = context;
+  const host = changed.host ?? port.host;
+  const vnicType = changed.vnic_type ?? port.vnic_type;
+  const moves = host !== port.host || vnicType !== port.vnic_type;
+  if (!moves && !(hostNamed && port.vif_type === 'binding_failed')) return {};
+  const binding = bind(await bindingFacts(tx, [host]), { host, network, vnicType });
+  return { ...binding, generation: port.generation + 1, status: 'DOWN' };
+}
+
+export async function updatePort(
+  tx: Transaction,
+  call: Call,
+  { id, changes, ifMatch }: UpdateRequest<PortChanges>,
+): Promise<PortRow> {
+  const { fixed_ips: requests, ...plain } = given(changes);
+  const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type'].some(
+    (name) => name in given(changes),
+  );
+  const { port, network } = await lockPort(tx, call, { id, rule: 'update_port', withNetwork });
+  checkRevision(port, ifMatch);
+  if (plain.mac_address) plain.mac_address = plain.mac_address.toLowerCase();
+  const changed: Partial<PortRow> = differing<PortRow>(port, plain);
+  if (changed.mac_address !== undefined) {
+    checkMacChange(port, changed);
+    await chooseMacs(tx, call, { networkId: port.network_id, asked: [changed.mac_address] });
+  }
+  if (network)
+    Object.assign(changed, await rebound(tx, { port, network, changed, hostNamed: 'host' in plain }));
+  if (requests !== undefined || changed.mac_address !== undefined) {
+    const fixed_ips = await changedAddresses(tx, call, { port: { ...port, ...changed }, requests });
+    await setAddresses(tx, port, fixed_ips);
+    changed.fixed_ips = fixed_ips;
+  }
+  const reopens = changed.generation !== undefined || changed.admin_state_up !== undefined;
+  if (reopens) changed.status = 'DOWN';
+  const [updated] = await tx.ports.update({ id }, { ...changed, ...touched(call, port) });
+  if (!updated) throw portNotFound(id);
+  if (reopens) await reopenBlocks(tx, updated);
+  return updated;
+}
+
+export async function deletePort(tx: Transaction, call: Call, { id, ifMatch }: DeleteRequest): Promise<void> {
+  const { port } = await lockPort(tx, call, { id, rule: 'delete_port', withNetwork: false });
+  checkRevision(port, ifMatch);
+  await tx.ports.remove({ id });
+}
+
+export async function showPort(tables: Tables, call: Call, id: string): Promise<PortRow> {
+  const port = await tables.ports.get({ id });
+  if (!port || !(await seesPort(tables, call, port))) throw portNotFound(id);
+  return port;
+}
+
+/** A page of the ports that the caller may see: their own, and those in networks of theirs. */
+export async function listPorts(tables: Tables, call: Call, query: ListQuery<PortRow>): Promise<PortRow[]> {
+  if (call.caller.isAdmin) return tables.ports.list(query);
+  const { projectId } = call.caller;
+  const shared = await tables.networks.find({ project_id: projectId, shared: true });
+  return tables.ports.list({
+    ...query,
+    anyOf: [
+      { column: 'project_id', operator: 'in', values: [projectId] },
+      { column: 'network_id', operator: 'in', values: shared.map((network) => network.id) },
+    ],
+  });
+}
+
+/** The ids of the ports that have such an address: each named filter must match one of the port's addresses. */
+export async function portIdsByFixedIp(
+  tables: Tables,
+  filters: { readonly subnetIds?: readonly string[]; readonly addresses?: readonly string[] },
+): Promise<string[]> {
+  const rows = await tables.ipAllocations.find({
+    ...(filters.subnetIds ? { subnet_id: filters.subnetIds } : {}),
+    ...(filters.addresses ? { ip_address: filters.addresses } : {}),
+  });
+  return [...new Set(rows.map((row) => row.port_id))];
+}

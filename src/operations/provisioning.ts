@@ -1,0 +1,91 @@
+/** Provisioning blocks: opened by binding, plugging and admin state; lifted by reports. The last one lifted makes a port ACTIVE. */
+import { isLifted, type Progress } from '../convergence/provisioning.ts';
+import type { AgentRow } from '../resources/agent.ts';
+import type { PortRow, ProvisioningBlockRow } from '../resources/port.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Call } from './operation.ts';
+
+/** Whether the port's addresses are given out by DHCP: then its ACTIVE waits for that too. */
+function waitsForDhcp(port: PortRow, subnets: readonly SubnetRow[]): boolean {
+  if (port.device_owner === 'network:dhcp') return false;
+  return port.fixed_ips.some((ip) => subnets.some((s) => s.id === ip.subnet_id && s.enable_dhcp));
+}
+
+/** The blocks of a port as it now is bound; none if it is not bound, or switched off. Their position is that of this transaction. */
+export function blocksOf(
+  tx: Transaction,
+  port: PortRow,
+  subnets: readonly SubnetRow[],
+): ProvisioningBlockRow[] {
+  if (port.vif_type !== 'bridge' || !port.admin_state_up) return [];
+  const block = { port_id: port.id, tag: tx.tag, position: null, generation: port.generation };
+  const blocks: ProvisioningBlockRow[] = [{ ...block, entity: 'L2' }];
+  if (waitsForDhcp(port, subnets)) blocks.push({ ...block, entity: 'DHCP' });
+  return blocks;
+}
+
+/** Replaces the blocks of a port whose binding or admin state changed. */
+export async function reopenBlocks(tx: Transaction, port: PortRow): Promise<void> {
+  await tx.provisioningBlocks.remove({ port_id: port.id });
+  const ids = port.fixed_ips.map((ip) => ip.subnet_id);
+  const subnets = ids.length > 0 ? await tx.subnets.find({ id: ids }) : [];
+  const blocks = blocksOf(tx, port, subnets);
+  if (blocks.length > 0) await tx.provisioningBlocks.insert(blocks);
+}
+
+export const progressOf = (agent: AgentRow): Progress => ({
+  host: agent.host,
+  realised: agent.realised_position,
+  exceptions: agent.exceptions,
+});
+
+/**
+ * Lifts what is lifted of these ports' blocks, and makes those ACTIVE that have none left. The ports are locked before
+ * the agents are read: of two reports that a block waits for, the later one sees both.
+ */
+export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly string[]): Promise<void> {
+  if (portIds.length === 0) return;
+  const ports = await tx.ports.lock({ id: portIds });
+  if (ports.length === 0) return;
+  const blocks = await tx.provisioningBlocks.find({ port_id: ports.map((port) => port.id) });
+  const bindings = await tx.dhcpBindings.find({
+    network_id: [...new Set(ports.map((port) => port.network_id))],
+  });
+  const hosts = new Set([...ports.map((port) => port.host), ...bindings.map((binding) => binding.host)]);
+  const agents = await tx.agents.find({ host: [...hosts] });
+  const byId = new Map(agents.map((agent) => [agent.id, agent]));
+  const l2 = new Map(agents.filter((a) => a.role === 'l2').map((a) => [a.host, progressOf(a)]));
+  const dhcpOf = (networkId: string) =>
+    bindings.flatMap((binding) => {
+      const agent = binding.network_id === networkId ? byId.get(binding.agent_id) : undefined;
+      return agent ? [{ ...progressOf(agent), alive: call.isAlive(agent) }] : [];
+    });
+  const left = new Map(ports.map((port) => [port.id, 0]));
+  const lifted: ProvisioningBlockRow[] = [];
+  for (const block of blocks) {
+    const port = ports.find((one) => one.id === block.port_id)!;
+    const facts = {
+      networkId: port.network_id,
+      portId: port.id,
+      generation: port.generation,
+      boundHost: port.host,
+      l2,
+      dhcp: dhcpOf(port.network_id),
+    };
+    if (isLifted(block, facts)) lifted.push(block);
+    else left.set(port.id, (left.get(port.id) ?? 0) + 1);
+  }
+  for (const [entity, group] of Map.groupBy(lifted, (block) => block.entity)) {
+    await tx.provisioningBlocks.remove({ entity, port_id: group.map((block) => block.port_id) });
+  }
+  const had = new Set(lifted.map((block) => block.port_id));
+  const active = ports.filter((p) => had.has(p.id) && left.get(p.id) === 0 && p.admin_state_up);
+  if (active.length > 0) await tx.ports.update({ id: active.map((p) => p.id) }, { status: 'ACTIVE' });
+}
+
+/** Looks at every open block again: for what no report brings up, as the death of a DHCP host that was waited for. */
+export async function liftAllBlocks(tx: Transaction, call: Call): Promise<void> {
+  const blocks = await tx.provisioningBlocks.find({});
+  await liftBlocks(tx, call, [...new Set(blocks.map((block) => block.port_id))]);
+}

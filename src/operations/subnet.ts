@@ -1,0 +1,243 @@
+import { canonicalAddress, formatCidr, overlaps, parseCidr } from '../ipam/address.ts';
+import { automaticAddress, isAutoAddress, isRouterInterface } from '../ipam/fixed-ips.ts';
+import { Fault } from '../resources/errors.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import type { PortRow } from '../resources/port.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
+import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import { setAddresses } from './addresses.ts';
+import { syncDhcp } from './dhcp.ts';
+import { forbidden, invalidInput, networkNotFound, subnetInUse, subnetNotFound } from './faults.ts';
+import type { Call } from './operation.ts';
+import { checkQuota } from './quota.ts';
+import {
+  checkRevision,
+  type DeleteRequest,
+  differing,
+  newAttributes,
+  owns,
+  seesNetwork,
+  touched,
+  type UpdateRequest,
+} from './standard.ts';
+import {
+  checkAllocationPools,
+  checkChangedSubnet,
+  checkCidr,
+  checkGateway,
+  checkGatewayOutsidePools,
+  checkNewSubnet,
+} from './subnet-rules.ts';
+
+export type SubnetCreate = { readonly [K in keyof SubnetRow]?: SubnetRow[K] | null | undefined };
+export type SubnetChanges = Partial<SubnetRow>;
+
+const canonicalRoutes = (routes: SubnetRow['host_routes']): SubnetRow['host_routes'] =>
+  routes.map(({ destination, nexthop }) => {
+    const cidr = parseCidr(destination);
+    return {
+      destination: cidr ? formatCidr(cidr) : destination,
+      nexthop: canonicalAddress(nexthop) ?? nexthop,
+    };
+  });
+
+/** The row that is asked for, checked in itself. An absent gateway is the default one, null is none. */
+function subnetRow(call: Call, asked: SubnetCreate): SubnetRow {
+  const ip_version = asked.ip_version ?? (asked.cidr?.includes(':') ? 6 : 4);
+  const cidr = checkCidr(asked.cidr, ip_version);
+  const gateway_ip = checkGateway(cidr, asked.gateway_ip);
+  const row: SubnetRow = {
+    ...newAttributes(call, {
+      ...(asked.id ? { id: asked.id } : {}),
+      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      description: asked.description ?? '',
+    }),
+    name: asked.name ?? '',
+    network_id: asked.network_id ?? '',
+    ip_version,
+    cidr: formatCidr(cidr),
+    gateway_ip,
+    enable_dhcp: asked.enable_dhcp ?? true,
+    ipv6_ra_mode: asked.ipv6_ra_mode ?? null,
+    ipv6_address_mode: asked.ipv6_address_mode ?? null,
+    allocation_pools: checkAllocationPools(cidr, asked.allocation_pools, gateway_ip),
+    dns_nameservers: (asked.dns_nameservers ?? []).map((server) => canonicalAddress(server) ?? server),
+    host_routes: canonicalRoutes(asked.host_routes ?? []),
+    service_types: asked.service_types ?? [],
+    dns_publish_fixed_ip: asked.dns_publish_fixed_ip ?? false,
+  };
+  checkNewSubnet(call.settings, cidr, row);
+  return row;
+}
+
+function checkOverlap(row: SubnetRow, others: readonly SubnetRow[]): void {
+  const own = parseCidr(row.cidr);
+  const clash = others.some((other) => {
+    const cidr = parseCidr(other.cidr);
+    return own && cidr && overlaps(own, cidr);
+  });
+  if (clash) {
+    throw invalidInput(
+      `Requested subnet with cidr: ${row.cidr} for network: ${row.network_id} overlaps with another subnet`,
+    );
+  }
+}
+
+/** Ports that are there already get their automatic address in a new subnet that has such. */
+async function addAutomaticAddresses(tx: Transaction, call: Call, subnet: SubnetRow): Promise<void> {
+  if (!isAutoAddress(subnet)) return;
+  const ports = await tx.ports.find({ network_id: subnet.network_id });
+  for (const port of ports) {
+    // DHCP ports follow the subnets by themselves (syncDhcp); ports without any address were asked for without.
+    if (isRouterInterface(port.device_owner) || port.device_owner === 'network:dhcp') continue;
+    if (port.fixed_ips.length === 0) continue;
+    const fixed_ips = [...port.fixed_ips, automaticAddress(subnet, port.mac_address)];
+    await setAddresses(tx, port, fixed_ips);
+    await tx.ports.update({ id: port.id }, { fixed_ips, ...touched(call, port) });
+  }
+}
+
+async function bumpNetwork(tx: Transaction, call: Call, network: NetworkRow): Promise<void> {
+  await tx.networks.update({ id: network.id }, touched(call, network));
+}
+
+/** Creates all or none. A network's first DHCP subnet gives it to DHCP agents. */
+export async function createSubnet(
+  tx: Transaction,
+  call: Call,
+  asked: readonly SubnetCreate[],
+): Promise<SubnetRow[]> {
+  const rows = asked.map((row) => subnetRow(call, row));
+  const byNetwork = Map.groupBy(rows, (row) => row.network_id);
+  const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
+  for (const id of byNetwork.keys()) {
+    const network = networks.find((one) => one.id === id);
+    if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+    if (!owns(call, network)) throw forbidden('create_subnet');
+  }
+  await checkQuota(tx, call, { resource: 'subnet', rows });
+  const present = await tx.subnets.find({ network_id: [...byNetwork.keys()] });
+  for (const row of rows) {
+    checkOverlap(
+      row,
+      present.filter((other) => other.network_id === row.network_id),
+    );
+    present.push(row);
+  }
+  await tx.subnets.insert(rows);
+  for (const network of networks) {
+    for (const row of byNetwork.get(network.id) ?? []) await addAutomaticAddresses(tx, call, row);
+    await bumpNetwork(tx, call, network);
+    await syncDhcp(tx, call, network);
+  }
+  return rows;
+}
+
+/** The subnet and its network, the network locked. */
+async function lockSubnet(
+  tx: Transaction,
+  call: Call,
+  { id, rule }: { readonly id: string; readonly rule: string },
+): Promise<{ subnet: SubnetRow; network: NetworkRow }> {
+  const found = await tx.subnets.get({ id });
+  if (!found) throw subnetNotFound(id);
+  const [network] = await tx.networks.lock({ id: found.network_id });
+  const [subnet] = await tx.subnets.lock({ id });
+  if (!subnet || !network) throw subnetNotFound(id);
+  if (!owns(call, subnet)) throw network.shared ? forbidden(rule) : subnetNotFound(id);
+  return { subnet, network };
+}
+
+async function checkGatewayFree(tx: Transaction, subnet: SubnetRow): Promise<void> {
+  if (subnet.gateway_ip === null) return;
+  const allocation = await tx.ipAllocations.get({ subnet_id: subnet.id, ip_address: subnet.gateway_ip });
+  const port = allocation && (await tx.ports.get({ id: allocation.port_id }));
+  if (port && isRouterInterface(port.device_owner)) {
+    throw new Fault(
+      'GatewayIpInUse',
+      `Current gateway ip ${subnet.gateway_ip} already in use by port ${port.id}. Unable to update.`,
+    );
+  }
+}
+
+export async function updateSubnet(
+  tx: Transaction,
+  call: Call,
+  { id, changes, ifMatch }: UpdateRequest<SubnetChanges>,
+): Promise<SubnetRow> {
+  const { subnet, network } = await lockSubnet(tx, call, { id, rule: 'update_subnet' });
+  checkRevision(subnet, ifMatch);
+  const cidr = checkCidr(subnet.cidr, subnet.ip_version);
+  const changed = differing(subnet, changes);
+  if (changed.gateway_ip !== undefined) {
+    changed.gateway_ip = checkGateway(cidr, changed.gateway_ip);
+    await checkGatewayFree(tx, subnet);
+  }
+  if (changed.host_routes) changed.host_routes = canonicalRoutes(changed.host_routes);
+  const after = { ...subnet, ...changed };
+  if (changed.allocation_pools) {
+    after.allocation_pools = checkAllocationPools(cidr, changed.allocation_pools, after.gateway_ip);
+    changed.allocation_pools = after.allocation_pools;
+  } else if (changed.gateway_ip !== undefined) checkGatewayOutsidePools(after);
+  checkChangedSubnet(call.settings, subnet, after);
+  const [updated] = await tx.subnets.update({ id }, { ...changed, ...touched(call, subnet) });
+  if (!updated) throw subnetNotFound(id);
+  await bumpNetwork(tx, call, network);
+  if (changed.enable_dhcp !== undefined) await syncDhcp(tx, call, network);
+  return updated;
+}
+
+/** Takes the subnet's addresses from ports that do not hold it: DHCP ports, and others if its addresses are automatic. */
+async function releaseAddresses(tx: Transaction, call: Call, subnet: SubnetRow): Promise<void> {
+  const allocations = await tx.ipAllocations.find({ subnet_id: subnet.id });
+  if (allocations.length === 0) return;
+  const ids = [...new Set(allocations.map((allocation) => allocation.port_id))];
+  const ports: PortRow[] = await tx.ports.lock({ id: ids });
+  const letsGo = (port: PortRow) =>
+    port.device_owner === 'network:dhcp' || (isAutoAddress(subnet) && !isRouterInterface(port.device_owner));
+  if (!ports.every(letsGo)) throw subnetInUse(subnet.id);
+  await tx.ipAllocations.remove({ subnet_id: subnet.id });
+  for (const port of ports) {
+    const fixed_ips = port.fixed_ips.filter((ip) => ip.subnet_id !== subnet.id);
+    await tx.ports.update({ id: port.id }, { fixed_ips, ...touched(call, port) });
+  }
+}
+
+export async function deleteSubnet(
+  tx: Transaction,
+  call: Call,
+  { id, ifMatch }: DeleteRequest,
+): Promise<void> {
+  const { subnet, network } = await lockSubnet(tx, call, { id, rule: 'delete_subnet' });
+  checkRevision(subnet, ifMatch);
+  await releaseAddresses(tx, call, subnet);
+  await tx.subnets.remove({ id });
+  await bumpNetwork(tx, call, network);
+  await syncDhcp(tx, call, network);
+}
+
+export async function showSubnet(tables: Tables, call: Call, id: string): Promise<SubnetRow> {
+  const subnet = await tables.subnets.get({ id });
+  if (!subnet) throw subnetNotFound(id);
+  if (owns(call, subnet)) return subnet;
+  const network = await tables.networks.get({ id: subnet.network_id });
+  if (!network?.shared && network?.project_id !== call.caller.projectId) throw subnetNotFound(id);
+  return subnet;
+}
+
+/** A page of the subnets that the caller may see: their own and those of shared networks. */
+export async function listSubnets(
+  tables: Tables,
+  call: Call,
+  query: ListQuery<SubnetRow>,
+): Promise<SubnetRow[]> {
+  if (call.caller.isAdmin) return tables.subnets.list(query);
+  const shared = await tables.networks.find({ shared: true });
+  return tables.subnets.list({
+    ...query,
+    anyOf: [
+      { column: 'project_id', operator: 'in', values: [call.caller.projectId] },
+      { column: 'network_id', operator: 'in', values: shared.map((network) => network.id) },
+    ],
+  });
+}
