@@ -1,0 +1,184 @@
+/**
+ * The rows as agents see them: bodies by ref, whole groups, and the log, all of one view. Uses the tables only, so it
+ * serves both stores. `resources/agent-view.ts` says what the groups and bodies are.
+ */
+import {
+  type Body,
+  dhcpGroup,
+  endpointBody,
+  type Group,
+  hostBody,
+  hostGroup,
+  leaseBody,
+  networkBody,
+  networkGroup,
+  portBody,
+  type Ref,
+  splitKey,
+  splitRef,
+  subnetBody,
+} from '../resources/agent-view.ts';
+import type { DhcpBindingRow, HostRow } from '../resources/agent.ts';
+import type { PortRow } from '../resources/port.ts';
+import type { Store, View } from './store.ts';
+
+/** One consistent state, as agents see it. */
+export interface AgentObjects extends Pick<View, 'head' | 'changesFrom' | 'scopes'> {
+  /** The body of each ref; null where there is no such object, or not in that group. */
+  objects(refs: Iterable<Ref>): Promise<Map<Ref, Body | null>>;
+  /** Each group whole, key to body; empty where there is none. */
+  groups(names: Iterable<Group>): Promise<Map<Group, Map<string, Body>>>;
+}
+
+/** What a feed reads from: the store, seen so. */
+export interface AgentObjectsSource {
+  view<Result>(work: (view: AgentObjects) => Promise<Result>): Promise<Result>;
+  onAppend(wake: () => void): () => void;
+}
+
+export function agentObjectsSource(store: Store): AgentObjectsSource {
+  return {
+    view: (work) => store.view((view) => work(agentObjects(view))),
+    onAppend: (wake) => store.onAppend(wake),
+  };
+}
+
+export function agentObjects(view: View): AgentObjects {
+  return {
+    head: () => view.head(),
+    changesFrom: (position, limit) => view.changesFrom(position, limit),
+    scopes: (hosts) => view.scopes(hosts),
+    objects: (refs) => readObjects(view, refs),
+    groups: (names) => readGroups(view, names),
+  };
+}
+
+interface Wanted {
+  readonly ref: Ref;
+  /** What the group is of: the host's name or the network's id. */
+  readonly owner: string;
+  readonly kind: string;
+  readonly id: string;
+}
+
+async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Body | null>> {
+  const wanted: Wanted[] = [];
+  const ids = new Map<string, Set<string>>();
+  for (const ref of refs) {
+    const { group, key } = splitRef(ref);
+    const { kind, id } = splitKey(key);
+    wanted.push({ ref, owner: splitKey(group).id, kind, id });
+    // endpoints are made of hosts, leases of ports
+    const table = kind === 'endpoint' ? 'host' : kind === 'lease' ? 'port' : kind;
+    for (const set of kind === 'endpoint' ? [table, kind] : [table]) {
+      ids.set(set, (ids.get(set) ?? new Set()).add(id));
+    }
+  }
+  const of = (kind: string) => [...(ids.get(kind) ?? [])];
+  const networks = indexed(
+    await findMany(of('network'), (id) => view.networks.find({ id })),
+    (row) => row.id,
+  );
+  const subnets = indexed(await findMany(of('subnet'), (id) => view.subnets.find({ id })), (row) => row.id);
+  const ports = indexed(await findMany(of('port'), (id) => view.ports.find({ id })), (row) => row.id);
+  const hosts = indexed(await findMany(of('host'), (name) => view.hosts.find({ name })), (row) => row.name);
+  const scopes = ids.has('endpoint') ? await view.scopes(of('endpoint')) : new Map<string, string[]>();
+  const bodyOf = ({ owner, kind, id }: Wanted): Body | null => {
+    const port = ports.get(id);
+    const host = hosts.get(id);
+    const subnet = subnets.get(id);
+    const network = networks.get(id);
+    switch (kind) {
+      case 'host':
+        return host ? hostBody(host) : null;
+      case 'port':
+        return port?.host === owner ? portBody(port) : null;
+      case 'network':
+        return network ? networkBody(network) : null;
+      case 'endpoint':
+        // a network floods to the hosts that have it in scope, and to no other
+        return host && scopes.get(id)?.includes(networkGroup(owner)) ? endpointBody(host) : null;
+      case 'subnet':
+        return subnet?.network_id === owner ? subnetBody(subnet) : null;
+      case 'lease':
+        return port?.network_id === owner ? leaseBody(port) : null;
+      default:
+        return null;
+    }
+  };
+  return new Map(wanted.map((one) => [one.ref, bodyOf(one)]));
+}
+
+function indexed<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row> {
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
+async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group, Map<string, Body>>> {
+  const found = new Map<Group, Map<string, Body>>();
+  const owners: Record<string, string[]> = { host: [], network: [], dhcp: [] };
+  for (const name of names) {
+    const { kind, id } = splitKey(name);
+    if (!found.has(name)) owners[kind]?.push(id);
+    found.set(name, new Map());
+  }
+  const { host = [], network = [], dhcp = [] } = owners;
+  const put = (group: Group, key: string, body: Body) => void found.get(group)?.set(key, body);
+
+  const portsOfNetworks = await findMany([...new Set([...network, ...dhcp])], (network_id) =>
+    view.ports.find({ network_id }),
+  );
+  for (const port of portsOfNetworks) put(dhcpGroup(port.network_id), `lease/${port.id}`, leaseBody(port));
+  for (const row of await findMany(dhcp, (network_id) => view.subnets.find({ network_id }))) {
+    put(dhcpGroup(row.network_id), `subnet/${row.id}`, subnetBody(row));
+  }
+  for (const row of await findMany(network, (id) => view.networks.find({ id }))) {
+    put(networkGroup(row.id), `network/${row.id}`, networkBody(row));
+  }
+  const bindings = await findMany(network, (network_id) => view.dhcpBindings.find({ network_id }));
+  const endpoints = endpointsOf(portsOfNetworks, bindings);
+  const hostNames = [...new Set([...host, ...endpoints.map((it) => it.host)])];
+  const hosts = indexed(await findMany(hostNames, (name) => view.hosts.find({ name })), (row) => row.name);
+  for (const it of endpoints) {
+    const row = hosts.get(it.host);
+    if (row) put(networkGroup(it.networkId), `endpoint/${it.host}`, endpointBody(row));
+  }
+  putHosts(host, hosts, put);
+  for (const port of await findMany(host, (name) => view.ports.find({ host: name }))) {
+    put(hostGroup(port.host), `port/${port.id}`, portBody(port));
+  }
+  return found;
+}
+
+function putHosts(
+  names: readonly string[],
+  hosts: ReadonlyMap<string, HostRow>,
+  put: (group: Group, key: string, body: Body) => void,
+): void {
+  for (const name of names) {
+    const row = hosts.get(name);
+    if (row) put(hostGroup(name), `host/${name}`, hostBody(row));
+  }
+}
+
+function endpointsOf(
+  ports: readonly PortRow[],
+  bindings: readonly DhcpBindingRow[],
+): { networkId: string; host: string }[] {
+  const seen = new Set<string>();
+  const endpoints: { networkId: string; host: string }[] = [];
+  for (const { network_id, host } of [...ports, ...bindings]) {
+    const name = `${network_id} ${host}`;
+    if (host === '' || seen.has(name)) continue;
+    seen.add(name);
+    endpoints.push({ networkId: network_id, host });
+  }
+  return endpoints;
+}
+
+/** Asks nothing for no keys: an empty list would match no row at the price of a round trip. */
+async function findMany<Row>(
+  keys: readonly string[],
+  find: (keys: readonly string[]) => Promise<Row[]>,
+): Promise<Row[]> {
+  return keys.length === 0 ? [] : await find(keys);
+}

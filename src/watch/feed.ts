@@ -1,0 +1,412 @@
+/**
+ * The server's end of every watch: reads each change once, tells it to the streams that it concerns.
+ *
+ *   wake, poll ──> cycle: one view ── log, scopes, bodies (cycle.ts) ──> deliver.ts ──> streams ──> sinks
+ *   attach ──> joiners ──────┘ the same cycle answers those who connect, from memory where it can
+ *
+ * - A cycle reads one consistent state at the head H of the log, and brings each stream that it concerns exactly there.
+ * - If the log does not hold the feed's place any more (a standby was promoted without its last commits, a backup was
+ *   restored), everything remembered is dropped and every agent reconnects: it is compared group by group.
+ * - The first change after a quiet time goes at once; under load cycles are spaced, so that each serves many changes.
+ */
+import { Bug } from '../lib/assert.ts';
+import { type Clock, sleep } from '../lib/clock.ts';
+import { integerBetween, type Random } from '../lib/random.ts';
+import { TokenBucket } from './admission.ts';
+import { AUDIT_DEFAULTS, type AuditLimits, AuditSchedule } from './audit.ts';
+import { type Entry, type Joiner, readCycle, type SnapshotReason } from './cycle.ts';
+import { deliver } from './deliver.ts';
+import { FeedMemory } from './memory.ts';
+import { Parts, Ring } from './parts.ts';
+import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS, type WatchRequest } from './protocol.ts';
+import type { FeedSource } from './source.ts';
+import { NO_CONTENT, type Sink, Stream } from './stream.ts';
+import { Streams } from './streams.ts';
+import { encodeFrame } from './wire.ts';
+
+export interface FeedLimits {
+  readonly pollMs: number;
+  /** Shortest and longest time from one cycle's beginning to the next. */
+  readonly flushMs: readonly [number, number];
+  readonly bookmarkMs: number;
+  readonly heartbeatTimeoutMs: number;
+  /** A stream that does not drain for so long is cut. */
+  readonly stallMs: number;
+  /** How long a connect may wait for its answer. */
+  readonly answerMs: number;
+  readonly tailChanges: number;
+  readonly tailRefs: number;
+  /** What may wait for slow readers, all together. */
+  readonly ringBytes: number;
+  /** Whole comparisons: so many at once, so many a second. */
+  readonly snapshots: { readonly perSecond: number; readonly burst: number };
+  readonly joinersPerCycle: number;
+  readonly groupsPerCycle: number;
+  readonly audit: AuditLimits;
+}
+
+export const FEED_DEFAULTS: FeedLimits = {
+  pollMs: 400,
+  flushMs: [5, 500],
+  bookmarkMs: BOOKMARK_MS,
+  heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+  stallMs: 20_000,
+  answerMs: 2_000,
+  tailChanges: 20_000,
+  tailRefs: 200_000,
+  ringBytes: 32 * 1024 * 1024,
+  snapshots: { perSecond: 100, burst: 100 },
+  joinersPerCycle: 500,
+  groupsPerCycle: 2_000,
+  audit: AUDIT_DEFAULTS,
+};
+
+export interface FeedOptions {
+  readonly source: FeedSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverId: string;
+  readonly limits?: Partial<FeedLimits>;
+  /** An agent's watch was opened or has ended. */
+  readonly onPresence?: (host: string, connected: boolean) => void;
+  /** The database did not answer; the feed goes on trying. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** What the carrier of a watch tells the feed about it. */
+export interface WatchHandle {
+  /** The sink takes again, after a `write` that returned false. */
+  drained(): void;
+  /** A heartbeat came. From the first one on they are expected. */
+  heard(): void;
+  /** The connection is gone. */
+  closed(): void;
+}
+
+/** Numbers since the start, and of now. */
+export interface FeedMetrics {
+  readonly position: number;
+  readonly streams: number;
+  readonly joining: number;
+  readonly cycles: number;
+  readonly batches: number;
+  readonly bytes: number;
+  readonly resumes: number;
+  readonly snapshots: Readonly<Record<SnapshotReason, number>>;
+  readonly refused: number;
+  readonly mismatches: number;
+  readonly lineages: number;
+  readonly cuts: Readonly<Record<CutReason, number>>;
+  readonly ringBytes: number;
+  /** How long the last cycle took. */
+  readonly cycleMs: number;
+  readonly auditPeriodMs: number;
+}
+
+type CutReason = 'stalled' | 'fell out' | 'silent';
+
+export class Feed {
+  readonly #options: FeedOptions;
+  readonly #limits: FeedLimits;
+  readonly #streams = new Streams();
+  readonly #ring: Ring;
+  readonly #bucket: TokenBucket;
+  readonly #audit: AuditSchedule;
+  readonly #heardAt = new Map<Stream, number>();
+  #memory: FeedMemory | undefined;
+  #joiners: Joiner[] = [];
+  #isWanted = false;
+  #resume: () => void = () => undefined;
+  #hasEnded = false;
+  #counts = { cycles: 0, batches: 0, bytes: 0, resumes: 0, refused: 0, mismatches: 0, lineages: 0 };
+  #cycleMs = 0;
+  readonly #snapshots: Record<SnapshotReason, number> = { empty: 0, lineage: 0, behind: 0 };
+  readonly #cuts: Record<CutReason, number> = { stalled: 0, 'fell out': 0, silent: 0 };
+
+  constructor(options: FeedOptions) {
+    const now = options.clock.now();
+    this.#options = options;
+    this.#limits = { ...FEED_DEFAULTS, ...options.limits };
+    this.#ring = new Ring(this.#limits.ringBytes);
+    this.#bucket = new TokenBucket(this.#limits.snapshots, now);
+    this.#audit = new AuditSchedule(this.#limits.audit, now);
+  }
+
+  /** Hosts whose agent is connected here. */
+  connected(): string[] {
+    return this.#streams.hosts();
+  }
+
+  metrics(): FeedMetrics {
+    const open = this.#streams.all().reduce((sum, stream) => sum + stream.bytes, 0);
+    return {
+      ...this.#counts,
+      bytes: this.#counts.bytes + open,
+      position: this.#memory?.last.position ?? 0,
+      streams: this.#streams.size,
+      joining: this.#joiners.length,
+      snapshots: { ...this.#snapshots },
+      cuts: { ...this.#cuts },
+      ringBytes: this.#ring.bytes,
+      cycleMs: this.#cycleMs,
+      auditPeriodMs: this.#audit.periodMs,
+    };
+  }
+
+  /**
+   * Takes a watch. The sink is opened or refused within some seconds, never before this returns. The caller has
+   * made sure that the request is well formed and is the host's own.
+   */
+  attach(request: WatchRequest, sink: Sink): WatchHandle {
+    const now = this.#now();
+    const joiner: Joiner = { request, sink, since: now, stream: undefined, isClosed: false };
+    if (this.#hasEnded) this.#options.clock.after(0, () => this.#refuse(joiner, 'the server stops', 0));
+    else this.#joiners.push(joiner);
+    this.#wake();
+    return {
+      drained: () => joiner.stream?.drained(this.#now()),
+      heard: () => {
+        if (joiner.stream && !joiner.stream.isClosed) this.#heardAt.set(joiner.stream, this.#now());
+      },
+      closed: () => {
+        joiner.isClosed = true;
+        if (joiner.stream) this.#forget(joiner.stream);
+      },
+    };
+  }
+
+  /** Feeds until `signal` aborts; then every agent is told to go elsewhere. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stopWaking = this.#options.source.onAppend(() => this.#wake());
+    const onAbort = () => this.#wake();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.all([this.#follow(signal), this.#tend(signal)]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      stopWaking();
+      this.#hasEnded = true;
+      this.#endAll('the server stops', 0);
+      for (const joiner of this.#joiners) this.#refuse(joiner, 'the server stops', 0);
+      this.#joiners = [];
+    }
+  }
+
+  #now(): number {
+    return this.#options.clock.now();
+  }
+
+  #wake(): void {
+    this.#isWanted = true;
+    this.#resume();
+  }
+
+  /** Cycle after cycle: when woken, else by the poll; not faster than the last one's cost allows. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { clock, onError } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      if (!this.#isWanted) await this.#wanted();
+      if (signal.aborted) return;
+      this.#isWanted = false;
+      const began = this.#now();
+      try {
+        await this.#cycle();
+        failures = 0;
+      } catch (error) {
+        if (error instanceof Bug) throw error;
+        failures++;
+        onError?.(error);
+      }
+      this.#cycleMs = this.#now() - began;
+      const [shortest, longest] = this.#limits.flushMs;
+      const pause = failures > 0 ? 50 * 2 ** Math.min(failures, 6) : this.#cycleMs;
+      await sleep(clock, Math.min(longest, Math.max(shortest, pause)), signal);
+    }
+  }
+
+  /** Resolves when woken, or when it is time to look. */
+  #wanted(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(this.#limits.pollMs, () => this.#resume());
+      this.#resume = () => {
+        cancel();
+        this.#resume = () => undefined;
+        resolve();
+      };
+    });
+  }
+
+  async #cycle(): Promise<void> {
+    const { source } = this.#options;
+    this.#memory ??= await source.view((view) => FeedMemory.load(view, this.#limits));
+    const memory = this.#memory;
+    const now = this.#now();
+    const joiners = this.#joiners.splice(0, this.#limits.joinersPerCycle);
+    const audit = this.#audit.due(now, () => ({
+      groups: this.#streams.groups(),
+      hosts: this.#streams.hosts(),
+    }));
+    // what does not get its answer in this cycle stays in line
+    let next = joiners;
+    let ahead: readonly Joiner[] = [];
+    try {
+      const reading = await source.view((view) =>
+        readCycle(view, {
+          memory,
+          now,
+          streamOf: (host) => this.#streams.of(host),
+          isWatched: (group) => this.#streams.isWatched(group),
+          joiners,
+          admit: () => this.#bucket.take(now),
+          aheadWaitMs: this.#limits.answerMs,
+          maxGroups: this.#limits.groupsPerCycle,
+          audit,
+        }),
+      );
+      if (!reading) return this.#loseLineage();
+      next = [...reading.postponed];
+      ahead = reading.ahead;
+      memory.advance(reading.hints, reading.scopes);
+      const told = deliver({
+        reading,
+        streams: this.#streams,
+        server: this.#options.serverId,
+        now: this.#now(),
+        open: (entry) => this.#open(entry),
+        audited: audit.groups,
+      });
+      this.#ring.push(told.parts);
+      this.#counts.cycles++;
+      this.#counts.batches += told.batches;
+      for (const stream of told.removed) this.#end(stream, 'the host was removed', 5_000);
+      for (const joiner of reading.refused) {
+        this.#refuse(joiner, 'too many whole comparisons at once', this.#bucket.retryAfterMs(now));
+      }
+    } finally {
+      this.#joiners = [...next, ...this.#joiners, ...ahead];
+    }
+    if (this.#joiners.length > ahead.length) this.#wake();
+    this.#wake();
+  }
+
+  /** Opens the stream of a joiner; the newest life of a host takes over from an older one. */
+  #open(entry: Entry): Stream | undefined {
+    const { joiner, scope } = entry;
+    const { request, sink } = joiner;
+    if (joiner.isClosed) return undefined;
+    const other = this.#streams.of(request.host);
+    if (other && other.incarnation > request.incarnation) {
+      this.#refuse(joiner, "a later life of this host's agent is connected", 5_000);
+      return undefined;
+    }
+    const now = this.#now();
+    const { last } = this.#memory as FeedMemory;
+    const stream = new Stream({
+      host: request.host,
+      incarnation: request.incarnation,
+      sink,
+      scope,
+      told: entry.type === 'deltas' && request.place ? request.place : last,
+      now,
+      nextBookmarkAt: now + this.#options.random.next() * this.#limits.bookmarkMs,
+    });
+    joiner.stream = stream;
+    if (other) this.#close(other, 'the agent connected anew', 0);
+    this.#streams.add(stream);
+    if (!other) this.#options.onPresence?.(request.host, true);
+    if (request.mismatched.length > 0) {
+      this.#counts.mismatches += request.mismatched.length;
+      this.#audit.found();
+    }
+    if (entry.type === 'deltas') this.#counts.resumes++;
+    else this.#snapshots[entry.reason]++;
+    sink.open();
+    return stream;
+  }
+
+  #refuse(joiner: Joiner, reason: string, retryAfterMs: number): void {
+    if (joiner.isClosed) return;
+    joiner.isClosed = true;
+    this.#counts.refused++;
+    joiner.sink.refuse({ reason, retryAfterMs });
+  }
+
+  /** What was remembered is of a history that is no more. */
+  #loseLineage(): void {
+    this.#counts.lineages++;
+    this.#memory = undefined;
+    this.#endAll('the log is another one now', 0);
+    this.#wake();
+  }
+
+  #endAll(reason: string, retryAfterMs: number): void {
+    for (const stream of this.#streams.all()) this.#end(stream, reason, retryAfterMs);
+  }
+
+  #end(stream: Stream, reason: string, retryAfterMs: number): void {
+    this.#close(stream, reason, retryAfterMs);
+    this.#options.onPresence?.(stream.host, false);
+  }
+
+  /** Ends the stream and takes it off the books; its host may be present by another. */
+  #close(stream: Stream, reason: string, retryAfterMs: number): void {
+    stream.end(encodeFrame({ type: 'goodbye', reason, retryAfterMs }));
+    this.#takeOff(stream);
+  }
+
+  #takeOff(stream: Stream): boolean {
+    if (stream.isClosed) return false;
+    stream.isClosed = true;
+    this.#counts.bytes += stream.bytes;
+    this.#heardAt.delete(stream);
+    return this.#streams.remove(stream);
+  }
+
+  #forget(stream: Stream): void {
+    if (this.#takeOff(stream)) this.#options.onPresence?.(stream.host, false);
+  }
+
+  /** Twice a second: bookmarks, and streams or joiners that have run out of time. */
+  async #tend(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#options.clock, 500, signal);
+      if (!signal.aborted) this.#tendOnce(this.#now());
+    }
+  }
+
+  #tendOnce(now: number): void {
+    const { stallMs, heartbeatTimeoutMs, bookmarkMs, answerMs } = this.#limits;
+    const parts = this.#memory ? new Parts(this.#memory.last) : undefined;
+    let isAnyBlocked = false;
+    for (const stream of this.#streams.all()) {
+      const heardAt = this.#heardAt.get(stream);
+      if (stream.fellOut) this.#cut(stream, 'fell out');
+      else if (stream.blockedAt !== null && now - stream.blockedAt > stallMs) this.#cut(stream, 'stalled');
+      else if (heardAt !== undefined && now - heardAt > heartbeatTimeoutMs) this.#cut(stream, 'silent');
+      else if (stream.blockedAt !== null) isAnyBlocked = true;
+      else if (parts && now >= stream.nextBookmarkAt) {
+        stream.nextBookmarkAt = now + bookmarkMs;
+        if (now - stream.wroteAt > bookmarkMs / 2) stream.batch(parts, NO_CONTENT, now);
+      }
+    }
+    if (!isAnyBlocked) this.#ring.clear();
+    // twice the wait: one for the cycle under way, one for a place that is ahead
+    const late = this.#joiners.filter((joiner) => now - joiner.since > 2 * answerMs);
+    if (late.length === 0) return;
+    this.#joiners = this.#joiners.filter((joiner) => !late.includes(joiner));
+    for (const joiner of late) {
+      this.#refuse(
+        joiner,
+        'the database does not answer',
+        integerBetween(this.#options.random, 1_000, 3_000),
+      );
+    }
+  }
+
+  #cut(stream: Stream, reason: CutReason): void {
+    this.#cuts[reason]++;
+    stream.abort();
+    this.#forget(stream);
+  }
+}
