@@ -20,6 +20,8 @@ export interface LinuxHostOptions {
   readonly spawnLimit?: number;
   /** Longest that one program may take; default 10 s. */
   readonly stepTimeoutMs?: number;
+  /** Put before every program, to act in a network namespace other than this process's own: `nsenter --net=...`. */
+  readonly enter?: readonly string[];
 }
 
 /**
@@ -27,15 +29,16 @@ export interface LinuxHostOptions {
  * `ip`, `bridge`, `nft`, `nsenter`, `sh`.
  */
 export function createLinuxHost(options: LinuxHostOptions): Host {
-  const { clock } = options;
+  const { clock, enter = [] } = options;
   const stateDirectory = resolve(options.stateDirectory);
   const spawner = createSpawner({
     clock,
     limit: options.spawnLimit ?? 8,
     timeoutMs: options.stepTimeoutMs ?? 10_000,
+    enter,
   });
   const files = createFiles(stateDirectory);
-  const { watch, ...processes } = createProcesses({ stateDirectory, clock, files });
+  const { watch, ...processes } = createProcesses({ stateDirectory, clock, files, enter });
   const { stage: _, ...fileVerbs } = files;
 
   return {
@@ -48,7 +51,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
 
     async setSysctls(namespace, values) {
       const pairs = Object.entries(values).map(([name, value]) => [sysctlPath(name), value] as const);
-      if (namespace !== null) return writeSysctls(spawner, namespace, pairs);
+      if (namespace !== null || enter.length > 0) return writeSysctls(spawner, namespace, pairs);
       for (const [path, value] of pairs) await writeFile(`/proc/sys/${path}`, `${value}\n`);
     },
 
@@ -58,7 +61,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
 
     async follow(onEvent, signal) {
       await Promise.all([
-        followKernel(clock, onEvent, signal),
+        followKernel({ clock, onEvent, signal, enter }),
         watch((name) => onEvent({ type: 'process-ended', name }), signal),
       ]);
     },

@@ -34,37 +34,35 @@ const SOURCES: readonly Source[] = [
 interface Following {
   readonly clock: Clock;
   readonly onEvent: (event: HostEvent) => void;
-  readonly onListening: () => void;
   readonly signal: AbortSignal;
+  /** Put before every program. */
+  readonly enter: readonly string[];
 }
 
 /**
  * Follows the kernel's messages. Says 'overflow' once all sources listen, and again whenever one had to start anew: what
  * happened before that is not known.
  */
-export async function followKernel(
-  clock: Clock,
-  onEvent: (event: HostEvent) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function followKernel(following: Following): Promise<void> {
   let deaf = SOURCES.length;
   const onListening = () => {
     if (deaf > 0) deaf--;
-    if (deaf === 0) onEvent({ type: 'overflow' });
+    if (deaf === 0) following.onEvent({ type: 'overflow' });
   };
-  await Promise.all(SOURCES.map((source) => followSource(source, { clock, onEvent, onListening, signal })));
+  await Promise.all(SOURCES.map((source) => followSource(source, following, onListening)));
 }
 
-async function followSource(source: Source, following: Following): Promise<void> {
+async function followSource(source: Source, following: Following, onListening: () => void): Promise<void> {
   while (!following.signal.aborted) {
-    await followOnce(source, following);
+    await followOnce(source, following, onListening);
     await sleep(following.clock, RESTART_MS, following.signal);
   }
 }
 
-async function followOnce(source: Source, following: Following): Promise<void> {
+async function followOnce(source: Source, following: Following, onListening: () => void): Promise<void> {
   const { clock, onEvent, signal } = following;
-  const child = spawn(source.argv[0] ?? '', source.argv.slice(1), {
+  const argv = [...following.enter, ...source.argv];
+  const child = spawn(argv[0] ?? '', argv.slice(1), {
     env: PROGRAM_ENVIRONMENT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -80,7 +78,7 @@ async function followOnce(source: Source, following: Following): Promise<void> {
   });
   // ENOBUFS ("No buffer space available"): the kernel dropped messages, the program goes on.
   child.stderr.on('data', () => onEvent({ type: 'overflow' }));
-  if (await untilListening(child, clock)) following.onListening();
+  if (await untilListening(child, clock)) onListening();
   await ended;
   signal.removeEventListener('abort', stop);
 }

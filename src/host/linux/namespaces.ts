@@ -57,11 +57,17 @@ const WRITE = `while [ $# -gt 0 ]; do printf '%s\\n' "$2" > "/proc/sys/$1" || ex
 /** Writes kernel parameters as seen from a namespace: /proc/sys/net shows that of the process which opens it. */
 export async function writeSysctls(
   spawner: Spawner,
-  namespace: string,
+  namespace: string | null,
   values: readonly (readonly [path: string, value: string])[],
 ): Promise<void> {
   if (values.length === 0) return;
-  const argv = inNamespace(namespaceName(namespace), ['sh', '-c', WRITE, 'sh', ...values.flat()]);
+  const argv = inNamespace(namespace === null ? null : namespaceName(namespace), [
+    'sh',
+    '-c',
+    WRITE,
+    'sh',
+    ...values.flat(),
+  ]);
   const finished = await spawner.run(argv);
   if (finished.code !== 0) throw new Error(`cannot set kernel parameters: ${complaint(finished)}`);
 }

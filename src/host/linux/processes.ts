@@ -32,9 +32,11 @@ export interface ProcessesOptions {
   readonly stateDirectory: string;
   readonly clock: Clock;
   readonly files: Files;
+  /** Put before every program. */
+  readonly enter: readonly string[];
 }
 
-export function createProcesses({ stateDirectory, clock, files }: ProcessesOptions) {
+export function createProcesses({ stateDirectory, clock, files, enter }: ProcessesOptions) {
   const known = new Map<string, Known>();
   const listeners = new Set<(name: string) => void>();
   let scanned = false;
@@ -82,7 +84,7 @@ export function createProcesses({ stateDirectory, clock, files }: ProcessesOptio
 
   async function start(spec: ProcessSpec): Promise<Known> {
     const inside = spec.namespace === null ? null : namespaceName(spec.namespace);
-    const argv = inNamespace(inside, spec.argv);
+    const argv = [...enter, ...inNamespace(inside, spec.argv)];
     const log = openLog(spec.name);
     try {
       const child = spawn(argv[0] ?? '', argv.slice(1), {
@@ -114,7 +116,7 @@ export function createProcesses({ stateDirectory, clock, files }: ProcessesOptio
 
   /** Until then a signal would hit `nsenter`, not the program. */
   async function untilExecuted(process: Known, spec: ProcessSpec): Promise<void> {
-    if (spec.namespace === null) return;
+    if (spec.namespace === null && enter.length === 0) return;
     const deadline = clock.now() + EXEC_LIMIT_MS;
     while (clock.now() < deadline && isAlive(process) && readArguments(process.pid)[0] === 'nsenter') {
       await sleep(clock, 1);

@@ -23,6 +23,8 @@ export interface SpawnerOptions {
   /** How many programs run at once; the others wait in order. */
   readonly limit: number;
   readonly timeoutMs: number;
+  /** Put before every program. */
+  readonly enter: readonly string[];
 }
 
 /** What programs need to behave the same everywhere; nothing of ours leaks into them. */
@@ -53,7 +55,7 @@ export function createSpawner(options: SpawnerOptions): Spawner {
     async run(argv, runOptions = {}) {
       await enter();
       try {
-        return await runOne(argv, runOptions.input, options.clock, runOptions.timeoutMs ?? options.timeoutMs);
+        return await runOne([...options.enter, ...argv], options, runOptions);
       } finally {
         leave();
       }
@@ -61,12 +63,8 @@ export function createSpawner(options: SpawnerOptions): Spawner {
   };
 }
 
-function runOne(
-  argv: readonly string[],
-  input: string | undefined,
-  clock: Clock,
-  timeoutMs: number,
-): Promise<Finished> {
+function runOne(argv: readonly string[], options: SpawnerOptions, runOptions: RunOptions): Promise<Finished> {
+  const { input, timeoutMs = options.timeoutMs } = runOptions;
   return new Promise((resolve) => {
     const child = spawn(argv[0] ?? '', argv.slice(1), {
       env: PROGRAM_ENVIRONMENT,
@@ -75,7 +73,7 @@ function runOne(
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let timedOut = false;
-    const cancel = clock.after(timeoutMs, () => {
+    const cancel = options.clock.after(timeoutMs, () => {
       timedOut = true;
       child.kill('SIGKILL');
       // A grandchild may hold the pipes open; without this 'close' would wait for it.

@@ -1,0 +1,154 @@
+/** The difference between what a network should have on this host and what it has, as ordered steps. Pure. */
+import type { FloodStep, Link, LinkStep } from '../../host/host.ts';
+import type { Shortfall } from '../../reconcile/controller.ts';
+import {
+  type DesiredNetwork,
+  type DesiredTap,
+  type DesiredUplink,
+  isOurBridge,
+  isTap,
+  isVxlan,
+  VXLAN_PORT,
+} from './desired.ts';
+
+/** What was read of the host. */
+export interface Observed {
+  link(name: string): Link | undefined;
+  membersOf(bridge: string): Link[];
+  floodOf(link: string): ReadonlySet<string>;
+}
+
+/** A step, and the object (`port/<id>`, or '' for the network) that falls short if it fails. */
+export interface Planned<Step> {
+  readonly step: Step;
+  readonly object: string;
+}
+
+export interface Plan {
+  readonly links: readonly Planned<LinkStep>[];
+  readonly flood: readonly Planned<FloodStep>[];
+  /** What no step can mend. */
+  readonly shortfalls: readonly Shortfall[];
+}
+
+interface Draft {
+  readonly links: Planned<LinkStep>[];
+  readonly flood: Planned<FloodStep>[];
+  readonly shortfalls: Shortfall[];
+}
+
+export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
+  const draft: Draft = { links: [], flood: [], shortfalls: [...desired.shortfalls] };
+  const bridge = observed.link(desired.bridge);
+  if (bridge !== undefined && bridge.kind !== 'bridge') {
+    const reason = `${desired.bridge} is there but is not a bridge`;
+    return { ...draft, shortfalls: [...draft.shortfalls, { object: '', state: 'waiting', reason }] };
+  }
+  if (bridge === undefined) {
+    const { bridge: name, mtu, mac } = desired;
+    draft.links.push({ object: '', step: { op: 'add-bridge', name, mtu, mac } });
+  }
+  // Of a bridge that is made now everything but its name and MTU is as the kernel makes it.
+  const { mtu, mac } = desired;
+  const base = bridge ?? { name: desired.bridge, up: false, mtu, mac, master: null };
+  change(draft, '', base, { mtu, mac, up: desired.up });
+  planUplink(desired, observed, draft);
+  for (const tap of desired.taps) planTap(tap, desired, observed.link(tap.link), draft);
+  const wanted = new Set(desired.taps.map((tap) => tap.link));
+  for (const member of observed.membersOf(desired.bridge)) {
+    if (isTap(member.name) && !wanted.has(member.name)) change(draft, '', member, { master: null });
+  }
+  return draft;
+}
+
+/** A network that has left this host: its VXLAN and its bridge go, its members' links are let go with it. */
+export function planRemoval(bridge: string, observed: Observed): Plan {
+  const links: Planned<LinkStep>[] = [];
+  for (const member of observed.membersOf(bridge)) {
+    if (isVxlan(member.name)) links.push({ object: '', step: { op: 'delete-link', name: member.name } });
+  }
+  if (isOurBridge(bridge) && observed.link(bridge)?.kind === 'bridge') {
+    links.push({ object: '', step: { op: 'delete-link', name: bridge } });
+  }
+  return { links, flood: [], shortfalls: [] };
+}
+
+interface Attributes {
+  readonly up?: boolean;
+  readonly master?: string | null;
+  readonly mtu?: number;
+  readonly mac?: string;
+}
+
+type Current = Pick<Link, 'name' | 'up' | 'master' | 'mtu' | 'mac'>;
+
+/** One step for whatever differs, none if nothing does. */
+function change(draft: Draft, object: string, link: Current, wanted: Attributes): void {
+  const differs = (attribute: keyof Attributes) =>
+    wanted[attribute] !== undefined && wanted[attribute] !== link[attribute];
+  const step: LinkStep = {
+    op: 'set-link',
+    name: link.name,
+    ...(differs('mtu') ? { mtu: wanted.mtu! } : {}),
+    ...(differs('mac') ? { mac: wanted.mac! } : {}),
+    ...(differs('master') ? { master: wanted.master! } : {}),
+    ...(differs('up') ? { up: wanted.up! } : {}),
+    // A link that joins a bridge is a wire: the host must not be reachable over it.
+    ...(differs('master') && wanted.master !== null ? { ipv6: false as const } : {}),
+  };
+  if (Object.keys(step).length > 2) draft.links.push({ object, step });
+}
+
+function planTap(tap: DesiredTap, desired: DesiredNetwork, link: Link | undefined, draft: Draft): void {
+  if (link === undefined) {
+    draft.shortfalls.push({ object: tap.object, state: 'waiting', reason: `link ${tap.link} is not there` });
+    return;
+  }
+  change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
+}
+
+function planUplink(desired: DesiredNetwork, observed: Observed, draft: Draft): void {
+  const { uplink, bridge } = desired;
+  for (const member of observed.membersOf(bridge)) {
+    if (isVxlan(member.name) && member.name !== uplink?.link) {
+      draft.links.push({ object: '', step: { op: 'delete-link', name: member.name } });
+    }
+  }
+  if (uplink?.kind === 'vxlan') planVxlan(uplink, desired, observed, draft);
+  if (uplink?.kind === 'physical') planPhysical(uplink.link, desired, observed, draft);
+}
+
+function planVxlan(
+  uplink: DesiredUplink & { kind: 'vxlan' },
+  desired: DesiredNetwork,
+  observed: Observed,
+  draft: Draft,
+): void {
+  const { link: name, id, local } = uplink;
+  const { bridge: master, mtu } = desired;
+  const found = observed.link(name);
+  const same = found?.vxlan?.id === id && found.vxlan.local === local && found.vxlan.port === VXLAN_PORT;
+  if (found !== undefined && !same) draft.links.push({ object: '', step: { op: 'delete-link', name } });
+  if (!same)
+    draft.links.push({ object: '', step: { op: 'add-vxlan', name, id, local, port: VXLAN_PORT, mtu } });
+  const base = same && found ? found : { name, up: false, mtu, mac: '', master: null };
+  change(draft, '', base, { mtu, master, up: true });
+  const present = same ? observed.floodOf(name) : new Set<string>();
+  for (const destination of desired.flood) {
+    if (!present.has(destination))
+      draft.flood.push({ object: '', step: { op: 'add', link: name, destination } });
+  }
+  for (const destination of present) {
+    if (!desired.flood.includes(destination)) {
+      draft.flood.push({ object: '', step: { op: 'delete', link: name, destination } });
+    }
+  }
+}
+
+function planPhysical(name: string, desired: DesiredNetwork, observed: Observed, draft: Draft): void {
+  const link = observed.link(name);
+  const cannot = (reason: string) => draft.shortfalls.push({ object: '', state: 'waiting', reason });
+  if (link === undefined) cannot(`link ${name} is not there`);
+  else if (link.master !== null && !isOurBridge(link.master)) cannot(`${name} is a member of ${link.master}`);
+  else change(draft, '', link, { master: desired.bridge, up: true });
+}

@@ -1,0 +1,187 @@
+/** The l2 role: see README.md. */
+import type { Host, HostEvent } from '../../host/host.ts';
+import type { Outcome, Shortfall } from '../../reconcile/controller.ts';
+import { hostGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
+import type { ObjectChange, RoleAgent, World } from '../role.ts';
+import { applyPlan } from './apply.ts';
+import {
+  bridgeName,
+  type DesiredNetwork,
+  desiredNetwork,
+  isOurBridge,
+  isTap,
+  isVxlan,
+  type L2Settings,
+  portsOf,
+  tapName,
+  vxlanName,
+} from './desired.ts';
+import { HostView } from './host-view.ts';
+import { planNetwork, planRemoval } from './plan.ts';
+import { TunnelGuard } from './tunnel-guard.ts';
+
+export interface L2Options extends L2Settings {
+  readonly host: Host;
+  readonly world: World;
+}
+
+export function createL2Agent(options: L2Options): RoleAgent {
+  return new L2Agent(options);
+}
+
+class L2Agent implements RoleAgent {
+  readonly role = 'l2';
+  readonly #host: Host;
+  readonly #world: World;
+  readonly #settings: L2Settings;
+  readonly #view: HostView;
+  readonly #guard: TunnelGuard;
+  /** Link name to key, for host events; null: to be made anew. */
+  #names: Map<string, string> | null = null;
+
+  constructor(options: L2Options) {
+    this.#host = options.host;
+    this.#world = options.world;
+    const { hostName, tunnelIp, bridgeMappings } = options;
+    this.#settings = { hostName, tunnelIp, bridgeMappings };
+    this.#view = new HostView(options.host);
+    this.#guard = new TunnelGuard(options.host, options.world, this.#settings);
+  }
+
+  *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
+    const { kind } = splitKey(group);
+    if (kind === 'network') {
+      this.#names = null;
+      this.#guard.worldChanged();
+      yield group;
+    }
+    if (group !== hostGroup(this.#world.host) || splitKey(key).kind !== 'port') return;
+    this.#names = null;
+    const was = (before as PortBody | undefined)?.network_id;
+    const is = (after as PortBody | undefined)?.network_id;
+    if (is !== undefined) yield `network/${is}`;
+    if (was !== undefined && was !== is) yield `network/${was}`;
+  }
+
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
+    switch (event.type) {
+      case 'overflow':
+        this.#view.everythingChanged();
+        this.#guard.hostChanged();
+        return 'all';
+      case 'process-ended':
+        return [];
+      case 'flood':
+        this.#view.floodChanged(event.link);
+        return this.#keysOfLink(event.link);
+      case 'link':
+        return event.namespace === null ? this.#keysOfLink(event.name) : [];
+    }
+  }
+
+  async allKeys(): Promise<string[]> {
+    await this.#view.refreshStale();
+    const keys = new Set<string>();
+    const bridges = new Set<string>();
+    for (const group of this.#world.groups()) {
+      const { kind, id } = splitKey(group);
+      if (kind !== 'network') continue;
+      keys.add(group);
+      bridges.add(bridgeName(id));
+    }
+    for (const bridge of this.#view.bridges()) if (!bridges.has(bridge)) keys.add(`bridge/${bridge}`);
+    return [...keys].sort();
+  }
+
+  async observeAll(): Promise<void> {
+    this.#guard.hostChanged();
+    await this.#view.refreshAll();
+  }
+
+  configurations(): Record<string, unknown> {
+    const { tunnelIp, bridgeMappings } = this.#settings;
+    return {
+      devices: [...portsOf(this.#world)].length,
+      tunneling_ip: tunnelIp,
+      tunnel_types: tunnelIp === '' ? [] : ['vxlan'],
+      l2_population: true,
+      interface_mappings: Object.fromEntries(bridgeMappings),
+      extensions: [],
+    };
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    const { kind, id } = splitKey(key);
+    const [network, guard] = await Promise.all([
+      kind === 'bridge' ? this.#sweep(id) : this.#reconcileNetwork(id, signal),
+      this.#ensureGuard(),
+    ]);
+    return { shortfalls: [...network, ...guard] };
+  }
+
+  async #reconcileNetwork(id: string, signal: AbortSignal): Promise<readonly Shortfall[]> {
+    const desired = desiredNetwork(this.#world, id, this.#settings);
+    const bridge = bridgeName(id);
+    if (desired === null) await this.#view.refreshStale();
+    else await this.#view.refresh(bridge, linkNames(desired));
+    if (signal.aborted) return [{ object: '', state: 'failed', reason: 'interrupted' }];
+    const plan = desired === null ? planRemoval(bridge, this.#view) : planNetwork(desired, this.#view);
+    const failures = await applyPlan(plan, this.#host, this.#view);
+    return [...plan.shortfalls, ...failures];
+  }
+
+  /** A bridge that no network of the mirror has. */
+  async #sweep(bridge: string): Promise<readonly Shortfall[]> {
+    for (const group of this.#world.groups()) {
+      const { kind, id } = splitKey(group);
+      if (kind === 'network' && bridgeName(id) === bridge) return [];
+    }
+    await this.#view.refreshStale();
+    return applyPlan(planRemoval(bridge, this.#view), this.#host, this.#view);
+  }
+
+  async #ensureGuard(): Promise<readonly Shortfall[]> {
+    try {
+      await this.#guard.ensure();
+      return [];
+    } catch (error) {
+      // The ports work without it: it is the host that falls short, not the network.
+      const reason = `tunnel guard: ${error instanceof Error ? error.message : String(error)}`;
+      return [{ object: hostGroup(this.#world.host), state: 'failed', reason }];
+    }
+  }
+
+  #keysOfLink(name: string): string[] {
+    const master = this.#view.link(name)?.master ?? '';
+    const ours = isOurBridge(name) || isTap(name) || isVxlan(name) || isOurBridge(master);
+    const physical = !ours && [...this.#settings.bridgeMappings.values()].includes(name);
+    if (!ours && !physical) return [];
+    this.#view.linkChanged(name);
+    const names = this.#nameIndex();
+    const key = names.get(name) ?? names.get(master);
+    return key === undefined ? [] : [key];
+  }
+
+  #nameIndex(): ReadonlyMap<string, string> {
+    if (this.#names !== null) return this.#names;
+    const names = new Map<string, string>();
+    for (const group of this.#world.groups()) {
+      const { kind, id } = splitKey(group);
+      if (kind !== 'network') continue;
+      names.set(bridgeName(id), group);
+      const network = this.#world.group(group)?.get(group);
+      if (network === undefined || !('network_type' in network)) continue;
+      if (network.network_type === 'vxlan') names.set(vxlanName(network.segmentation_id ?? 0), group);
+      const physical = this.#settings.bridgeMappings.get(network.physical_network ?? '');
+      if (network.network_type === 'flat' && physical !== undefined) names.set(physical, group);
+    }
+    for (const port of portsOf(this.#world)) names.set(tapName(port.id), `network/${port.network_id}`);
+    this.#names = names;
+    return names;
+  }
+}
+
+function linkNames(desired: DesiredNetwork): string[] {
+  const names = desired.taps.map((tap) => tap.link);
+  return desired.uplink === null ? names : [desired.uplink.link, ...names];
+}

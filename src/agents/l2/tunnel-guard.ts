@@ -1,0 +1,86 @@
+/**
+ * Lets VXLAN in only from the tunnel addresses that this host's networks know, and only on the link that has this host's
+ * own tunnel address. The kernel takes VXLAN on every address of the host from anyone: without this, whoever reaches
+ * any of them could send into any tenant's network (RFC 7348, section 7).
+ */
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { Host } from '../../host/host.ts';
+import type { World } from '../role.ts';
+import { allEndpoints, type L2Settings, VXLAN_PORT } from './desired.ts';
+
+export const GUARD_TABLE = 'inet deuteron_l2';
+
+export interface GuardRuleset {
+  readonly mark: string;
+  readonly text: string;
+}
+
+/** nftables text that replaces the table as a whole. Pure. `endpoints` null: no tunnels, no table. */
+export function guardRuleset(tunnelIp: string, endpoints: readonly string[] | null): GuardRuleset | null {
+  if (endpoints === null || isIP(tunnelIp) === 0) return null;
+  const family = isIP(tunnelIp) === 4 ? 'ip' : 'ip6';
+  const known = endpoints.filter((address) => isIP(address) === isIP(tunnelIp));
+  const elements = known.length > 0 ? `elements = { ${known.join(', ')} }` : '';
+  const body = `
+  set endpoints { type ${family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'}; ${elements} }
+  chain input {
+    type filter hook input priority filter - 10; policy accept;
+    udp dport ${VXLAN_PORT} goto tunnel
+  }
+  chain tunnel {
+    ${family} daddr ${tunnelIp} ${family} saddr @endpoints fib daddr . iif type local accept
+    counter drop
+  }
+`;
+  const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
+  return { mark, text: `${EMPTY}table ${GUARD_TABLE} {\n  comment "${mark}"${body}}\n` };
+}
+
+/** Makes it be there and deletes it: works whether it was there or not. */
+const EMPTY = `table ${GUARD_TABLE}\ndelete table ${GUARD_TABLE}\n`;
+
+export class TunnelGuard {
+  readonly #host: Host;
+  readonly #world: World;
+  readonly #settings: L2Settings;
+  #worldChanged = true;
+  /** undefined: to be read from the host. null: no table. */
+  #applied: string | null | undefined = undefined;
+  #wanted: GuardRuleset | null = null;
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(host: Host, world: World, settings: L2Settings) {
+    this.#host = host;
+    this.#world = world;
+    this.#settings = settings;
+  }
+
+  worldChanged(): void {
+    this.#worldChanged = true;
+  }
+
+  hostChanged(): void {
+    this.#applied = undefined;
+  }
+
+  /** Makes the table so; throws if the host refuses. Costs nothing when nothing has changed. */
+  ensure(): Promise<void> {
+    const turn = this.#turn.then(() => this.#ensure());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #ensure(): Promise<void> {
+    if (this.#worldChanged) {
+      this.#worldChanged = false;
+      this.#wanted = guardRuleset(this.#settings.tunnelIp, allEndpoints(this.#world, this.#settings));
+    }
+    const wanted = this.#wanted?.mark ?? null;
+    if (this.#applied === undefined) this.#applied = await this.#host.rulesetMark(null, GUARD_TABLE);
+    if (this.#applied === wanted) return;
+    this.#applied = undefined;
+    await this.#host.applyRuleset(null, this.#wanted?.text ?? EMPTY);
+    this.#applied = wanted;
+  }
+}
