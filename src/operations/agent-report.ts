@@ -1,0 +1,129 @@
+/** What an agent has realised, as it reports it; and what follows for ports. Status takes no position in the log. */
+import { timestamp } from '../lib/clock.ts';
+import { hasRealised } from '../convergence/provisioning.ts';
+import type { AgentRow, ReportException, Role } from '../resources/agent.ts';
+import type { Place } from '../resources/place.ts';
+import type { PortRow } from '../resources/port.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Call } from './operation.ts';
+import { liftBlocks, progressOf } from './provisioning.ts';
+
+/** One role's state, whole: it replaces the previous report (watch/protocol.ts). */
+export interface RoleReport {
+  readonly role: Role;
+  readonly incarnation: number;
+  readonly counter: number;
+  readonly exceptions: readonly ReportException[];
+  readonly exceptionCount: number;
+  readonly configurations: Readonly<Record<string, unknown>>;
+}
+
+export interface ReportRequest {
+  readonly host: string;
+  readonly report: RoleReport;
+  /** The report's realised place, if this log holds it; null: unknown. */
+  readonly place: Place | null;
+}
+
+const PORT = 'port/';
+const isNewer = (report: RoleReport, agent: AgentRow): boolean =>
+  report.incarnation > agent.incarnation ||
+  (report.incarnation === agent.incarnation && report.counter > agent.counter);
+
+/** The ports that exceptions name, that are still this host's to care for; the other entries are dropped one by one. */
+async function inScope(
+  tx: Transaction,
+  { host, role, exceptions }: { host: string; role: Role; exceptions: readonly ReportException[] },
+): Promise<{ exceptions: ReportException[]; ports: Map<string, PortRow> }> {
+  const portIdOf = (exception: ReportException) =>
+    exception.object.startsWith(PORT) ? exception.object.slice(PORT.length) : undefined;
+  const ids = [...new Set(exceptions.flatMap((exception) => portIdOf(exception) ?? []))];
+  const rows = ids.length > 0 ? await tx.ports.find({ id: ids }) : [];
+  const ports = new Map(rows.filter((port) => role !== 'l2' || port.host === host).map((p) => [p.id, p]));
+  const kept = exceptions.filter((exception) => {
+    const id = portIdOf(exception);
+    return id === undefined || ports.has(id);
+  });
+  return { exceptions: kept, ports };
+}
+
+/** Ports that were served and whose link is gone: DOWN, until a report at or above this one finds them wired. */
+async function noteUnplugged(
+  tx: Transaction,
+  agent: AgentRow,
+  { place, ports }: { place: Place; ports: ReadonlyMap<string, PortRow> },
+): Promise<void> {
+  const ids = agent.exceptions
+    .filter((exception) => exception.state === 'waiting')
+    .map((exception) => exception.object.slice(PORT.length))
+    .filter((id) => ports.get(id)?.status === 'ACTIVE' && ports.get(id)?.host === agent.host);
+  if (ids.length === 0) return;
+  const gone = await tx.ports.lock({ id: ids, host: agent.host, status: 'ACTIVE' });
+  // Bound again after the report: it says nothing of this binding.
+  const same = gone.filter((port) => port.generation === ports.get(port.id)?.generation);
+  if (same.length === 0) return;
+  await tx.ports.update({ id: same.map((port) => port.id) }, { status: 'DOWN' });
+  await tx.provisioningBlocks.insert(
+    same.map((port) => ({
+      port_id: port.id,
+      entity: 'L2' as const,
+      tag: place.tag,
+      position: place.position,
+      generation: port.generation,
+    })),
+  );
+}
+
+/** The ports whose blocks may be lifted by what this agent has realised now. */
+async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
+  const realised = agent.realised_position;
+  if (realised === null) return [];
+  const entity = agent.role === 'l2' ? 'L2' : 'DHCP';
+  const open = await tx.provisioningBlocks.find({ entity });
+  const reached = open.filter((block) => block.position !== null && block.position <= realised);
+  if (reached.length === 0) return [];
+  const ports = await tx.ports.find({ id: reached.map((block) => block.port_id) });
+  const bindings = await tx.dhcpBindings.find({ host: agent.host });
+  const served = new Set(bindings.map((binding) => binding.network_id));
+  const progress = progressOf(agent);
+  return reached.flatMap(({ port_id, position }) => {
+    const port = ports.find((one) => one.id === port_id);
+    if (!port || position === null) return [];
+    const isOwn = agent.role === 'l2' && port.host === agent.host;
+    if (!isOwn && !served.has(port.network_id)) return [];
+    const portId = isOwn || agent.role === 'dhcp' ? port.id : null;
+    return hasRealised(progress, { networkId: port.network_id, portId }, position) ? [port.id] : [];
+  });
+}
+
+/**
+ * Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. `accepted` is
+ * false for one that is not newer, or of an agent that is not there.
+ */
+export async function applyReport(
+  tx: Transaction,
+  call: Call,
+  { host, report, place }: ReportRequest,
+): Promise<{ accepted: boolean }> {
+  const { role } = report;
+  const [known] = await tx.agents.lock({ host, role });
+  if (!known || !isNewer(report, known)) return { accepted: false };
+  const { exceptions, ports } = await inScope(tx, { host, role, exceptions: report.exceptions });
+  const [agent = known] = await tx.agents.update(
+    { id: known.id },
+    {
+      incarnation: report.incarnation,
+      counter: report.counter,
+      realised_position: place?.position ?? null,
+      realised_tag: place?.tag ?? null,
+      exceptions,
+      exception_count: report.exceptionCount - (report.exceptions.length - exceptions.length),
+      configurations: { ...report.configurations },
+      heartbeat_at: timestamp(call.clock),
+    },
+  );
+  // What is unknown revokes nothing.
+  if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
+  await liftBlocks(tx, call, await candidates(tx, agent));
+  return { accepted: true };
+}

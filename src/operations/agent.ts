@@ -1,0 +1,185 @@
+/** Agents: one row for each role of each host, made when the host's agent first connects. */
+import { timestamp } from '../lib/clock.ts';
+import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
+import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import { bind, bindingFacts } from './binding.ts';
+import { scheduleUnhosted, syncDhcp } from './dhcp.ts';
+import { agentNotFound, hostNotFound } from './faults.ts';
+import type { Call } from './operation.ts';
+import { liftBlocks, reopenBlocks } from './provisioning.ts';
+import { differing, touched } from './standard.ts';
+
+/** What an agent says of itself when it connects. */
+export interface Registration {
+  readonly host: string;
+  readonly role: Role;
+  readonly incarnation: number;
+  readonly tunnel_ip: string;
+  readonly physical_networks: readonly string[];
+  readonly configurations: Readonly<Record<string, unknown>>;
+  readonly server_id: string;
+}
+
+/** An agent as the API shows it. */
+export type AgentView = AgentRow & {
+  readonly agent_type: string;
+  readonly binary: string;
+  readonly topic: string;
+  readonly alive: boolean;
+};
+
+/** Everything that is known of it; a living agent's heartbeat is now, for its connection is open. */
+export function agentView(call: Call, agent: AgentRow): AgentView {
+  const alive = call.isAlive(agent);
+  return {
+    ...agent,
+    ...AGENT_TYPES[agent.role],
+    alive,
+    heartbeat_at: alive ? timestamp(call.clock) : agent.heartbeat_at,
+  };
+}
+
+/** A host that ports were bound to before it had an agent: bind them now. */
+async function bindWaitingPorts(tx: Transaction, call: Call, host: string): Promise<void> {
+  const failed = await tx.ports.find({ host, vif_type: 'binding_failed' });
+  if (failed.length === 0) return;
+  const networks = await tx.networks.lock({ id: [...new Set(failed.map((port) => port.network_id))] });
+  const facts = await bindingFacts(tx, [host]);
+  const ports = await tx.ports.lock({ id: failed.map((port) => port.id), host, vif_type: 'binding_failed' });
+  for (const port of ports) {
+    const network = networks.find((one) => one.id === port.network_id);
+    const binding = network && bind(facts, { host, network, vnicType: port.vnic_type });
+    if (binding?.vif_type !== 'bridge') continue;
+    const changes = { ...binding, generation: port.generation + 1, ...touched(call, port) };
+    const [bound] = await tx.ports.update({ id: port.id }, changes);
+    if (bound) await reopenBlocks(tx, bound);
+  }
+}
+
+async function updateHost(tx: Transaction, registration: Registration): Promise<void> {
+  const [host] = await tx.hosts.lock({ name: registration.host });
+  if (!host) throw hostNotFound(registration.host);
+  const changed = differing(host, {
+    tunnel_ip: registration.tunnel_ip,
+    physical_networks: [...registration.physical_networks],
+  });
+  // Only a change is written: it is a hint to every host that floods to this one.
+  if (Object.keys(changed).length > 0) await tx.hosts.update({ name: host.name }, changed);
+}
+
+/**
+ * An agent connected. A new incarnation makes what it had realised unknown (which revokes nothing), an old one that comes
+ * late changes nothing. Networks that found no agent when they were made are given to a new DHCP agent.
+ */
+export async function registerAgent(
+  tx: Transaction,
+  call: Call,
+  registration: Registration,
+): Promise<AgentRow> {
+  const { host, role, incarnation, server_id } = registration;
+  await updateHost(tx, registration);
+  const now = timestamp(call.clock);
+  const seen = { heartbeat_at: now, server_id, configurations: { ...registration.configurations } };
+  const reset = {
+    incarnation,
+    counter: 0,
+    started_at: now,
+    realised_position: null,
+    realised_tag: null,
+    exceptions: [],
+    exception_count: 0,
+  };
+  const [known] = await tx.agents.lock({ host, role });
+  let agent: AgentRow;
+  if (known) {
+    if (incarnation < known.incarnation) return known;
+    const changes = incarnation > known.incarnation ? { ...seen, ...reset } : seen;
+    [agent = known] = await tx.agents.update({ id: known.id }, changes);
+  } else {
+    agent = {
+      id: call.random.uuid(),
+      host,
+      role,
+      description: '',
+      admin_state_up: true,
+      availability_zone: 'nova',
+      created_at: now,
+      ...seen,
+      ...reset,
+    };
+    await tx.agents.insert([agent]);
+  }
+  if (role === 'l2') await bindWaitingPorts(tx, call, host);
+  // Presence is told to `isAlive` once this has committed: for this transaction the agent lives.
+  const alive: Call = { ...call, isAlive: (one) => one.id === agent.id || call.isAlive(one) };
+  if (role === 'dhcp') await scheduleUnhosted(tx, alive);
+  return agent;
+}
+
+/** The server `serverId` no longer holds these agents; another that took over meanwhile keeps them. */
+export async function agentDisconnected(
+  tx: Transaction,
+  call: Call,
+  { host, serverId }: { readonly host: string; readonly serverId: string },
+): Promise<void> {
+  await tx.agents.update(
+    { host, server_id: serverId },
+    { server_id: '', heartbeat_at: timestamp(call.clock) },
+  );
+  // Ports that waited for this host's flood entries wait no longer if it is dead.
+  const bindings = await tx.dhcpBindings.find({ host });
+  if (bindings.length === 0) return;
+  const networks = new Set(bindings.map((binding) => binding.network_id));
+  const blocks = await tx.provisioningBlocks.find({ entity: 'L2' });
+  if (blocks.length === 0) return;
+  const ports = await tx.ports.find({ id: blocks.map((block) => block.port_id) });
+  const waiting = ports.filter((port) => networks.has(port.network_id)).map((port) => port.id);
+  await liftBlocks(tx, call, waiting);
+}
+
+export async function showAgent(tables: Tables, call: Call, id: string): Promise<AgentView> {
+  const agent = await tables.agents.get({ id });
+  if (!agent) throw agentNotFound(id);
+  return agentView(call, agent);
+}
+
+export async function listAgents(
+  tables: Tables,
+  call: Call,
+  query: ListQuery<AgentRow>,
+): Promise<AgentView[]> {
+  return (await tables.agents.list(query)).map((agent) => agentView(call, agent));
+}
+
+/** Only what an operator sets: the rest is the agent's own to say. */
+export type AgentChanges = Partial<Pick<AgentRow, 'admin_state_up' | 'description'>>;
+
+/** Switching an agent off keeps what it serves; it gets nothing new. */
+export async function updateAgent(
+  tx: Transaction,
+  call: Call,
+  { id, changes }: { readonly id: string; readonly changes: AgentChanges },
+): Promise<AgentView> {
+  const { admin_state_up, description } = changes;
+  const wanted = {
+    ...(admin_state_up === undefined ? {} : { admin_state_up }),
+    ...(description === undefined ? {} : { description }),
+  };
+  const [agent] =
+    Object.keys(wanted).length > 0 ? await tx.agents.update({ id }, wanted) : await tx.agents.find({ id });
+  if (!agent) throw agentNotFound(id);
+  return agentView(call, agent);
+}
+
+/** Forgets an agent with its DHCP bindings and ports; its networks go to others. It comes back when it connects again. */
+export async function deleteAgent(
+  tx: Transaction,
+  call: Call,
+  { id }: { readonly id: string },
+): Promise<void> {
+  const bindings = await tx.dhcpBindings.find({ agent_id: id });
+  const networks = await tx.networks.lock({ id: bindings.map((binding) => binding.network_id) });
+  const removed = await tx.agents.remove({ id });
+  if (removed.length === 0) throw agentNotFound(id);
+  for (const network of networks) await syncDhcp(tx, call, network);
+}
