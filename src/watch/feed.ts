@@ -315,10 +315,9 @@ export class Feed {
     if (other) this.#close(other, 'the agent connected anew', 0);
     this.#streams.add(stream);
     if (!other) this.#options.onPresence?.(request.host, true);
-    if (request.mismatched.length > 0) {
-      this.#counts.mismatches += request.mismatched.length;
-      this.#audit.found();
-    }
+    const mismatches = request.mismatched?.length ?? 0;
+    this.#counts.mismatches += mismatches;
+    if (mismatches > 0) this.#audit.found();
     if (entry.type === 'deltas') this.#counts.resumes++;
     else this.#snapshots[entry.reason]++;
     sink.open();

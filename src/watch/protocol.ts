@@ -46,8 +46,8 @@ export interface WatchRequest {
   readonly place: Place | null;
   /** Each group that the mirror holds in full, with its digest. */
   readonly groups: Readonly<Record<Group, Digest>>;
-  /** Groups that a digest found wrong: held, but left out of `groups` so that they come whole. Empty in the ordinary case. */
-  readonly mismatched: readonly Group[];
+  /** Groups that a digest found wrong: held, but left out of `groups` so that they come whole. */
+  readonly mismatched?: readonly Group[];
 }
 
 /** First frame of every watch. */

@@ -1,0 +1,153 @@
+/**
+ * What agents send, checked field by field before anything believes it. Fields that are not known are left out, so
+ * that a newer agent may say more. A Fault names the field that is wrong.
+ */
+import { isIP } from 'node:net';
+import type { Group } from '../resources/agent-view.ts';
+import { AGENT_TYPES, type ReportException, type Role } from '../resources/agent.ts';
+import { Fault } from '../resources/errors.ts';
+import type { Place } from '../resources/place.ts';
+import { type Digest, MAX_EXCEPTIONS, PROTOCOL_VERSION, type Report, type WatchRequest } from './protocol.ts';
+
+const MAX_GROUPS = 100_000;
+const MAX_CONFIGURATION_CHARACTERS = 64 * 1024;
+
+const GROUP = /^[a-z][a-z-]{0,31}\/[^\s|]{1,255}$/;
+const DIGEST = /^[0-9a-f]{16}$/;
+const PHYSICAL_NETWORK = /^[^\s,:]{1,64}$/;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function wrong(field: string, what: string): Fault {
+  return new Fault('HTTPBadRequest', `Invalid input for ${field}: ${what}.`);
+}
+
+function fieldsOf(value: unknown, field: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw wrong(field, 'not an object');
+  return value as Fields;
+}
+
+function text(value: unknown, field: string, max = 255): string {
+  if (typeof value !== 'string') throw wrong(field, 'not a string');
+  if (value.length > max) throw wrong(field, `longer than ${max} characters`);
+  return value;
+}
+
+function name(value: unknown, field: string): string {
+  if (text(value, field) === '') throw wrong(field, 'empty');
+  return value as string;
+}
+
+function whole(value: unknown, field: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw wrong(field, 'not a whole number of at least 0');
+  }
+  return value as number;
+}
+
+function list(value: unknown, field: string, max: number): readonly unknown[] {
+  if (!Array.isArray(value)) throw wrong(field, 'not a list');
+  if (value.length > max) throw wrong(field, `more than ${max} entries`);
+  return value;
+}
+
+function role(value: unknown, field: string): Role {
+  if (typeof value !== 'string' || !Object.hasOwn(AGENT_TYPES, value)) throw wrong(field, 'not a role');
+  return value as Role;
+}
+
+function placeOrNull(value: unknown, field: string): Place | null {
+  if (value === null) return null;
+  const fields = fieldsOf(value, field);
+  return {
+    position: whole(fields.position, `${field}.position`),
+    tag: whole(fields.tag, `${field}.tag`),
+  };
+}
+
+function matching(value: unknown, field: string, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw wrong(field, 'not of the right form');
+  return value;
+}
+
+function version(value: unknown): number {
+  if (value !== PROTOCOL_VERSION) throw wrong('version', `this server speaks version ${PROTOCOL_VERSION}`);
+  return value;
+}
+
+function configurations(value: unknown): Fields {
+  const fields = fieldsOf(value, 'configurations');
+  if (JSON.stringify(fields).length > MAX_CONFIGURATION_CHARACTERS)
+    throw wrong('configurations', 'too large');
+  return fields;
+}
+
+function digests(value: unknown): Record<Group, Digest> {
+  const entries = Object.entries(fieldsOf(value, 'groups'));
+  if (entries.length > MAX_GROUPS) throw wrong('groups', `more than ${MAX_GROUPS}`);
+  return Object.fromEntries(
+    entries.map(([group, digest]) => [
+      matching(group, 'groups', GROUP),
+      matching(digest, `groups.${group}`, DIGEST),
+    ]),
+  );
+}
+
+/** Throws Fault HTTPBadRequest. */
+export function readWatchRequest(value: unknown): WatchRequest {
+  const it = fieldsOf(value, 'the request');
+  const tunnelIp = text(it.tunnel_ip, 'tunnel_ip');
+  if (tunnelIp !== '' && isIP(tunnelIp) === 0) throw wrong('tunnel_ip', 'not an IP address');
+  const roles = list(it.roles, 'roles', Object.keys(AGENT_TYPES).length).map((one) => role(one, 'roles'));
+  if (new Set(roles).size !== roles.length) throw wrong('roles', 'one of them twice');
+  return {
+    version: version(it.version),
+    host: name(it.host, 'host'),
+    incarnation: whole(it.incarnation, 'incarnation'),
+    roles,
+    tunnel_ip: tunnelIp,
+    physical_networks: list(it.physical_networks, 'physical_networks', 256).map((one) =>
+      matching(one, 'physical_networks', PHYSICAL_NETWORK),
+    ),
+    configurations: configurations(it.configurations),
+    place: placeOrNull(it.place, 'place'),
+    groups: digests(it.groups),
+    mismatched: list(it.mismatched ?? [], 'mismatched', MAX_GROUPS).map((one) =>
+      matching(one, 'mismatched', GROUP),
+    ),
+  };
+}
+
+function exception(value: unknown): ReportException {
+  const it = fieldsOf(value, 'exceptions');
+  if (it.state !== 'waiting' && it.state !== 'failed' && it.state !== 'pending') {
+    throw wrong('exceptions.state', 'not waiting, failed or pending');
+  }
+  return {
+    key: name(it.key, 'exceptions.key'),
+    object: text(it.object, 'exceptions.object'),
+    state: it.state,
+    since: whole(it.since, 'exceptions.since'),
+    reason: text(it.reason, 'exceptions.reason', 2_000),
+  };
+}
+
+/** Throws Fault HTTPBadRequest. */
+export function readReport(value: unknown): Report {
+  const it = fieldsOf(value, 'the report');
+  const exceptions = list(it.exceptions, 'exceptions', MAX_EXCEPTIONS).map(exception);
+  const exceptionCount = whole(it.exceptionCount, 'exceptionCount');
+  if (exceptionCount < exceptions.length) throw wrong('exceptionCount', 'less than there are exceptions');
+  return {
+    version: version(it.version),
+    host: name(it.host, 'host'),
+    role: role(it.role, 'role'),
+    incarnation: whole(it.incarnation, 'incarnation'),
+    counter: whole(it.counter, 'counter'),
+    realised: placeOrNull(it.realised, 'realised'),
+    exceptions,
+    exceptionCount,
+    configurations: configurations(it.configurations),
+  };
+}
