@@ -1,0 +1,73 @@
+/**
+ * `npm run lab -- [STORY...] [--keep] [--seed N] [--short] [--list]`: tells stories in their long form, each in a lab of its
+ * own, with a timeline. With --keep the lab stays up afterwards, for looking around.
+ */
+import { parseArgs } from 'node:util';
+import { leftovers } from '../../src/lab/lifecycle.ts';
+import { missingForLab } from '../../src/lab/requirements.ts';
+import { STORIES, setStage, stageName, strikeStage, tellStory } from './playbill.ts';
+import type { Story } from './story.ts';
+
+const ID = 'story';
+const out = (line: string) => void process.stdout.write(`${line}\n`);
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    keep: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+    short: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+});
+
+/** Says whether it ended well. */
+async function tellAlone(story: Story, seed: number): Promise<boolean> {
+  out(`\n${story.name}: ${story.summary} (seed ${seed})`);
+  try {
+    const stage = await setStage(ID, story, { report: (text) => out(`           ${text}`) });
+    await tellStory(story, stage, { form: values.short ? 'short' : 'long', seed, out });
+    out(`${story.name}: well`);
+    return true;
+  } catch (error) {
+    out(`${story.name}: FAILED\n${error instanceof Error ? error.stack : error}`);
+    out(`again: npm run lab -- ${story.name} --seed ${seed}`);
+    return false;
+  } finally {
+    if (values.keep) {
+      out(`the lab stays: deuteron lab status --id ${ID}; deuteron lab down --id ${ID}`);
+    } else {
+      await strikeStage(ID);
+      for (const left of await leftovers(stageName(ID))) out(`LEFT BEHIND: ${left}`);
+    }
+  }
+}
+
+async function main(): Promise<number> {
+  if (values.list) {
+    for (const story of STORIES) out(`${story.name.padEnd(32)}${story.summary}`);
+    return 0;
+  }
+  const unknown = positionals.filter((name) => !STORIES.some((story) => story.name === name));
+  if (unknown.length > 0) {
+    out(`no such story: ${unknown.join(', ')}; there are ${STORIES.map((story) => story.name).join(', ')}`);
+    return 2;
+  }
+  const missing = await missingForLab();
+  if (missing.length > 0) {
+    out(`A lab cannot run here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
+    return 1;
+  }
+  process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+  const wanted = STORIES.filter((story) => positionals.length === 0 || positionals.includes(story.name));
+  let failed = 0;
+  for (const story of wanted) {
+    if (!(await tellAlone(story, seed))) failed++;
+    if (values.keep && failed > 0) break;
+  }
+  out(`\n${wanted.length - failed} of ${wanted.length} stories ended well`);
+  return failed === 0 ? 0 : 1;
+}
+
+process.exit(await main());

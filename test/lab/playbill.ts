@@ -1,0 +1,67 @@
+/** All stories, and how a few of them are told in one lab. */
+import { callApi } from '../../src/cli/api-client.ts';
+import { Lab } from '../../src/lab/lab.ts';
+import { takeDown } from '../../src/lab/lifecycle.ts';
+import { checkStateDirectory, defaultStateDirectory } from '../../src/lab/state.ts';
+import { realClock } from '../../src/lib/clock.ts';
+import { seededRandom } from '../../src/lib/random.ts';
+import { Stage } from './stage.ts';
+import { agentRestart } from './stories/agent-restart.ts';
+import { credentialRefused } from './stories/credential.ts';
+import { dhcpLease } from './stories/dhcp-lease.ts';
+import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
+import { kill } from './stories/kill.ts';
+import { lostNotification } from './stories/lost-notification.ts';
+import { twoServers } from './stories/two-servers.ts';
+import type { Scene, Story } from './story.ts';
+
+export const STORIES: readonly Story[] = [
+  dhcpLease,
+  dnsmasqKilled,
+  dnsmasqDiesOnReload,
+  agentRestart,
+  lostNotification,
+  credentialRefused,
+  kill,
+  twoServers,
+];
+
+export const stageName = (id: string) => ({
+  id,
+  stateDirectory: checkStateDirectory(defaultStateDirectory(id)),
+});
+
+/** A lab for stories of that size. */
+export async function setStage(
+  id: string,
+  size: { hosts: number; servers: number },
+  options: { apiPort?: number | null; report?: (text: string) => void } = {},
+): Promise<Stage> {
+  const lab = await Lab.up({
+    clock: realClock,
+    callApi: (url, method, path, body) => callApi({ url }, method, path, body),
+    id,
+    ...size,
+    apiPort: options.apiPort ?? null,
+    serverOptions: { 'quota-port': '-1', 'quota-network': '-1', 'quota-subnet': '-1' },
+    ...(options.report ? { report: options.report } : {}),
+  });
+  return new Stage(lab);
+}
+
+export async function strikeStage(id: string): Promise<void> {
+  await takeDown(realClock, stageName(id));
+}
+
+/** Tells one story; the timeline goes to `out` line by line. */
+export async function tellStory(
+  story: Story,
+  stage: Stage,
+  options: { form: Scene['form']; seed: number; out: (line: string) => void },
+): Promise<void> {
+  const began = realClock.now();
+  const note = (text: string) => {
+    options.out(`${((realClock.now() - began) / 1000).toFixed(2).padStart(7)} s  ${text}`);
+  };
+  await story.tell({ stage, note, form: options.form, random: seededRandom(options.seed) });
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import type { Random } from '../../../src/lib/random.ts';
+import { integerBetween } from '../../../src/lib/random.ts';
+import { realClock, sleep } from '../../../src/lib/clock.ts';
+import { addressOf, type Network, type Port, type Stage } from '../stage.ts';
+import type { Story } from '../story.ts';
+
+const VICTIMS = [
+  ['ctl1', 'server'],
+  ['ctl1', 'database'],
+  ['h1', 'agent'],
+  ['h2', 'agent'],
+  ['h3', 'agent'],
+  ['any', 'dnsmasq'],
+] as const;
+
+/** What the clients were told, and so what must be there in the end. */
+interface Ledger {
+  /** Acknowledged by 201, and not asked to be deleted. */
+  readonly present: Map<string, Port>;
+  /** Acknowledged by 204. */
+  readonly deleted: Map<string, Port>;
+  /** A delete was asked for and no answer came: either way is right. */
+  readonly unsure: Set<string>;
+  failed: number;
+}
+
+const AT_MOST = 60;
+
+/** Creates and deletes ports as fast as they are answered, whatever dies meanwhile, until `signal` aborts. */
+async function load(
+  stage: Stage,
+  networks: readonly Network[],
+  parts: { ledger: Ledger; random: Random; signal: AbortSignal },
+) {
+  const { ledger, random, signal } = parts;
+  for (let turn = 0; !signal.aborted; turn++) {
+    const network = networks[turn % networks.length]!;
+    const isFull = ledger.present.size >= AT_MOST;
+    try {
+      if (isFull || random.next() < 0.3) await deleteOne(stage, ledger, random);
+      else {
+        const port = await stage.port(network, `h${integerBetween(random, 1, 3)}`);
+        ledger.present.set(port.id, port);
+      }
+      // Some room for the others: three of these and all of the lab share the machine.
+      await sleep(realClock, 20, signal);
+    } catch {
+      ledger.failed++;
+      await sleep(realClock, 50, signal);
+    }
+  }
+}
+
+async function deleteOne(stage: Stage, ledger: Ledger, random: Random): Promise<void> {
+  const ports = [...ledger.present.values()];
+  const port = ports[integerBetween(random, 0, Math.max(0, ports.length - 1))];
+  if (!port) return;
+  ledger.present.delete(port.id);
+  ledger.unsure.add(port.id);
+  await stage.lab.api('DELETE', `/v2.0/ports/${port.id}`);
+  ledger.unsure.delete(port.id);
+  ledger.deleted.set(port.id, port);
+}
+
+/** Starts whatever of ours has ended, as systemd would. */
+async function supervise(stage: Stage, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (const node of ['ctl1', 'h1', 'h2', 'h3']) await stage.lab.start(node);
+    await sleep(realClock, 100, signal);
+  }
+}
+
+/** The rows and the hosts against what was acknowledged. Throws with the first thing that is wrong. */
+async function compare(stage: Stage, ledger: Ledger): Promise<void> {
+  const { ports } = (await stage.lab.api('GET', '/v2.0/ports')) as { ports: Port[] };
+  const shown = new Map(ports.map((port) => [port.id, port]));
+  for (const port of ledger.present.values()) {
+    const found = shown.get(port.id);
+    assert.ok(found, `port ${port.id} was acknowledged and is lost`);
+    assert.deepEqual(found.fixed_ips, port.fixed_ips);
+  }
+  for (const id of ledger.deleted.keys()) assert.equal(shown.has(id), false, `deleted port ${id} is back`);
+  for (const port of shown.values()) {
+    if (addressOf(port) !== '' && !ledger.unsure.has(port.id) && ledger.present.has(port.id))
+      await stage.untilServed(port);
+  }
+  for (const port of ledger.deleted.values()) {
+    await stage.until(`deleted ${port.mac_address} is forgotten`, () => !stage.isMentioned(port.mac_address));
+  }
+}
+
+/** R10, R11, R24: kill -9 of anything at any moment under load loses nothing that was acknowledged. */
+export const kill: Story = {
+  name: 'kill',
+  summary: 'kill -9 of server, database, agents and dnsmasq at random moments under load: nothing is lost',
+  hosts: 3,
+  servers: 1,
+  async tell({ stage, note, form, random }) {
+    const kills = form === 'long' ? 100 : 6;
+    const between = form === 'long' ? 20 : 6;
+    const networks = [await stage.network(), await stage.network()];
+    const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Set(), failed: 0 };
+    for (let done = 0; done < kills; ) {
+      const ending = new AbortController();
+      const busy = [
+        supervise(stage, ending.signal),
+        ...[1, 2].map(() => load(stage, networks, { ledger, random, signal: ending.signal })),
+      ];
+      try {
+        for (const last = Math.min(done + between, kills); done < last; done++) {
+          await sleep(realClock, integerBetween(random, 50, 1500));
+          const [where, what] = VICTIMS[integerBetween(random, 0, VICTIMS.length - 1)]!;
+          const host = where === 'any' ? `h${integerBetween(random, 1, 3)}` : where;
+          const pids = stage.lab.signal(host, what, 'SIGKILL');
+          note(`${done + 1}: kill -9 ${what} on ${host}${pids.length === 0 ? ': none runs just now' : ''}`);
+        }
+      } finally {
+        ending.abort();
+      }
+      await Promise.all(busy);
+      await stage.startAll();
+      await stage.settle(120_000);
+      await compare(stage, ledger);
+      const { present, deleted, failed } = ledger;
+      note(
+        `all as acknowledged: ${present.size} ports there, ${deleted.size} deleted; ${failed} requests failed meanwhile`,
+      );
+    }
+    const machine = await stage.machineThatAsks(networks[0]!, 'h2');
+    assert.equal((await stage.lease(machine.machine)).ip, addressOf(machine.port));
+    note('and a new machine gets its lease');
+  },
+};
