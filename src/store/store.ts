@@ -1,10 +1,12 @@
 /**
  * The store's contract, kept by two implementations: PostgreSQL (this folder) and the in-memory one for simulation
- * (`memory/`). One contract suite (`test/store/contract.test.ts`) runs against both.
+ * (`memory/`). One contract suite (`test/store/contract.ts`) runs against both.
  *
  * - `transact` runs `work` in one READ COMMITTED transaction. Each statement sees what had committed when it began.
  *   `work` may run again from the start after a serialization failure or deadlock (40001, 40P01), so it must not have
- *   effects outside `tx`. If `work` throws, nothing of it remains, and the error comes through unchanged.
+ *   effects outside `tx`. If `work` throws, nothing of it remains, and the error comes through unchanged. A statement
+ *   that failed (a UniqueViolation, say) dooms the transaction: further statements throw the same error, and so does
+ *   `transact` even if `work` swallowed it.
  * - The first thing a write operation does is `lock` the row that it names, by table order then id:
  *   networks, subnets, ports, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
  * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the

@@ -1,24 +1,25 @@
 -- Networks, subnets, ports, agents, and the change log that carries them to the hosts.
+-- Text sorts by code point (collation C) whatever the database's own collation is.
 
 create table networks (
   id uuid primary key,
-  project_id text not null,
-  name text not null,
-  description text not null,
+  project_id text collate "C" not null,
+  name text collate "C" not null,
+  description text collate "C" not null,
   admin_state_up boolean not null,
-  status text not null,
+  status text collate "C" not null,
   shared boolean not null,
   external boolean not null,
   mtu integer not null,
-  network_type text not null,
-  physical_network text,
+  network_type text collate "C" not null,
+  physical_network text collate "C",
   segmentation_id integer,
   port_security_enabled boolean not null,
-  dns_domain text not null,
+  dns_domain text collate "C" not null,
   availability_zone_hints jsonb not null,
   revision_number bigint not null,
-  created_at text not null,
-  updated_at text not null,
+  created_at text collate "C" not null,
+  updated_at text collate "C" not null,
   -- two nulls are equal here: one flat network for each physical network, one VNI each
   constraint networks_segment unique nulls not distinct (network_type, physical_network, segmentation_id)
 );
@@ -26,51 +27,51 @@ create index networks_project on networks (project_id);
 
 create table subnets (
   id uuid primary key,
-  project_id text not null,
+  project_id text collate "C" not null,
   network_id uuid not null constraint subnets_network references networks on delete cascade,
-  name text not null,
-  description text not null,
+  name text collate "C" not null,
+  description text collate "C" not null,
   ip_version integer not null,
-  cidr text not null,
-  gateway_ip text,
+  cidr text collate "C" not null,
+  gateway_ip text collate "C",
   enable_dhcp boolean not null,
-  ipv6_ra_mode text,
-  ipv6_address_mode text,
+  ipv6_ra_mode text collate "C",
+  ipv6_address_mode text collate "C",
   allocation_pools jsonb not null,
   dns_nameservers jsonb not null,
   host_routes jsonb not null,
   service_types jsonb not null,
   dns_publish_fixed_ip boolean not null,
   revision_number bigint not null,
-  created_at text not null,
-  updated_at text not null
+  created_at text collate "C" not null,
+  updated_at text collate "C" not null
 );
 create index subnets_of_network on subnets (network_id);
 
 create table ports (
   id uuid primary key,
-  project_id text not null,
+  project_id text collate "C" not null,
   network_id uuid not null constraint ports_network references networks,
-  name text not null,
-  description text not null,
+  name text collate "C" not null,
+  description text collate "C" not null,
   admin_state_up boolean not null,
-  status text not null,
-  mac_address text not null,
+  status text collate "C" not null,
+  mac_address text collate "C" not null,
   fixed_ips jsonb not null,
-  device_id text not null,
-  device_owner text not null,
-  host text not null,
-  vnic_type text not null,
+  device_id text collate "C" not null,
+  device_owner text collate "C" not null,
+  host text collate "C" not null,
+  vnic_type text collate "C" not null,
   profile jsonb not null,
-  vif_type text not null,
+  vif_type text collate "C" not null,
   vif_details jsonb not null,
   generation integer not null,
   port_security_enabled boolean not null,
   extra_dhcp_opts jsonb not null,
-  dns_name text not null,
+  dns_name text collate "C" not null,
   revision_number bigint not null,
-  created_at text not null,
-  updated_at text not null,
+  created_at text collate "C" not null,
+  updated_at text collate "C" not null,
   constraint ports_mac unique (network_id, mac_address)
 );
 create index ports_of_host on ports (host, network_id) where host <> '';
@@ -79,7 +80,7 @@ create index ports_of_device on ports (device_id) where device_id <> '';
 
 create table ip_allocations (
   subnet_id uuid not null constraint ip_allocations_subnet references subnets,
-  ip_address text not null,
+  ip_address text collate "C" not null,
   port_id uuid not null constraint ip_allocations_port references ports on delete cascade,
   network_id uuid not null,
   primary key (subnet_id, ip_address),
@@ -89,7 +90,7 @@ create index ip_allocations_of_port on ip_allocations (port_id);
 
 create table provisioning_blocks (
   port_id uuid not null constraint provisioning_blocks_port references ports on delete cascade,
-  entity text not null,
+  entity text collate "C" not null,
   tag bigint not null,
   position bigint,
   generation integer not null,
@@ -98,25 +99,25 @@ create table provisioning_blocks (
 create index provisioning_blocks_tag on provisioning_blocks (tag) where position is null;
 
 create table hosts (
-  name text primary key,
-  credential_hash text constraint hosts_credential unique,
-  tunnel_ip text not null,
+  name text collate "C" primary key,
+  credential_hash text collate "C" constraint hosts_credential unique,
+  tunnel_ip text collate "C" not null,
   physical_networks jsonb not null,
-  created_at text not null
+  created_at text collate "C" not null
 );
 
 create table agents (
   id uuid primary key,
-  host text not null constraint agents_host references hosts on delete cascade,
-  role text not null,
-  description text not null,
+  host text collate "C" not null constraint agents_host references hosts on delete cascade,
+  role text collate "C" not null,
+  description text collate "C" not null,
   admin_state_up boolean not null,
-  availability_zone text not null,
+  availability_zone text collate "C" not null,
   configurations jsonb not null,
-  created_at text not null,
-  started_at text not null,
-  heartbeat_at text not null,
-  server_id text not null,
+  created_at text collate "C" not null,
+  started_at text collate "C" not null,
+  heartbeat_at text collate "C" not null,
+  server_id text collate "C" not null,
   incarnation bigint not null,
   counter bigint not null,
   realised_position bigint,
@@ -129,29 +130,29 @@ create table agents (
 create table dhcp_bindings (
   network_id uuid not null constraint dhcp_bindings_network references networks on delete cascade,
   agent_id uuid not null constraint dhcp_bindings_agent references agents on delete cascade,
-  host text not null,
+  host text collate "C" not null,
   primary key (network_id, agent_id)
 );
 create index dhcp_bindings_of_agent on dhcp_bindings (agent_id);
 create index dhcp_bindings_of_host on dhcp_bindings (host);
 
 create table quotas (
-  project_id text not null,
-  resource text not null,
+  project_id text collate "C" not null,
+  resource text collate "C" not null,
   "limit" bigint not null,
   primary key (project_id, resource)
 );
 
 -- Servers say that they live by moving their own beat; observers time it on their own clock.
 create table servers (
-  id text primary key,
+  id text collate "C" primary key,
   beat bigint not null,
   beat_at timestamptz not null
 );
 
 create table meta (
-  key text primary key,
-  value text not null
+  key text collate "C" primary key,
+  value text collate "C" not null
 );
 
 -- The change log. Dense positions, visible in order; the last row is never trimmed.
@@ -183,21 +184,21 @@ create function append_changes(own_tag bigint) returns bigint language plpgsql a
 declare
   staged_refs text[];
   staged_hosts text[];
-  next bigint;
+  own_position bigint;
 begin
-  select array_agg(distinct ref order by ref) into staged_refs
+  select array_agg(distinct ref collate "C" order by ref collate "C") into staged_refs
     from unnest(string_to_array(current_setting('deuteron.refs', true), E'\n')) as ref where ref <> '';
   if staged_refs is null then
     return null;
   end if;
-  select coalesce(array_agg(distinct host order by host), '{}') into staged_hosts
+  select coalesce(array_agg(distinct host collate "C" order by host collate "C"), '{}') into staged_hosts
     from unnest(string_to_array(current_setting('deuteron.hosts', true), E'\n')) as host where host <> '';
   perform pg_advisory_xact_lock(4951, 1);
-  select max(position) + 1 into next from changes;
-  insert into changes (position, tag, refs, hosts) values (next, own_tag, staged_refs, staged_hosts);
-  update provisioning_blocks set position = next where tag = own_tag and position is null;
+  select max(position) + 1 into own_position from changes;
+  insert into changes (position, tag, refs, hosts) values (own_position, own_tag, staged_refs, staged_hosts);
+  update provisioning_blocks set position = own_position where tag = own_tag and position is null;
   perform set_config('deuteron.refs', '', true), set_config('deuteron.hosts', '', true);
-  return next;
+  return own_position;
 end $$;
 
 create function hint_network() returns trigger language plpgsql as $$

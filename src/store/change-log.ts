@@ -1,0 +1,56 @@
+/**
+ * The log of changes: dense positions, visible in commit order. Only this file (and `append_changes` of the first
+ * migration) knows how.
+ *
+ * The last act of a transaction that wrote takes the position lock, reads the highest position in a statement of its
+ * own, inserts the next, and commits. Lock and commit travel as ONE message of the simple protocol: a client that
+ * freezes or dies holds the lock never, and the others wait for the server's own work only. READ COMMITTED is needed:
+ * `max(position)` must see what the lock's previous holder committed while we waited.
+ */
+import type { Place } from '../resources/place.ts';
+import type { Session } from './session.ts';
+import type { Change } from './store.ts';
+
+/** The key of the position lock, as in `append_changes`; (4951, 0) is the migrations'. */
+export const POSITION_LOCK = [4951, 1] as const;
+
+/** The message that appends what was staged under `tag` and commits; the first result's row has the position or null. */
+export function appendAndCommit(tag: number): string {
+  return `select append_changes(${tag}) as position; commit`;
+}
+
+/** The last place. */
+export async function head(session: Session): Promise<Place> {
+  const rows = await session.read<Place>({
+    text: 'select position, tag from changes order by position desc limit 1',
+    prepare: true,
+  });
+  return rows[0] as Place;
+}
+
+/** From `position` on, in order. */
+export function changesFrom(session: Session, position: number, limit: number): Promise<Change[]> {
+  return session.read<Change>({
+    text: 'select position, tag, refs, hosts from changes where position >= $1 order by position limit $2',
+    values: [position, limit],
+    prepare: true,
+  });
+}
+
+/**
+ * Forgets a prefix of the log: what is older than `ageMs` by the database's clock, but for the last `keep` changes.
+ * A clock that was set back cannot make a hole: everything from the first young row on stays.
+ */
+export async function trim(session: Session, limits: { ageMs: number; keep: number }): Promise<number> {
+  const rows = await session.write<{ position: number }>({
+    text: `delete from changes
+      where position <= (select max(position) from changes) - $1::bigint
+        and position < coalesce(
+          (select min(position) from changes
+            where committed_at >= clock_timestamp() - $2::double precision * interval '1 millisecond'),
+          9223372036854775807)
+      returning position`,
+    values: [Math.max(1, limits.keep), limits.ageMs],
+  });
+  return rows.length;
+}

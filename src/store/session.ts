@@ -1,0 +1,150 @@
+/**
+ * One transaction on one connection, in few round trips: BEGIN travels with the first statement (the client pipelines),
+ * statements of a fixed shape are prepared once a connection, and the end is one message.
+ */
+import type { PoolClient, QueryResult } from 'pg';
+import { assert } from '../lib/assert.ts';
+import { translate } from './faults.ts';
+
+export interface Statement {
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** Its shape recurs, so it is prepared under a name. */
+  readonly prepare?: boolean;
+}
+
+/** Who wrote: enough to ask later whether it committed. */
+export interface TransactionId {
+  /** Of type xid8, in decimal. */
+  readonly xid: string;
+  /** The first eight digits of the WAL file's name: a promoted standby has another. */
+  readonly timeline: string;
+}
+
+const WHO: Statement = {
+  text: 'select pg_current_xact_id()::text as xid, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline',
+  prepare: true,
+};
+
+/** Texts to names of prepared statements, the same on every connection. Bounded: what comes later goes unnamed. */
+const MOST_NAMES = 500;
+export type StatementNames = Map<string, string>;
+
+export class Session {
+  readonly #client: PoolClient;
+  readonly #names: StatementNames;
+  readonly #begin: string;
+  #begun: Promise<unknown> | undefined;
+  #who: Promise<TransactionId> | undefined;
+  #writer: TransactionId | undefined;
+  #failure: Error | undefined;
+  #ended = false;
+  #broken = false;
+  #released = false;
+
+  constructor(client: PoolClient, names: StatementNames, begin: string) {
+    this.#client = client;
+    this.#names = names;
+    this.#begin = begin;
+  }
+
+  /** The first error of any statement. PostgreSQL undoes the whole transaction for it, so it must not be swallowed. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  get begun(): boolean {
+    return this.#begun !== undefined;
+  }
+
+  /** Set once a write was tried. */
+  get writer(): TransactionId | undefined {
+    return this.#writer;
+  }
+
+  async read<Row extends object>(statement: Statement): Promise<Row[]> {
+    this.#assertOpen();
+    return (await this.#settle(Promise.all([this.#ensureBegun(), this.#send<Row>(statement)])))[1].rows;
+  }
+
+  /** As `read`, and makes sure that the transaction is known by its id before it may commit. */
+  async write<Row extends object>(statement: Statement): Promise<Row[]> {
+    this.#assertOpen();
+    // A write must not travel with BEGIN: were BEGIN refused, the write would commit on its own.
+    await this.#settle(this.#ensureBegun());
+    this.#who ??= this.#send<TransactionId>(WHO).then((result) => {
+      this.#writer = result.rows[0] as TransactionId;
+      return this.#writer;
+    });
+    return (await this.#settle(Promise.all([this.#who, this.#send<Row>(statement)])))[1].rows;
+  }
+
+  /** Sends the last message of the transaction, a simple query of one or more statements; errors come translated. */
+  async finish<Row extends object>(text: string): Promise<QueryResult<Row>[]> {
+    this.#assertOpen();
+    this.#ended = true;
+    const results: unknown = await this.#settle(this.#client.query<Row>(text));
+    return (Array.isArray(results) ? results : [results]) as QueryResult<Row>[];
+  }
+
+  /** Undoes what was done. Never throws: a connection that cannot even do this is given up. */
+  async rollback(): Promise<void> {
+    this.#ended = true;
+    if (this.#begun === undefined || this.#released) return;
+    try {
+      await this.#client.query('rollback');
+    } catch {
+      this.#broken = true; // the server rolls back when the connection ends
+    }
+  }
+
+  /** Gives the connection back, once. */
+  release(): void {
+    this.#ended = true;
+    if (this.#released) return;
+    this.#released = true;
+    this.#client.release(this.#broken);
+  }
+
+  /** Ends the connection: whatever it still does, nobody hears of it. */
+  abandon(): void {
+    this.#broken = true;
+    this.release();
+  }
+
+  #assertOpen(): void {
+    assert(!this.#ended, 'a transaction was used after its end');
+    if (this.#failure) throw this.#failure;
+  }
+
+  #ensureBegun(): Promise<unknown> {
+    this.#begun ??= this.#client.query(this.#begin);
+    return this.#begun;
+  }
+
+  #send<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {
+    const name = statement.prepare ? this.#nameOf(statement.text) : undefined;
+    return this.#client.query<Row>({
+      text: statement.text,
+      values: (statement.values ?? []) as unknown[],
+      ...(name === undefined ? {} : { name }),
+    });
+  }
+
+  #nameOf(text: string): string | undefined {
+    const known = this.#names.get(text);
+    if (known !== undefined || this.#names.size >= MOST_NAMES) return known;
+    const name = `d${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
+
+  async #settle<Result>(pending: Promise<Result>): Promise<Result> {
+    try {
+      return await pending;
+    } catch (error) {
+      this.#failure ??= translate(error);
+      throw this.#failure;
+    }
+  }
+}

@@ -1,0 +1,157 @@
+/** `transact` and `view`: begin, work, commit; again after a collision; the truth after a lost answer. */
+import type { Pool, PoolClient } from 'pg';
+import { type Clock, sleep } from '../lib/clock.ts';
+import { integerBetween, type Random } from '../lib/random.ts';
+import type { Place } from '../resources/place.ts';
+import { appendAndCommit, changesFrom, head } from './change-log.ts';
+import { Collision, ConnectionLost, translate } from './faults.ts';
+import { learnFate } from './lost-commit.ts';
+import { scopes } from './scopes.ts';
+import { Session, type StatementNames } from './session.ts';
+import { StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
+import { openTable } from './table.ts';
+import { DESCRIPTIONS } from './tables.ts';
+
+export interface TransactionContext {
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly names: StatementNames;
+  readonly commitPatienceMs: number;
+}
+
+const MOST_ATTEMPTS = 10;
+const READ_WRITE = 'begin isolation level read committed read write';
+const READ_ONLY = 'begin isolation level repeatable read read only';
+
+export interface Committed<Result> {
+  readonly result: Result;
+  readonly place: Place | null;
+}
+
+/** The contract's `transact`. */
+export function transact<Result>(
+  context: TransactionContext,
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Committed<Result>> {
+  return retryCollisions(context, async () => {
+    const session = await openSession(context, READ_WRITE);
+    const tag = context.random.tag();
+    return closing(session, async () => {
+      const result = await work({ ...openTables(session), tag });
+      if (session.failure) throw session.failure;
+      return { result, place: await commit(context, session, tag) };
+    });
+  });
+}
+
+/** The contract's `view`. */
+export function view<Result>(
+  context: TransactionContext,
+  work: (view: View) => Promise<Result>,
+): Promise<Result> {
+  return retryCollisions(context, async () => {
+    const session = await openSession(context, READ_ONLY);
+    return closing(session, async () => {
+      const result = await work({
+        ...openTables(session),
+        head: () => head(session),
+        changesFrom: (position, limit) => changesFrom(session, position, limit),
+        scopes: (hosts) => scopes(session, hosts),
+      });
+      if (session.failure) throw session.failure;
+      await session.rollback();
+      return result;
+    });
+  });
+}
+
+/** Runs `statements` in a transaction that needs no place: the store's own housekeeping. */
+export function housekeeping<Result>(
+  context: TransactionContext,
+  statements: (session: Session) => Promise<Result>,
+): Promise<Result> {
+  return retryCollisions(context, async () => {
+    const session = await openSession(context, READ_WRITE);
+    return closing(session, async () => {
+      const result = await statements(session);
+      await session.finish('commit');
+      return result;
+    });
+  });
+}
+
+async function openSession(context: TransactionContext, begin: string): Promise<Session> {
+  let client: PoolClient;
+  try {
+    client = await context.pool.connect();
+  } catch (error) {
+    throw translate(error);
+  }
+  return new Session(client, context.names, begin);
+}
+
+function openTables(session: Session): Tables {
+  return {
+    networks: openTable(session, DESCRIPTIONS.networks),
+    subnets: openTable(session, DESCRIPTIONS.subnets),
+    ports: openTable(session, DESCRIPTIONS.ports),
+    ipAllocations: openTable(session, DESCRIPTIONS.ipAllocations),
+    provisioningBlocks: openTable(session, DESCRIPTIONS.provisioningBlocks),
+    hosts: openTable(session, DESCRIPTIONS.hosts),
+    agents: openTable(session, DESCRIPTIONS.agents),
+    dhcpBindings: openTable(session, DESCRIPTIONS.dhcpBindings),
+    quotas: openTable(session, DESCRIPTIONS.quotas),
+  };
+}
+
+/** Gives the connection back whatever happens; undoes an unfinished transaction. A collision outranks what came of it. */
+async function closing<Result>(session: Session, body: () => Promise<Result>): Promise<Result> {
+  try {
+    return await body();
+  } catch (error) {
+    await session.rollback();
+    throw session.failure instanceof Collision ? session.failure : error;
+  } finally {
+    session.release();
+  }
+}
+
+async function retryCollisions<Result>(
+  context: TransactionContext,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof Collision)) throw error;
+      if (attempts === MOST_ATTEMPTS) {
+        throw new StoreUnavailable(`collided with other transactions ${attempts} times`, { cause: error });
+      }
+      await sleep(context.clock, integerBetween(context.random, 1, Math.min(5 * 2 ** attempts, 250)));
+    }
+  }
+}
+
+async function commit(context: TransactionContext, session: Session, tag: number): Promise<Place | null> {
+  if (!session.begun) return null;
+  const { writer } = session;
+  if (writer === undefined) {
+    await session.rollback(); // only read and locked: nothing to keep, nothing to be told
+    return null;
+  }
+  try {
+    const [appended, ended] = await session.finish<{ position: number | null }>(appendAndCommit(tag));
+    if (ended?.command !== 'COMMIT')
+      throw new StoreUnavailable(`PostgreSQL answered COMMIT with ${ended?.command}`);
+    const position = appended?.rows[0]?.position ?? null;
+    return position === null ? null : { position, tag };
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) throw error;
+    session.abandon();
+    const fate = await learnFate({ ...context, tag, writer, patienceMs: context.commitPatienceMs });
+    if (!fate.committed) throw error;
+    return fate.position === null ? null : { position: fate.position, tag };
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Real PostgreSQL for tests. The first database of a process starts a cluster of its own below the temporary directory
+ * (about a second), further ones are copies of a migrated template (tens of milliseconds); when the last is closed the
+ * cluster is stopped and removed. It also ends if the test process is killed.
+ *
+ *     const db = await openTestDatabase();            // before(...)
+ *     await db.store.transact(...);
+ *     await db.close();                               // after(...)
+ *
+ *     await withDatabase(async ({ store }) => { ... });
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { type Clock, realClock } from '../../src/lib/clock.ts';
+import { type Random, realRandom } from '../../src/lib/random.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/main/embedded-postgres.ts';
+import type { Log } from '../../src/main/logging.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { type OpenedStore, openStore, type StoreOptions } from '../../src/store/open.ts';
+
+/** Says nothing; DEUTERON_TEST_LOG=1 shows it all. */
+export const quietLog: Log = {
+  debug: say,
+  info: say,
+  warn: say,
+  error: say,
+};
+
+function say(fields: object, message: string): void {
+  if (process.env['DEUTERON_TEST_LOG']) process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
+}
+
+export interface TestCluster {
+  readonly postgres: EmbeddedPostgres;
+  readonly directory: string;
+  /** Stops it and removes its files. */
+  close(): Promise<void>;
+}
+
+/** A cluster of one's own, for tests that kill or copy it. Not durable unless asked: `{ fsync: 'on' }`. */
+export async function startTestCluster(settings: Record<string, string> = {}): Promise<TestCluster> {
+  const directory = mkdtempSync(join(tmpdir(), 'dtn-pg-'));
+  try {
+    const postgres = await startEmbeddedPostgres({
+      dataDirectory: directory,
+      socketDirectory: directory,
+      log: quietLog,
+      settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings },
+    });
+    return {
+      postgres,
+      directory,
+      async close() {
+        await postgres.stop();
+        rmSync(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+export type Connection = Exclude<StoreOptions['connection'], string>;
+
+export interface TestDatabase {
+  /** What `openStore` and `pg` take. */
+  readonly connection: Connection;
+  /** The same as a URL, for a server process. */
+  readonly url: string;
+  readonly store: OpenedStore;
+  /** Opens one more store on it, as a second server would; close it yourself. */
+  openAnother(): Promise<OpenedStore>;
+  close(): Promise<void>;
+}
+
+export interface TestDatabaseOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly connections?: number;
+}
+
+let shared: { readonly cluster: Promise<TestCluster>; users: number; made: number } | undefined;
+
+/** A new database with the schema and nothing in it, and a store on it. */
+export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  shared ??= { cluster: startTemplateCluster(), users: 0, made: 0 };
+  const mine = shared;
+  mine.users++;
+  const leave = async () => {
+    if (--mine.users > 0) return;
+    if (shared === mine) shared = undefined;
+    const [cluster] = await Promise.allSettled([mine.cluster]);
+    if (cluster.status === 'fulfilled') await cluster.value.close();
+  };
+  try {
+    const name = `test_${++mine.made}`;
+    const { postgres } = await mine.cluster;
+    await withClient(postgres.config, (client) =>
+      client.query(`create database ${name} template template_deuteron`),
+    );
+    const connection = { ...postgres.config, database: name };
+    const openAnother = () =>
+      openStore({
+        connection,
+        clock: options.clock ?? realClock,
+        random: options.random ?? realRandom,
+        log: quietLog,
+        connections: options.connections ?? 10,
+      });
+    const store = await openAnother();
+    const close = async () => {
+      await store.close();
+      await leave();
+    };
+    const url = postgres.connectionString.replace('/postgres?', `/${name}?`);
+    return { connection, url, store, openAnother, close };
+  } catch (error) {
+    await leave();
+    throw error;
+  }
+}
+
+/** As `openTestDatabase`, closed when `work` is done. */
+export async function withDatabase<Result>(
+  work: (database: TestDatabase) => Promise<Result>,
+): Promise<Result> {
+  const database = await openTestDatabase();
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function startTemplateCluster(): Promise<TestCluster> {
+  const cluster = await startTestCluster();
+  try {
+    const { config } = cluster.postgres;
+    await withClient(config, (client) => client.query('create database template_deuteron'));
+    await migrate({ ...config, database: 'template_deuteron' }, quietLog);
+    return cluster;
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+/** A plain session beside the store, for what a test does to the database itself. */
+export async function withClient<Result>(
+  connection: Connection,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const client = new Client(connection);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
