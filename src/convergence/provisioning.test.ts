@@ -62,7 +62,6 @@ test('an exception holds the port that it is about, and no other', () => {
   assert.equal(lifted({ object: '' }), false);
   assert.equal(lifted({ object: 'port/other' }), true);
   assert.equal(lifted({ key: 'network/other' }), true);
-  assert.equal(lifted({ key: 'port/p' }), false);
 });
 
 test('what is outstanding of a later change does not hold an earlier one; what waits does', () => {
@@ -80,6 +79,8 @@ test('L2 also waits for living DHCP hosts to flood to the bound one', () => {
   assert.equal(with_([progress('d', Q)]), true);
   assert.equal(with_([progress('d', Q, exception({ object: 'port/p' }))]), true);
   assert.equal(with_([progress('d', Q, exception())]), false);
+  assert.equal(with_([progress('d', Q, exception({ object: 'endpoint/a' }))]), false);
+  assert.equal(with_([progress('d', Q, exception({ object: 'endpoint/z' }))]), true);
   assert.equal(with_([progress('d', null)], [{ ...progress('d', null), alive: false }]), true);
   assert.equal(with_([], dhcp), true);
 });

@@ -31,18 +31,17 @@ export interface BlockFacts {
 const covers = (exception: ReportException, position: number): boolean =>
   exception.state === 'waiting' || exception.since <= position;
 
-/** Whether the agent has realised the object of the network at `position`; `portId` null asks for the network as such. */
+/** Whether the agent has realised this object (`port/<id>`, `endpoint/<host>`) of the network as of `position`. */
 export function hasRealised(
   progress: Progress | undefined,
-  target: { readonly networkId: string; readonly portId: string | null },
+  target: { readonly networkId: string; readonly object: string },
   position: number,
 ): boolean {
   if (!progress || progress.realised === null || progress.realised < position) return false;
-  const port = target.portId === null ? null : `port/${target.portId}`;
+  const { networkId, object } = target;
   return !progress.exceptions.some((exception) => {
-    const isNetwork = exception.key === `network/${target.networkId}`;
-    const concerns =
-      (isNetwork && (exception.object === '' || exception.object === port)) || exception.key === port;
+    const isNetwork = exception.key === `network/${networkId}`;
+    const concerns = isNetwork && (exception.object === '' || exception.object === object);
     return concerns && covers(exception, position);
   });
 }
@@ -52,15 +51,16 @@ export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolea
   const { position } = block;
   // Without a position its transaction has not committed; of another generation it is of a binding that is gone.
   if (position === null || block.generation !== facts.generation) return false;
-  const { networkId, portId, boundHost } = facts;
+  const { networkId, boundHost } = facts;
+  const object = `port/${facts.portId}`;
   if (block.entity === 'DHCP') {
-    return facts.dhcp.some((agent) => hasRealised(agent, { networkId, portId }, position));
+    return facts.dhcp.some((agent) => hasRealised(agent, { networkId, object }, position));
   }
-  if (!hasRealised(facts.l2.get(boundHost), { networkId, portId }, position)) return false;
+  if (!hasRealised(facts.l2.get(boundHost), { networkId, object }, position)) return false;
   return facts.dhcp.every(({ host, alive }) => {
     const l2 = facts.l2.get(host);
     // A dead host, or one without an L2 agent, floods nothing: waiting for it would hold the port for good.
     if (host === boundHost || !alive || !l2) return true;
-    return hasRealised(l2, { networkId, portId: null }, position);
+    return hasRealised(l2, { networkId, object: `endpoint/${boundHost}` }, position);
   });
 }

@@ -91,8 +91,8 @@ async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
     if (!port || position === null) return [];
     const isOwn = agent.role === 'l2' && port.host === agent.host;
     if (!isOwn && !served.has(port.network_id)) return [];
-    const portId = isOwn || agent.role === 'dhcp' ? port.id : null;
-    return hasRealised(progress, { networkId: port.network_id, portId }, position) ? [port.id] : [];
+    const object = isOwn || agent.role === 'dhcp' ? `${PORT}${port.id}` : `endpoint/${port.host}`;
+    return hasRealised(progress, { networkId: port.network_id, object }, position) ? [port.id] : [];
   });
 }
 
