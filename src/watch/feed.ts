@@ -287,7 +287,6 @@ export class Feed {
       this.#joiners = [...next, ...this.#joiners, ...ahead];
     }
     if (this.#joiners.length > ahead.length) this.#wake();
-    this.#wake();
   }
 
   /** Opens the stream of a joiner; the newest life of a host takes over from an older one. */
