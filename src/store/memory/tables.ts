@@ -82,7 +82,7 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
 
 function scopesAt(db: Database, commit: number, hosts?: readonly string[]): Map<string, string[]> {
   const where: AnyRow = hosts === undefined ? {} : { host: hosts };
-  const groups = new Map<string, Set<string>>();
+  const groups = new Map<string, Set<string>>((hosts ?? []).map((host) => [host, new Set()]));
   const add = (row: AnyRow, kinds: readonly string[]) => {
     const host = row.host as string;
     if (host === '') return;
