@@ -1,5 +1,6 @@
 /** A lab that is up: what one can do to it, and how it comes up. The command line and the tests both speak to this. */
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../lib/clock.ts';
 import { type Cut, withCut, withoutCuts } from './cuts.ts';
@@ -148,11 +149,7 @@ export class Lab {
       ...(server ? { DEUTERON_ENDPOINT: `unix:${apiSocket(server)}` } : {}),
       ...(node.kind === 'host' ? { DEUTERON_HOST: node.name } : {}),
     };
-    return new Promise((resolve, reject) => {
-      const child = spawn(file as string, args, { stdio: 'inherit', env });
-      child.on('error', reject);
-      child.on('close', (code, by) => resolve(code ?? (by === 'SIGINT' ? 130 : 1)));
-    });
+    return runInForeground([file as string, ...args], env);
   }
 
   async cut(cut: Cut): Promise<void> {
@@ -244,4 +241,16 @@ export class Lab {
   processes(): { record: ProcessRecord; running: boolean }[] {
     return readRecords(this.layout.stateDirectory).map((record) => ({ record, running: isRunning(record) }));
   }
+}
+
+/** Gives it the terminal: Ctrl-C is its business and not ours, TERM is passed on. Resolves to its exit code. */
+function runInForeground(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const [file, ...args] = argv as [string, ...string[]];
+  return new Promise((resolve, reject) => {
+    process.removeAllListeners('SIGINT').on('SIGINT', () => undefined);
+    const child = spawn(file, args, { stdio: 'inherit', env });
+    process.once('SIGTERM', () => child.kill('SIGTERM'));
+    child.on('error', reject);
+    child.on('close', (code, by) => resolve(code ?? 128 + constants.signals[by ?? 'SIGKILL']));
+  });
 }
