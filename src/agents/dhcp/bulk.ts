@@ -1,0 +1,77 @@
+/** All networks' wiring, read at once for a full pass. What was read holds for a network until something touches it. */
+import type { Host, Link } from '../../host/host.ts';
+import { TABLE } from './dnsmasq.ts';
+import { wiringOf } from './observe.ts';
+import type { ObservedWiring } from './observed.ts';
+
+/** Namespaces whose table is looked at in each pass: over some passes, all. */
+const TABLES_AT_ONCE = 16;
+
+interface Found {
+  readonly taps: ReadonlyMap<string, Link>;
+  readonly inner: ReadonlyMap<string, readonly Link[]>;
+  /** Networks whose table is not as we left it. */
+  readonly bare: ReadonlySet<string>;
+}
+
+export class Bulk {
+  readonly #host: Host;
+  #found: Promise<Found> | null = null;
+  #touched = new Set<string>();
+  #turn = 0;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Reads anew. */
+  async read(): Promise<void> {
+    this.#touched = new Set();
+    const found = this.#readAll();
+    this.#found = found;
+    await found;
+  }
+
+  /** What was read of this network may not be so any more. */
+  touch(networkId: string): void {
+    this.#touched.add(networkId);
+  }
+
+  /** Nothing that was read can be relied on: the next question reads all anew, once for everybody. */
+  forget(): void {
+    this.#touched = new Set();
+    this.#found = null;
+  }
+
+  /** null: look for yourself. */
+  async wiring(networkId: string, tap: string): Promise<ObservedWiring | null> {
+    if (this.#touched.has(networkId)) return null;
+    this.#found ??= this.#readAll();
+    const found = await this.#found;
+    const read = { networkId, tap: found.taps.get(tap) ?? null, inner: found.inner.get(networkId) };
+    const wiring = await wiringOf(this.#host, read);
+    return found.bare.has(networkId) ? { ...wiring, table: false } : wiring;
+  }
+
+  async #readAll(): Promise<Found> {
+    const names = [...(await this.#host.namespaces())].filter((name) => name.startsWith('qdhcp-')).sort();
+    const [links, inner, bare] = await Promise.all([
+      this.#host.links(),
+      this.#host.linksIn(names),
+      this.#bareOf(names),
+    ]);
+    return {
+      taps: new Map(links.filter((link) => link.name.startsWith('tap')).map((link) => [link.name, link])),
+      inner: new Map([...inner].map(([name, list]) => [name.slice('qdhcp-'.length), list])),
+      bare,
+    };
+  }
+
+  async #bareOf(names: readonly string[]): Promise<Set<string>> {
+    const from = names.length === 0 ? 0 : this.#turn % names.length;
+    const some = [...names.slice(from), ...names.slice(0, from)].slice(0, TABLES_AT_ONCE);
+    this.#turn = from + some.length;
+    const marks = await Promise.all(some.map((name) => this.#host.rulesetMark(name, TABLE)));
+    return new Set(some.filter((_, i) => marks[i] === null).map((name) => name.slice('qdhcp-'.length)));
+  }
+}

@@ -1,0 +1,428 @@
+/** The `dhcp` role: what wakes a network's key, and the four steps (observe, plan, apply, remember) for it. */
+import type { Host, HostEvent } from '../../host/host.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { CONVERGED, type Outcome, type Shortfall } from '../../reconcile/controller.ts';
+import { dhcpGroup, hostGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
+import type { ObjectChange, RoleAgent, World } from '../role.ts';
+import {
+  add,
+  type Applied,
+  applyWiring,
+  complaintOf,
+  reload,
+  remove,
+  start,
+  type Texts,
+  type Tools,
+} from './apply.ts';
+import { Bulk } from './bulk.ts';
+import {
+  DEFAULT_SETTINGS,
+  type Desired,
+  type DesiredNetwork,
+  desiredOf,
+  DHCP_OWNER,
+  type DhcpSettings,
+  namespaceOf,
+  processNameOf,
+} from './desired.ts';
+import { configHash, renderConf, renderOptions, TABLE } from './dnsmasq.ts';
+import { isDomain, isNumber, isUuid, isV4, isV6 } from './grammar.ts';
+import { InotifyLimits } from './inotify.ts';
+import { observeFiles, observeWiring, paths } from './observe.ts';
+import type { ObservedFiles, ObservedWiring } from './observed.ts';
+import { planService, planWiring, type ServicePlan } from './plan.ts';
+import { assert } from '../../lib/assert.ts';
+
+export interface DhcpAgentOptions {
+  readonly host: Host;
+  readonly world: World;
+  readonly hostName: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly leaseSeconds?: number;
+  readonly dnsDomain?: string;
+  /** dnsmasq's user; '' where the agent's user namespace maps no other. */
+  readonly user?: string;
+  readonly upstreamDns?: readonly string[];
+  /** false: count a file as read when it is written. For hosts without a real dnsmasq. */
+  readonly confirm?: boolean;
+}
+
+/** What is known of one network; lost with the process, and never more than a shortcut. */
+interface Known {
+  /** The wiring that was found or made, as text: while it is this one nothing needs to be looked at. */
+  wiredAs: string | null;
+  wiredAt: number;
+  files: ObservedFiles | null | undefined;
+  rejected: readonly Shortfall[];
+  staleSince: number | null;
+  startedAt: number | null;
+  /** How many things the network has, for `configurations`. */
+  subnets: number;
+  ports: number;
+  tap: string;
+  watched: boolean;
+}
+
+const NOTHING: ObservedFiles = {
+  conf: null,
+  options: null,
+  ports: new Map(),
+  untidy: true,
+  reloading: null,
+  unconfirmed: false,
+  rejected: [],
+};
+
+/** A message of the kernel about a link this soon after we changed it ourselves is an echo; audits see the rest. */
+const ECHO_MS = 1_000;
+/** That many dnsmasq that died while they reloaded are no coincidence. */
+const RELOAD_DEATHS = 2;
+
+const wiringText = (network: DesiredNetwork): string =>
+  JSON.stringify([network.tap, network.link, network.mac, network.mtu, network.addresses]);
+
+function settingsOf(options: DhcpAgentOptions): DhcpSettings {
+  const settings: DhcpSettings = {
+    leaseSeconds: options.leaseSeconds ?? DEFAULT_SETTINGS.leaseSeconds,
+    dnsDomain: options.dnsDomain ?? DEFAULT_SETTINGS.dnsDomain,
+    user: options.user ?? DEFAULT_SETTINGS.user,
+    upstreamDns: options.upstreamDns ?? DEFAULT_SETTINGS.upstreamDns,
+  };
+  // dnsmasq itself raises anything below two minutes.
+  assert(isNumber(String(settings.leaseSeconds), 120, 2 ** 31), 'a lease time of 120 s at least');
+  assert(isDomain(settings.dnsDomain), 'a DNS domain');
+  assert(/^[a-z_][a-z0-9_-]{0,31}$|^$/.test(settings.user), "a user name for dnsmasq, or ''");
+  assert(
+    settings.upstreamDns.every((ip) => isV4(ip) || isV6(ip)),
+    'addresses of DNS servers',
+  );
+  return settings;
+}
+
+/** The `dhcp` role of an agent. */
+export function createDhcpAgent(options: DhcpAgentOptions): RoleAgent {
+  return new DhcpAgent(options);
+}
+
+class DhcpAgent implements RoleAgent {
+  readonly role = 'dhcp';
+  readonly #world: World;
+  readonly #tools: Tools;
+  readonly #bulk: Bulk;
+  readonly #limits: InotifyLimits;
+  readonly #known = new Map<string, Known>();
+  #reloadDeaths = 0;
+
+  constructor(options: DhcpAgentOptions) {
+    this.#world = options.world;
+    this.#tools = {
+      host: options.host,
+      clock: options.clock,
+      settings: settingsOf(options),
+      confirm: options.confirm ?? true,
+    };
+    this.#bulk = new Bulk(options.host);
+    this.#limits = new InotifyLimits(options.host);
+  }
+
+  *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
+    const { kind, id } = splitKey(group);
+    if (kind === 'dhcp') yield `network/${id}`;
+    else if (kind === 'network') {
+      const known = this.#known.has(id) || this.#world.group(dhcpGroup(id)) !== undefined;
+      if (key === group && known) yield group;
+    } else if (group === hostGroup(this.#world.host) && key.startsWith('port/')) {
+      for (const body of [before, after] as (PortBody | undefined)[]) {
+        if (body?.device_owner === DHCP_OWNER) yield `network/${body.network_id}`;
+      }
+    }
+  }
+
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
+    if (event.type === 'overflow') {
+      this.#bulk.forget();
+      for (const known of this.#known.values()) known.wiredAs = null;
+      return 'all';
+    }
+    if (event.type === 'process-ended') {
+      const id = event.name.replace(/^dnsmasq-/, '');
+      return this.#known.has(id) ? [`network/${id}`] : [];
+    }
+    if (event.type !== 'link') return [];
+    for (const [id, known] of this.#known) {
+      if (event.namespace === null ? known.tap !== event.name : namespaceOf(id) !== event.namespace) continue;
+      if (known.wiredAs !== null && this.#tools.clock.now() - known.wiredAt < ECHO_MS) return [];
+      this.#distrust(id);
+      return [`network/${id}`];
+    }
+    return [];
+  }
+
+  async allKeys(): Promise<string[]> {
+    const { host } = this.#tools;
+    const ids = new Set<string>();
+    for (const group of this.#world.groups()) if (group.startsWith('dhcp/')) ids.add(splitKey(group).id);
+    for (const name of await host.listFiles('dhcp')) ids.add(name);
+    for (const name of await host.processes())
+      if (name.startsWith('dnsmasq-')) ids.add(name.slice('dnsmasq-'.length));
+    for (const name of await host.namespaces()) {
+      const id = name.startsWith('qdhcp-') ? name.slice('qdhcp-'.length) : '';
+      if (id !== '' && !ids.has(id) && (await this.#isOurs(id))) ids.add(id);
+    }
+    return [...ids].filter(isUuid).map((id) => `network/${id}`);
+  }
+
+  /** Another program's namespace may bear the same name (Neutron's agent on the same host): ours holds our table. */
+  async #isOurs(id: string): Promise<boolean> {
+    return (await this.#tools.host.rulesetMark(namespaceOf(id), TABLE)) !== null;
+  }
+
+  async observeAll(): Promise<void> {
+    await this.#limits.raise();
+    await this.#bulk.read();
+    for (const known of this.#known.values()) {
+      known.wiredAs = null;
+      known.files = undefined;
+    }
+  }
+
+  configurations(): Record<string, unknown> {
+    const served = [...this.#known.values()];
+    const reloadOnly = served.filter((known) => !known.watched).length;
+    return {
+      dhcp_driver: 'dnsmasq',
+      dhcp_lease_duration: this.#tools.settings.leaseSeconds,
+      networks: served.length,
+      subnets: served.reduce((sum, known) => sum + known.subnets, 0),
+      ports: served.reduce((sum, known) => sum + known.ports, 0),
+      inotify: this.#limits.raised ? 'raised' : 'as the host has it',
+      // Networks beyond what the host lets us watch: there a new port costs a reload.
+      networks_by_reload: reloadOnly,
+      dnsmasq_reload: this.#reloadDeaths < RELOAD_DEATHS ? 'signal' : 'restart',
+    };
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    const { kind, id } = splitKey(key);
+    if (kind !== 'network' || !isUuid(id)) return CONVERGED;
+    try {
+      const desired = desiredOf(this.#world, id, this.#tools.settings);
+      if (desired.kind === 'absent') return await this.#remove(id);
+      if (desired.kind === 'waiting') {
+        return { shortfalls: [{ object: '', state: 'waiting', reason: desired.reason }] };
+      }
+      return await this.#serve(desired, signal);
+    } catch (error) {
+      this.#distrust(id);
+      const known = this.#known.get(id);
+      if (known) known.files = undefined;
+      throw error;
+    }
+  }
+
+  #distrust(id: string): void {
+    this.#bulk.touch(id);
+    const known = this.#known.get(id);
+    if (known) known.wiredAs = null;
+  }
+
+  async #remove(id: string): Promise<Outcome> {
+    const { host } = this.#tools;
+    const network = { id, namespace: namespaceOf(id), processName: processNameOf(id) };
+    const marked =
+      (await host.listFiles(paths(id).directory)).length > 0 ||
+      (await host.findProcess(network.processName)) !== null;
+    const left = marked || ((await host.namespaces()).has(network.namespace) && (await this.#isOurs(id)));
+    this.#known.delete(id);
+    if (!left) return CONVERGED;
+    this.#bulk.touch(id);
+    await remove(this.#tools, network);
+    return { shortfalls: [], repaired: true };
+  }
+
+  #knownOf(network: DesiredNetwork): Known {
+    const found = this.#known.get(network.id);
+    if (found) return found;
+    const fresh: Known = {
+      wiredAs: null,
+      wiredAt: Number.NEGATIVE_INFINITY,
+      files: undefined,
+      rejected: [],
+      staleSince: null,
+      startedAt: null,
+      subnets: 0,
+      ports: 0,
+      tap: network.tap,
+      watched: true,
+    };
+    this.#known.set(network.id, fresh);
+    return fresh;
+  }
+
+  async #serve(desired: Desired & { kind: 'served' }, signal: AbortSignal): Promise<Outcome> {
+    const { network } = desired;
+    const { host } = this.#tools;
+    const known = this.#knownOf(network);
+    known.tap = network.tap;
+    known.subnets = network.subnets.length;
+    known.ports = network.entries.size;
+    const wired = await this.#wire(network, known);
+    if (wired.failure !== null) {
+      return { shortfalls: [{ object: '', state: 'failed', reason: wired.failure }, ...desired.shortfalls] };
+    }
+    if (known.files === undefined) {
+      known.files = await observeFiles(host, network.id, this.#tools.confirm);
+      known.rejected = known.files?.rejected ?? [];
+    }
+    const process = await host.findProcess(network.processName);
+    // What runs unwatched stays so until it has to be started for another reason.
+    if (process !== null && known.files?.conf != null)
+      known.watched = known.files.conf.includes('\ndhcp-hostsdir=');
+    const plan = this.#plan(network, known, { fresh: wired.fresh, process });
+    const failure = await this.#apply(network, known, plan, signal);
+    const shortfalls = [...desired.shortfalls, ...known.rejected, ...plan.shortfalls];
+    if (failure !== null) shortfalls.unshift({ object: '', state: 'failed', reason: failure });
+    return {
+      shortfalls,
+      repaired: wired.changed || plan.service.op !== 'none',
+      ...(plan.againMs === null ? {} : { again: Math.max(1, Math.ceil(plan.againMs)) }),
+    };
+  }
+
+  async #wire(
+    network: DesiredNetwork,
+    known: Known,
+  ): Promise<{ failure: string | null; fresh: boolean; changed: boolean }> {
+    const { clock } = this.#tools;
+    const wanted = wiringText(network);
+    if (known.wiredAs === wanted) return { failure: null, fresh: false, changed: false };
+    const plan = planWiring(network, await this.#observeWiring(network));
+    const changed =
+      plan.makeNamespace || plan.applyTable || plan.hostSteps.length > 0 || plan.innerSteps.length > 0;
+    if (changed) this.#bulk.touch(network.id);
+    const failure = changed ? await applyWiring(this.#tools, network, plan) : null;
+    known.wiredAs = failure === null ? wanted : null;
+    if (changed) known.wiredAt = clock.now();
+    return { failure, fresh: plan.fresh, changed };
+  }
+
+  async #observeWiring(network: DesiredNetwork): Promise<ObservedWiring> {
+    const read = await this.#bulk.wiring(network.id, network.tap);
+    return read ?? observeWiring(this.#tools.host, network.id, network.tap);
+  }
+
+  #texts(network: DesiredNetwork, watched: boolean): Texts {
+    const { host, settings } = this.#tools;
+    const directory = host.absolute(paths(network.id).directory);
+    return {
+      conf: renderConf({ network, settings, directory, watched }),
+      options: renderOptions(network),
+      hash: configHash({ network, settings, watched }),
+    };
+  }
+
+  #plan(
+    network: DesiredNetwork,
+    known: Known,
+    found: { fresh: boolean; process: { pid: number; configHash: string } | null },
+  ): ServicePlan {
+    const now = this.#tools.clock.now();
+    const { conf, options, hash } = this.#texts(network, known.watched);
+    return planService({
+      ...found,
+      network,
+      conf,
+      options,
+      hash,
+      files: known.files ?? NOTHING,
+      watched: known.watched,
+      reloadable: this.#reloadDeaths < RELOAD_DEATHS,
+      staleForMs: known.staleSince === null ? null : now - known.staleSince,
+      startedForMs: known.startedAt === null ? null : now - known.startedAt,
+    });
+  }
+
+  /** null: done. Otherwise why not. */
+  async #apply(
+    network: DesiredNetwork,
+    known: Known,
+    plan: ServicePlan,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    const { service } = plan;
+    known.staleSince = plan.stale ? (known.staleSince ?? this.#tools.clock.now()) : null;
+    if (service.op === 'none') return null;
+    if (service.op === 'start') return this.#start(network, known, signal);
+    const texts = this.#texts(network, known.watched);
+    if (service.op === 'add') {
+      const before = known.files;
+      known.files = undefined;
+      const added = await add(this.#tools, network, { portIds: service.portIds, signal });
+      if (added === 'done' && before) {
+        known.files = withAdded(before, network, service.portIds);
+        return null;
+      }
+      if (added === 'ended') return this.#start(network, known, signal);
+      return this.#reload(network, known, { texts, releases: plan.releases, signal });
+    }
+    return this.#reload(network, known, { texts, releases: plan.releases, signal });
+  }
+
+  async #reload(
+    network: DesiredNetwork,
+    known: Known,
+    run: Parameters<typeof reload>[2],
+  ): Promise<string | null> {
+    known.files ??= await observeFiles(this.#tools.host, network.id, this.#tools.confirm);
+    const before = known.files;
+    const applied = await reload(this.#tools, network, run);
+    known.files = undefined;
+    if (applied.done) {
+      known.rejected = applied.rejected;
+      return null;
+    }
+    if (run.signal.aborted) return 'the agent is ending';
+    if (applied.why === 'ended') this.#reloadDeaths++;
+    // With the files as they were before: they say whom the IPv6 leases belong to.
+    known.files = before;
+    return this.#start(network, known, run.signal);
+  }
+
+  async #start(network: DesiredNetwork, known: Known, signal: AbortSignal): Promise<string | null> {
+    const files = known.files ?? null;
+    known.files = undefined;
+    known.startedAt = this.#tools.clock.now();
+    known.watched = true;
+    const applied = await start(this.#tools, network, { texts: this.#texts(network, true), files, signal });
+    if (applied.done || applied.why === 'silent') return this.#started(known, applied);
+    const complaint = await complaintOf(this.#tools, network);
+    if (complaint !== null) return `dnsmasq refuses its configuration: ${complaint}`;
+    // It takes the configuration and yet ends at once: the kernel gave it no inotify instance.
+    known.watched = false;
+    const again = await start(this.#tools, network, { texts: this.#texts(network, false), files, signal });
+    return this.#started(known, again);
+  }
+
+  #started(known: Known, applied: Applied): string | null {
+    if (applied.done) {
+      known.rejected = applied.rejected;
+      return null;
+    }
+    return applied.why === 'ended'
+      ? 'dnsmasq ends as soon as it is started'
+      : 'dnsmasq does not get ready in time';
+  }
+}
+
+/** What the directory holds after files for these ports were added and read. */
+function withAdded(files: ObservedFiles, network: DesiredNetwork, portIds: readonly string[]): ObservedFiles {
+  const ports = new Map(files.ports);
+  for (const portId of portIds) {
+    const entry = network.entries.get(portId);
+    if (entry) ports.set(portId, { hosts: entry.hosts, names: entry.names });
+  }
+  return { ...files, ports };
+}
