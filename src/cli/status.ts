@@ -30,14 +30,15 @@ interface AgentConvergence {
   host: string;
   role: string;
   alive: boolean;
-  realised_position: number | null;
+  state: string;
+  realised: number | null;
   lag: number | null;
   exceptions: PendingException[];
-  exception_count: number;
+  exceptionCount: number;
 }
 
 interface Convergence {
-  head: { position: number; tag: number };
+  head: number;
   agents: AgentConvergence[];
 }
 
@@ -47,21 +48,22 @@ async function fetchConvergence(endpoint: Endpoint): Promise<Convergence> {
 
 /** Whether an agent has realised everything up to the position. */
 export function hasRealised(agent: AgentConvergence, position: number): boolean {
-  const reached = agent.realised_position !== null && agent.realised_position >= position;
+  const reached = agent.realised !== null && agent.realised >= position;
   return reached && !agent.exceptions.some((e) => e.state !== 'waiting' && e.since <= position);
 }
 
 /** The convergence as a person reads it. */
 export function renderStatus(convergence: Convergence): string {
   const agents = formatTable(
-    ['HOST', 'ROLE', 'ALIVE', 'REALISED', 'LAG', 'PENDING'],
+    ['HOST', 'ROLE', 'ALIVE', 'STATE', 'REALISED', 'LAG', 'PENDING'],
     convergence.agents.map((agent) => [
       agent.host,
       agent.role,
       agent.alive ? 'yes' : 'NO',
-      agent.realised_position === null ? 'unknown' : String(agent.realised_position),
+      agent.state,
+      agent.realised === null ? 'unknown' : String(agent.realised),
       agent.lag === null ? '-' : String(agent.lag),
-      String(agent.exception_count),
+      String(agent.exceptionCount),
     ]),
   );
   const pending = convergence.agents.flatMap((agent) =>
@@ -78,7 +80,7 @@ export function renderStatus(convergence: Convergence): string {
     pending.length === 0
       ? ''
       : `\n${formatTable(['HOST', 'ROLE', 'WHAT', 'STATE', 'SINCE', 'WHY'], pending)}`;
-  return `change log at position ${convergence.head.position}\n\n${agents}${details}`;
+  return `change log at position ${convergence.head}\n\n${agents}${details}`;
 }
 
 interface Wait {

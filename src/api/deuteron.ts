@@ -1,0 +1,68 @@
+/** What Deuteron adds to the Networking API: hosts with their credentials, and what is not converged. Admins only. */
+import type { FastifyRequest } from 'fastify';
+import { convergence } from '../operations/convergence.ts';
+import { addHost, listHosts, removeHost } from '../operations/host.ts';
+import type { HostRow } from '../resources/agent.ts';
+import { Fault } from '../resources/errors.ts';
+import { isPlainObject } from '../resources/values.ts';
+import type { Api } from './app.ts';
+import { adminOnly } from './policy.ts';
+import { requireObject, sendWritten } from './resource-routes.ts';
+
+/** The hash of the credential stays where it is. */
+function shown(host: HostRow) {
+  const { name, tunnel_ip, physical_networks, created_at } = host;
+  return { name, tunnel_ip, physical_networks, created_at };
+}
+
+function nameIn(given: unknown): string {
+  const { host } = requireObject(given);
+  if (!isPlainObject(host)) throw new Fault('HTTPBadRequest', "Unable to find 'host' in request body");
+  const unknown = Object.keys(host).filter((key) => key !== 'name');
+  if (unknown.length > 0)
+    throw new Fault('HTTPBadRequest', `Unrecognized attribute(s) '${unknown.join(', ')}'`);
+  if (typeof host['name'] !== 'string') {
+    throw new Fault(
+      'InvalidInput',
+      `Invalid input for name. Reason: '${String(host['name'])}' is not a valid string.`,
+    );
+  }
+  return host['name'];
+}
+
+const query = (request: FastifyRequest) => request.query as URLSearchParams;
+
+/** `secret` gives the text of 256 strongly random bits. */
+export function addDeuteron(api: Api, secret: () => string): void {
+  api.route('GET', '/v2.0/deuteron/hosts', async (request, reply) => {
+    adminOnly(api.callOf(request).caller, 'get_host');
+    const hosts = await api.store.view((view) => listHosts(view));
+    return reply.send(JSON.stringify({ hosts: hosts.map(shown) }));
+  });
+  api.route('POST', '/v2.0/deuteron/hosts', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'create_host');
+    const name = nameIn(request.body);
+    const written = await api.store.transact((tx) => addHost(tx, call, { name, secret }));
+    const { host, credential } = written.result;
+    return sendWritten(reply, {
+      status: 201,
+      place: written.place,
+      body: { host: { ...shown(host), credential } },
+    });
+  });
+  api.route('DELETE', '/v2.0/deuteron/hosts/:name', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'delete_host');
+    const { name } = request.params as { name: string };
+    const force = query(request).get('force') === 'true';
+    const written = await api.store.transact((tx) => removeHost(tx, call, { name, force }));
+    return sendWritten(reply, { status: 204, place: written.place });
+  });
+  api.route('GET', '/v2.0/deuteron/convergence', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_convergence');
+    const found = await api.store.view((view) => convergence(view, call));
+    return reply.send(JSON.stringify({ convergence: found }));
+  });
+}

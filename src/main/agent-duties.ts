@@ -1,0 +1,43 @@
+/** What agents' requests mean to the store: who a credential is, an agent that begins to watch, a report. */
+import { registerAgent } from '../operations/agent.ts';
+import { applyReport } from '../operations/agent-report.ts';
+import { hostByCredential } from '../operations/host.ts';
+import type { Call } from '../operations/operation.ts';
+import type { Place } from '../resources/place.ts';
+import type { OpenedStore } from '../store/open.ts';
+import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
+
+export interface AgentDutiesOptions {
+  readonly store: OpenedStore;
+  readonly serverId: string;
+  readonly call: () => Call;
+}
+
+/** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
+async function heldPlace(store: OpenedStore, place: Place | null): Promise<Place | null> {
+  if (place === null) return null;
+  const [change] = await store.view((view) => view.changesFrom(place.position, 1));
+  return change?.position === place.position && change.tag === place.tag ? place : null;
+}
+
+export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions) {
+  return {
+    authenticate: async (credential: string): Promise<string | undefined> => {
+      const host = await store.view((view) => hostByCredential(view, credential));
+      return host?.name;
+    },
+    register: async (request: WatchRequest): Promise<void> => {
+      const { host, incarnation, tunnel_ip, physical_networks, configurations } = request;
+      for (const role of request.roles) {
+        const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
+        await store.transact((tx) => registerAgent(tx, call(), { ...registration, server_id: serverId }));
+      }
+    },
+    applyReport: async (report: Report): Promise<ReportAnswer> => {
+      const place = await heldPlace(store, report.realised);
+      const { host } = report;
+      const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
+      return result;
+    },
+  };
+}

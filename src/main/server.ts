@@ -1,0 +1,202 @@
+/** The server process: store, API, feed, what agents ask, and its background duties, wired in one place. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { RequestListener } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { Registry, collectDefaultMetrics } from 'prom-client';
+import { createAgentApi } from '../api/agent-api.ts';
+import { answerClientError, createApi } from '../api/app.ts';
+import { type Duty, runDuties } from '../background/duties.ts';
+import { realClock } from '../lib/clock.ts';
+import { realRandom } from '../lib/random.ts';
+import { scheduleUnhosted } from '../operations/dhcp.ts';
+import type { Call, Settings } from '../operations/operation.ts';
+import { agentObjectsSource } from '../store/agent-objects.ts';
+import { type OpenedStore, openStore } from '../store/open.ts';
+import { Feed } from '../watch/feed.ts';
+import { createAgentDuties } from './agent-duties.ts';
+import type { ServerConfig } from './config.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { registerFeedMetrics } from './feed-metrics.ts';
+import { chooseIdentity } from './identity.ts';
+import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
+import type { Log } from './logging.ts';
+import { ConfigurationError } from './options.ts';
+import { AgentPresence } from './presence.ts';
+import { settingsFrom } from './settings.ts';
+
+const BEAT_MS = 2_000;
+const SCHEDULE_MS = 5_000;
+const TRIM_MS = 60_000;
+const STORE_RETRY_MS = 500;
+
+interface Database {
+  readonly connection: Parameters<typeof openStore>[0]['connection'];
+  readonly embedded: EmbeddedPostgres | null;
+}
+
+async function findDatabase(config: ServerConfig, log: Log): Promise<Database> {
+  const url = config['database-url'] ?? process.env['DATABASE_URL'];
+  if (url !== undefined && url !== '') return { connection: url, embedded: null };
+  const dataDirectory = config['data-directory'];
+  const socketDirectory = config['socket-directory'] ?? dataDirectory;
+  const embedded = await startEmbeddedPostgres({ dataDirectory, socketDirectory, log });
+  return { connection: embedded.config, embedded };
+}
+
+/** A database that is not up yet is waited for; anything else is an error. */
+async function openPatiently(
+  connection: Database['connection'],
+  log: Log,
+  signal: AbortSignal,
+): Promise<OpenedStore> {
+  for (;;) {
+    try {
+      return await openStore({ connection, clock: realClock, random: realRandom, log });
+    } catch (error) {
+      if ((error as Error).name !== 'StoreUnavailable' || signal.aborted) throw error;
+      log.warn({ err: error }, 'the database does not answer yet');
+      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+    }
+  }
+}
+
+function readCertificate(config: ServerConfig): Certificate | null {
+  const [cert, key] = [config['tls-certificate'], config['tls-key']];
+  if (cert === null && key === null) return null;
+  if (cert === null || key === null)
+    throw new ConfigurationError('--tls-certificate and --tls-key go together');
+  try {
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+  } catch (error) {
+    throw new ConfigurationError(`--tls-certificate, --tls-key: ${(error as Error).message}`);
+  }
+}
+
+function createParts(config: ServerConfig, parts: { store: OpenedStore; settings: Settings; log: Log }) {
+  const { store, settings, log } = parts;
+  const serverId = config['server-id'] ?? `${hostname()}-${process.pid}`;
+  const onFailure = (what: string, error: unknown) =>
+    log.warn({ what, err: error }, 'failed; it will be tried again');
+  const call = (): Call => ({
+    caller: { projectId: config['default-project'], userId: serverId, isAdmin: true },
+    clock: realClock,
+    random: realRandom,
+    settings,
+    isAlive: (agent) => presence.isAlive(agent),
+  });
+  const presence: AgentPresence = new AgentPresence({
+    ...{ store, serverId, call, onFailure },
+    downTimeMs: settings.agentDownTimeMs,
+  });
+  const feed = new Feed({
+    source: agentObjectsSource(store),
+    clock: realClock,
+    random: realRandom,
+    serverId,
+    onPresence: (host, connected) => presence.changed(host, connected),
+    onError: (error) => onFailure('feed', error),
+  });
+  const duties: Duty[] = [
+    { name: 'beat', intervalMs: BEAT_MS, perform: () => presence.beat() },
+    {
+      name: 'schedule',
+      intervalMs: SCHEDULE_MS,
+      perform: async () => {
+        while ((await store.transact((tx) => scheduleUnhosted(tx, call()))).result > 0);
+      },
+    },
+    {
+      name: 'trim',
+      intervalMs: TRIM_MS,
+      perform: async () => {
+        await store.trim({
+          ageMs: config['change-log-keep-seconds'] * 1000,
+          keep: config['change-log-keep'],
+        });
+      },
+    },
+  ];
+  return { serverId, call, presence, feed, duties, onFailure };
+}
+
+/** A handler of plain requests; the app must be ready. */
+async function handlerOf(app: FastifyInstance): Promise<RequestListener> {
+  await app.ready();
+  return app.routing as RequestListener;
+}
+
+/** Serves until `signal` aborts. Throws ConfigurationError before anything is begun. */
+export async function runServer(config: ServerConfig, log: Log, signal: AbortSignal): Promise<void> {
+  const apiAddresses = listenAddresses('--api-listen', config['api-listen']);
+  const agentAddresses = listenAddresses('--agent-listen', config['agent-listen']);
+  const certificate = readCertificate(config);
+  const settings = settingsFrom(config);
+  const identify = await chooseIdentity(config, apiAddresses);
+  const { connection, embedded } = await findDatabase(config, log);
+  const end = new AbortController();
+  const ended = AbortSignal.any([signal, end.signal]);
+  let failure: Error | undefined;
+  embedded?.exited
+    .then((how) => {
+      if (ended.aborted) return;
+      failure = new Error(`the embedded PostgreSQL ended: ${how}`);
+      end.abort();
+    })
+    .catch((error) => log.error({ err: error }, 'embedded PostgreSQL'));
+  const listening: Listening[] = [];
+  const store = await openPatiently(connection, log, ended);
+  try {
+    const { call, presence, feed, duties, onFailure, serverId } = createParts(config, {
+      store,
+      settings,
+      log,
+    });
+    await presence.beat();
+    const metrics = new Registry();
+    collectDefaultMetrics({ register: metrics });
+    registerFeedMetrics(metrics, feed);
+    const api = createApi({
+      ...{ store, identify, settings, log, metrics, clock: realClock, random: realRandom },
+      isAlive: call().isAlive,
+      secret: () => randomBytes(32).toString('base64url'),
+      ready: () =>
+        store
+          .view((view) => view.head())
+          .then(
+            () => null,
+            (error: Error) => error.message,
+          ),
+    });
+    const agentApi = createAgentApi({
+      ...{ feed, log, clock: realClock, random: realRandom },
+      ...createAgentDuties({ store, serverId, call }),
+      onError: (error) => onFailure('agent', error),
+    });
+    const feeding = feed.run(ended);
+    const working = runDuties(duties, { clock: realClock, onFailure }, ended);
+    listening.push(
+      await listenOn({ addresses: agentAddresses, certificate, handle: await handlerOf(agentApi) }),
+    );
+    const handle = await handlerOf(api);
+    const onClientError = answerClientError as NonNullable<Parameters<typeof listenOn>[0]['onClientError']>;
+    listening.push(await listenOn({ addresses: apiAddresses, certificate, handle, onClientError }));
+    log.info(
+      {
+        server: serverId,
+        api: apiAddresses.map(describeAddress),
+        agents: agentAddresses.map(describeAddress),
+      },
+      'serving',
+    );
+    await Promise.all([feeding, working]);
+    presence.end();
+  } finally {
+    end.abort();
+    await Promise.all(listening.map((one) => one.close()));
+    await store.close();
+    await embedded?.stop();
+  }
+  if (failure !== undefined) throw failure;
+}
