@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { inOwnNamespaces } from '../../test/support/own-namespaces.ts';
 import { realClock, sleep } from '../lib/clock.ts';
+import { FakeHost } from './fake/fake-host.ts';
 import type { Host, HostEvent } from './host.ts';
 import { createLinuxHost } from './linux/linux-host.ts';
 
@@ -246,6 +247,10 @@ function linuxHost(t: TestContext, existing?: string): Host {
   });
   return host;
 }
+
+describe('the fake host', () => {
+  contract(() => new FakeHost());
+});
 
 inOwnNamespaces(import.meta.url, () => {
   describe('the linux host', () => {

@@ -1,10 +1,10 @@
 import type { Host, StepResult } from '../../host/host.ts';
-import type { Shortfall } from '../../reconcile/controller.ts';
+import type { Outcome, Shortfall } from '../../reconcile/controller.ts';
 import type { HostView } from './host-view.ts';
 import type { Plan, Planned } from './plan.ts';
 
 /** Performs the steps, in two batches at most; the view knows afterwards what to look at again. */
-export async function applyPlan(plan: Plan, host: Host, view: HostView): Promise<Shortfall[]> {
+export async function applyPlan(plan: Plan, host: Host, view: HostView): Promise<Outcome> {
   const failures = new Map<string, Shortfall>();
   const collect = (planned: readonly Planned<unknown>[], results: readonly StepResult[]) => {
     for (const [index, reason] of results.entries()) {
@@ -33,5 +33,6 @@ export async function applyPlan(plan: Plan, host: Host, view: HostView): Promise
       for (const step of steps) view.floodChanged(step.link);
     }
   }
-  return [...failures.values()];
+  const repaired = plan.links.length + plan.flood.length > 0;
+  return { shortfalls: [...plan.shortfalls, ...failures.values()], repaired };
 }

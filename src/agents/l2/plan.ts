@@ -6,7 +6,6 @@ import {
   type DesiredTap,
   type DesiredUplink,
   isOurBridge,
-  isTap,
   isVxlan,
   VXLAN_PORT,
 } from './desired.ts';
@@ -54,10 +53,6 @@ export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
   change(draft, '', base, { mtu, mac, up: desired.up });
   planUplink(desired, observed, draft);
   for (const tap of desired.taps) planTap(tap, desired, observed.link(tap.link), draft);
-  const wanted = new Set(desired.taps.map((tap) => tap.link));
-  for (const member of observed.membersOf(desired.bridge)) {
-    if (isTap(member.name) && !wanted.has(member.name)) change(draft, '', member, { master: null });
-  }
   return draft;
 }
 
@@ -107,12 +102,16 @@ function planTap(tap: DesiredTap, desired: DesiredNetwork, link: Link | undefine
   change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
 }
 
+/** Before anything joins: what must not be in the bridge leaves it. */
 function planUplink(desired: DesiredNetwork, observed: Observed, draft: Draft): void {
   const { uplink, bridge } = desired;
+  const wanted = new Set([uplink?.link, ...desired.taps.map((tap) => tap.link)]);
   for (const member of observed.membersOf(bridge)) {
-    if (isVxlan(member.name) && member.name !== uplink?.link) {
+    if (wanted.has(member.name)) continue;
+    // The bridge is ours: two networks, or two physical segments, must not meet in it.
+    if (isVxlan(member.name))
       draft.links.push({ object: '', step: { op: 'delete-link', name: member.name } });
-    }
+    else change(draft, '', member, { master: null });
   }
   if (uplink?.kind === 'vxlan') planVxlan(uplink, desired, observed, draft);
   if (uplink?.kind === 'physical') planPhysical(uplink.link, desired, observed, draft);

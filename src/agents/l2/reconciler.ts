@@ -1,6 +1,6 @@
 /** The l2 role: see README.md. */
 import type { Host, HostEvent } from '../../host/host.ts';
-import type { Outcome, Shortfall } from '../../reconcile/controller.ts';
+import { CONVERGED, type Outcome } from '../../reconcile/controller.ts';
 import { hostGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
 import type { ObjectChange, RoleAgent, World } from '../role.ts';
 import { applyPlan } from './apply.ts';
@@ -116,38 +116,37 @@ class L2Agent implements RoleAgent {
       kind === 'bridge' ? this.#sweep(id) : this.#reconcileNetwork(id, signal),
       this.#ensureGuard(),
     ]);
-    return { shortfalls: [...network, ...guard] };
+    const shortfalls = [...network.shortfalls, ...guard.shortfalls];
+    return network.repaired || guard.repaired ? { shortfalls, repaired: true } : { shortfalls };
   }
 
-  async #reconcileNetwork(id: string, signal: AbortSignal): Promise<readonly Shortfall[]> {
+  async #reconcileNetwork(id: string, signal: AbortSignal): Promise<Outcome> {
     const desired = desiredNetwork(this.#world, id, this.#settings);
     const bridge = bridgeName(id);
     if (desired === null) await this.#view.refreshStale();
     else await this.#view.refresh(bridge, linkNames(desired));
-    if (signal.aborted) return [{ object: '', state: 'failed', reason: 'interrupted' }];
+    if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
     const plan = desired === null ? planRemoval(bridge, this.#view) : planNetwork(desired, this.#view);
-    const failures = await applyPlan(plan, this.#host, this.#view);
-    return [...plan.shortfalls, ...failures];
+    return applyPlan(plan, this.#host, this.#view);
   }
 
   /** A bridge that no network of the mirror has. */
-  async #sweep(bridge: string): Promise<readonly Shortfall[]> {
+  async #sweep(bridge: string): Promise<Outcome> {
     for (const group of this.#world.groups()) {
       const { kind, id } = splitKey(group);
-      if (kind === 'network' && bridgeName(id) === bridge) return [];
+      if (kind === 'network' && bridgeName(id) === bridge) return CONVERGED;
     }
     await this.#view.refreshStale();
     return applyPlan(planRemoval(bridge, this.#view), this.#host, this.#view);
   }
 
-  async #ensureGuard(): Promise<readonly Shortfall[]> {
+  async #ensureGuard(): Promise<Outcome> {
     try {
-      await this.#guard.ensure();
-      return [];
+      return { shortfalls: [], repaired: await this.#guard.ensure() };
     } catch (error) {
       // The ports work without it: it is the host that falls short, not the network.
       const reason = `tunnel guard: ${error instanceof Error ? error.message : String(error)}`;
-      return [{ object: hostGroup(this.#world.host), state: 'failed', reason }];
+      return { shortfalls: [{ object: hostGroup(this.#world.host), state: 'failed', reason }] };
     }
   }
 

@@ -64,23 +64,27 @@ export class TunnelGuard {
     this.#applied = undefined;
   }
 
-  /** Makes the table so; throws if the host refuses. Costs nothing when nothing has changed. */
-  ensure(): Promise<void> {
+  /** Makes the table so, and says whether it had to; throws if the host refuses. Costs nothing when nothing has changed. */
+  ensure(): Promise<boolean> {
     const turn = this.#turn.then(() => this.#ensure());
-    this.#turn = turn.catch(() => undefined);
+    this.#turn = turn.then(
+      () => undefined,
+      () => undefined,
+    );
     return turn;
   }
 
-  async #ensure(): Promise<void> {
+  async #ensure(): Promise<boolean> {
     if (this.#worldChanged) {
       this.#worldChanged = false;
       this.#wanted = guardRuleset(this.#settings.tunnelIp, allEndpoints(this.#world, this.#settings));
     }
     const wanted = this.#wanted?.mark ?? null;
     if (this.#applied === undefined) this.#applied = await this.#host.rulesetMark(null, GUARD_TABLE);
-    if (this.#applied === wanted) return;
+    if (this.#applied === wanted) return false;
     this.#applied = undefined;
     await this.#host.applyRuleset(null, this.#wanted?.text ?? EMPTY);
     this.#applied = wanted;
+    return true;
   }
 }

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { relativePath } from './grammar.ts';
+import { relativePath } from '../grammar.ts';
 
 /** Where files are written before they are renamed into place: never in a directory that a program watches. */
 const STAGING = '.staging';

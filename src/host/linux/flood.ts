@@ -1,6 +1,6 @@
 import type { FloodEntry, FloodStep, StepResult } from '../host.ts';
 import { runBatch } from './batch.ts';
-import { ipAddress, linkName } from './grammar.ts';
+import { ipAddress, linkName } from '../grammar.ts';
 import { complaint, type Spawner } from './spawner.ts';
 
 const ALL_ZERO = '00:00:00:00:00:00';

@@ -10,7 +10,7 @@ import {
   mtuValue,
   namespaceName,
   wholeNumber,
-} from './grammar.ts';
+} from '../grammar.ts';
 import { complaint, type Spawner } from './spawner.ts';
 
 /** The part of `ip -j -d` that we read. */

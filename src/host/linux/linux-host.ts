@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Host } from '../host.ts';
 import { createFiles } from './files.ts';
 import { createFlood } from './flood.ts';
-import { namespaceName, sysctlPath } from './grammar.ts';
+import { namespaceName, sysctlPath } from '../grammar.ts';
 import { createLinks } from './links.ts';
 import { followKernel } from './monitor.ts';
 import { createNamespaces, writeSysctls } from './namespaces.ts';

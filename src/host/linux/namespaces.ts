@@ -1,5 +1,5 @@
 import { readdir, statfs, unlink } from 'node:fs/promises';
-import { namespaceName } from './grammar.ts';
+import { namespaceName } from '../grammar.ts';
 import { parseLinks } from './links.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
 

@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { assert } from '../../lib/assert.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
 import type { ProcessSpec, ProcessState } from '../host.ts';
-import { namespaceName, processName } from './grammar.ts';
+import { namespaceName, processName } from '../grammar.ts';
 import type { Files } from './files.ts';
 import { allPids, isAlive, readArguments, readEnvironment, readStat } from './proc.ts';
 import { inNamespace, PROGRAM_ENVIRONMENT } from './spawner.ts';

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { namespaceName, tableName } from './grammar.ts';
+import { namespaceName, tableName } from '../grammar.ts';
 import type { Files } from './files.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
 

@@ -3,7 +3,7 @@
  * that is safe, so a word that does not match is a bug of ours and must not get that far.
  */
 import { isIP } from 'node:net';
-import { assert } from '../../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 
 /** IFNAMSIZ is 16 with the final zero; `ip` itself refuses '/' and blanks. */
 export function linkName(name: string): string {

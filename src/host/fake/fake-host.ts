@@ -1,0 +1,255 @@
+/**
+ * A host in memory: deterministic, no timers, every call done when it returns. Simulation and tests wrap it for delays and
+ * faults, and play the machine's other hand with the verbs below `Host`'s own: a hypervisor's tap, a killed process.
+ *
+ * Host events are told at once, within the call that causes them.
+ */
+import type {
+  FloodStep,
+  Host,
+  HostEvent,
+  Link,
+  LinkStep,
+  ProcessSpec,
+  ProcessState,
+  StepResult,
+} from '../host.ts';
+import { namespaceName, processName, sysctlPath, tableName } from '../grammar.ts';
+import { FakeFiles } from './files.ts';
+import { FakeLinks, type ForeignLink } from './links.ts';
+import { applyText, type FakeTable } from './rulesets.ts';
+
+export type FakeSignal = 'TERM' | 'HUP' | 'KILL' | 'USR1';
+
+/** What a running program does. */
+export interface FakeProgram {
+  /** What it makes of a signal; KILL is not asked. */
+  signalled(signal: FakeSignal): 'ends' | 'stays';
+  /** A file of the host, by absolute path, was written, appended to or removed. Called with what it wrote itself, too. */
+  fileChanged?(path: string): void;
+}
+
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface FakeHostOptions {
+  /** Where `absolute` says that files lie; default `/fake`. */
+  readonly stateDirectory?: string;
+  /** What a program does once started; without it, or undefined, it runs until any signal ends it. */
+  readonly program?: (spec: ProcessSpec, pid: number, host: FakeHost) => FakeProgram | undefined;
+  /** What a short program does; without it, or undefined, it ends with code 0 and says nothing. */
+  readonly run?: (namespace: string | null, argv: readonly string[], host: FakeHost) => Finished | undefined;
+}
+
+interface Running {
+  readonly spec: ProcessSpec;
+  readonly pid: number;
+  readonly program: FakeProgram | undefined;
+}
+
+export class FakeHost implements Host {
+  readonly files: FakeFiles;
+  readonly sysctls = new Map<string, string>();
+  readonly #options: FakeHostOptions;
+  readonly #links: FakeLinks;
+  readonly #tables = new Map<string | null, Map<string, FakeTable>>();
+  readonly #running = new Map<string, Running>();
+  readonly #listeners = new Set<(event: HostEvent) => void>();
+  #lastPid = 100;
+
+  constructor(options: FakeHostOptions = {}) {
+    this.#options = options;
+    this.files = new FakeFiles(options.stateDirectory ?? '/fake', (path) => {
+      for (const { program } of [...this.#running.values()]) program?.fileChanged?.(path);
+    });
+    this.#links = new FakeLinks({
+      linkChanged: ({ name, namespace }) =>
+        namespace === null && this.#tell({ type: 'link', name, namespace }),
+      floodChanged: (link) => this.#tell({ type: 'flood', link }),
+    });
+  }
+
+  // The machine's other hand.
+
+  /** Another program makes a link, e.g. a hypervisor a tap. */
+  plug(link: ForeignLink): void {
+    this.#links.addForeign(link);
+  }
+
+  /** Another hand changes a link, or a flood entry. */
+  meddle(namespace: string | null, step: LinkStep): StepResult {
+    return this.#links.change(namespace, step);
+  }
+
+  meddleFlood(step: FloodStep): StepResult {
+    return this.#links.changeFlood(step);
+  }
+
+  /** A process ends by itself, or is killed by another hand. */
+  endProcess(name: string): void {
+    if (this.#running.delete(name)) this.#tell({ type: 'process-ended', name });
+  }
+
+  /** Some events were lost. */
+  overflow(): void {
+    this.#tell({ type: 'overflow' });
+  }
+
+  /** A running process: what it was started with, and what it is. */
+  process(name: string): { spec: ProcessSpec; pid: number; program: FakeProgram | undefined } | undefined {
+    return this.#running.get(name);
+  }
+
+  table(namespace: string | null, table: string): FakeTable | undefined {
+    return this.#tables.get(namespace)?.get(table);
+  }
+
+  // What agents use.
+
+  async namespaces(): Promise<Set<string>> {
+    return this.#links.namespaces();
+  }
+
+  async ensureNamespace(name: string): Promise<void> {
+    this.#links.addNamespace(name);
+  }
+
+  async removeNamespace(name: string): Promise<void> {
+    this.#links.removeNamespace(namespaceName(name));
+    this.#tables.delete(name);
+  }
+
+  async links(names?: readonly string[]): Promise<Link[]> {
+    const links = this.#links.list(null) ?? [];
+    return names === undefined ? links : links.filter((link) => names.includes(link.name));
+  }
+
+  async linksIn(namespaces: readonly string[]): Promise<Map<string, Link[]>> {
+    const found = new Map<string, Link[]>();
+    for (const namespace of namespaces) {
+      const links = this.#links.list(namespaceName(namespace));
+      if (links !== undefined) found.set(namespace, links);
+    }
+    return found;
+  }
+
+  async changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]> {
+    return steps.map((step) => this.#links.change(namespace, step));
+  }
+
+  async floodEntries(links?: readonly string[]) {
+    const entries = this.#links.floodEntries();
+    return links === undefined ? entries : entries.filter((entry) => links.includes(entry.link));
+  }
+
+  async changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]> {
+    return steps.map((step) => this.#links.changeFlood(step));
+  }
+
+  async applyRuleset(namespace: string | null, text: string): Promise<void> {
+    this.#needNamespace(namespace);
+    this.#tables.set(namespace, applyText(this.#tables.get(namespace) ?? new Map(), text));
+  }
+
+  async rulesetMark(namespace: string | null, table: string): Promise<string | null> {
+    return this.table(namespace, tableName(table))?.mark ?? null;
+  }
+
+  async rulesetMarks(namespaces: readonly string[], table: string): Promise<Map<string, string>> {
+    const marks = new Map<string, string>();
+    for (const namespace of namespaces) {
+      const mark = this.table(namespaceName(namespace), tableName(table))?.mark;
+      if (mark) marks.set(namespace, mark);
+    }
+    return marks;
+  }
+
+  async setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void> {
+    this.#needNamespace(namespace);
+    for (const [name, value] of Object.entries(values)) {
+      this.sysctls.set(`${namespace ?? ''}:${sysctlPath(name)}`, value);
+    }
+  }
+
+  async readFile(path: string): Promise<string | null> {
+    return this.files.read(this.absolute(path));
+  }
+
+  async writeFile(path: string, text: string): Promise<void> {
+    this.files.write(this.absolute(path), text);
+  }
+
+  async removeFile(path: string): Promise<void> {
+    this.files.remove(this.absolute(path));
+  }
+
+  async listFiles(path: string): Promise<string[]> {
+    return this.files.list(this.absolute(path));
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    this.files.removeTree(this.absolute(path));
+  }
+
+  async appendDurably(path: string, text: string): Promise<void> {
+    this.files.append(this.absolute(path), text);
+  }
+
+  absolute(path: string): string {
+    return this.files.absolute(path);
+  }
+
+  async startProcess(spec: ProcessSpec): Promise<ProcessState> {
+    if (this.#running.has(processName(spec.name))) throw new Error(`${spec.name} is running already`);
+    this.#needNamespace(spec.namespace);
+    const pid = ++this.#lastPid;
+    this.#running.set(spec.name, { spec, pid, program: this.#options.program?.(spec, pid, this) });
+    return { pid, configHash: spec.configHash };
+  }
+
+  async findProcess(name: string): Promise<ProcessState | null> {
+    const found = this.#running.get(processName(name));
+    return found === undefined ? null : { pid: found.pid, configHash: found.spec.configHash };
+  }
+
+  async processes(): Promise<string[]> {
+    return [...this.#running.keys()].sort();
+  }
+
+  async signalProcess(name: string, signal: FakeSignal): Promise<void> {
+    const running = this.#running.get(processName(name));
+    if (running === undefined) return;
+    if (signal === 'KILL' || (running.program?.signalled(signal) ?? 'ends') === 'ends') this.endProcess(name);
+  }
+
+  async stopProcess(name: string, _graceMs: number): Promise<void> {
+    await this.signalProcess(name, 'TERM');
+    await this.signalProcess(name, 'KILL');
+    this.files.remove(this.absolute(`log/${name}.log`));
+  }
+
+  async runProgram(namespace: string | null, argv: readonly string[]): Promise<Finished> {
+    return this.#options.run?.(namespace, argv, this) ?? { code: 0, stdout: '', stderr: '' };
+  }
+
+  async follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    this.#listeners.add(onEvent);
+    onEvent({ type: 'overflow' });
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    this.#listeners.delete(onEvent);
+  }
+
+  #tell(event: HostEvent): void {
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  #needNamespace(namespace: string | null): void {
+    if (this.#links.list(namespace === null ? null : namespaceName(namespace)) === undefined) {
+      throw new Error(`no namespace ${namespace}`);
+    }
+  }
+}

@@ -1,0 +1,223 @@
+/** Links of a host and of its namespaces, as far as agents can tell them from the kernel's. */
+import { assert } from '../../lib/assert.ts';
+import type { FloodEntry, FloodStep, Link, LinkStep, StepResult } from '../host.ts';
+import { addressWithPrefix, ipAddress, linkName, macAddress, mtuValue, namespaceName } from '../grammar.ts';
+
+interface Place {
+  /** null: the host's own namespace. */
+  readonly namespace: string | null;
+  readonly name: string;
+}
+
+interface FakeLink {
+  readonly name: string;
+  readonly kind: Link['kind'];
+  up: boolean;
+  mtu: number;
+  mac: string;
+  master: string | null;
+  readonly vxlan?: NonNullable<Link['vxlan']>;
+  readonly addresses: Set<string>;
+  readonly peer: Place | null;
+}
+
+export interface LinkListener {
+  linkChanged(place: Place): void;
+  floodChanged(link: string): void;
+}
+
+/** A link that something other than the agent made: a hypervisor's tap, a network card. */
+export interface ForeignLink {
+  readonly name: string;
+  readonly kind?: Link['kind'];
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly master?: string;
+}
+
+const LOOPBACK_MTU = 65536;
+const DEFAULT_MTU = 1500;
+
+export class FakeLinks {
+  readonly #spaces = new Map<string | null, Map<string, FakeLink>>();
+  readonly #flood = new Map<string, Set<string>>();
+  readonly #listener: LinkListener;
+  #made = 0;
+
+  constructor(listener: LinkListener) {
+    this.#listener = listener;
+    this.addNamespace(null);
+  }
+
+  namespaces(): Set<string> {
+    return new Set([...this.#spaces.keys()].filter((name) => name !== null));
+  }
+
+  addNamespace(name: string | null): void {
+    if (name !== null) namespaceName(name);
+    if (this.#spaces.has(name)) return;
+    this.#spaces.set(name, new Map());
+    this.#put(name, { ...this.#fresh('lo', 'other'), up: true, mtu: LOOPBACK_MTU, mac: '00:00:00:00:00:00' });
+  }
+
+  removeNamespace(name: string): void {
+    const space = this.#spaces.get(name);
+    if (space === undefined) return;
+    for (const link of [...space.values()]) if (link.peer !== null) this.#delete(name, link.name);
+    this.#spaces.delete(name);
+  }
+
+  list(namespace: string | null): Link[] | undefined {
+    const space = this.#spaces.get(namespace);
+    if (space === undefined) return undefined;
+    return [...space.values()].map(({ peer: _, addresses, ...link }) => ({
+      ...link,
+      addresses: namespace === null ? [] : [...addresses],
+    }));
+  }
+
+  addForeign({ name, kind = 'tun', mac, mtu = DEFAULT_MTU, master = undefined }: ForeignLink): void {
+    const link = this.#fresh(linkName(name), kind);
+    this.#put(null, { ...link, mtu, master: master ?? null, mac: mac ?? link.mac });
+  }
+
+  /** One step in the namespace; null: done, or it was so already. */
+  change(namespace: string | null, step: LinkStep): StepResult {
+    if (!this.#spaces.has(namespace)) return 'no such namespace';
+    switch (step.op) {
+      case 'add-bridge':
+        return this.#addBridge(namespace, step);
+      case 'add-vxlan':
+        return this.#addVxlan(namespace, step);
+      case 'add-veth':
+        return this.#addVeth(namespace, step);
+      case 'set-link':
+        return this.#set(namespace, step);
+      case 'delete-link':
+        this.#delete(namespace, linkName(step.name));
+        return null;
+      case 'add-address':
+      case 'delete-address':
+        return this.#changeAddress(namespace, step);
+    }
+  }
+
+  floodEntries(): FloodEntry[] {
+    return [...this.#flood].flatMap(([link, all]) => [...all].map((destination) => ({ link, destination })));
+  }
+
+  changeFlood({ op, link, destination }: FloodStep): StepResult {
+    ipAddress(destination);
+    const entries = this.#flood.get(linkName(link));
+    if (op === 'delete') {
+      if (entries?.delete(destination)) this.#listener.floodChanged(link);
+      return null;
+    }
+    if (entries === undefined) return `no vxlan ${link}`;
+    if (entries.has(destination)) return null;
+    entries.add(destination);
+    this.#listener.floodChanged(link);
+    return null;
+  }
+
+  #space(namespace: string | null): Map<string, FakeLink> {
+    const space = this.#spaces.get(namespace);
+    assert(space !== undefined, 'the namespace is there');
+    return space;
+  }
+
+  #fresh(name: string, kind: Link['kind']): FakeLink {
+    const number = (this.#made++).toString(16).padStart(6, '0');
+    const mac = `02:00:00:${number.match(/../g)?.join(':')}`;
+    return { name, kind, up: false, mtu: DEFAULT_MTU, mac, master: null, addresses: new Set(), peer: null };
+  }
+
+  #put(namespace: string | null, link: FakeLink): void {
+    this.#space(namespace).set(link.name, link);
+    this.#listener.linkChanged({ namespace, name: link.name });
+  }
+
+  #addBridge(namespace: string | null, step: LinkStep & { op: 'add-bridge' }): StepResult {
+    const found = this.#space(namespace).get(linkName(step.name));
+    if (found) return found.kind === 'bridge' ? null : `${step.name} exists`;
+    const link = this.#fresh(step.name, 'bridge');
+    this.#put(namespace, { ...link, mtu: mtuValue(step.mtu), mac: macAddress(step.mac ?? link.mac) });
+    return null;
+  }
+
+  #addVxlan(namespace: string | null, step: LinkStep & { op: 'add-vxlan' }): StepResult {
+    const { id, local, port } = step;
+    const found = this.#space(namespace).get(linkName(step.name))?.vxlan;
+    if (found?.id === id && found.local === local && found.port === port) return null;
+    if (this.#space(namespace).has(step.name)) return `${step.name} exists`;
+    for (const other of this.#space(namespace).values()) {
+      if (other.vxlan?.id === id && other.vxlan.port === port) return `VNI ${id} is in use by ${other.name}`;
+    }
+    const vxlan = { id, local: ipAddress(local), port };
+    this.#put(namespace, { ...this.#fresh(step.name, 'vxlan'), mtu: mtuValue(step.mtu), vxlan });
+    if (namespace === null) this.#flood.set(step.name, new Set());
+    return null;
+  }
+
+  #addVeth(namespace: string | null, step: LinkStep & { op: 'add-veth' }): StepResult {
+    const { peer } = step;
+    const there = this.#spaces.get(namespaceName(peer.namespace));
+    if (there === undefined) return `no namespace ${peer.namespace}`;
+    if (this.#space(namespace).has(linkName(step.name)) || there.has(linkName(peer.name)))
+      return 'link exists';
+    const mtu = mtuValue(step.mtu);
+    const here = { namespace, name: step.name };
+    this.#put(namespace, { ...this.#fresh(step.name, 'veth'), mtu, peer });
+    const other = this.#fresh(peer.name, 'veth');
+    this.#put(peer.namespace, { ...other, mtu, mac: macAddress(peer.mac), peer: here });
+    return null;
+  }
+
+  #set(namespace: string | null, step: LinkStep & { op: 'set-link' }): StepResult {
+    const link = this.#space(namespace).get(linkName(step.name));
+    if (link === undefined) return `no link ${step.name}`;
+    const before = JSON.stringify([link.up, link.mtu, link.mac, link.master]);
+    let failure: StepResult = null;
+    if (step.mac !== undefined) link.mac = macAddress(step.mac);
+    if (step.mtu !== undefined) link.mtu = mtuValue(step.mtu);
+    if (step.master === null) link.master = null;
+    else if (step.master !== undefined) {
+      const master = this.#space(namespace).get(linkName(step.master));
+      if (master?.kind === 'bridge') link.master = step.master;
+      else failure = `no bridge ${step.master}`;
+    }
+    if (step.up !== undefined) link.up = step.up;
+    if (JSON.stringify([link.up, link.mtu, link.mac, link.master]) !== before) {
+      this.#listener.linkChanged({ namespace, name: step.name });
+    }
+    return failure;
+  }
+
+  #delete(namespace: string | null, name: string): void {
+    const space = this.#space(namespace);
+    const link = space.get(name);
+    if (link === undefined) return;
+    space.delete(name);
+    if (namespace === null) this.#flood.delete(name);
+    for (const member of space.values()) {
+      if (member.master !== name) continue;
+      member.master = null;
+      this.#listener.linkChanged({ namespace, name: member.name });
+    }
+    this.#listener.linkChanged({ namespace, name });
+    if (link.peer !== null && this.#spaces.has(link.peer.namespace))
+      this.#delete(link.peer.namespace, link.peer.name);
+  }
+
+  #changeAddress(
+    namespace: string | null,
+    step: LinkStep & { op: 'add-address' | 'delete-address' },
+  ): StepResult {
+    const link = this.#space(namespace).get(linkName(step.link));
+    const address = addressWithPrefix(step.address);
+    if (step.op === 'delete-address') link?.addresses.delete(address);
+    else if (link === undefined) return `no link ${step.link}`;
+    else link.addresses.add(address);
+    return null;
+  }
+}
