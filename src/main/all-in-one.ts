@@ -95,7 +95,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
       ...config,
       host: (config['host'] as string | null) ?? hostname(),
     } as AgentConfig;
-    const server = withoutIdentity(config as ServerConfig);
+    const server = withoutIdentity(config as unknown as ServerConfig);
     await runBoth(server, agent, { log, signal: io.signal });
   } catch (error) {
     if (error instanceof ConfigurationError) throw new UsageError(error.message);
