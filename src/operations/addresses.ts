@@ -144,7 +144,10 @@ export async function setAddresses(
   if (fresh.length > 0) await tx.ipAllocations.insert(allocationsOf({ ...port, fixed_ips: [...fresh] }));
 }
 
-/** A MAC for each entry: the one asked for, or a free one where it is undefined. */
+/**
+ * A MAC for each entry: the one asked for, which must be free, or a random one where it is undefined. That a random one is
+ * taken is so rare that it is left to the constraint to find.
+ */
 export async function chooseMacs(
   tx: Transaction,
   call: Call,
@@ -167,18 +170,9 @@ export async function chooseMacs(
     );
   };
   const macs = asked.map((mac) => mac ?? draw());
-  let unsure = macs;
-  while (unsure.length > 0) {
-    const rows = await tx.ports.find({ network_id: networkId, mac_address: unsure });
-    const used = new Set(rows.map((row) => row.mac_address));
-    const refused = named.find((mac) => used.has(mac));
-    if (refused !== undefined) throw macInUse(networkId, refused);
-    unsure = [];
-    for (const [i, mac] of macs.entries()) {
-      if (!used.has(mac)) continue;
-      macs[i] = draw();
-      unsure.push(macs[i]);
-    }
+  if (named.length > 0) {
+    const [used] = await tx.ports.find({ network_id: networkId, mac_address: named });
+    if (used) throw macInUse(networkId, used.mac_address);
   }
   return macs;
 }

@@ -258,3 +258,10 @@ test('a quota counts what is there and what is asked for', async () => {
   await b.port(network.id, { project_id: 'other' });
   assert.equal(b.store.rows('ports').length, 3);
 });
+
+test('a random MAC that is taken is drawn again', async () => {
+  const b = portBench({ macPrefix: 'fa:16:3e:01:02' });
+  const network = await b.network();
+  const ports = await Promise.all(Array.from({ length: 60 }, () => b.port(network.id)));
+  assert.equal(new Set(ports.map((port) => port.mac_address)).size, 60);
+});

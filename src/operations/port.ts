@@ -12,10 +12,10 @@ import type { NetworkRow } from '../resources/network.ts';
 import type { FixedIp, PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
-import { UniqueViolation } from '../store/store.ts';
+import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresses } from './addresses.ts';
 import { bind, bindingFacts, type BindingFacts } from './binding.ts';
-import { forbidden, invalidInput, macInUse, networkNotFound, portNotFound } from './faults.ts';
+import { forbidden, invalidInput, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
 import { checkQuota } from './quota.ts';
@@ -138,10 +138,8 @@ export async function insertPorts(
   try {
     await tx.ports.insert(ports);
   } catch (error) {
-    const first = ports[0];
-    if (error instanceof UniqueViolation && error.constraint === 'ports_mac' && first) {
-      throw macInUse(first.network_id, first.mac_address);
-    }
+    // Named MACs were looked up under the network's lock: it is a random one that was taken.
+    if (error instanceof UniqueViolation && error.constraint === 'ports_mac') throw new RunAgain();
     throw error;
   }
   const allocations = ports.flatMap(allocationsOf);
@@ -159,12 +157,13 @@ export async function createPort(
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'port', rows: projects });
   const byNetwork = Map.groupBy(asked, (row) => row.network_id ?? '');
-  const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
-  const subnets = await tx.subnets.find({ network_id: [...byNetwork.keys()] });
+  // Before the lock, which all that create ports in the network wait for.
   const facts = await bindingFacts(
     tx,
     asked.map((row) => row.host ?? ''),
   );
+  const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
+  const subnets = await tx.subnets.find({ network_id: [...byNetwork.keys()] });
   const planned = new Map<PortCreate, PortRow>();
   for (const [id, rows] of byNetwork) {
     const network = networks.find((one) => one.id === id);
