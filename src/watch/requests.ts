@@ -10,6 +10,7 @@ import type { Place } from '../resources/place.ts';
 import { type Digest, MAX_EXCEPTIONS, PROTOCOL_VERSION, type Report, type WatchRequest } from './protocol.ts';
 
 const MAX_GROUPS = 100_000;
+const MAX_REASON_CHARACTERS = 2_000;
 const MAX_CONFIGURATION_CHARACTERS = 64 * 1024;
 
 const GROUP = /^[a-z][a-z-]{0,31}\/[^\s|]{1,255}$/;
@@ -129,7 +130,8 @@ function exception(value: unknown): ReportException {
     object: text(it.object, 'exceptions.object'),
     state: it.state,
     since: whole(it.since, 'exceptions.since'),
-    reason: text(it.reason, 'exceptions.reason', 2_000),
+    // the words of some program: however many, they are not worth refusing a report
+    reason: text(it.reason, 'exceptions.reason', Number.POSITIVE_INFINITY).slice(0, MAX_REASON_CHARACTERS),
   };
 }
 

@@ -47,7 +47,8 @@ export class Tail {
   /** Whether that place is among the changes held, so that everything after it is known. */
   holds(place: Place): boolean {
     const first = this.#hints[this.#first];
-    if (!first) return false;
+    // what lies before the first is forgotten, though it may still be in the array
+    if (!first || place.position < first.position) return false;
     return this.#hints[this.#first + place.position - first.position]?.tag === place.tag;
   }
 
