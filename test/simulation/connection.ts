@@ -1,0 +1,196 @@
+/** One watch on its way between an agent and a server: frames in order but for the weather, until either end is gone. */
+import {
+  type Frame,
+  HEARTBEAT_TIMEOUT_MS,
+  type Report,
+  type ReportAnswer,
+  type WatchRequest,
+} from '../../src/watch/protocol.ts';
+import type { Sink } from '../../src/watch/stream.ts';
+import type { WatchEnd, WatchListener } from '../../src/watch/transport.ts';
+import { parseFrame } from '../../src/watch/wire.ts';
+import type { Incarnation } from './incarnation.ts';
+import type { Network } from './network.ts';
+import { happens } from './weather.ts';
+
+/** What the server's program does with an accepted connection. */
+export interface ServerEnd {
+  /** The connection takes again after a `write` that said false. */
+  drained(): void;
+  /** The agent, or the way to it, is gone. */
+  closed(): void;
+}
+
+/** A server, as the network reaches it. */
+export interface Listening {
+  readonly name: string;
+  readonly life: Incarnation | undefined;
+  watch(request: WatchRequest, sink: Sink): ServerEnd;
+  report(report: Report): Promise<ReportAnswer>;
+}
+
+/** Sees a frame on its way; may change it (a planted bug), or swallow it. */
+export type Tap = (agent: string, frame: Frame) => Frame | undefined;
+
+/** What a socket holds before it says "wait", in characters. */
+const SEND_BUFFER = 16_384;
+const TINY_MS = 0.001;
+
+export class Connection {
+  readonly agent: string;
+  readonly server: string;
+  readonly #network: Network;
+  readonly #life: Incarnation;
+  readonly #listening: Listening;
+  readonly #listener: WatchListener;
+  readonly #label: string;
+  /** Each end, as itself sees it. */
+  #agentOpen = true;
+  #serverOpen = false;
+  /** Whether what the server writes gets anywhere. */
+  #carries = true;
+  #end: ServerEnd | undefined;
+  #inFlight = 0;
+  #isBlocked = false;
+  #lastArrival = 0;
+
+  constructor(network: Network, ends: { life: Incarnation; server: Listening; listener: WatchListener }) {
+    this.#network = network;
+    this.#life = ends.life;
+    this.#listening = ends.server;
+    this.#listener = ends.listener;
+    this.agent = ends.life.name;
+    this.server = ends.server.name;
+    this.#label = `${this.server}>${this.agent}`;
+  }
+
+  /** Sends the request on its way; the returned function closes the agent's end. */
+  open(request: string): () => void {
+    const label = `${this.agent}>${this.server} watch`;
+    this.#network.scheduler.after(this.#network.delay(), label, () => this.#arrive(request));
+    const close = () => {
+      this.#agentOpen = false;
+      this.#closeServer(this.#network.delay());
+    };
+    this.#life.atDeath(close);
+    return close;
+  }
+
+  /** Breaks it. An end that does not hear of it finds out by the other's silence. */
+  cut(hears: { agent: boolean; server: boolean }): void {
+    this.#carries = false;
+    if (hears.agent) this.#endAgent({ reason: 'connection reset' });
+    this.#closeServer(hears.server ? this.#network.delay() : HEARTBEAT_TIMEOUT_MS);
+  }
+
+  #arrive(request: string): void {
+    if (!this.#agentOpen || this.#network.isParted(this.agent, this.server)) return;
+    const their = this.#listening.life;
+    if (!their?.alive) return this.#endAgent({ reason: 'connection refused' });
+    this.#serverOpen = true;
+    this.#network.connections.add(this);
+    their.atDeath(() => {
+      this.#serverOpen = false;
+      this.cut({ agent: true, server: true });
+    });
+    their.run(() => {
+      this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
+    });
+  }
+
+  #sink(): Sink {
+    return {
+      open: () => undefined,
+      refuse: (refusal) => this.#endByServer(refusal),
+      write: (line) => {
+        if (this.#serverOpen && this.#carries) this.#send(line);
+        this.#isBlocked = this.#inFlight > SEND_BUFFER;
+        return !this.#isBlocked;
+      },
+      end: () => this.#endByServer({ reason: 'ended by the server' }),
+      abort: () => this.#endByServer({ reason: 'aborted by the server' }),
+    };
+  }
+
+  #send(line: string): void {
+    this.#sendOnce(line);
+    if (happens(this.#network.random, this.#network.weather.duplication)) this.#sendOnce(line);
+  }
+
+  #sendOnce(line: string): void {
+    const { scheduler, random, weather } = this.#network;
+    if (this.#network.isLost() || this.#network.isParted(this.agent, this.server)) return;
+    const frame = parseFrame(line);
+    if (!frame) return;
+    const at = scheduler.now + this.#network.delay();
+    const overtakes = happens(random, weather.reordering);
+    const arrival = overtakes ? at : Math.max(at, this.#lastArrival + TINY_MS);
+    if (!overtakes) this.#lastArrival = arrival;
+    this.#inFlight += line.length;
+    scheduler.after(arrival - scheduler.now, `${this.#label} ${describe(frame)}`, () => {
+      this.#inFlight -= line.length;
+      this.#deliver(frame);
+      this.#drain();
+    });
+  }
+
+  #deliver(frame: Frame): void {
+    if (!this.#agentOpen || !this.#life.alive) return;
+    const seen = this.#network.tap(this.agent, frame);
+    if (!seen) return;
+    this.#life.run(() => this.#listener.onFrame(seen));
+    this.#network.delivered(this.agent);
+  }
+
+  #drain(): void {
+    if (!this.#isBlocked || this.#inFlight > SEND_BUFFER / 2 || !this.#serverOpen) return;
+    this.#isBlocked = false;
+    const their = this.#listening.life;
+    if (their?.alive) their.run(() => this.#end?.drained());
+  }
+
+  #endByServer(end: WatchEnd): void {
+    if (!this.#serverOpen) return;
+    this.#serverOpen = false;
+    this.#network.connections.delete(this);
+    if (!this.#network.isParted(this.agent, this.server)) this.#endAgent(end);
+  }
+
+  #endAgent(end: WatchEnd): void {
+    const { scheduler } = this.#network;
+    const delayMs = Math.max(this.#network.delay(), this.#lastArrival - scheduler.now + TINY_MS);
+    scheduler.after(delayMs, `${this.#label} end: ${end.reason}`, () => {
+      if (!this.#agentOpen || !this.#life.alive) return;
+      this.#agentOpen = false;
+      this.#life.run(() => this.#listener.onEnd(end));
+    });
+  }
+
+  #closeServer(afterMs: number): void {
+    this.#network.connections.delete(this);
+    const their = this.#listening.life;
+    this.#network.scheduler.after(afterMs, `${this.#label} closed`, () => {
+      if (!this.#serverOpen) return;
+      this.#serverOpen = false;
+      if (their?.alive) their.run(() => this.#end?.closed());
+    });
+  }
+}
+
+/** A frame in a word or two, for the trace. */
+function describe(frame: Frame): string {
+  switch (frame.type) {
+    case 'hello':
+      return `hello ${frame.mode}`;
+    case 'group':
+      return `group ${frame.group} at ${frame.at.position}`;
+    case 'synced':
+      return `synced at ${frame.at.position}`;
+    case 'batch':
+      return `batch ${frame.from.position}-${frame.to.position}`;
+    case 'digest':
+      return `digest at ${frame.at.position}`;
+    case 'goodbye':
+      return `goodbye ${frame.reason}`;
+  }
+}

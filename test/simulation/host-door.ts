@@ -1,0 +1,81 @@
+/**
+ * A host as one life of its agent sees it: each call takes a while, may fail, and lists of steps are performed one by one,
+ * so that a crash leaves the first few done.
+ */
+import type { FloodStep, Host, HostEvent, LinkStep, StepResult } from '../../src/host/host.ts';
+import type { Random } from '../../src/lib/random.ts';
+import type { Incarnation } from './incarnation.ts';
+import type { Scheduler } from './scheduler.ts';
+import { delay, happens, type Weather } from './weather.ts';
+
+export interface HostDoorOptions {
+  readonly host: Host;
+  readonly life: Incarnation;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly weather: () => Weather;
+}
+
+const CALL_MS = 0.5;
+const STEP_MS = 0.2;
+const INJECTED = 'injected: no memory';
+
+/** Reads that a real host answers as long as it runs; they are not made to fail. */
+const NEVER_FAIL = new Set<PropertyKey>(['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles']);
+
+export function openHostDoor(options: HostDoorOptions): Host {
+  const { host, life, scheduler, random, weather } = options;
+  const delays = () => ({ before: delay(random, CALL_MS, weather().slowness / 4), after: 0.01 });
+
+  async function stepByStep<Step>(
+    label: string,
+    steps: readonly Step[],
+    perform: (step: Step) => Promise<StepResult[]>,
+  ): Promise<StepResult[]> {
+    const results: StepResult[] = [];
+    for (const step of steps) {
+      const one = await life.call(
+        `${label} ${JSON.stringify(step)}`,
+        { before: delay(random, STEP_MS), after: 0 },
+        () => (happens(random, weather().failedStep) ? [INJECTED] : perform(step)),
+      );
+      results.push(one[0] ?? null);
+    }
+    return results;
+  }
+
+  const special: Partial<Host> = {
+    absolute: (path) => host.absolute(path),
+    changeLinks: (namespace, steps) =>
+      stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step])),
+    changeFloodEntries: (steps) =>
+      stepByStep<FloodStep>('flood', steps, (step) => host.changeFloodEntries([step])),
+    follow: (onEvent, signal) =>
+      host.follow((event: HostEvent) => {
+        scheduler.after(delay(random, CALL_MS), '', () => {
+          if (life.alive && !signal.aborted) life.run(() => onEvent(event));
+        });
+      }, signal),
+  };
+  return new Proxy(host, {
+    get(target, name) {
+      const own = special[name as keyof Host];
+      if (own) return own;
+      const method = target[name as keyof Host] as unknown;
+      if (typeof method !== 'function') return method;
+      return (...args: unknown[]) =>
+        life.call(`host ${String(name)} ${describe(args)}`, delays(), () => {
+          if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
+          return method.apply(target, args);
+        });
+    },
+  });
+}
+
+function describe(args: readonly unknown[]): string {
+  return args
+    .filter((arg) => typeof arg === 'string')
+    .join(' ')
+    .slice(0, 80)
+    .replaceAll('\n', ' ');
+}

@@ -1,0 +1,79 @@
+/** What must hold at every moment. Each finding ends the run with a Violation that says what, where and when. */
+import { formatPlace, type Place } from '../../src/resources/place.ts';
+import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { canonicalJson } from '../../src/watch/digest.ts';
+import type { Mirror } from '../../src/watch/mirror.ts';
+import { Violation } from './violation.ts';
+import { expectedScope, type Rows, type Scope } from './oracle.ts';
+
+/** The tables as of a place; undefined if the log does not hold it. */
+export function rowsAtPlace(store: MemoryStore, place: Place): Rows | undefined {
+  if (!store.holds(place)) return undefined;
+  const at = <Name extends keyof Rows>(name: Name) => store.rowsAt(name, place) as Rows[Name];
+  return {
+    networks: at('networks'),
+    subnets: at('subnets'),
+    ports: at('ports'),
+    hosts: at('hosts'),
+    agents: at('agents'),
+    dhcpBindings: at('dhcpBindings'),
+  };
+}
+
+/** The tables now. */
+export function rowsNow(store: MemoryStore): Rows {
+  return {
+    networks: store.rows('networks'),
+    subnets: store.rows('subnets'),
+    ports: store.rows('ports'),
+    hosts: store.rows('hosts'),
+    agents: store.rows('agents'),
+    dhcpBindings: store.rows('dhcpBindings'),
+  };
+}
+
+/** The first difference between what a mirror holds and what it should; undefined for none. */
+export function differenceOf(mirror: Mirror, expected: Scope): string | undefined {
+  const held = new Set(mirror.groups());
+  for (const group of held)
+    if (!expected.has(group) && (mirror.group(group)?.size ?? 0) > 0) return `holds ${group}, out of scope`;
+  for (const [group, objects] of expected) {
+    const found = mirror.group(group);
+    if (!found) return `lacks ${group}`;
+    for (const key of found.keys()) if (!objects.has(key)) return `holds ${group}|${key}, which is gone`;
+    for (const [key, body] of objects) {
+      const text = canonicalJson(found.get(key) ?? null);
+      if (text !== canonicalJson(body)) return `${group}|${key} is ${text} instead of ${canonicalJson(body)}`;
+    }
+  }
+  return undefined;
+}
+
+/** Within a lineage a mirror never goes back, and at each place it is exactly the state of that place. */
+export class MirrorWatch {
+  readonly #store: MemoryStore;
+  readonly #seen = new Map<string, Place>();
+
+  constructor(store: MemoryStore) {
+    this.#store = store;
+  }
+
+  /** A new life begins with what its disk still had: that may be older. */
+  reborn(host: string): void {
+    this.#seen.delete(host);
+  }
+
+  check(host: string, mirror: Mirror): void {
+    const { place } = mirror;
+    const last = this.#seen.get(host);
+    if (place === null || (place.position === last?.position && place.tag === last.tag)) return;
+    this.#seen.set(host, place);
+    if (last && place.position < last.position && this.#store.holds(last)) {
+      throw new Violation('never back', `${host} went from ${formatPlace(last)} to ${formatPlace(place)}`);
+    }
+    const rows = rowsAtPlace(this.#store, place);
+    if (!rows) return;
+    const difference = differenceOf(mirror, expectedScope(host, rows));
+    if (difference) throw new Violation('exact mirror', `${host} at ${formatPlace(place)} ${difference}`);
+  }
+}

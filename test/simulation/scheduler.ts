@@ -1,0 +1,135 @@
+/**
+ * The only source of order in a simulation. Whatever happens later is an event here; between two events every promise
+ * that can go on has gone on. Events at one instant run in an order drawn from the seed. The trace of all events, hashed,
+ * is what two runs of a seed must agree in.
+ */
+import { createHash } from 'node:crypto';
+import type { Random } from '../../src/lib/random.ts';
+
+interface Event {
+  readonly at: number;
+  readonly lot: number;
+  readonly order: number;
+  readonly label: string;
+  fire: (() => void) | null;
+}
+
+function before(a: Event, b: Event): boolean {
+  if (a.at !== b.at) return a.at < b.at;
+  if (a.lot !== b.lot) return a.lot < b.lot;
+  return a.order < b.order;
+}
+
+/** Lets every promise that is ready go on, to the last. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** What was done last, for the story of a failing seed. */
+const REMEMBERED = 4000;
+
+export class Scheduler {
+  readonly #heap: Event[] = [];
+  readonly #random: Random;
+  readonly #hash = createHash('sha256');
+  readonly #recent: string[] = [];
+  #now = 0;
+  #order = 0;
+  #steps = 0;
+  /** Thrown inside an event or a promise that nobody awaits: ends the run. */
+  failure: unknown;
+  /** Runs after each event, once every promise has gone on. */
+  afterEach: () => Promise<void> | undefined = () => undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Virtual milliseconds since the start. */
+  get now(): number {
+    return this.#now;
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** `fire` happens after `delayMs`; the returned function takes it back. */
+  after(delayMs: number, label: string, fire: () => void): () => void {
+    const at = this.#now + Math.max(0, delayMs);
+    const event: Event = { at, lot: this.#random.next(), order: this.#order++, label, fire };
+    this.#push(event);
+    return () => {
+      event.fire = null;
+    };
+  }
+
+  /** Writes a line of the trace. */
+  note(line: string): void {
+    const text = `${this.#now.toFixed(3)} ${line}`;
+    this.#hash.update(text).update('\n');
+    this.#recent.push(text);
+    if (this.#recent.length > 2 * REMEMBERED) this.#recent.splice(0, REMEMBERED);
+  }
+
+  /** Performs events until `isOver`, or until there are none before `deadline`. */
+  async run(deadline: number, isOver: () => boolean): Promise<void> {
+    await settle();
+    while (this.failure === undefined && !isOver()) {
+      const next = this.#heap[0];
+      if (!next || next.at > deadline) {
+        this.#now = Math.max(this.#now, deadline);
+        return;
+      }
+      this.#pop();
+      if (!next.fire) continue;
+      this.#now = next.at;
+      this.#steps += 1;
+      if (next.label !== '') this.note(next.label);
+      next.fire();
+      await settle();
+      await this.afterEach();
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** The trace's hash up to now. */
+  digest(): string {
+    return this.#hash.copy().digest('hex').slice(0, 16);
+  }
+
+  recent(): readonly string[] {
+    return this.#recent.slice(-REMEMBERED);
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    heap.push(event);
+    for (let i = heap.length - 1; i > 0; ) {
+      const parent = (i - 1) >> 1;
+      if (!before(heap[i] as Event, heap[parent] as Event)) return;
+      swap(heap, i, parent);
+      i = parent;
+    }
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as Event;
+    if (heap.length === 0) return;
+    heap[0] = last;
+    for (let i = 0; ; ) {
+      const left = 2 * i + 1;
+      if (left >= heap.length) return;
+      const right = left + 1;
+      const child = right < heap.length && before(heap[right] as Event, heap[left] as Event) ? right : left;
+      if (!before(heap[child] as Event, heap[i] as Event)) return;
+      swap(heap, i, child);
+      i = child;
+    }
+  }
+}
+
+function swap(heap: Event[], i: number, j: number): void {
+  const kept = heap[i] as Event;
+  heap[i] = heap[j] as Event;
+  heap[j] = kept;
+}
