@@ -73,8 +73,8 @@ export function isPostmaster(pid: number): boolean {
   return programName(pid) === 'postgres' && programName(readStat(pid)?.parent ?? 0) !== 'postgres';
 }
 
-const isServer = (pid: number, recordedServers: ReadonlySet<number>): boolean =>
-  isPostmaster(pid) || recordedServers.has(pid);
+/** A PostgreSQL process of any kind: killing one of them makes the others recover instead of ending. */
+const isPostgres = (pid: number): boolean => programName(pid) === 'postgres';
 
 /**
  * Ends every process of the lab and removes its namespaces and files. Says whether there was anything. Fine to repeat,
@@ -96,7 +96,7 @@ export async function takeDown(clock: Clock, name: LabName): Promise<boolean> {
   const first = processesOf(name, ground);
   await end(
     clock,
-    first.filter(({ pid }) => !isServer(pid, servers) && !isHolder(state?.layout, pid)),
+    first.filter(({ pid }) => !servers.has(pid) && !isPostgres(pid) && !isHolder(state?.layout, pid)),
     0,
   );
   await end(
