@@ -7,11 +7,12 @@ import {
   subnetsForOwner,
   type Wanted,
 } from '../ipam/fixed-ips.ts';
+import { mergeDhcpOpts } from '../resources/dhcp-options.ts';
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
-import type { FixedIp, PortRow } from '../resources/port.ts';
+import type { FixedIp, IpAllocationRow, PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
-import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import type { ListFilter, ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresses } from './addresses.ts';
 import { bind, bindingFacts, type BindingFacts } from './binding.ts';
@@ -92,7 +93,7 @@ function portRow(
     profile: asked.profile ?? {},
     generation: host === '' ? 0 : 1,
     port_security_enabled: asked.port_security_enabled ?? network.port_security_enabled,
-    extra_dhcp_opts: asked.extra_dhcp_opts ?? [],
+    extra_dhcp_opts: mergeDhcpOpts([], asked.extra_dhcp_opts ?? []),
     dns_name: asked.dns_name ?? '',
   };
 }
@@ -272,6 +273,8 @@ export async function updatePort(
   const { port, network } = await lockPort(tx, call, { id, rule: 'update_port', withNetwork });
   checkRevision(port, ifMatch);
   if (plain.mac_address) plain.mac_address = plain.mac_address.toLowerCase();
+  if (plain.extra_dhcp_opts)
+    plain.extra_dhcp_opts = mergeDhcpOpts(port.extra_dhcp_opts, plain.extra_dhcp_opts);
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
   if (changed.mac_address !== undefined) {
     checkMacChange(port, changed);
@@ -321,11 +324,18 @@ export async function listPorts(tables: Tables, call: Call, query: ListQuery<Por
 /** The ids of the ports that have such an address: each named filter must match one of the port's addresses. */
 export async function portIdsByFixedIp(
   tables: Tables,
-  filters: { readonly subnetIds?: readonly string[]; readonly addresses?: readonly string[] },
+  filters: {
+    readonly subnetIds?: readonly string[];
+    readonly addresses?: readonly string[];
+    /** Parts of an address's text. */
+    readonly substrings?: readonly string[];
+  },
 ): Promise<string[]> {
-  const rows = await tables.ipAllocations.find({
-    ...(filters.subnetIds ? { subnet_id: filters.subnetIds } : {}),
-    ...(filters.addresses ? { ip_address: filters.addresses } : {}),
-  });
+  const { subnetIds, addresses, substrings } = filters;
+  const asked: ListFilter<IpAllocationRow>[] = [];
+  if (subnetIds) asked.push({ column: 'subnet_id', operator: 'in', values: subnetIds });
+  if (addresses) asked.push({ column: 'ip_address', operator: 'in', values: addresses });
+  if (substrings) asked.push({ column: 'ip_address', operator: 'contains', values: substrings });
+  const rows = await tables.ipAllocations.list({ filters: asked, sort: [] });
   return [...new Set(rows.map((row) => row.port_id))];
 }

@@ -1,3 +1,6 @@
+import { attributeMap } from './attribute.ts';
+import { boolean, constant, nullable, shown, text, uuid } from './values.ts';
+
 /** Neutron's names of agent types, binaries and topics. */
 export const AGENT_TYPES = {
   l2: { agent_type: 'Linux bridge agent', binary: 'deuteron-agent', topic: 'N/A' },
@@ -61,3 +64,87 @@ export interface DhcpBindingRow {
   readonly agent_id: string;
   readonly host: string;
 }
+
+const words = shown({ type: 'string' });
+
+/** The attribute map of agents, which only admins see. */
+export const agentMap = attributeMap<AgentRow>({
+  singular: 'agent',
+  plural: 'agents',
+  missing: { type: 'AgentNotFound', title: 'Agent' },
+  attributes: [
+    { name: 'id', column: 'id', type: uuid, filter: true, sort: true, description: 'Chosen by the server.' },
+    { name: 'agent_type', column: null, type: words, filter: true, description: 'What it does.' },
+    { name: 'binary', column: null, type: words, filter: true, description: 'The program.' },
+    { name: 'topic', column: null, type: words, filter: true, description: "Neutron's name of its kind." },
+    {
+      name: 'host',
+      column: 'host',
+      type: text(255),
+      filter: true,
+      sort: true,
+      description: 'Where it runs.',
+    },
+    {
+      name: 'admin_state_up',
+      column: 'admin_state_up',
+      type: boolean,
+      put: 'admin',
+      filter: true,
+      sort: true,
+      description: 'Whether new work is placed on it.',
+    },
+    {
+      name: 'alive',
+      column: null,
+      type: boolean,
+      filter: true,
+      description: 'Whether it is connected and makes progress.',
+    },
+    {
+      name: 'availability_zone',
+      column: 'availability_zone',
+      type: words,
+      filter: true,
+      sort: true,
+      description: 'Its zone.',
+    },
+    {
+      name: 'configurations',
+      column: 'configurations',
+      type: shown({ type: 'object' }),
+      description: 'As it said.',
+    },
+    { name: 'created_at', column: null, type: words, description: 'When it was first seen (UTC).' },
+    { name: 'started_at', column: null, type: words, description: 'When its process began (UTC).' },
+    { name: 'heartbeat_timestamp', column: null, type: words, description: 'When it was last heard (UTC).' },
+    {
+      name: 'description',
+      column: 'description',
+      type: nullable(text(255), ''),
+      put: 'admin',
+      filter: true,
+      sort: true,
+      description: 'For humans.',
+    },
+    {
+      name: 'resources_synced',
+      column: null,
+      type: constant(null, 'it is only shown'),
+      description: 'Always null: there is no Placement to keep in step.',
+    },
+    {
+      name: 'deuteron:realised',
+      column: null,
+      type: shown({ type: ['string', 'null'] }),
+      description:
+        'How far in the change log it has realised all but its exceptions: position:tag; null if unknown.',
+    },
+    {
+      name: 'deuteron:exceptions',
+      column: 'exception_count',
+      type: shown({ type: 'integer' }),
+      description: 'How many keys or objects it has not realised.',
+    },
+  ],
+});

@@ -1,4 +1,21 @@
+import { fixedIps, macAddress } from './address-values.ts';
+import { attributeMap } from './attribute.ts';
+import { extraDhcpOpts } from './dhcp-options.ts';
+import { dnsName } from './dns-names.ts';
 import type { StandardAttributes } from './standard.ts';
+import { NAME, standardHead, standardTail } from './standard-attributes.ts';
+import {
+  boolean,
+  constant,
+  isPlainObject,
+  jsonObject,
+  matching,
+  nullable,
+  oneOf,
+  shown,
+  text,
+  uuid,
+} from './values.ts';
 
 export interface FixedIp {
   readonly subnet_id: string;
@@ -56,3 +73,223 @@ export interface ProvisioningBlockRow {
   readonly position: number | null;
   readonly generation: number;
 }
+
+const VNIC_TYPES = [
+  'normal',
+  'direct',
+  'macvtap',
+  'baremetal',
+  'direct-physical',
+  'virtio-forwarder',
+  'smart-nic',
+  'vdpa',
+  'accelerator-direct',
+  'accelerator-direct-physical',
+  'remote-managed',
+];
+
+// A host's name becomes part of keys (`host/<name>`) and of lines of hints: no separators, no blanks.
+const HOST_NAME_OR_NONE = /^([A-Za-z0-9][A-Za-z0-9._:@-]*)?$/;
+
+const asksForAnAddress = (value: unknown): boolean =>
+  Array.isArray(value) && value.some((one) => isPlainObject(one) && 'ip_address' in one);
+
+/** The attribute map of ports. */
+export const portMap = attributeMap<PortRow>({
+  singular: 'port',
+  plural: 'ports',
+  missing: { type: 'PortNotFound', title: 'Port' },
+  attributes: [
+    ...standardHead,
+    NAME,
+    {
+      name: 'network_id',
+      column: 'network_id',
+      type: uuid,
+      post: 'owner',
+      required: true,
+      filter: true,
+      sort: true,
+      description: 'The network that it is in.',
+    },
+    {
+      name: 'admin_state_up',
+      column: 'admin_state_up',
+      type: boolean,
+      post: 'owner',
+      put: 'owner',
+      default: true,
+      filter: true,
+      sort: true,
+      description: 'Whether it carries traffic.',
+    },
+    {
+      name: 'status',
+      column: 'status',
+      type: shown({ type: 'string', enum: ['ACTIVE', 'DOWN', 'BUILD', 'ERROR'] }),
+      filter: true,
+      sort: true,
+      description: 'ACTIVE once it is wired on its host and its addresses are served.',
+    },
+    {
+      name: 'mac_address',
+      column: 'mac_address',
+      type: macAddress,
+      post: 'network owner',
+      put: 'admin',
+      filter: true,
+      sort: true,
+      description: 'By default a free one.',
+    },
+    {
+      name: 'fixed_ips',
+      column: 'fixed_ips',
+      type: fixedIps,
+      post: 'network owner',
+      put: 'network owner',
+      limitedTo: asksForAnAddress,
+      filter: true,
+      description: 'Its addresses: by default one of each IP version; [] for none.',
+    },
+    {
+      name: 'device_id',
+      column: 'device_id',
+      type: text(255),
+      post: 'owner',
+      put: 'owner',
+      default: '',
+      filter: true,
+      sort: true,
+      description: 'What uses the port.',
+    },
+    {
+      name: 'device_owner',
+      column: 'device_owner',
+      type: text(255),
+      post: 'network owner',
+      put: 'network owner',
+      limitedTo: (value) => typeof value === 'string' && value.startsWith('network:'),
+      default: '',
+      filter: true,
+      sort: true,
+      description: 'What kind of thing uses the port, e.g. compute:nova.',
+    },
+    {
+      name: 'binding:host_id',
+      column: 'host',
+      type: nullable(matching(HOST_NAME_OR_NONE, 255, 'a valid host name'), ''),
+      post: 'admin',
+      put: 'admin',
+      see: 'admin',
+      default: '',
+      filter: true,
+      sort: true,
+      description: 'The host on which it is wired; empty for none.',
+    },
+    {
+      name: 'binding:vnic_type',
+      column: 'vnic_type',
+      type: oneOf(VNIC_TYPES),
+      post: 'owner',
+      put: 'owner',
+      default: 'normal',
+      filter: true,
+      description: 'How the machine is attached.',
+    },
+    {
+      name: 'binding:profile',
+      column: 'profile',
+      type: nullable(jsonObject(4095), {}),
+      post: 'admin',
+      put: 'admin',
+      see: 'admin',
+      default: {},
+      description: 'What the hypervisor wants to keep with the binding.',
+    },
+    {
+      name: 'binding:vif_type',
+      column: 'vif_type',
+      type: shown({ type: 'string', enum: ['unbound', 'bridge', 'binding_failed'] }),
+      see: 'admin',
+      description: 'How the host wires it.',
+    },
+    {
+      name: 'binding:vif_details',
+      column: 'vif_details',
+      type: shown({ type: 'object' }),
+      see: 'admin',
+      description: 'What the hypervisor needs to know of the wiring.',
+    },
+    {
+      name: 'port_security_enabled',
+      column: 'port_security_enabled',
+      type: boolean,
+      post: 'network owner',
+      put: 'network owner',
+      filter: true,
+      description: "By default its network's.",
+    },
+    {
+      name: 'extra_dhcp_opts',
+      column: 'extra_dhcp_opts',
+      type: extraDhcpOpts,
+      post: 'owner',
+      put: 'owner',
+      default: [],
+      description: 'Further DHCP options; in an update each names one, a null value takes it away.',
+    },
+    {
+      name: 'dns_name',
+      column: 'dns_name',
+      type: dnsName,
+      post: 'owner',
+      put: 'owner',
+      default: '',
+      filter: true,
+      description: 'Its name in the DNS of its network.',
+    },
+    {
+      name: 'dns_assignment',
+      column: null,
+      type: shown({ type: 'array', items: { type: 'object' } }),
+      description: 'The names under which its addresses are known.',
+    },
+    {
+      name: 'ip_allocation',
+      column: null,
+      type: shown({ type: 'string', enum: ['immediate', 'none'] }),
+      description: 'none where it has no address.',
+    },
+    {
+      name: 'security_groups',
+      column: null,
+      type: constant([], 'security groups are not there yet'),
+      post: 'owner',
+      put: 'owner',
+      description: 'Always empty: security groups are not there yet.',
+    },
+    {
+      name: 'allowed_address_pairs',
+      column: null,
+      type: constant([], 'allowed address pairs are not there yet'),
+      post: 'owner',
+      put: 'owner',
+      description: 'Always empty: allowed address pairs are not there yet.',
+    },
+    {
+      name: 'qos_policy_id',
+      column: null,
+      type: constant(null, 'QoS policies are not there yet'),
+      post: 'owner',
+      put: 'owner',
+      description: 'Always null: QoS policies are not there yet.',
+    },
+    {
+      name: 'qos_network_policy_id',
+      column: null,
+      type: constant(null, 'QoS policies are not there yet'),
+      description: 'Always null: QoS policies are not there yet.',
+    },
+    ...standardTail,
+  ],
+});

@@ -1,4 +1,8 @@
+import { allocationPools, cidr, hostRoutes, ipAddress, nameservers } from './address-values.ts';
+import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
+import { NAME, standardHead, standardTail } from './standard-attributes.ts';
+import { boolean, constant, listOf, matching, nullable, oneOf, oneOfNumbers, uuid } from './values.ts';
 
 export interface AllocationPool {
   readonly start: string;
@@ -28,3 +32,149 @@ export interface SubnetRow extends StandardAttributes {
   service_types: string[];
   dns_publish_fixed_ip: boolean;
 }
+
+const IPV6_MODE = nullable(oneOf(['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless']));
+
+/** The attribute map of subnets. */
+export const subnetMap = attributeMap<SubnetRow>({
+  singular: 'subnet',
+  plural: 'subnets',
+  missing: { type: 'SubnetNotFound', title: 'Subnet' },
+  attributes: [
+    ...standardHead,
+    NAME,
+    {
+      name: 'network_id',
+      column: 'network_id',
+      type: uuid,
+      post: 'owner',
+      required: true,
+      filter: true,
+      sort: true,
+      description: 'The network that it is in.',
+    },
+    {
+      name: 'ip_version',
+      column: 'ip_version',
+      type: oneOfNumbers([4, 6]),
+      post: 'owner',
+      required: true,
+      filter: true,
+      sort: true,
+      description: '4 or 6.',
+    },
+    {
+      name: 'cidr',
+      column: 'cidr',
+      type: cidr,
+      post: 'owner',
+      required: true,
+      filter: true,
+      sort: true,
+      description: 'Its addresses.',
+    },
+    {
+      name: 'gateway_ip',
+      column: 'gateway_ip',
+      type: nullable(ipAddress),
+      post: 'owner',
+      put: 'owner',
+      filter: true,
+      sort: true,
+      description: 'The router that DHCP names; null for none, by default the first address.',
+    },
+    {
+      name: 'enable_dhcp',
+      column: 'enable_dhcp',
+      type: boolean,
+      post: 'owner',
+      put: 'owner',
+      default: true,
+      filter: true,
+      sort: true,
+      description: 'Whether DHCP is served.',
+    },
+    {
+      name: 'ipv6_ra_mode',
+      column: 'ipv6_ra_mode',
+      type: IPV6_MODE,
+      post: 'owner',
+      filter: true,
+      sort: true,
+      description: 'Who sends router advertisements, and of which kind.',
+    },
+    {
+      name: 'ipv6_address_mode',
+      column: 'ipv6_address_mode',
+      type: IPV6_MODE,
+      post: 'owner',
+      filter: true,
+      sort: true,
+      description: 'How machines get their IPv6 address.',
+    },
+    {
+      name: 'allocation_pools',
+      column: 'allocation_pools',
+      type: allocationPools,
+      post: 'owner',
+      put: 'owner',
+      description: 'The addresses from which ports get theirs.',
+    },
+    {
+      name: 'dns_nameservers',
+      column: 'dns_nameservers',
+      type: nameservers,
+      post: 'owner',
+      put: 'owner',
+      default: [],
+      description: 'The resolvers that DHCP names.',
+    },
+    {
+      name: 'host_routes',
+      column: 'host_routes',
+      type: hostRoutes,
+      post: 'owner',
+      put: 'owner',
+      default: [],
+      description: 'The routes that DHCP gives out.',
+    },
+    {
+      name: 'service_types',
+      column: 'service_types',
+      type: listOf(matching(/^(network|compute|baremetal|trunk):[\w.:-]*$/, 255, 'a valid device owner'), {
+        max: 64,
+        what: 'service type',
+        nullIs: [],
+      }),
+      post: 'admin',
+      put: 'admin',
+      default: [],
+      description: 'The device owners whose ports get addresses here; empty for all.',
+    },
+    {
+      name: 'dns_publish_fixed_ip',
+      column: 'dns_publish_fixed_ip',
+      type: boolean,
+      post: 'owner',
+      put: 'owner',
+      default: false,
+      description: 'Kept for an external DNS service; nothing reads it yet.',
+    },
+    {
+      name: 'subnetpool_id',
+      column: null,
+      type: constant(null, 'subnet pools are not there yet'),
+      post: 'owner',
+      filter: true,
+      description: 'Always null: subnet pools are not there yet.',
+    },
+    {
+      name: 'segment_id',
+      column: null,
+      type: constant(null, 'routed networks are not there yet'),
+      post: 'owner',
+      description: 'Always null: routed networks are not there yet.',
+    },
+    ...standardTail,
+  ],
+});

@@ -1,0 +1,232 @@
+/** The whole API as one fastify app, made of what main hands in. It listens to nothing by itself. */
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Call, Caller, Settings } from '../operations/operation.ts';
+import { Fault } from '../resources/errors.ts';
+import type { Store } from '../store/store.ts';
+import { collections } from './collections.ts';
+import { addDeuteron } from './deuteron.ts';
+import { addDhcpScheduling } from './dhcp-scheduling.ts';
+import { addExtensions } from './extensions.ts';
+import { faultAnswer } from './faults.ts';
+import { addHealth } from './health.ts';
+import type { Identify } from './identity.ts';
+import { addMetrics } from './metrics.ts';
+import { addOpenApi } from './openapi.ts';
+import { addQuotas } from './quotas.ts';
+import { addResource } from './resource-routes.ts';
+import { addVersions } from './versions.ts';
+
+export interface ApiLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ApiOptions {
+  readonly store: Pick<Store, 'transact' | 'view'>;
+  readonly identify: Identify;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly isAlive: Call['isAlive'];
+  readonly log: ApiLog;
+  /** Where request metrics are registered and `/metrics` reads. */
+  readonly metrics: Registry;
+  /** Why this server cannot serve now, or null. */
+  readonly ready: () => Promise<string | null>;
+  /** 256 strongly random bits as text, for hosts' credentials. */
+  readonly secret: () => string;
+  /** The largest request body; 413 beyond. */
+  readonly maxBodyBytes?: number;
+}
+
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+
+/** What the route files add themselves to. */
+export interface Api {
+  readonly store: ApiOptions['store'];
+  /** Adds a route. `open` ones are answered without identity. */
+  route(method: HTTPMethods, url: string, handler: Handler, open?: 'open'): void;
+  /** Who asks, and what operations need beside. */
+  callOf(request: FastifyRequest): Call;
+  /** The request's URL as the client sees it, without query string. */
+  urlOf(request: FastifyRequest): string;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | undefined;
+  }
+}
+
+const METHODS: readonly HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** `/v2.0/ports.json?...` and `/v2.0/ports/` are `/v2.0/ports`, as with Neutron. */
+function plainUrl(url: string): string {
+  const question = url.indexOf('?');
+  const path = question < 0 ? url : url.slice(0, question);
+  const plain = path.replace(/\.json$/, '').replace(/(?<=.)\/+$/, '');
+  // the document has a name with that ending
+  return plain === '/openapi' ? url : plain + (question < 0 ? '' : url.slice(question));
+}
+
+function parseJson(text: Buffer): unknown {
+  if (text.length === 0) return undefined;
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+  } catch {
+    throw new Fault('HTTPBadRequest', 'Malformed request body: it is not valid JSON in UTF-8.');
+  }
+}
+
+function makeServer(options: ApiOptions): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: options.maxBodyBytes ?? MAX_BODY_BYTES,
+    genReqId: () => `req-${options.random.uuid()}`,
+    rewriteUrl: (request) => plainUrl(request.url ?? '/'),
+    routerOptions: { maxParamLength: 8192, querystringParser: (text) => new URLSearchParams(text) as never },
+    frameworkErrors: (error, request, reply) => sendFault(options, { error, request, reply: reply as never }),
+    clientErrorHandler: answerClientError,
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parseJson(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.decorateRequest('caller', undefined);
+  return app;
+}
+
+function sendFault(
+  options: ApiOptions,
+  { error, request, reply }: { error: unknown; request: FastifyRequest; reply: FastifyReply },
+): FastifyReply {
+  const answer = faultAnswer(error, request.id);
+  if (answer.bug)
+    options.log.error({ err: error, request: request.id, method: request.method, url: request.url }, 'bug');
+  return reply
+    .code(answer.status)
+    .headers({ ...answer.headers, 'content-type': 'application/json', 'x-openstack-request-id': request.id })
+    .send(JSON.stringify(answer.body));
+}
+
+/** Answers what is not even HTTP (for an http.Server's 'clientError'). */
+export function answerClientError(
+  error: Error & { code?: string },
+  socket: { writable: boolean; end(text: string): void; destroy(): void },
+): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const tooLong = error.code === 'HPE_HEADER_OVERFLOW';
+  const message = tooLong
+    ? 'The request line or its headers are too long.'
+    : 'The request is not valid HTTP.';
+  const body = JSON.stringify({ NeutronError: { type: 'HTTPBadRequest', message, detail: '' } });
+  const status = tooLong ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<string>): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-openstack-request-id': request.id, 'content-type': 'application/json' });
+    const route = request.routeOptions.url;
+    if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route)) return;
+    request.caller = await options.identify({ authorization: request.headers.authorization });
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const fields = {
+      request: request.id,
+      method: request.method,
+      url: request.url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      user: request.caller?.userId,
+    };
+    if (request.method === 'GET' && reply.statusCode < 400) options.log.debug(fields, 'request');
+    else options.log.info(fields, 'request');
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => sendFault(options, { error, request, reply }));
+  app.setNotFoundHandler(() => {
+    throw new Fault('HTTPNotFound', 'The resource could not be found.');
+  });
+}
+
+/** What a known path answers to the methods that it has not. */
+function refuseOtherMethods(app: FastifyInstance, methods: ReadonlyMap<string, Set<HTTPMethods>>): void {
+  for (const [url, known] of methods) {
+    const others: HTTPMethods[] = METHODS.filter((method) => !known.has(method));
+    if (!known.has('GET')) others.push('HEAD');
+    const allow = [...known, ...(known.has('GET') ? ['HEAD'] : [])].join(', ');
+    app.route({
+      method: others.filter((method) => method !== 'GET' || !known.has('GET')),
+      url,
+      exposeHeadRoute: false,
+      handler: (_request, reply) => {
+        reply.header('allow', allow);
+        throw new Fault('MethodNotAllowed', 'The method is not allowed for this resource.');
+      },
+    });
+  }
+}
+
+function addRoutes(api: Api, options: ApiOptions): void {
+  addVersions(api, collections);
+  addExtensions(api);
+  for (const it of collections) addResource(api, it);
+  addDhcpScheduling(api);
+  addDeuteron(api, options.secret);
+  addQuotas(api);
+  addHealth(api, options.ready);
+  addOpenApi(api, collections);
+}
+
+/** Makes the app; `listen` it, or hand requests to its `routing`. */
+export function createApi(options: ApiOptions): FastifyInstance {
+  const app = makeServer(options);
+  const open = new Set<string>();
+  const methods = new Map<string, Set<HTTPMethods>>();
+  const api: Api = {
+    store: options.store,
+    route(method, url, handler, without) {
+      if (without) open.add(url);
+      methods.set(url, (methods.get(url) ?? new Set()).add(method));
+      app.route({ method, url, handler });
+    },
+    callOf(request) {
+      const { caller } = request;
+      if (!caller)
+        throw new Fault('HTTPUnauthorized', 'This server could not verify that you are authorized.');
+      const { clock, random, settings, isAlive } = options;
+      return { caller, clock, random, settings, isAlive };
+    },
+    urlOf(request) {
+      const forwarded = request.headers['x-forwarded-proto'];
+      const protocol =
+        typeof forwarded === 'string' && /^https?$/.test(forwarded) ? forwarded : request.protocol;
+      return `${protocol}://${request.host}${request.url.split('?')[0]}`;
+    },
+  };
+  addHooks(app, options, open);
+  addMetrics(app, api, options.metrics);
+  addRoutes(api, options);
+  refuseOtherMethods(app, methods);
+  return app;
+}

@@ -1,0 +1,141 @@
+/** Each resource's attribute map joined to its operations. */
+import { deleteAgent, listAgents, showAgent, updateAgent, type AgentView } from '../operations/agent.ts';
+import { zonesOfNetworks } from '../operations/availability-zone.ts';
+import {
+  createNetwork,
+  deleteNetwork,
+  listNetworks,
+  showNetwork,
+  subnetIdsOfNetworks,
+  updateNetwork,
+} from '../operations/network.ts';
+import type { Call } from '../operations/operation.ts';
+import {
+  createPort,
+  deletePort,
+  listPorts,
+  portIdsByFixedIp,
+  showPort,
+  updatePort,
+  type PortCreate,
+} from '../operations/port.ts';
+import {
+  createSubnet,
+  deleteSubnet,
+  listSubnets,
+  showSubnet,
+  updateSubnet,
+  type SubnetCreate,
+} from '../operations/subnet.ts';
+import { agentMap, type AgentRow } from '../resources/agent.ts';
+import { networkMap, type NetworkRow } from '../resources/network.ts';
+import { formatPlace } from '../resources/place.ts';
+import { portMap, type FixedIp, type PortRow } from '../resources/port.ts';
+import { subnetMap, type SubnetRow } from '../resources/subnet.ts';
+import { canonicalUuid } from '../resources/values.ts';
+import type { ListQuery, Tables } from '../store/store.ts';
+import { collection, type Collection } from './collection.ts';
+import type { ListRequest } from './list-query.ts';
+
+const NOTHING = {};
+
+/** Whether the caller's project owns the network that a subnet or port is in. A Fault if it may not see it. */
+async function ownsItsNetwork(tables: Tables, call: Call, row: Record<string, unknown>): Promise<boolean> {
+  const network = await showNetwork(tables, call, row['network_id'] as string);
+  return network.project_id === call.caller.projectId;
+}
+
+const networks = collection<NetworkRow>(networkMap, {
+  create: createNetwork,
+  update: updateNetwork,
+  remove: deleteNetwork,
+  show: showNetwork,
+  list: listNetworks,
+  async compute(tables, _call, rows) {
+    const ids = rows.map((row) => row.id);
+    const subnets = await subnetIdsOfNetworks(tables, ids);
+    const zones = await zonesOfNetworks(tables, ids);
+    return (row) => ({ subnets: subnets.get(row.id) ?? [], availability_zones: zones.get(row.id) ?? [] });
+  },
+  ownsNetwork: (_tables, call, row) => Promise.resolve(row['project_id'] === call.caller.projectId),
+});
+
+const subnets = collection<SubnetRow>(subnetMap, {
+  create: (tx, call, rows) => createSubnet(tx, call, rows as readonly SubnetCreate[]),
+  update: updateSubnet,
+  remove: deleteSubnet,
+  show: showSubnet,
+  list: listSubnets,
+  compute: () => Promise.resolve(() => NOTHING),
+  ownsNetwork: ownsItsNetwork,
+});
+
+/** The names of a port's addresses: its own, or one made of the address, in the server's domain (Neutron's way). */
+function dnsAssignment(port: PortRow, domain: string): object[] {
+  const dot = domain === '' || domain.endsWith('.') ? domain : `${domain}.`;
+  return port.fixed_ips.map(({ ip_address }) => {
+    const hostname = port.dns_name === '' ? `host-${ip_address.replaceAll(/[.:]/g, '-')}` : port.dns_name;
+    return { hostname, ip_address, fqdn: hostname.endsWith('.') ? hostname : `${hostname}.${dot}` };
+  });
+}
+
+async function narrowPorts(tables: Tables, request: ListRequest): Promise<string[] | undefined> {
+  if (request.fixedIps.size === 0) return undefined;
+  const subnetIds = request.fixedIps.get('subnet_id')?.map(canonicalUuid);
+  const known = subnetIds?.filter((id) => id !== undefined);
+  if (known?.length === 0) return [];
+  const addresses = request.fixedIps.get('ip_address');
+  const substrings = request.fixedIps.get('ip_address_substr');
+  return portIdsByFixedIp(tables, {
+    ...(known ? { subnetIds: known } : {}),
+    ...(addresses ? { addresses: addresses.map((address) => address.toLowerCase()) } : {}),
+    ...(substrings ? { substrings: substrings.map((part) => part.toLowerCase()) } : {}),
+  });
+}
+
+const ports = collection<PortRow>(portMap, {
+  create: (tx, call, rows) => createPort(tx, call, rows as readonly PortCreate[]),
+  update: updatePort,
+  remove: deletePort,
+  show: showPort,
+  list: listPorts,
+  compute: (_tables, call) =>
+    Promise.resolve((row) => ({
+      dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
+      ip_allocation: (row.fixed_ips as readonly FixedIp[]).length > 0 ? 'immediate' : 'none',
+    })),
+  ownsNetwork: ownsItsNetwork,
+  narrow: narrowPorts,
+});
+
+/** `2026-01-31T12:00:00Z` the way Neutron shows it for agents. */
+const agentTime = (time: string): string => time.replace('T', ' ').replace('Z', '');
+
+const agents = collection<AgentView>(
+  agentMap,
+  {
+    update: updateAgent,
+    remove: deleteAgent,
+    show: showAgent,
+    list: (tables, call, query) => listAgents(tables, call, query as unknown as ListQuery<AgentRow>),
+    compute: () =>
+      Promise.resolve((row) => ({
+        agent_type: row.agent_type,
+        binary: row.binary,
+        topic: row.topic,
+        alive: row.alive,
+        created_at: agentTime(row.created_at),
+        started_at: agentTime(row.started_at),
+        heartbeat_timestamp: agentTime(row.heartbeat_at),
+        'deuteron:realised':
+          row.realised_position === null || row.realised_tag === null
+            ? null
+            : formatPlace({ position: row.realised_position, tag: row.realised_tag }),
+      })),
+  },
+  { adminOnly: true, noCreate: 'Agent creation using API is not supported.' },
+);
+
+export const collections: readonly Collection[] = [networks, subnets, ports, agents];
+/** For the routes that show them below other paths. */
+export { agents as agentCollection, networks as networkCollection };

@@ -1,0 +1,89 @@
+/** Which DHCP agents serve which networks (Neutron's DHCP agent scheduler, admins only), and the availability zones. */
+import { listZones } from '../operations/availability-zone.ts';
+import { agentView } from '../operations/agent.ts';
+import {
+  addNetworkToDhcpAgent,
+  dhcpAgentsOfNetwork,
+  networksOfDhcpAgent,
+  removeNetworkFromDhcpAgent,
+} from '../operations/dhcp.ts';
+import { showNetwork } from '../operations/network.ts';
+import { agentMap } from '../resources/agent.ts';
+import { Fault } from '../resources/errors.ts';
+import { networkMap } from '../resources/network.ts';
+import { canonicalUuid, display } from '../resources/values.ts';
+import type { Api } from './app.ts';
+import { agentCollection, networkCollection } from './collections.ts';
+import { adminOnly } from './policy.ts';
+import { pathId, requireObject, sendWritten } from './resource-routes.ts';
+import { bodyMaker, type Row } from './view.ts';
+
+function networkIdIn(given: unknown): string {
+  const body = requireObject(given);
+  const { network_id, ...others } = body;
+  if (Object.keys(others).length > 0)
+    throw new Fault(
+      'HTTPBadRequest',
+      `Unrecognized attribute(s) '${display(Object.keys(others).join(', '))}'`,
+    );
+  const id = canonicalUuid(network_id);
+  if (id === undefined)
+    throw new Fault(
+      'HTTPBadRequest',
+      `Invalid input for network_id. Reason: '${display(network_id)}' is not a valid UUID.`,
+    );
+  return id;
+}
+
+function addReads(api: Api): void {
+  api.route('GET', '/v2.0/agents/:id/dhcp-networks', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_dhcp-networks');
+    const agentId = pathId(agentMap, request);
+    const networks = await api.store.view(async (view) => {
+      const rows = await networksOfDhcpAgent(view, call, agentId);
+      const shown = rows as unknown as Row[];
+      const computed = await networkCollection.compute(view, call, shown);
+      const toBody = bodyMaker(networkMap, call.caller, []);
+      return shown.map((row) => toBody(row, computed));
+    });
+    return reply.send(JSON.stringify({ networks }));
+  });
+  api.route('GET', '/v2.0/networks/:id/dhcp-agents', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_dhcp-agents');
+    const networkId = pathId(networkMap, request);
+    const agents = await api.store.view(async (view) => {
+      await showNetwork(view, call, networkId);
+      const rows = await dhcpAgentsOfNetwork(view, call, networkId);
+      const shown = rows.map((row) => agentView(call, row)) as unknown as Row[];
+      const computed = await agentCollection.compute(view, call, shown);
+      const toBody = bodyMaker(agentMap, call.caller, []);
+      return shown.map((row) => toBody(row, computed));
+    });
+    return reply.send(JSON.stringify({ agents }));
+  });
+  api.route('GET', '/v2.0/availability_zones', async (request, reply) => {
+    const call = api.callOf(request);
+    const zones = await api.store.view((view) => listZones(view, call));
+    return reply.send(JSON.stringify({ availability_zones: zones }));
+  });
+}
+
+export function addDhcpScheduling(api: Api): void {
+  addReads(api);
+  api.route('POST', '/v2.0/agents/:id/dhcp-networks', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'create_dhcp-network');
+    const asked = { agentId: pathId(agentMap, request), networkId: networkIdIn(request.body) };
+    const { place } = await api.store.transact((tx) => addNetworkToDhcpAgent(tx, call, asked));
+    return sendWritten(reply, { status: 201, place, body: null });
+  });
+  api.route('DELETE', '/v2.0/agents/:id/dhcp-networks/:network', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'delete_dhcp-network');
+    const asked = { agentId: pathId(agentMap, request), networkId: pathId(networkMap, request, 'network') };
+    const { place } = await api.store.transact((tx) => removeNetworkFromDhcpAgent(tx, call, asked));
+    return sendWritten(reply, { status: 204, place });
+  });
+}

@@ -1,0 +1,55 @@
+/** What is announced at `/v2.0/extensions`: only what works. Aliases, names and dates are Neutron's. */
+import { Fault } from '../resources/errors.ts';
+import { display } from '../resources/values.ts';
+import type { Api } from './app.ts';
+
+interface Extension {
+  readonly alias: string;
+  readonly name: string;
+  readonly description: string;
+  readonly updated: string;
+}
+
+function extension(...[alias, name, description, updated]: [string, string, string, string]): Extension {
+  return { alias, name, description, updated: `${updated}-00:00` };
+}
+
+// biome-ignore format: one line each reads as a table
+export const EXTENSIONS: readonly Extension[] = [
+  extension('agent', 'agent', 'The agent management extension.', '2013-02-03T10:00:00'),
+  extension('availability_zone', 'Availability Zone', 'The availability zone extension.', '2015-01-01T10:00:00'),
+  extension('binding', 'Port Binding', 'Expose port bindings of a virtual port to external application', '2014-02-03T10:00:00'),
+  extension('dhcp_agent_scheduler', 'DHCP Agent Scheduler', 'Schedule networks among dhcp agents', '2013-02-07T10:00:00'),
+  extension('empty-string-filtering', 'Empty String Filtering Extension', 'Allow filtering by attributes with empty string value', '2018-05-01T10:00:00'),
+  extension('external-net', 'Neutron external network', 'Adds external network attribute to network resource.', '2013-01-14T10:00:00'),
+  extension('extra_dhcp_opt', 'Neutron Extra DHCP options', 'Options that DHCP gives to the machine of a port', '2013-03-17T12:00:00'),
+  extension('filter-validation', 'Filter parameters validation', 'Provides validation on filter parameters.', '2018-07-04T10:00:00'),
+  extension('ip-substring-filtering', 'IP address substring filtering', 'Provides IP address substring filtering when listing ports', '2017-11-28T09:00:00'),
+  extension('net-mtu', 'Network MTU', 'Provides MTU attribute for a network resource.', '2015-03-25T10:00:00'),
+  extension('net-mtu-writable', 'Network MTU (writable)', 'Provides a writable MTU attribute for a network resource.', '2017-07-12T00:00:00'),
+  extension('network_availability_zone', 'Network Availability Zone', 'Availability zone support for network.', '2015-01-01T10:00:00'),
+  extension('pagination', 'Pagination support', 'Extension that indicates that pagination is enabled.', '2016-06-12T00:00:00'),
+  extension('project-id', 'project_id field enabled', 'Extension that indicates that project_id field is enabled.', '2016-09-09T09:09:09'),
+  extension('provider', 'Provider Network', 'Expose mapping of virtual networks to physical networks', '2012-09-07T10:00:00'),
+  extension('quota_details', 'Quota details management support', 'Expose functions for quotas usage statistics per project', '2017-02-10T10:00:00'),
+  extension('quotas', 'Quota management support', 'Expose functions for quotas management per project', '2012-07-29T10:00:00'),
+  extension('revision-if-match', 'If-Match constraints based on revision_number', 'Extension indicating that If-Match based on revision_number is supported.', '2016-12-11T00:00:00'),
+  extension('sorting', 'Sorting support', 'Extension that indicates that sorting is enabled.', '2016-06-12T00:00:00'),
+  extension('standard-attr-description', 'standard-attr-description', 'Extension to add descriptions to standard attributes', '2016-02-10T10:00:00'),
+  extension('standard-attr-revisions', 'Resource revision numbers', 'Shows the revision number of resources with standard attributes.', '2016-04-11T10:00:00'),
+  extension('standard-attr-timestamp', 'Resource timestamps', 'Adds created_at and updated_at to resources with standard attributes.', '2016-09-12T10:00:00'),
+  extension('subnet-service-types', 'Subnet service types', 'Provides ability to set the subnet service_types field', '2016-03-15T18:00:00'),
+];
+
+export function addExtensions(api: Api): void {
+  api.route('GET', '/v2.0/extensions', (_request, reply) => {
+    const extensions = EXTENSIONS.map((it) => ({ ...it, links: [] }));
+    return reply.send(JSON.stringify({ extensions })) as never;
+  });
+  api.route('GET', '/v2.0/extensions/:alias', async (request, reply) => {
+    const { alias } = request.params as { alias: string };
+    const found = EXTENSIONS.find((it) => it.alias === alias);
+    if (!found) throw new Fault('HTTPNotFound', `Extension with alias ${display(alias)} does not exist`);
+    return reply.send(JSON.stringify({ extension: { ...found, links: [] } }));
+  });
+}

@@ -1,0 +1,104 @@
+/** `/v2.0/quotas`: limits by project. */
+import {
+  defaultQuota,
+  deleteQuota,
+  listQuotas,
+  quotaUsage,
+  showQuota,
+  updateQuota,
+} from '../operations/quota.ts';
+import type { Call } from '../operations/operation.ts';
+import { Fault } from '../resources/errors.ts';
+import { display, integer, isPlainObject, isStorable } from '../resources/values.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Api } from './app.ts';
+import { adminOnly } from './policy.ts';
+import { requireObject, sendWritten } from './resource-routes.ts';
+
+const LIMIT = integer(-1, 2_147_483_647);
+
+function projectOf(request: FastifyRequest): string {
+  const { project } = request.params as { project: string };
+  if (project.length > 255 || !isStorable(project))
+    throw new Fault('HTTPNotFound', 'The resource could not be found.');
+  return project;
+}
+
+/** Who may read a project's limits: its own members, and admins. */
+function checkRead(call: Call, project: string): void {
+  if (project !== call.caller.projectId) adminOnly(call.caller, 'get_quota');
+}
+
+function readLimits(call: Call, given: unknown): Record<string, number> {
+  const { quota } = requireObject(given);
+  if (!isPlainObject(quota)) throw new Fault('HTTPBadRequest', "Unable to find 'quota' in request body");
+  const known = new Set(Object.keys(defaultQuota(call)));
+  const limits: Record<string, number> = {};
+  const unknown: string[] = [];
+  for (const [resource, value] of Object.entries(quota)) {
+    // clients send these beside the limits; every update here takes effect at once, forced or not
+    if (resource === 'force' || resource === 'check_limit' || resource === 'tenant_id') continue;
+    if (!known.has(resource)) {
+      unknown.push(resource);
+      continue;
+    }
+    const reading = LIMIT.read(value);
+    if ('reason' in reading)
+      throw new Fault('HTTPBadRequest', `Invalid input for ${resource}. Reason: ${reading.reason}.`);
+    limits[resource] = reading.value as number;
+  }
+  if (unknown.length > 0)
+    throw new Fault('HTTPBadRequest', `Unrecognized attribute(s) '${display(unknown.join(', '))}'`);
+  return limits;
+}
+
+export function addQuotas(api: Api): void {
+  api.route('GET', '/v2.0/quotas', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_quota');
+    const quotas = await api.store.view((view) => listQuotas(view, call));
+    const body = quotas.map((quota) => ({ ...quota, tenant_id: quota.project_id }));
+    return reply.send(JSON.stringify({ quotas: body }));
+  });
+  for (const word of ['tenant', 'project']) {
+    api.route('GET', `/v2.0/quotas/${word}`, async (request, reply) => {
+      const { projectId } = api.callOf(request).caller;
+      return reply.send(JSON.stringify({ [word]: { [`${word}_id`]: projectId } }));
+    });
+  }
+  api.route('GET', '/v2.0/quotas/:project', async (request, reply) => {
+    const call = api.callOf(request);
+    const project = projectOf(request);
+    checkRead(call, project);
+    const quota = await api.store.view((view) => showQuota(view, call, project));
+    return reply.send(JSON.stringify({ quota: { ...quota, project_id: project, tenant_id: project } }));
+  });
+  api.route('GET', '/v2.0/quotas/:project/default', async (request, reply) => {
+    const call = api.callOf(request);
+    checkRead(call, projectOf(request));
+    return reply.send(JSON.stringify({ quota: defaultQuota(call) }));
+  });
+  api.route('GET', '/v2.0/quotas/:project/details', async (request, reply) => {
+    const call = api.callOf(request);
+    const project = projectOf(request);
+    checkRead(call, project);
+    const quota = await api.store.view((view) => quotaUsage(view, call, project));
+    return reply.send(JSON.stringify({ quota }));
+  });
+  api.route('PUT', '/v2.0/quotas/:project', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'update_quota');
+    const projectId = projectOf(request);
+    const limits = readLimits(call, request.body);
+    const { result, place } = await api.store.transact((tx) => updateQuota(tx, call, { projectId, limits }));
+    const quota = { ...result, project_id: projectId, tenant_id: projectId };
+    return sendWritten(reply, { status: 200, place, body: { quota } });
+  });
+  api.route('DELETE', '/v2.0/quotas/:project', async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'delete_quota');
+    const project = projectOf(request);
+    const { place } = await api.store.transact((tx) => deleteQuota(tx, call, project));
+    return sendWritten(reply, { status: 204, place });
+  });
+}

@@ -1,0 +1,256 @@
+/** Create, show, list, update and delete of any resource, by its attribute map. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Call, IfMatch } from '../operations/operation.ts';
+import {
+  missingFault,
+  readCreate,
+  readUpdate,
+  type AttributeMap,
+  type ReadBody,
+} from '../resources/attribute.ts';
+import { Fault } from '../resources/errors.ts';
+import { formatPlace, type Place } from '../resources/place.ts';
+import { canonicalUuid, isPlainObject } from '../resources/values.ts';
+import type { ListFilter, Tables, Transaction } from '../store/store.ts';
+import type { Api } from './app.ts';
+import type { Collection } from './collection.ts';
+import { readListQuery, type ListRequest } from './list-query.ts';
+import { pageLinks } from './paging.ts';
+import { adminOnly, checkAttributes, checkProject } from './policy.ts';
+import { bodyMaker, type Row } from './view.ts';
+
+const badRequest = (message: string): Fault => new Fault('HTTPBadRequest', message);
+
+/** `If-Match: revision_number=N`; other entity tags say nothing to us. */
+export function readIfMatch(header: string | undefined): IfMatch {
+  const tags = (header ?? '').split(',').map((tag) => tag.trim().replace(/^(W\/)?"(.*)"$/, '$2'));
+  const revisions = tags.filter((tag) => tag.startsWith('revision_number='));
+  if (revisions.length === 0) return undefined;
+  const number = (revisions[0] as string).slice('revision_number='.length);
+  if (revisions.length > 1)
+    throw new Fault('BadRequest', 'Bad if-match request: Multiple revision_number etags are not supported.');
+  if (!/^\d{1,15}$/.test(number))
+    throw new Fault(
+      'BadRequest',
+      'Bad if-match request: Revision number etag must be in the format of revision_number=<int>.',
+    );
+  return Number(number);
+}
+
+/** The id of the path in canonical form; what is no UUID cannot be there. */
+export function pathId(map: AttributeMap, request: FastifyRequest, name = 'id'): string {
+  const given = (request.params as Record<string, string>)[name] ?? '';
+  const id = canonicalUuid(given);
+  if (id === undefined) throw missingFault(map, given);
+  return id;
+}
+
+/** Answers a write, with its place in the change log if it has one. */
+export function sendWritten(
+  reply: FastifyReply,
+  answer: { status: number; place: Place | null; body?: unknown },
+) {
+  if (answer.place) reply.header('x-deuteron-position', formatPlace(answer.place));
+  return reply.code(answer.status).send(answer.body === undefined ? undefined : JSON.stringify(answer.body));
+}
+
+export function requireObject(body: unknown): Record<string, unknown> {
+  if (body === undefined) throw badRequest('Resource body required');
+  if (!isPlainObject(body)) throw badRequest('Body contains invalid data');
+  if (Object.keys(body).length === 0) throw badRequest('Resource body required');
+  return body;
+}
+
+/** The resources that a body of a create holds, and whether it was a bulk. */
+function createItems(map: AttributeMap, given: unknown): { items: unknown[]; bulk: boolean } {
+  const body = requireObject(given);
+  if (Object.hasOwn(body, map.plural)) {
+    const items = body[map.plural];
+    if (!Array.isArray(items)) throw badRequest('Body contains invalid data');
+    if (items.length === 0) throw badRequest('Resources required');
+    const unwrap = (item: unknown) =>
+      isPlainObject(item) && Object.hasOwn(item, map.singular) ? item[map.singular] : item;
+    return { items: items.map(unwrap), bulk: true };
+  }
+  if (!Object.hasOwn(body, map.singular) || body[map.singular] === null)
+    throw badRequest(`Unable to find '${map.singular}' in request body`);
+  return { items: [body[map.singular]], bulk: false };
+}
+
+function updateItem(map: AttributeMap, given: unknown): unknown {
+  const body = requireObject(given);
+  if (Object.hasOwn(body, map.plural)) throw badRequest('Bulk operation not supported');
+  if (!Object.hasOwn(body, map.singular) || body[map.singular] === null)
+    throw badRequest(`Unable to find '${map.singular}' in request body`);
+  return body[map.singular];
+}
+
+function networkOwnership(
+  it: Collection,
+  tables: Tables,
+  asked: { call: Call; row: Record<string, unknown> },
+) {
+  let answer: Promise<boolean> | undefined;
+  return () => {
+    answer ??= it.ownsNetwork?.(tables, asked.call, asked.row) ?? Promise.resolve(false);
+    return answer;
+  };
+}
+
+async function createRows(
+  it: Collection,
+  tx: Transaction,
+  call: Call,
+  bodies: readonly ReadBody[],
+): Promise<Row[]> {
+  for (const body of bodies) {
+    const ownsNetwork = networkOwnership(it, tx, { call, row: body.values });
+    await checkAttributes(call.caller, it.map, { verb: 'create', body, ownsNetwork });
+  }
+  return (
+    it.create?.(
+      tx,
+      call,
+      bodies.map((body) => body.values),
+    ) ?? []
+  );
+}
+
+async function updateRow(
+  it: Collection,
+  tx: Transaction,
+  call: Call,
+  write: { id: string; ifMatch: IfMatch; body: ReadBody },
+): Promise<Row> {
+  if (!call.caller.isAdmin) {
+    const row = await it.show(tx, call, write.id);
+    const ownsNetwork = networkOwnership(it, tx, { call, row });
+    await checkAttributes(call.caller, it.map, { verb: 'update', body: write.body, ownsNetwork });
+  }
+  return it.update(tx, call, { id: write.id, ifMatch: write.ifMatch, changes: write.body.values });
+}
+
+const BY_ID = { column: 'id', descending: false } as const;
+
+/** Whether a row passes the filters that are not asked of the store. */
+function passes(request: ListRequest, row: Row, computed: Record<string, unknown>): boolean {
+  if (request.changedSince !== undefined && String(row['updated_at']) < request.changedSince) return false;
+  return request.computed.every(({ attribute, values }) => {
+    const value = 'constant' in attribute.type ? attribute.type.constant : computed[attribute.name];
+    return values.includes(value);
+  });
+}
+
+/** The rows of a list, in the order in which they are shown. */
+async function listRows(it: Collection, tables: Tables, call: Call, request: ListRequest) {
+  const marker =
+    request.marker === undefined || request.limit === 0 ? undefined : canonicalUuid(request.marker);
+  if (request.marker !== undefined && request.limit > 0 && marker === undefined)
+    throw missingFault(it.map, request.marker);
+  const after = marker === undefined ? undefined : await it.show(tables, call, marker);
+  const narrowed = await it.narrow?.(tables, request);
+  const filters: ListFilter<Row>[] = [...request.filters];
+  if (narrowed) filters.push({ column: 'id', operator: 'in', values: narrowed });
+  if (request.impossible || narrowed?.length === 0) return { rows: [], computed: () => ({}) };
+  const backwards = request.reverse && request.limit > 0;
+  const order = [...request.sort, ...(request.sort.some(({ column }) => column === 'id') ? [] : [BY_ID])];
+  const lateFilters = request.computed.length > 0 || request.changedSince !== undefined;
+  const found = await it.list(tables, call, {
+    filters,
+    sort: backwards ? order.map(({ column, descending }) => ({ column, descending: !descending })) : order,
+    ...(after ? { after } : {}),
+    ...(request.limit > 0 && !lateFilters ? { limit: request.limit } : {}),
+  });
+  const computed = await it.compute(tables, call, found);
+  let rows = lateFilters ? found.filter((row) => passes(request, row, computed(row))) : found;
+  if (request.limit > 0) rows = rows.slice(0, request.limit);
+  return { rows: backwards ? rows.reverse() : rows, computed };
+}
+
+function addReads(api: Api, it: Collection): void {
+  const { map } = it;
+  const fieldsOf = (parameters: URLSearchParams) =>
+    parameters.getAll('fields').filter((field) => field !== '');
+  api.route('GET', `/v2.0/${map.plural}`, async (request, reply) => {
+    const call = api.callOf(request);
+    if (it.adminOnly && !call.caller.isAdmin) return reply.send(JSON.stringify({ [map.plural]: [] }));
+    const parameters = request.query as URLSearchParams;
+    const asked = readListQuery(map, parameters, call.caller);
+    const { rows, computed } = await api.store.view((view) => listRows(it, view, call, asked));
+    const toBody = bodyMaker(map, call.caller, asked.fields);
+    const answer: Record<string, unknown> = { [map.plural]: rows.map((row) => toBody(row, computed)) };
+    if (asked.limit > 0) {
+      const url = api.urlOf(request);
+      const page = { url, parameters, limit: asked.limit, reverse: asked.reverse };
+      answer[`${map.plural}_links`] = pageLinks(
+        page,
+        rows.map((row) => row.id),
+      );
+    }
+    return reply.send(JSON.stringify(answer));
+  });
+  api.route('GET', `/v2.0/${map.plural}/:id`, async (request, reply) => {
+    const call = api.callOf(request);
+    const id = pathId(map, request);
+    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    const toBody = bodyMaker(map, call.caller, fieldsOf(request.query as URLSearchParams));
+    const body = await api.store.view(async (view) => {
+      const row = await it.show(view, call, id);
+      return toBody(row, await it.compute(view, call, [row]));
+    });
+    return reply.send(JSON.stringify({ [map.singular]: body }));
+  });
+}
+
+function addCreate(api: Api, it: Collection): void {
+  const { map } = it;
+  api.route('POST', `/v2.0/${map.plural}`, async (request, reply) => {
+    const call = api.callOf(request);
+    if (it.adminOnly) adminOnly(call.caller, `create_${map.singular}`);
+    if (it.noCreate !== undefined) throw new Fault('BadRequest', `Bad ${map.plural} request: ${it.noCreate}`);
+    const { items, bulk } = createItems(map, request.body);
+    const bodies = items.map((item) => readCreate(map, item, call.caller.projectId));
+    for (const body of bodies) checkProject(call.caller, body.values);
+    const toBody = bodyMaker(map, call.caller, []);
+    const { result, place } = await api.store.transact(async (tx) => {
+      const rows = await createRows(it, tx, call, bodies);
+      const computed = await it.compute(tx, call, rows);
+      return rows.map((row) => toBody(row, computed));
+    });
+    const body = bulk ? { [map.plural]: result } : { [map.singular]: result[0] };
+    return sendWritten(reply, { status: 201, place, body });
+  });
+}
+
+function addUpdateAndDelete(api: Api, it: Collection): void {
+  const { map } = it;
+  api.route('PUT', `/v2.0/${map.plural}/:id`, async (request, reply) => {
+    const call = api.callOf(request);
+    const id = pathId(map, request);
+    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    const ifMatch = readIfMatch(request.headers['if-match']);
+    const body = readUpdate(map, updateItem(map, request.body));
+    const toBody = bodyMaker(map, call.caller, []);
+    const { result, place } = await api.store.transact(async (tx) => {
+      const row = await updateRow(it, tx, call, { id, ifMatch, body });
+      return toBody(row, await it.compute(tx, call, [row]));
+    });
+    return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
+  });
+  api.route('DELETE', `/v2.0/${map.plural}/:id`, async (request, reply) => {
+    const call = api.callOf(request);
+    const id = pathId(map, request);
+    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
+    const ifMatch = readIfMatch(request.headers['if-match']);
+    const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
+    return sendWritten(reply, { status: 204, place });
+  });
+}
+
+/** Adds the routes of one resource. */
+export function addResource(api: Api, it: Collection): void {
+  addReads(api, it);
+  addCreate(api, it);
+  addUpdateAndDelete(api, it);
+}

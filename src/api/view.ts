@@ -1,0 +1,40 @@
+/** From rows to bodies: the attributes that the caller may see and asked for, under their API names. */
+import type { Caller } from '../operations/operation.ts';
+import type { AttributeMap } from '../resources/attribute.ts';
+import type { ConstantType } from '../resources/values.ts';
+import { maySee } from './policy.ts';
+
+export type Row = Readonly<Record<string, unknown>> & { readonly id: string };
+export type Body = Record<string, unknown>;
+
+/** What is not a column, by attribute name, for one row. */
+export type Computed = (row: Row) => Readonly<Record<string, unknown>>;
+
+/** Makes bodies of rows for this caller; `fields` (empty: all) are API names, unknown ones are ignored as Neutron does. */
+export function bodyMaker(
+  map: AttributeMap,
+  caller: Caller,
+  fields: readonly string[],
+): (row: Row, computed: Computed) => Body {
+  const seen = map.attributes.filter(
+    (attribute) => maySee(caller, attribute) && (fields.length === 0 || fields.includes(attribute.name)),
+  );
+  const columns = seen.filter((attribute) => attribute.column !== null);
+  const constants: Body = {};
+  const others: string[] = [];
+  for (const attribute of seen) {
+    if (attribute.column !== null) continue;
+    const type = attribute.type as Partial<ConstantType>;
+    if ('constant' in type) constants[attribute.name] = type.constant;
+    else others.push(attribute.name);
+  }
+  return (row, computed) => {
+    const body: Body = {};
+    for (const attribute of columns) body[attribute.name] = row[attribute.column as string];
+    if (others.length > 0) {
+      const facts = computed(row);
+      for (const name of others) body[name] = facts[name];
+    }
+    return Object.assign(body, constants);
+  };
+}

@@ -1,0 +1,88 @@
+/** The attributes that every resource with standard attributes has, in front of and behind its own. */
+import type { AttributeOf } from './attribute.ts';
+import type { StandardAttributes } from './standard.ts';
+import { constant, integer, name, shown, text, uuid } from './values.ts';
+
+type Standard = AttributeOf<StandardAttributes>;
+
+const ID: Standard = {
+  name: 'id',
+  column: 'id',
+  type: uuid,
+  filter: true,
+  sort: true,
+  description: 'The id, chosen by the server.',
+};
+const PROJECT: Standard = {
+  name: 'project_id',
+  column: 'project_id',
+  type: text(255),
+  post: 'owner',
+  filter: true,
+  sort: true,
+  description: 'The project that owns it; only an admin may name another than its own.',
+};
+const TENANT: Standard = {
+  name: 'tenant_id',
+  column: 'project_id',
+  type: text(255),
+  filter: true,
+  sort: true,
+  description: 'An older name of project_id.',
+};
+const DESCRIPTION: Standard = {
+  name: 'description',
+  column: 'description',
+  type: text(255),
+  post: 'owner',
+  put: 'owner',
+  default: '',
+  filter: true,
+  sort: true,
+  description: 'For humans.',
+};
+const REVISION: Standard = {
+  name: 'revision_number',
+  column: 'revision_number',
+  type: integer(0, Number.MAX_SAFE_INTEGER),
+  filter: true,
+  sort: true,
+  description: 'Grows with every change; If-Match: revision_number=N refuses a change of another revision.',
+};
+
+const time = (column: 'created_at' | 'updated_at', description: string): Standard => ({
+  name: column,
+  column,
+  type: shown({ type: 'string', format: 'date-time' }),
+  filter: true,
+  sort: true,
+  description,
+});
+
+export const NAME = {
+  name: 'name',
+  column: 'name',
+  type: name(255),
+  post: 'owner',
+  put: 'owner',
+  default: '',
+  filter: true,
+  sort: true,
+  description: 'For humans; need not be unique.',
+} as const;
+
+/** `id`, the project under both its names, `description`. */
+export const standardHead: readonly Standard[] = [ID, PROJECT, TENANT, DESCRIPTION];
+
+/** Revision, times, and the tags that there are not yet. */
+export const standardTail: readonly Standard[] = [
+  REVISION,
+  time('created_at', 'When it was created (UTC).'),
+  time('updated_at', 'When it was last changed (UTC).'),
+  {
+    name: 'tags',
+    column: null,
+    type: constant([], 'tags are not there yet'),
+    description: 'Always empty: tags are not there yet.',
+  },
+];

@@ -1,0 +1,143 @@
+/** The real API over real HTTP on a real PostgreSQL, with three callers: an admin and members of two projects. */
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { Registry } from 'prom-client';
+import { createApi } from '../../src/api/app.ts';
+import type { Identify } from '../../src/api/identity.ts';
+import { realClock } from '../../src/lib/clock.ts';
+import { realRandom } from '../../src/lib/random.ts';
+import type { Settings } from '../../src/operations/operation.ts';
+import { Fault } from '../../src/resources/errors.ts';
+import type { Store } from '../../src/store/store.ts';
+import { openTestDatabase } from '../support/postgres.ts';
+
+export const SETTINGS: Settings = {
+  vniRange: [1, 16_777_215],
+  flatNetworks: ['physnet1', 'physnet2'],
+  vlanRefusal: 'this kernel has no 802.1Q',
+  underlayMtu: 1500,
+  macPrefix: 'fa:16:3e',
+  dhcpAgentsPerNetwork: 1,
+  dnsDomain: 'example.test.',
+  quotas: { network: -1, subnet: -1, port: -1 },
+  maxDnsNameservers: 5,
+  maxHostRoutes: 20,
+  maxFixedIpsPerPort: 5,
+  agentDownTimeMs: 10_000,
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+export type Json = any;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Json;
+  readonly text: string;
+}
+
+export interface Asked {
+  /** As whom: `admin` (of project `admin`), or a member of a project of that name. */
+  readonly as?: string;
+  readonly body?: unknown;
+  /** Sent as it is. */
+  readonly raw?: string | Buffer;
+  readonly headers?: Record<string, string>;
+}
+
+export interface ApiUnderTest {
+  readonly url: string;
+  readonly store: Store;
+  /** What was logged as a bug. */
+  readonly bugs: string[];
+  ask(method: string, path: string, asked?: Asked): Promise<Answer>;
+  /** Asks, and fails unless the answer has that status; gives the body. */
+  expect(status: number, method: string, path: string, asked?: Asked): Promise<Json>;
+  close(): Promise<void>;
+}
+
+/** `Authorization: as NAME`; without one, nobody. */
+const byName: Identify = ({ authorization }) => {
+  const name = authorization?.replace(/^as /, '');
+  if (!name) return Promise.reject(new Fault('HTTPUnauthorized', 'This server could not verify you.'));
+  return Promise.resolve({ projectId: name, userId: name, isAdmin: name === 'admin' });
+};
+
+export interface ApiTestOptions {
+  readonly settings?: Partial<Settings>;
+  readonly identify?: Identify;
+  readonly maxBodyBytes?: number;
+  readonly ready?: () => Promise<string | null>;
+  /** Agents count as alive unless this says no. */
+  readonly isAlive?: (agent: { readonly id: string }) => boolean;
+}
+
+export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTest> {
+  const database = await openTestDatabase();
+  const bugs: string[] = [];
+  const app = createApi({
+    store: database.store,
+    identify: options.identify ?? byName,
+    settings: { ...SETTINGS, ...options.settings },
+    clock: realClock,
+    random: realRandom,
+    secret: () => realRandom.uuid(),
+    isAlive: options.isAlive ?? (() => true),
+    log: {
+      debug() {
+        // not asked for
+      },
+      info() {
+        // not asked for
+      },
+      error(fields: { err?: Error }) {
+        bugs.push(fields.err?.stack ?? JSON.stringify(fields));
+      },
+    },
+    metrics: new Registry(),
+    ready: options.ready ?? (() => Promise.resolve(null)),
+    ...(options.maxBodyBytes === undefined ? {} : { maxBodyBytes: options.maxBodyBytes }),
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+
+  async function ask(method: string, path: string, asked: Asked = {}): Promise<Answer> {
+    const headers: Record<string, string> = { ...asked.headers };
+    if (asked.as !== '') headers['authorization'] ??= `as ${asked.as ?? 'admin'}`;
+    const body = asked.raw ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
+    if (body !== undefined) headers['content-type'] ??= 'application/json';
+    const response = await fetch(url + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: body as string }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') && text !== '';
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : undefined,
+      text,
+    };
+  }
+
+  return {
+    url,
+    store: database.store,
+    bugs,
+    ask,
+    async expect(status, method, path, asked) {
+      const answer = await ask(method, path, asked);
+      assert.equal(
+        answer.status,
+        status,
+        `${method} ${path}: ${answer.status} ${answer.text}\n${bugs.join('\n')}`,
+      );
+      return answer.body;
+    },
+    async close() {
+      await app.close();
+      await database.close();
+    },
+  };
+}
