@@ -11,6 +11,7 @@ import { type Duty, runDuties } from '../background/duties.ts';
 import { realClock } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { scheduleUnhosted } from '../operations/dhcp.ts';
+import { liftAllBlocks } from '../operations/provisioning.ts';
 import type { Call, Settings } from '../operations/operation.ts';
 import { agentObjectsSource } from '../store/agent-objects.ts';
 import { type OpenedStore, openStore } from '../store/open.ts';
@@ -28,6 +29,7 @@ import { settingsFrom } from './settings.ts';
 
 const BEAT_MS = 2_000;
 const SCHEDULE_MS = 5_000;
+const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
 const STORE_RETRY_MS = 500;
 
@@ -105,6 +107,13 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       intervalMs: SCHEDULE_MS,
       perform: async () => {
         while ((await store.transact((tx) => scheduleUnhosted(tx, call()))).result > 0);
+      },
+    },
+    {
+      name: 'provisioning',
+      intervalMs: PROVISIONING_MS,
+      perform: async () => {
+        await store.transact((tx) => liftAllBlocks(tx, call()));
       },
     },
     {
