@@ -40,6 +40,25 @@ function canHold(kind: Kind, value: unknown): boolean {
   }
 }
 
+/** A value of a query string as the column's type, where it says one. */
+function readAs(kind: Kind, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  if (kind === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  if ((kind === 'integer' || kind === 'bigint') && /^-?\d{1,16}$/.test(value)) return Number(value);
+  return value;
+}
+
+/** JSON text of a value; text that is JSON already stays. */
+function jsonText(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value);
+  try {
+    JSON.parse(value);
+    return value;
+  } catch {
+    return JSON.stringify(value); // a plain string
+  }
+}
+
 /** The conjunction, or null where nothing can match. */
 export function condition<R extends Row>(
   description: TableDescription<R>,
@@ -85,7 +104,15 @@ export function filterCondition<R extends Row>(
   filter: ListFilter<R>,
   parameters: Parameters,
 ): string | null {
-  if (filter.operator === 'in') return membership(description, filter.column, filter.values, parameters);
+  if (filter.operator === 'in') {
+    const kind: Kind | undefined = description.columns[filter.column];
+    assert(kind !== undefined, `${description.name} has no column ${filter.column}`);
+    if (kind === 'jsonb') {
+      return `${quote(filter.column)} = any(${parameters.add(filter.values.map(jsonText))}::jsonb[])`;
+    }
+    const values = filter.values.map((value) => readAs(kind, value));
+    return membership(description, filter.column, values, parameters);
+  }
   const start = filter.operator === 'contains' ? '%' : '';
   const patterns = filter.values
     .filter((value) => canHold('text', value))

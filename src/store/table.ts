@@ -93,6 +93,12 @@ class SqlTable<R extends Row> implements Table<R> {
       if (part === null) return [];
       parts.push(part);
     }
+    if (query.anyOf !== undefined) {
+      const either = query.anyOf.map((filter) => filterCondition(description, filter, parameters));
+      const possible = either.filter((part) => part !== null);
+      if (possible.length === 0) return [];
+      parts.push(`(${possible.join(' or ')})`);
+    }
     if (query.after !== undefined) parts.push(afterRow(description, order, query.after, parameters));
     const where = parts.length > 0 ? ` where ${parts.join(' and ')}` : '';
     const limit = query.limit === undefined ? '' : ` limit ${parameters.add(query.limit)}`;

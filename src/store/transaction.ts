@@ -8,7 +8,7 @@ import { Collision, ConnectionLost, translate } from './faults.ts';
 import { learnFate } from './lost-commit.ts';
 import { scopes } from './scopes.ts';
 import { Session, type StatementNames } from './session.ts';
-import { StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
+import { RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
 import { openTable } from './table.ts';
 import { DESCRIPTIONS } from './tables.ts';
 
@@ -20,7 +20,7 @@ export interface TransactionContext {
   readonly commitPatienceMs: number;
 }
 
-const MOST_ATTEMPTS = 10;
+const MOST_ATTEMPTS = 50;
 const READ_WRITE = 'begin isolation level read committed read write';
 const READ_ONLY = 'begin isolation level repeatable read read only';
 
@@ -125,11 +125,11 @@ async function retryCollisions<Result>(
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof Collision)) throw error;
+      if (!(error instanceof Collision || error instanceof RunAgain)) throw error;
       if (attempts === MOST_ATTEMPTS) {
         throw new StoreUnavailable(`collided with other transactions ${attempts} times`, { cause: error });
       }
-      await sleep(context.clock, integerBetween(context.random, 1, Math.min(5 * 2 ** attempts, 250)));
+      await sleep(context.clock, integerBetween(context.random, 1, Math.min(2 ** attempts, 100)));
     }
   }
 }

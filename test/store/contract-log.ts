@@ -1,0 +1,135 @@
+/** The log of changes: places, reading, scopes, trimming, waking. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Store } from '../../src/store/store.ts';
+import type { WithStore } from './contract.ts';
+import { agent, dhcpBinding, host, network, networkId, port, portId } from './rows.ts';
+
+async function append(store: Store, count: number): Promise<void> {
+  for (let n = 1; n <= count; n++) await store.transact((tx) => tx.networks.insert([network(n)]));
+}
+
+const positions = (store: Store, from = 0, limit = 1000) =>
+  store.view(async (view) => (await view.changesFrom(from, limit)).map((change) => change.position));
+
+export function logTests(withStore: WithStore): void {
+  test('an empty log has one row, the place where everything begins', () =>
+    withStore(async (store) => {
+      await store.view(async (view) => {
+        const head = await view.head();
+        assert.equal(head.position, 0);
+        assert.ok(Number.isSafeInteger(head.tag) && head.tag > 0);
+        assert.deepEqual(await view.changesFrom(0, 10), [{ ...head, refs: [], hosts: [] }]);
+      });
+    }));
+
+  test("positions are dense; a change bears its transaction's tag", () =>
+    withStore(async (store) => {
+      for (let n = 1; n <= 3; n++) {
+        let tag = 0;
+        const { place } = await store.transact(async (tx) => {
+          tag = tx.tag;
+          await tx.networks.insert([network(n)]);
+        });
+        assert.deepEqual(place, { position: n, tag });
+        assert.deepEqual(await store.view((view) => view.head()), place);
+      }
+    }));
+
+  test('positions are dense with many writers, each place its own', () =>
+    withStore(async (store) => {
+      const committed = await Promise.all(
+        Array.from({ length: 40 }, (_, n) => store.transact((tx) => tx.networks.insert([network(n + 1)]))),
+      );
+      const places = committed.map(({ place }) => place?.position ?? -1).sort((a, b) => a - b);
+      assert.deepEqual(
+        places,
+        Array.from({ length: 40 }, (_, n) => n + 1),
+      );
+      assert.equal((await positions(store)).length, 41);
+    }));
+
+  test('changesFrom: from a position on, that one included, in order, no more than asked', () =>
+    withStore(async (store) => {
+      await append(store, 5);
+      assert.deepEqual(await positions(store, 0, 3), [0, 1, 2]);
+      assert.deepEqual(await positions(store, 3, 100), [3, 4, 5]);
+      assert.deepEqual(await positions(store, 5, 100), [5]);
+      assert.deepEqual(await positions(store, 6, 100), []);
+    }));
+
+  test('trim forgets the old but never the last', () =>
+    withStore(async (store) => {
+      await append(store, 6);
+      assert.equal(await store.trim({ ageMs: 3_600_000, keep: 1 }), 0);
+      assert.equal(await store.trim({ ageMs: 0, keep: 100 }), 0);
+      assert.equal(await store.trim({ ageMs: 0, keep: 4 }), 3);
+      assert.deepEqual(await positions(store), [3, 4, 5, 6]);
+      assert.equal(await store.trim({ ageMs: 0, keep: 0 }), 3);
+      assert.deepEqual(await positions(store), [6]);
+      const { place } = await store.transact((tx) => tx.networks.insert([network(7)]));
+      assert.equal(place?.position, 7);
+      assert.deepEqual(await positions(store, 6), [6, 7]);
+    }));
+
+  test('scopes: networks of bound ports; networks and their DHCP where it is served', () =>
+    withStore(async (store) => {
+      await store.transact(async (tx) => {
+        await tx.networks.insert([network(1), network(2), network(3)]);
+        await tx.hosts.insert([host('a'), host('b'), host('idle')]);
+        await tx.agents.insert([agent(1, 'b')]);
+        await tx.dhcpBindings.insert([dhcpBinding(3, 1, 'b'), dhcpBinding(1, 1, 'b')]);
+        await tx.ports.insert([
+          port(1, 1, { host: 'a' }),
+          port(2, 1, { host: 'a' }),
+          port(3, 2, { host: 'a' }),
+          port(4, 2, { host: 'b' }),
+          port(5, 3),
+        ]);
+      });
+      const a = [`network/${networkId(1)}`, `network/${networkId(2)}`];
+      const b = [
+        `dhcp/${networkId(1)}`,
+        `dhcp/${networkId(3)}`,
+        `network/${networkId(1)}`,
+        `network/${networkId(2)}`,
+        `network/${networkId(3)}`,
+      ];
+      const entries = (map: Map<string, string[]>) =>
+        [...map].map(([name, groups]) => [name, [...groups].sort()]).sort();
+      await store.view(async (view) => {
+        assert.deepEqual(entries(await view.scopes()), [
+          ['a', a],
+          ['b', b],
+        ]);
+        assert.deepEqual(entries(await view.scopes(['b', 'idle'])), [
+          ['b', b],
+          ['idle', []],
+        ]);
+        assert.equal((await view.scopes([])).size, 0);
+      });
+      await store.transact((tx) => tx.ports.update({ id: portId(3) }, { host: '' }));
+      await store.view(async (view) => {
+        assert.deepEqual((await view.scopes(['a'])).get('a'), [`network/${networkId(1)}`]);
+      });
+    }));
+
+  test('onAppend: called when a commit appended, not otherwise, until it is ended', () =>
+    withStore(async (store) => {
+      await append(store, 1);
+      await new Promise((resolve) => setTimeout(resolve, 50)); // what a new connection announces by itself
+      let woken = 0;
+      const end = store.onAppend(() => {
+        woken += 1;
+      });
+      await store.transact((tx) => tx.networks.update({}, { name: 'x' }));
+      assert.ok(woken >= 1);
+      const before = woken;
+      await store.transact((tx) => tx.networks.update({}, { status: 'DOWN' }));
+      await assert.rejects(store.transact((tx) => tx.networks.insert([network(1)])));
+      assert.equal(woken, before);
+      end();
+      await store.transact((tx) => tx.networks.update({}, { name: 'y' }));
+      assert.equal(woken, before);
+    }));
+}

@@ -1,0 +1,150 @@
+/** Rows for the store's tests: whole, small, told apart by a number. */
+import type { AgentRow, DhcpBindingRow, HostRow } from '../../src/resources/agent.ts';
+import type { NetworkRow } from '../../src/resources/network.ts';
+import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
+import type { SubnetRow } from '../../src/resources/subnet.ts';
+
+export const WHEN = '2026-01-31T12:00:00Z';
+
+/** The nth of a series of UUIDs that sort by n. `kind` keeps the ids of networks, subnets, ports and agents apart. */
+export function uuid(kind: number, n: number): string {
+  return `0000000${kind}-0000-4000-8000-${String(n).padStart(12, '0')}`;
+}
+
+export const networkId = (n: number) => uuid(1, n);
+export const subnetId = (n: number) => uuid(2, n);
+export const portId = (n: number) => uuid(3, n);
+export const agentId = (n: number) => uuid(4, n);
+
+const standard = (id: string) => ({
+  id,
+  project_id: 'p1',
+  description: '',
+  revision_number: 0,
+  created_at: WHEN,
+  updated_at: WHEN,
+});
+
+export function network(n: number, changes: Partial<NetworkRow> = {}): NetworkRow {
+  return {
+    ...standard(networkId(n)),
+    name: `net${n}`,
+    admin_state_up: true,
+    status: 'ACTIVE',
+    shared: false,
+    external: false,
+    mtu: 1450,
+    network_type: 'vxlan',
+    physical_network: null,
+    segmentation_id: n,
+    port_security_enabled: true,
+    dns_domain: '',
+    availability_zone_hints: [],
+    ...changes,
+  };
+}
+
+export function subnet(n: number, ofNetwork: number, changes: Partial<SubnetRow> = {}): SubnetRow {
+  return {
+    ...standard(subnetId(n)),
+    name: `sub${n}`,
+    network_id: networkId(ofNetwork),
+    ip_version: 4,
+    cidr: `10.0.${n}.0/24`,
+    gateway_ip: `10.0.${n}.1`,
+    enable_dhcp: true,
+    ipv6_ra_mode: null,
+    ipv6_address_mode: null,
+    allocation_pools: [{ start: `10.0.${n}.2`, end: `10.0.${n}.254` }],
+    dns_nameservers: [],
+    host_routes: [],
+    service_types: [],
+    dns_publish_fixed_ip: false,
+    ...changes,
+  };
+}
+
+export function port(n: number, ofNetwork: number, changes: Partial<PortRow> = {}): PortRow {
+  const hex = n.toString(16).padStart(6, '0');
+  return {
+    ...standard(portId(n)),
+    name: `port${n}`,
+    network_id: networkId(ofNetwork),
+    admin_state_up: true,
+    status: 'DOWN',
+    mac_address: `fa:16:3e:${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4)}`,
+    fixed_ips: [],
+    device_id: '',
+    device_owner: '',
+    host: '',
+    vnic_type: 'normal',
+    profile: {},
+    vif_type: 'unbound',
+    vif_details: {},
+    generation: 0,
+    port_security_enabled: true,
+    extra_dhcp_opts: [],
+    dns_name: '',
+    ...changes,
+  };
+}
+
+export function host(name: string, changes: Partial<HostRow> = {}): HostRow {
+  return {
+    name,
+    credential_hash: null,
+    tunnel_ip: '192.0.2.1',
+    physical_networks: [],
+    created_at: WHEN,
+    ...changes,
+  };
+}
+
+export function agent(n: number, onHost: string, changes: Partial<AgentRow> = {}): AgentRow {
+  return {
+    id: agentId(n),
+    host: onHost,
+    role: 'dhcp',
+    description: '',
+    admin_state_up: true,
+    availability_zone: 'nova',
+    configurations: {},
+    created_at: WHEN,
+    started_at: WHEN,
+    heartbeat_at: WHEN,
+    server_id: '',
+    incarnation: 0,
+    counter: 0,
+    realised_position: null,
+    realised_tag: null,
+    exceptions: [],
+    exception_count: 0,
+    ...changes,
+  };
+}
+
+export function dhcpBinding(ofNetwork: number, byAgent: number, onHost: string): DhcpBindingRow {
+  return { network_id: networkId(ofNetwork), agent_id: agentId(byAgent), host: onHost };
+}
+
+export function allocation(
+  ofSubnet: number,
+  ofNetwork: number,
+  ofPort: number,
+  address: string,
+): IpAllocationRow {
+  return {
+    subnet_id: subnetId(ofSubnet),
+    ip_address: address,
+    port_id: portId(ofPort),
+    network_id: networkId(ofNetwork),
+  };
+}
+
+export function block(
+  ofPort: number,
+  entity: ProvisioningBlockRow['entity'],
+  tag: number,
+): ProvisioningBlockRow {
+  return { port_id: portId(ofPort), entity, tag, position: null, generation: 0 };
+}
