@@ -39,7 +39,7 @@ interface AgentConvergence {
   readonly host: string;
   readonly role: string;
   readonly alive: boolean;
-  readonly realised_position: number | null;
+  readonly realised: number | null;
   readonly exceptions: readonly { readonly key: string; readonly state: string; readonly reason: string }[];
 }
 
@@ -165,7 +165,7 @@ export class Stage {
     await this.until(what, () => this.servingHosts(port).length > 0, timeoutMs);
   }
 
-  async convergence(server = 'ctl1'): Promise<{ head: { position: number }; agents: AgentConvergence[] }> {
+  async convergence(server = 'ctl1'): Promise<{ head: number; agents: AgentConvergence[] }> {
     return (await this.lab.api('GET', '/v2.0/deuteron/convergence', undefined, server)).convergence;
   }
 
@@ -180,8 +180,8 @@ export class Stage {
         if (hosts.size < expected) throw new Error(`agents of ${hosts.size} hosts`);
         for (const agent of agents) {
           const tried = agent.exceptions.filter((exception) => exception.state !== 'waiting');
-          if (!agent.alive || (agent.realised_position ?? -1) < head.position || tried.length > 0)
-            throw new Error(`head ${head.position}, and ${JSON.stringify(agent)}`);
+          if (!agent.alive || (agent.realised ?? -1) < head || tried.length > 0)
+            throw new Error(`head ${head}, and ${JSON.stringify(agent)}`);
         }
         return true;
       },

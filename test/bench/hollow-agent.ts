@@ -1,0 +1,102 @@
+/** An agent with nothing behind it: it holds a watch, notes what arrives when, reconnects. Small enough to have 10,000. */
+import { type ClientRequest, request } from 'node:http';
+import type { Place } from '../../src/resources/place.ts';
+import { type Frame, PROTOCOL_VERSION, type WatchRequest } from '../../src/watch/protocol.ts';
+
+export interface HollowOptions {
+  readonly host: string;
+  readonly credential: string;
+  readonly agentPort: number;
+  /** Called with each frame, as it arrives. */
+  readonly onFrame: (agent: HollowAgent, frame: Frame) => void;
+}
+
+const RETRY_MS = 500;
+
+export class HollowAgent {
+  readonly host: string;
+  place: Place | null = null;
+  readonly groups: Record<string, string> = {};
+  /** In step with the server since the last connect. */
+  live = false;
+  refused = 0;
+  #options: HollowOptions;
+  #request: ClientRequest | undefined;
+  #ended = false;
+
+  constructor(options: HollowOptions) {
+    this.host = options.host;
+    this.#options = options;
+  }
+
+  connect(): void {
+    if (this.#ended) return;
+    const ask: WatchRequest = {
+      version: PROTOCOL_VERSION,
+      host: this.host,
+      incarnation: 1,
+      roles: ['l2'],
+      tunnel_ip: '',
+      physical_networks: [],
+      configurations: {},
+      place: this.place,
+      groups: this.groups,
+      mismatched: [],
+    };
+    const body = JSON.stringify(ask);
+    const sent = request({
+      ...{
+        host: '127.0.0.1',
+        port: this.#options.agentPort,
+        method: 'POST',
+        path: '/deuteron/v1/watch',
+        agent: false,
+      },
+      headers: {
+        authorization: `Bearer ${this.#options.credential}`,
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      },
+    });
+    this.#request = sent;
+    let over = false;
+    const again = () => {
+      if (over) return;
+      over = true;
+      this.live = false;
+      setTimeout(() => this.connect(), RETRY_MS * (0.5 + Math.random()));
+    };
+    sent.on('error', again);
+    sent.on('response', (response) => {
+      if (response.statusCode !== 200) this.refused += 1;
+      let rest = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        if (response.statusCode !== 200) return;
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line !== '') this.#take(JSON.parse(line) as Frame);
+      });
+      response.on('error', again);
+      response.on('close', again);
+    });
+    sent.end(body);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#request?.destroy();
+  }
+
+  #take(frame: Frame): void {
+    if (frame.type === 'group') this.groups[frame.group] = '0000000000000000';
+    if (frame.type === 'synced') this.place = frame.at;
+    if (frame.type === 'batch') {
+      this.place = frame.to;
+      for (const group of Object.keys(frame.enter)) this.groups[group] = '0000000000000000';
+      for (const group of frame.leave) delete this.groups[group];
+    }
+    if (frame.type === 'synced' || frame.type === 'batch') this.live = true;
+    this.#options.onFrame(this, frame);
+  }
+}
