@@ -54,8 +54,6 @@ const REPORT_GATHER_MS = 5;
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const AUDIT_GROWTH = 8;
-/** While filling, positions are not known yet: older than anything, so nothing is claimed too early. */
-const UNKNOWN_POSITION = 1;
 
 /** One role at work. */
 class Crew {
@@ -122,12 +120,12 @@ class Crew {
     return repaired;
   }
 
-  onChanges(changes: readonly MirrorChange[], place: Place | null): void {
-    const position = place?.position ?? UNKNOWN_POSITION;
+  /** `since`: the oldest position that a change may be of; marking a younger one would claim the older as realised. */
+  onChanges(changes: readonly MirrorChange[], place: Place | null, since: number): void {
     let marked = false;
     for (const change of changes) {
       for (const key of this.agent.keysOf(change)) {
-        this.controller.mark(key, position, { urgent: place !== null });
+        this.controller.mark(key, since, { urgent: place !== null });
         marked = true;
       }
     }
@@ -229,8 +227,8 @@ export class AgentRunner {
         physical_networks: options.physicalNetworks,
         configurations: options.configurations,
       }),
-      onChanges: (changes, place) => {
-        for (const crew of this.#crews) crew.onChanges(changes, place);
+      onChanges: (changes, place, since) => {
+        for (const crew of this.#crews) crew.onChanges(changes, place, since);
       },
       onState: (state) => {
         options.onState?.(state);

@@ -36,8 +36,9 @@ export interface FollowOptions {
   /**
    * After each frame that changed the mirror or its place, at once (its journal record may still be on its way: what
    * is lost in a crash comes again). `place` is null in the middle of a fill.
+   * `since`: no change among them is of an older position, as far as the frame tells.
    */
-  readonly onChanges: (changes: readonly MirrorChange[], place: Place | null) => void;
+  readonly onChanges: (changes: readonly MirrorChange[], place: Place | null, since: number) => void;
   /** After each change of the session's state. */
   readonly onState?: (state: SessionState) => void;
   /** The journal could not be written; it is written whole with the next frame. */
@@ -138,7 +139,13 @@ export class Follower {
       this.#handle({ type: 'refused', reason: `digest differs: ${applied.groups.join(' ')}` });
     } else if (applied.durable) {
       journal.append(frame as DurableFrame).catch(onJournalError);
-      onChanges(applied.changes, journal.mirror.place);
+      onChanges(applied.changes, journal.mirror.place, oldestIn(frame));
     }
   }
+}
+
+/** What comes whole, into a fill or into scope, may be of any age. */
+function oldestIn(frame: Frame): number {
+  const isExact = frame.type === 'batch' && Object.keys(frame.enter).length === 0;
+  return isExact ? frame.from.position + 1 : 1;
 }
