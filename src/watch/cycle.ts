@@ -2,7 +2,7 @@
  * One cycle of the feed, its reading half: everything that is to be told, from one view. Changes nothing; if the
  * database fails half-way, the next cycle reads it all again.
  */
-import { type Body, type Group, type Ref, splitKey, splitRef } from '../resources/agent-view.ts';
+import { type Body, type Group, hostGroup, type Ref, splitKey, splitRef } from '../resources/agent-view.ts';
 import type { Place } from '../resources/place.ts';
 import { expandHint, type FeedMemory, readChangesAfter, type Scope, scopesOf } from './memory.ts';
 import type { WatchRequest } from './protocol.ts';
@@ -91,7 +91,7 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   const scopeOf = (host: string) => scopes.get(host) ?? memory.scopeOf(host);
   const hints = changes.map((change) => expandHint(change, scopeOf));
 
-  const touched = touchedBy(hints, input.isWatched);
+  const touched = touchedBy(hints, { ...input, scopeOf });
   const turns = turnsOf(scopes, input.streamOf);
   const joining = decideAll(input, { head, hints, scopeOf });
   const { refs, groups } = toRead(touched, turns, joining.entries);
@@ -101,11 +101,25 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   return { head, hints, scopes, touched, turns, ...joining, bodies, whole };
 }
 
-function touchedBy(hints: readonly Hint[], isWatched: (group: Group) => boolean): Map<Group, Set<string>> {
+/**
+ * What was hinted in watched groups. An endpoint is there for as long as its host has the network in scope: one port
+ * more or less of many is hinted, but changes nothing for the thousands that share the network.
+ */
+function touchedBy(
+  hints: readonly Hint[],
+  { isWatched, memory, scopeOf }: Pick<CycleInput, 'isWatched' | 'memory'> & Pick<State, 'scopeOf'>,
+): Map<Group, Set<string>> {
   const touched = new Map<Group, Set<string>>();
-  for (const ref of hints.flatMap((hint) => hint.refs)) {
+  const refs = new Set(hints.flatMap((hint) => hint.refs));
+  for (const ref of refs) {
     const { group, key } = splitRef(ref);
-    if (isWatched(group)) touched.set(group, (touched.get(group) ?? new Set()).add(key));
+    if (!isWatched(group)) continue;
+    const { kind, id } = splitKey(key);
+    const isAsBefore =
+      kind === 'endpoint' &&
+      memory.scopeOf(id).has(group) === scopeOf(id).has(group) &&
+      !refs.has(`${hostGroup(id)}|host/${id}`);
+    if (!isAsBefore) touched.set(group, (touched.get(group) ?? new Set()).add(key));
   }
   return touched;
 }

@@ -73,6 +73,25 @@ test('without faults nobody reconnects, however scopes change', async () => {
   );
 });
 
+test('a port more on a host that has some is not told to the hosts that share its network', async () => {
+  await worldWith({}, []);
+  const network = await networkOn(['a', 'b']);
+  const { sink } = world.attach(watchRequest('b'));
+  await world.clock.advance(100);
+  const add = (host: string) =>
+    world.transact((tx) => tx.ports.insert([portRow(world.random.uuid(), network, { host })]));
+  const before = sink.lines.length;
+  await add('a');
+  await world.clock.advance(100);
+  assert.equal(sink.lines.length, before);
+  await add('c');
+  await world.clock.advance(100);
+  assert.equal(sink.lines.length, before + 1);
+  await world.transact((tx) => tx.hosts.update({ name: 'a' }, { tunnel_ip: '192.0.2.77' }));
+  await world.clock.advance(100);
+  assert.equal(sink.lines.length, before + 2);
+});
+
 test('the first change after a quiet time goes at once', async () => {
   await worldWith({});
   const network = await networkOn(['a', 'b']);
