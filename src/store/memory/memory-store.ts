@@ -89,9 +89,9 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
     db.end(tx);
   };
   const commit = async (tx: MemoryTransaction): Promise<Place | null> => {
-    const sound = await tx.settled();
+    const failure = await tx.settled();
     if (tx.ended) throw new StoreUnavailable('the connection was lost');
-    if (!sound) throw new Error('current transaction is aborted');
+    if (failure) throw failure.error;
     if (tx.refs.size > 0) await db.locks.acquire(tx, 'position', 'update');
     tx.committing = true;
     await tx.pause('commit');

@@ -38,7 +38,9 @@ export class MemoryTransaction implements Holder {
   /** Everything that a statement waits on; the scheduler's. */
   readonly pause: (point: string) => Promise<void>;
   readonly #world: Committed;
-  #failed = false;
+  /** Its work is done, one way or the other: no statement may follow. */
+  finished = false;
+  #failure: { readonly error: unknown } | undefined;
   #tail: Promise<unknown> = Promise.resolve();
   #snapshot = 0;
 
@@ -54,13 +56,14 @@ export class MemoryTransaction implements Holder {
   /** Runs a statement after the ones before it. */
   statement<Result>(point: string, work: () => Promise<Result> | Result): Promise<Result> {
     const run = this.#tail.then(async () => {
-      if (this.#failed) throw new Error('current transaction is aborted');
+      assert(!this.finished, 'a transaction was used after its end');
+      if (this.#failure) throw this.#failure.error;
       await this.pause(point);
       this.#snapshot = this.#world.lastCommit();
       try {
         return await work();
       } catch (error) {
-        this.#failed = true;
+        this.#failure = { error };
         if (error instanceof Deadlock) this.deadlocked = true;
         throw error;
       }
@@ -69,10 +72,11 @@ export class MemoryTransaction implements Holder {
     return run;
   }
 
-  /** Waits for statements that nobody awaited; false if one has failed. */
-  async settled(): Promise<boolean> {
+  /** Waits for statements that nobody awaited; gives the error of the first that failed. */
+  async settled(): Promise<{ readonly error: unknown } | undefined> {
     await this.#tail;
-    return !this.#failed;
+    this.finished = true;
+    return this.#failure;
   }
 
   /** Matching rows as of the statement's start, in primary-key order. Not copies. */
