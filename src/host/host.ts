@@ -90,7 +90,8 @@ export interface ProcessState {
 /** Something changed on the host by another hand, or a process of ours ended. Only a hint: look again. */
 export type HostEvent =
   | { readonly type: 'link'; readonly name: string; readonly namespace: string | null }
-  | { readonly type: 'flood'; readonly link: string }
+  /** `present`: whether the entry is there now. */
+  | { readonly type: 'flood'; readonly link: string; readonly destination: string; readonly present: boolean }
   | { readonly type: 'process-ended'; readonly name: string }
   /** Some events were lost: look at everything. */
   | { readonly type: 'overflow' };

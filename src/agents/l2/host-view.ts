@@ -2,10 +2,8 @@ import type { FloodEntry, Host, Link } from '../../host/host.ts';
 import { isOurBridge } from './desired.ts';
 import type { Observed } from './plan.ts';
 
-/** With more than so many links to read anew, reading all is cheaper. */
+/** With more than so many links to read anew, or than a quarter of all, reading all is cheaper. */
 const FEW = 32;
-/** The same for flood entries, which take a program each. */
-const FEW_FLOOD = 4;
 
 /**
  * What was last read of the host, and which of it may have changed since. Reads happen one after another: what is marked
@@ -18,7 +16,9 @@ export class HostView implements Observed {
   readonly #staleLinks = new Set<string>();
   readonly #staleFlood = new Set<string>();
   #allStale = true;
-  #reading: Promise<void> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
+  /** What is learned meanwhile, the read may not have seen. */
+  #reading = false;
 
   constructor(host: Host) {
     this.#host = host;
@@ -47,8 +47,26 @@ export class HostView implements Observed {
     this.#staleLinks.add(name);
   }
 
-  floodChanged(link: string): void {
+  /** An entry is known to be there, or not; says whether that was news. */
+  floodIs({ link, destination }: FloodEntry, present: boolean): boolean {
+    const known = this.#flood.get(link);
+    if (this.#reading) this.#staleFlood.add(link);
+    if (present === (known?.has(destination) ?? false)) return false;
+    if (!present) known?.delete(destination);
+    else if (known) known.add(destination);
+    else this.#flood.set(link, new Set([destination]));
+    return true;
+  }
+
+  /** A step about these entries failed: read them again. */
+  floodUnknown(link: string): void {
     this.#staleFlood.add(link);
+  }
+
+  /** The link is made anew, or gone. */
+  floodEmpty(link: string): void {
+    if (this.#reading) this.#staleFlood.add(link);
+    this.#flood.delete(link);
   }
 
   everythingChanged(): void {
@@ -75,18 +93,20 @@ export class HostView implements Observed {
   }
 
   #inTurn(read: () => Promise<void>): Promise<void> {
-    const turn = this.#reading.then(read);
+    const turn = this.#turn.then(read);
     // The next in turn reads for itself, whatever became of this one; the caller is told of the failure.
-    this.#reading = turn.catch(() => undefined);
+    this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
   async #readStale(): Promise<void> {
     const links = [...this.#staleLinks];
     const flood = [...this.#staleFlood];
-    if (this.#allStale || links.length > FEW || flood.length > FEW_FLOOD) return this.#readAll();
+    const many = links.length > Math.max(FEW, this.#links.size / 4);
+    if (this.#allStale || many) return this.#readAll();
     for (const name of links) this.#staleLinks.delete(name);
     for (const name of flood) this.#staleFlood.delete(name);
+    this.#reading = true;
     try {
       const [found, entries] = await Promise.all([
         links.length > 0 ? this.#host.links(links) : [],
@@ -99,6 +119,8 @@ export class HostView implements Observed {
       for (const name of links) this.#staleLinks.add(name);
       for (const name of flood) this.#staleFlood.add(name);
       throw error;
+    } finally {
+      this.#reading = false;
     }
   }
 
@@ -106,6 +128,7 @@ export class HostView implements Observed {
     this.#allStale = false;
     this.#staleLinks.clear();
     this.#staleFlood.clear();
+    this.#reading = true;
     try {
       const [found, entries] = await Promise.all([this.#host.links(), this.#host.floodEntries()]);
       this.#links.clear();
@@ -114,6 +137,8 @@ export class HostView implements Observed {
     } catch (error) {
       this.#allStale = true;
       throw error;
+    } finally {
+      this.#reading = false;
     }
   }
 

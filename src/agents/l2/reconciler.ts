@@ -72,8 +72,8 @@ class L2Agent implements RoleAgent {
       case 'process-ended':
         return [];
       case 'flood':
-        this.#view.floodChanged(event.link);
-        return this.#keysOfLink(event.link);
+        // Mostly the echo of our own steps.
+        return this.#view.floodIs(event, event.present) ? this.#keysOfLink(event.link) : [];
       case 'link':
         return event.namespace === null ? this.#keysOfLink(event.name) : [];
     }

@@ -68,7 +68,7 @@ export class FakeHost implements Host {
     this.#links = new FakeLinks({
       linkChanged: ({ name, namespace }) =>
         namespace === null && this.#tell({ type: 'link', name, namespace }),
-      floodChanged: (link) => this.#tell({ type: 'flood', link }),
+      floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
     });
   }
 

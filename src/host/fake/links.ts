@@ -23,7 +23,7 @@ interface FakeLink {
 
 export interface LinkListener {
   linkChanged(place: Place): void;
-  floodChanged(link: string): void;
+  floodChanged(entry: FloodEntry, present: boolean): void;
 }
 
 /** A link that something other than the agent made: a hypervisor's tap, a network card. */
@@ -110,13 +110,13 @@ export class FakeLinks {
     ipAddress(destination);
     const entries = this.#flood.get(linkName(link));
     if (op === 'delete') {
-      if (entries?.delete(destination)) this.#listener.floodChanged(link);
+      if (entries?.delete(destination)) this.#listener.floodChanged({ link, destination }, false);
       return null;
     }
     if (entries === undefined) return `no vxlan ${link}`;
     if (entries.has(destination)) return null;
     entries.add(destination);
-    this.#listener.floodChanged(link);
+    this.#listener.floodChanged({ link, destination }, true);
     return null;
   }
 

@@ -17,8 +17,10 @@ export function linkEvent(line: string): HostEvent | null {
 
 /** A line of `bridge monitor fdb`; learned addresses are not ours to follow. */
 export function floodEvent(line: string): HostEvent | null {
-  const link = /^(?:Deleted )?00:00:00:00:00:00 dev (\S+)/.exec(line)?.[1];
-  return link === undefined ? null : { type: 'flood', link };
+  const found = /^(Deleted )?00:00:00:00:00:00 dev (\S+) dst (\S+)/.exec(line);
+  if (found === null) return null;
+  const [, deleted, link = '', destination = ''] = found;
+  return { type: 'flood', link, destination, present: deleted === undefined };
 }
 
 interface Source {
