@@ -1,6 +1,6 @@
 /** What host.ts promises, held against the fake anywhere and against Linux where namespaces can be made. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
@@ -235,6 +235,13 @@ function contract(make: MakeHost): void {
   processTests(make);
 }
 
+/** Pids of this process's own children that run the program. */
+function childrenNamed(program: string): number[] {
+  const self = process.pid;
+  const children = readFileSync(`/proc/${self}/task/${self}/children`, 'utf8').trim().split(' ').map(Number);
+  return children.filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program);
+}
+
 function linuxHost(t: TestContext, existing?: string): Host {
   const stateDirectory = existing ?? mkdtempSync(join(tmpdir(), 'dtn-host-'));
   const host = createLinuxHost({ stateDirectory, clock: realClock });
@@ -281,6 +288,28 @@ inOwnNamespaces(import.meta.url, () => {
       }, stop.signal);
       await earlier.signalProcess('p', 'KILL');
       await until('its end', () => ended.includes('p'));
+      stop.abort();
+      await following;
+    });
+
+    test('a program that ends at once says why', async (t) => {
+      const host = linuxHost(t);
+      await host.ensureNamespace('dtn-e');
+      const spec = { name: 'p', namespace: 'dtn-e', argv: ['no-such-program'], configHash: '' };
+      await assert.rejects(host.startProcess(spec), /ended at once: .*no-such-program/);
+      await assert.rejects(host.startProcess({ ...spec, namespace: null }), /ENOENT/);
+      assert.deepEqual(await host.processes(), []);
+    });
+
+    test('a monitor that dies is started again, and says that it missed something', async (t) => {
+      const host = linuxHost(t);
+      const events: HostEvent[] = [];
+      const stop = new AbortController();
+      const following = host.follow((event) => events.push(event), stop.signal);
+      const overflows = () => events.filter((event) => event.type === 'overflow').length;
+      await until('it listens', () => overflows() === 1);
+      for (const pid of childrenNamed('ip')) process.kill(pid, 'SIGKILL');
+      await until('it listens again', () => overflows() === 2);
       stop.abort();
       await following;
     });

@@ -5,7 +5,10 @@ import type { HostEvent } from '../host.ts';
 import { listensOnNetlink } from './proc.ts';
 import { PROGRAM_ENVIRONMENT } from './spawner.ts';
 
-const RESTART_MS = 200;
+const FIRST_RESTART_MS = 200;
+const LONGEST_RESTART_MS = 10_000;
+/** One that listened this long was well. */
+const WELL_MS = 60_000;
 const LISTEN_POLL_MS = 2;
 const LISTEN_LIMIT_MS = 2000;
 
@@ -55,9 +58,15 @@ export async function followKernel(following: Following): Promise<void> {
 }
 
 async function followSource(source: Source, following: Following, onListening: () => void): Promise<void> {
-  while (!following.signal.aborted) {
+  const { clock, signal } = following;
+  let restartMs = FIRST_RESTART_MS;
+  while (!signal.aborted) {
+    const begunAt = clock.now();
     await followOnce(source, following, onListening);
-    await sleep(following.clock, RESTART_MS, following.signal);
+    // Each new start makes the agent look at everything: a program that cannot stay must not make that a loop.
+    restartMs = clock.now() - begunAt > WELL_MS ? FIRST_RESTART_MS : restartMs;
+    await sleep(clock, restartMs, signal);
+    restartMs = Math.min(restartMs * 2, LONGEST_RESTART_MS);
   }
 }
 
@@ -87,9 +96,10 @@ async function followOnce(source: Source, following: Following, onListening: () 
 
 async function untilListening(child: ChildProcess, clock: Clock): Promise<boolean> {
   const deadline = clock.now() + LISTEN_LIMIT_MS;
-  while (child.pid !== undefined && child.exitCode === null && clock.now() < deadline) {
+  const runs = () => child.exitCode === null && child.signalCode === null;
+  while (child.pid !== undefined && runs() && clock.now() < deadline) {
     if (listensOnNetlink(child.pid)) return true;
     await sleep(clock, LISTEN_POLL_MS);
   }
-  return child.exitCode === null;
+  return runs();
 }

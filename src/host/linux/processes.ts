@@ -4,7 +4,7 @@
  * is no pid file to go stale, and no instant between start and record in which a crash could lose one.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assert } from '../../lib/assert.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
@@ -82,6 +82,10 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
     return openSync(path, 'a');
   }
 
+  function lastWords(name: string): string {
+    return readFileSync(logPath(name), 'utf8').trim().split('\n').at(-1)?.slice(0, 300) || 'it said nothing';
+  }
+
   async function start(spec: ProcessSpec): Promise<Known> {
     const inside = spec.namespace === null ? null : namespaceName(spec.namespace);
     const argv = [...enter, ...inNamespace(inside, spec.argv)];
@@ -151,6 +155,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       if (find(spec.name) !== null) throw new Error(`${spec.name} is running already`);
       const process = await start(spec);
       await untilExecuted(process, spec);
+      if (!isAlive(process)) throw new Error(`${spec.name} ended at once: ${lastWords(spec.name)}`);
       return { pid: process.pid, configHash: process.configHash };
     },
 
