@@ -1,6 +1,6 @@
 /** The lab's directory: one file that says what the lab is, beside the records and logs of its processes. */
 import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Cut } from './cuts.ts';
 import type { Layout } from './layout.ts';
@@ -24,7 +24,7 @@ const LONGEST_DIRECTORY = 70;
  * host has a /run of its own.
  */
 export function defaultStateDirectory(id: string): string {
-  const { uid } = userInfo();
+  const uid = process.geteuid?.() ?? 0;
   return join(tmpdir(), `deuteron-lab-${uid === 0 ? '' : `${uid}-`}${id}`);
 }
 

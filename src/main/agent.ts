@@ -60,6 +60,11 @@ function readCredential(path: string): string {
   return text;
 }
 
+/** In a user namespace of an ordinary user (a lab without root) there is no other user to become: user_namespaces(7). */
+function mayChangeUser(): boolean {
+  return readFileSync('/proc/self/setgroups', 'utf8').trim() !== 'deny';
+}
+
 function createRoles(
   config: AgentConfig,
   parts: { host: Host; mirror: Mirror; mappings: Map<string, string> },
@@ -69,7 +74,9 @@ function createRoles(
   return config.roles.map((role) => {
     if (role === 'l2')
       return createL2Agent({ ...shared, tunnelIp: config['tunnel-ip'] ?? '', bridgeMappings: mappings });
-    if (role === 'dhcp') return createDhcpAgent({ ...shared, leaseSeconds: config['dhcp-lease-seconds'] });
+    const user = mayChangeUser() ? {} : { user: '' };
+    if (role === 'dhcp')
+      return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
     throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp)`);
   });
 }

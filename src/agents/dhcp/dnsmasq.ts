@@ -45,7 +45,8 @@ export function renderConf({ network, settings, directory, watched }: ConfInput)
     'no-hosts',
     'no-resolv',
     ...settings.upstreamDns.map((server) => `server=${server}`),
-    ...(settings.user === '' ? ['user=root'] : [`user=${settings.user}`]),
+    // An empty group keeps dnsmasq from changing its group too: where only one user is mapped it may not.
+    ...(settings.user === '' ? ['user=root', 'group='] : [`user=${settings.user}`]),
     'pid-file',
     'bind-dynamic',
     `interface=${network.link}`,
