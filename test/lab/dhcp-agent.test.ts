@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { PROGRAM_ENVIRONMENT } from '../../src/host/linux/spawner.ts';
 import { realClock } from '../../src/lib/clock.ts';
 import { startProber } from '../support/dhcp-prober.ts';
 import { id } from '../support/network-objects.ts';
@@ -49,6 +50,20 @@ const dhclient = (t: TestContext, ...words: string[]) =>
     ...words,
     'eth0',
   ]);
+
+/** Puts a script in dnsmasq's place; `$real` in it is the true one. */
+function shimDnsmasq(t: TestContext, body: string): void {
+  const directory = mkdtempSync(join(tmpdir(), 'dtn-shim-'));
+  const real = sh('command -v dnsmasq').trim();
+  writeFileSync(join(directory, 'dnsmasq'), `#!/bin/sh\nreal=${real}\n${body}\n`, { mode: 0o755 });
+  const environment = PROGRAM_ENVIRONMENT as Record<string, string>;
+  const path = environment['PATH'] ?? '';
+  environment['PATH'] = `${directory}:${path}`;
+  t.after(() => {
+    environment['PATH'] = path;
+    rmSync(directory, { recursive: true, force: true });
+  });
+}
 
 function wear(mac: string): void {
   sh(`ip -n dtn-machine link set eth0 down
@@ -115,7 +130,10 @@ inOwnNamespaces(import.meta.url, () => {
     network.port(5, { fixed_ips: [{ subnet_id: six, ip_address: 'fd20::55' }], extra_dhcp_opts: [option] });
     await stage.settle(network);
     wear(macOf(5));
-    const lease = dhclient(t, '-6');
+    const config = stage.host.absolute('dhclient.conf');
+    writeFileSync(config, 'option dhcp6.boot code 59 = text;\nalso request dhcp6.boot;\n');
+    const lease = dhclient(t, '-6', '-cf', config);
+    assert.equal(lease['new_dhcp6_boot'], 'tftp://[fd20::9]/boot');
     assert.equal(lease['new_ip6_address'], 'fd20::55');
     assert.equal(lease['new_dhcp6_name_servers'], 'fd20::2');
     assert.equal(lease['new_dhcp6_domain_search'], 'openstacklocal.');
@@ -254,6 +272,71 @@ inOwnNamespaces(import.meta.url, () => {
     await stage.agent.observeAll();
     await stage.settle(network);
     assert.equal((await stage.ask({ mac: macOf(6) })).ip, '10.20.1.6');
+  });
+
+  test('a client that only asks to keep its address is answered at once by a dnsmasq that never saw it', async (t) => {
+    const stage = makeStage(t);
+    const network = new TestNetwork(stage.world, 1);
+    network.port(5);
+    await stage.settle(network);
+    wear(macOf(5));
+    const scratch = mkdtempSync(join(tmpdir(), 'dtn-client-'));
+    t.after(() => rmSync(scratch, { recursive: true, force: true }));
+    const ask = () =>
+      sh(`ip netns exec dtn-machine timeout 10 dhclient -1 -v -sf /bin/true -lf ${scratch}/l -pf ${scratch}/p eth0 2>&1
+        kill $(cat ${scratch}/p)`);
+    assert.match(ask(), /DHCPDISCOVER/);
+    sh(`kill -9 ${await stage.pid(network)}`);
+    await until('dnsmasq is gone', async () => (await stage.pid(network)) === undefined);
+    await stage.host.removeFile(`dhcp/${network.id}/leases`);
+    await stage.settle(network);
+    const said = ask();
+    assert.match(said, /DHCPACK of 10\.20\.1\.5/);
+    assert.doesNotMatch(said, /DHCPDISCOVER/);
+    assert.equal(said.match(/DHCPREQUEST/g)?.length, 1);
+  });
+
+  test('where the kernel gives no inotify instance, reloads do, and it says so', async (t) => {
+    const stage = makeStage(t);
+    shimDnsmasq(
+      t,
+      `case "$*" in --test*) ;; *) ! grep -q ^dhcp-hostsdir "\${2#--conf-file=}" || exit 5 ;; esac
+exec "$real" "$@"`,
+    );
+    const network = new TestNetwork(stage.world, 1);
+    network.port(5);
+    await stage.settle(network);
+    const pid = await stage.pid(network);
+    network.port(6);
+    await stage.settle(network);
+    for (const n of [5, 6]) assert.equal((await stage.ask({ mac: macOf(n) })).ip, `10.20.1.${n}`);
+    assert.equal(stage.agent.configurations()['networks_by_reload'], 1);
+    stage.restart();
+    network.port(7);
+    await stage.settle(network);
+    assert.equal((await stage.ask({ mac: macOf(7) })).ip, '10.20.1.7');
+    assert.equal(await stage.pid(network), pid);
+  });
+
+  test('a dnsmasq that dies of reloads is restarted instead', async (t) => {
+    const stage = makeStage(t);
+    shimDnsmasq(
+      t,
+      `case "$*" in --test*) exec "$real" "$@" ;; esac
+"$real" "$@" & p=$!
+trap 'kill -9 $p; exit 129' HUP
+trap 'kill $p' TERM
+wait $p; wait $p`,
+    );
+    const network = new TestNetwork(stage.world, 1);
+    network.port(1);
+    await stage.settle(network);
+    for (let n = 5; n < 9; n++) {
+      network.port(1, { fixed_ips: [{ subnet_id: network.v4, ip_address: `10.20.1.${n}` }] });
+      await stage.settle(network);
+      assert.equal((await stage.ask({ mac: macOf(1) })).ip, `10.20.1.${n}`);
+    }
+    assert.equal(stage.agent.configurations()['dnsmasq_reload'], 'restart');
   });
 
   test('nothing is left of a network that leaves', async (t) => {

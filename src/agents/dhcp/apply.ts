@@ -28,8 +28,8 @@ export interface Texts {
 
 const STOP_GRACE_MS = 2_000;
 const START_LIMIT_MS = 15_000;
-const RELOAD_LIMIT_MS = 5_000;
-const ADD_LIMIT_MS = 2_000;
+const RELOAD_LIMIT_MS = 15_000;
+const ADD_LIMIT_MS = 10_000;
 const RELEASE_LIMIT_MS = 1_000;
 /** More leases than this are given up faster by a restart. */
 const RELEASES_AT_MOST = 20;

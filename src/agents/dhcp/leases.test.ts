@@ -70,3 +70,13 @@ test('a file that was cut short or tampered with costs its broken lines only', (
     [],
   );
 });
+
+test('a large network starts with the leases that clients hold, and no others', () => {
+  const entries = Array.from({ length: 600 }, (_, i): [string, string, string] => [
+    'fa:16:3e:00:00:01',
+    `10.0.${i >> 8}.${i & 255}`,
+    'host',
+  ]);
+  const held = '1100 fa:16:3e:00:00:01 10.0.0.7 host *';
+  assert.equal(prime(`${held}\n`, entries), `${held}\n${DUID}\n`);
+});
