@@ -43,6 +43,11 @@ export class HostView implements Observed {
       .map((link) => link.name);
   }
 
+  /** VXLAN links of any bridge or none. */
+  tunnels(): Link[] {
+    return [...this.#links.values()].filter((link) => link.kind === 'vxlan');
+  }
+
   linkChanged(name: string): void {
     this.#staleLinks.add(name);
   }

@@ -56,11 +56,18 @@ export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
   return draft;
 }
 
-/** A network that has left this host: its VXLAN and its bridge go, its members' links are let go with it. */
-export function planRemoval(bridge: string, observed: Observed): Plan {
-  const links: Planned<LinkStep>[] = [];
+/**
+ * A network that has left this host: its VXLAN and its bridge go, its members' links are let go with it; and so do tunnels
+ * that no network has: what a failure or the agent's end left of an earlier removal, or of a beginning.
+ */
+export function planRemoval(bridge: string, observed: Observed, orphans: readonly string[]): Plan {
+  const links: Planned<LinkStep>[] = orphans.map((name) => ({
+    object: '',
+    step: { op: 'delete-link', name },
+  }));
   for (const member of observed.membersOf(bridge)) {
-    if (isVxlan(member.name)) links.push({ object: '', step: { op: 'delete-link', name: member.name } });
+    if (!isVxlan(member.name) || orphans.includes(member.name)) continue;
+    links.push({ object: '', step: { op: 'delete-link', name: member.name } });
   }
   if (isOurBridge(bridge) && observed.link(bridge)?.kind === 'bridge') {
     links.push({ object: '', step: { op: 'delete-link', name: bridge } });

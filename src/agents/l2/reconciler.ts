@@ -14,6 +14,7 @@ import {
   type L2Settings,
   portsOf,
   tapName,
+  VXLAN_PORT,
   vxlanName,
 } from './desired.ts';
 import { HostView } from './host-view.ts';
@@ -90,6 +91,7 @@ class L2Agent implements RoleAgent {
       bridges.add(bridgeName(id));
     }
     for (const bridge of this.#view.bridges()) if (!bridges.has(bridge)) keys.add(`bridge/${bridge}`);
+    for (const name of this.#orphanTunnels()) keys.add(`tunnel/${name}`);
     return [...keys].sort();
   }
 
@@ -113,7 +115,7 @@ class L2Agent implements RoleAgent {
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
     const { kind, id } = splitKey(key);
     const [network, guard] = await Promise.all([
-      kind === 'bridge' ? this.#sweep(id) : this.#reconcileNetwork(id, signal),
+      kind === 'network' ? this.#reconcileNetwork(id, signal) : this.#sweep(id),
       this.#ensureGuard(),
     ]);
     const shortfalls = [...network.shortfalls, ...guard.shortfalls];
@@ -126,18 +128,40 @@ class L2Agent implements RoleAgent {
     if (desired === null) await this.#view.refreshStale();
     else await this.#view.refresh(bridge, linkNames(desired));
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
-    const plan = desired === null ? planRemoval(bridge, this.#view) : planNetwork(desired, this.#view);
+    const plan =
+      desired === null
+        ? planRemoval(bridge, this.#view, this.#orphanTunnels())
+        : planNetwork(desired, this.#view);
     return applyPlan(plan, this.#host, this.#view);
   }
 
-  /** A bridge that no network of the mirror has. */
+  /** Tunnels as this agent makes them, on no bridge and of no network that the mirror has. */
+  #orphanTunnels(): string[] {
+    const wanted = new Set<number | null>();
+    for (const group of this.#world.groups()) {
+      const network = this.#world.group(group)?.get(group);
+      if (network !== undefined && 'segmentation_id' in network) wanted.add(network.segmentation_id);
+    }
+    return this.#view
+      .tunnels()
+      .filter(
+        ({ name, vxlan }) => vxlan !== undefined && name === vxlanName(vxlan.id) && !wanted.has(vxlan.id),
+      )
+      .filter(
+        ({ master, vxlan }) =>
+          master === null && vxlan?.port === VXLAN_PORT && vxlan.local === this.#settings.tunnelIp,
+      )
+      .map((link) => link.name);
+  }
+
+  /** A bridge, or a tunnel, that no network of the mirror has. */
   async #sweep(bridge: string): Promise<Outcome> {
     for (const group of this.#world.groups()) {
       const { kind, id } = splitKey(group);
       if (kind === 'network' && bridgeName(id) === bridge) return CONVERGED;
     }
     await this.#view.refreshStale();
-    return applyPlan(planRemoval(bridge, this.#view), this.#host, this.#view);
+    return applyPlan(planRemoval(bridge, this.#view, this.#orphanTunnels()), this.#host, this.#view);
   }
 
   async #ensureGuard(): Promise<Outcome> {
