@@ -49,6 +49,9 @@ export class ActiveWatch {
       const picture = this.#pictures.get(port.host);
       return picture !== undefined && isWired(port, picture);
     }
+    // a network that is switched off is served nowhere, and holds nothing up
+    const network = this.#store.rows('networks').find((row) => row.id === port.network_id);
+    if (!network?.admin_state_up) return true;
     const subnets = this.#store.rows('subnets');
     return this.#machines.some((machine) => isLeased(port, machine, subnets));
   }

@@ -39,13 +39,14 @@ export function isWired(port: PortRow, picture: HostPicture): boolean {
 
 export function isLeased(port: PortRow, machine: Machine, subnets: readonly SubnetRow[]): boolean {
   const wanted = leasesOf(port, subnets);
+  if (wanted.length === 0) return true;
   const found = machine.dnsmasq(port.network_id)?.leases();
   return found !== undefined && wanted.every((lease) => found.includes(lease));
 }
 
 /** The first thing on which host and rows do not agree; undefined for none. */
 export async function hostDifference(machine: Machine, rows: Rows): Promise<string | undefined> {
-  const picture = await machine.look();
+  const picture = await machine.look(true);
   const present = new Set(rows.ports.filter((p) => p.host === machine.name).map((p) => p.network_id));
   const served = new Set(rows.dhcpBindings.filter((b) => b.host === machine.name).map((b) => b.network_id));
   const networks = rows.networks.filter((n) => present.has(n.id) || served.has(n.id));

@@ -84,9 +84,9 @@ export class Machine {
     return this.#isStale;
   }
 
-  /** What it shows now. */
-  async look(): Promise<HostPicture> {
-    if (this.#picture && !this.#isStale) return this.#picture;
+  /** What it shows now; `anew` also where nothing told of a change (namespaces come and go unheard). */
+  async look(anew = false): Promise<HostPicture> {
+    if (this.#picture && !this.#isStale && !anew) return this.#picture;
     this.#isStale = false;
     const { host } = this;
     const links = await host.links();

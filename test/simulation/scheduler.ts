@@ -24,7 +24,7 @@ function before(a: Event, b: Event): boolean {
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** What was done last, for the story of a failing seed. */
-const REMEMBERED = 4000;
+const REMEMBERED = 20_000;
 
 export class Scheduler {
   readonly #heap: Event[] = [];
