@@ -112,10 +112,10 @@ inOwnNamespaces(import.meta.url, () => {
     await converge(hosts[1]);
     assert.ok(!pings('dtn-m1', '10.0.0.2'), 'a tunnel from an unknown address is dropped');
 
-    for (const testHost of hosts) {
+    for (const [index, testHost] of hosts.entries()) {
       const { host, world, agent } = testHost;
       world.remove(KEY);
-      world.remove(`host/${world.host}`, `port/${id(1)}`);
+      world.remove(`host/${world.host}`, `port/${id(index + 1)}`);
       void [...agent.keysOf({ group: KEY, key: KEY, before: undefined, after: undefined })];
       await converge(testHost);
       const names = (await host.links()).map((link) => link.name).filter((name) => /^(brq|vxlan)/.test(name));
@@ -180,6 +180,8 @@ inOwnNamespaces(import.meta.url, () => {
     assert.deepEqual(comparable(after), comparable(before));
     assert.deepEqual(await host.floodEntries(), floodBefore);
     world.remove(KEY);
+    world.remove('host/dtn-h1', `port/${id(1)}`);
+    void [...agent.keysOf({ group: KEY, key: KEY, before: undefined, after: undefined })];
     for (const key of await agent.allKeys()) await converge(first, key);
     const names = (await host.links()).map((link) => link.name);
     assert.ok(names.includes('br-foreign') && names.includes('vxlan-99') && !names.includes('vxlan-7'));

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import type { HostEvent, Link } from '../../host/host.ts';
 import { endpoint, id, networkBody, portBody, TestWorld } from '../../../test/support/network-objects.ts';
+import { CONVERGED } from '../../reconcile/controller.ts';
 import type { RoleAgent } from '../role.ts';
 import { createL2Agent } from './reconciler.ts';
 
@@ -173,6 +174,7 @@ test('a port that leaves is let go, a network that leaves takes its bridge and V
   assert.deepEqual(await converge(), []);
   assert.equal((await link('tap00000001-00'))?.master, null);
   assert.equal((await link('tap00000002-00'))?.master, BRIDGE);
+  world.remove('host/h1', `port/${id(2)}`);
   world.remove(KEY);
   assert.deepEqual(await converge(), []);
   const names = (await host.links()).map((each) => each.name).sort();
@@ -193,6 +195,55 @@ test('a later life sweeps what no network has any more, and leaves the rest as i
   const before = (await picture(host)).filter((line) => !/bb-00|vxlan-9/.test(line));
   for (const key of await later.allKeys()) await later.reconcile(key, NEVER);
   assert.deepEqual(await picture(host), before);
+});
+
+test('while a lost mirror fills, nothing that machines use is taken away', async () => {
+  const { host, world, converge } = bench();
+  const other = networkBody(id(0xbb), { segmentation_id: 9 });
+  world.putNetwork(other, [endpoint('h3', '192.0.2.3')]);
+  const ports = [portBody(id(1), NETWORK), portBody(id(2), other.id)];
+  for (const port of ports) {
+    world.putPort(port);
+    host.plug({ name: `tap${port.id.slice(0, 11)}` });
+  }
+  await converge();
+  await converge(`network/${other.id}`);
+  const before = await picture(host);
+  const guard = host.table(null, 'inet deuteron_l2');
+
+  const empty = new TestWorld('h1');
+  const later = agentOf(host, empty);
+  for (const port of ports) empty.putPort(port);
+  const tell = (group: string) => [
+    ...later.keysOf({ group, key: group, before: undefined, after: undefined }),
+  ];
+  tell('host/h1');
+  const waits = [{ object: '', state: 'waiting', reason: 'the mirror is not whole yet' }];
+  assert.deepEqual((await later.reconcile(KEY, NEVER)).shortfalls, waits);
+  empty.putNetwork(other, [endpoint('h3', '192.0.2.3')]);
+  for (const key of tell(`network/${other.id}`))
+    assert.deepEqual(await later.reconcile(key, NEVER), CONVERGED);
+  assert.deepEqual((await later.reconcile(`bridge/${BRIDGE}`, NEVER)).shortfalls, waits);
+  assert.deepEqual(await picture(host), before);
+  assert.deepEqual(host.table(null, 'inet deuteron_l2'), guard);
+
+  empty.putNetwork(networkBody(NETWORK), [endpoint('h2', '192.0.2.2')]);
+  for (const key of tell(KEY)) assert.deepEqual(await later.reconcile(key, NEVER), CONVERGED);
+  assert.deepEqual(await picture(host), before);
+});
+
+test('a tunnel that lost its bridge is swept', async () => {
+  const { host, world, agent, converge } = bench();
+  await converge();
+  host.meddle(null, { op: 'delete-link', name: BRIDGE });
+  world.remove(KEY);
+  void [...agent.keysOf({ group: KEY, key: KEY, before: undefined, after: undefined })];
+  assert.deepEqual(await agent.allKeys(), ['tunnel/vxlan-7']);
+  await agent.reconcile('tunnel/vxlan-7', NEVER);
+  assert.deepEqual(
+    (await host.links()).map((link) => link.name),
+    ['lo'],
+  );
 });
 
 test('what the host refuses is a shortfall of its object, the rest is done', async () => {

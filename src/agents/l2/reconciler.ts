@@ -1,7 +1,7 @@
 /** The l2 role: see README.md. */
 import type { Host, HostEvent } from '../../host/host.ts';
 import { CONVERGED, type Outcome } from '../../reconcile/controller.ts';
-import { hostGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
+import { hostGroup, networkGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
 import type { ObjectChange, RoleAgent, World } from '../role.ts';
 import { applyPlan } from './apply.ts';
 import {
@@ -26,6 +26,11 @@ export interface L2Options extends L2Settings {
   readonly world: World;
 }
 
+const NOT_YET: Outcome = {
+  shortfalls: [{ object: '', state: 'waiting', reason: 'the mirror is not whole yet' }],
+  again: 1000,
+};
+
 export function createL2Agent(options: L2Options): RoleAgent {
   return new L2Agent(options);
 }
@@ -39,6 +44,8 @@ class L2Agent implements RoleAgent {
   readonly #guard: TunnelGuard;
   /** Link name to key, for host events; null: to be made anew. */
   #names: Map<string, string> | null = null;
+  /** Whether the mirror holds all that it must; null: to be found out anew. */
+  #whole: boolean | null = null;
 
   constructor(options: L2Options) {
     this.#host = options.host;
@@ -52,12 +59,12 @@ class L2Agent implements RoleAgent {
   *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
     const { kind } = splitKey(group);
     if (kind === 'network') {
-      this.#names = null;
-      this.#guard.worldChanged();
+      this.#forgetWorld();
       yield group;
     }
-    if (group !== hostGroup(this.#world.host) || splitKey(key).kind !== 'port') return;
-    this.#names = null;
+    if (group !== hostGroup(this.#world.host)) return;
+    this.#forgetWorld();
+    if (splitKey(key).kind !== 'port') return;
     const was = (before as PortBody | undefined)?.network_id;
     const is = (after as PortBody | undefined)?.network_id;
     if (is !== undefined) yield `network/${is}`;
@@ -125,6 +132,7 @@ class L2Agent implements RoleAgent {
   async #reconcileNetwork(id: string, signal: AbortSignal): Promise<Outcome> {
     const desired = desiredNetwork(this.#world, id, this.#settings);
     const bridge = bridgeName(id);
+    if (desired === null && !this.#mirrorIsWhole()) return NOT_YET;
     if (desired === null) await this.#view.refreshStale();
     else await this.#view.refresh(bridge, linkNames(desired));
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
@@ -137,6 +145,7 @@ class L2Agent implements RoleAgent {
 
   /** Tunnels as this agent makes them, on no bridge and of no network that the mirror has. */
   #orphanTunnels(): string[] {
+    if (!this.#mirrorIsWhole()) return [];
     const wanted = new Set<number | null>();
     for (const group of this.#world.groups()) {
       const network = this.#world.group(group)?.get(group);
@@ -154,17 +163,39 @@ class L2Agent implements RoleAgent {
       .map((link) => link.name);
   }
 
+  #forgetWorld(): void {
+    this.#names = null;
+    this.#whole = null;
+    this.#guard.worldChanged();
+  }
+
+  /**
+   * An agent that lost its mirror gets it group by group, while machines use what an earlier life made. Nothing may be
+   * taken away until the networks of all bound ports are there.
+   */
+  #mirrorIsWhole(): boolean {
+    if (this.#whole !== null) return this.#whole;
+    this.#whole = this.#world.group(hostGroup(this.#world.host)) !== undefined;
+    for (const port of portsOf(this.#world)) {
+      if (this.#world.group(networkGroup(port.network_id)) === undefined) this.#whole = false;
+    }
+    return this.#whole;
+  }
+
   /** A bridge, or a tunnel, that no network of the mirror has. */
   async #sweep(bridge: string): Promise<Outcome> {
     for (const group of this.#world.groups()) {
       const { kind, id } = splitKey(group);
       if (kind === 'network' && bridgeName(id) === bridge) return CONVERGED;
     }
+    if (!this.#mirrorIsWhole()) return NOT_YET;
     await this.#view.refreshStale();
     return applyPlan(planRemoval(bridge, this.#view, this.#orphanTunnels()), this.#host, this.#view);
   }
 
   async #ensureGuard(): Promise<Outcome> {
+    // From half of the networks it would shut out the other half's endpoints.
+    if (!this.#mirrorIsWhole()) return CONVERGED;
     try {
       return { shortfalls: [], repaired: await this.#guard.ensure() };
     } catch (error) {
