@@ -56,6 +56,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   max_wal_size: '256MB',
   min_wal_size: '64MB',
   io_method: 'sync',
+  // files of the cluster, so that a killed database leaves nothing in /dev/shm
+  dynamic_shared_memory_type: 'mmap',
   jit: 'off',
   max_parallel_workers_per_gather: '0',
   max_logical_replication_workers: '0',

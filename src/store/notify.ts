@@ -10,6 +10,8 @@ import { type Clock, sleep } from '../lib/clock.ts';
 import type { StoreLog } from './open.ts';
 
 const CHANNEL = 'deuteron_changes';
+/** How the session is seen in pg_stat_activity. */
+const LISTENER_NAME = 'deuteron listener';
 const RECONNECT_MS = [100, 200, 500, 1000, 2000] as const;
 
 export interface NotifierOptions {
@@ -81,7 +83,7 @@ async function listen(
   signal: AbortSignal,
   ready: (client: Client) => void,
 ): Promise<void> {
-  const client = new Client({ ...options.connection, pipeline: true });
+  const client = new Client({ ...options.connection, application_name: LISTENER_NAME });
   const { promise: over, resolve, reject } = Promise.withResolvers<void>();
   const abort = () => resolve();
   client.on('error', reject);

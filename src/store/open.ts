@@ -34,7 +34,7 @@ export interface StoreOptions {
 }
 
 export interface OpenedStore extends Store, Presence {
-  /** Ends every connection, after the transactions that are under way. */
+  /** Ends every connection, after the transactions that are under way. May be called again. */
   close(): Promise<void>;
 }
 
@@ -81,6 +81,12 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   });
   const ending = new AbortController();
   const listening = notifier.run(ending.signal);
+  const end = async () => {
+    ending.abort();
+    await listening;
+    await pool.end();
+  };
+  let ended: Promise<void> | undefined;
 
   return {
     async transact(work) {
@@ -98,10 +104,9 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     },
     trim: (limits) => housekeeping(context, (session) => trim(session, limits)),
     ...createPresence(context),
-    async close() {
-      ending.abort();
-      await listening;
-      await pool.end();
+    close() {
+      ended ??= end();
+      return ended;
     },
   };
 }

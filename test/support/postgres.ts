@@ -47,7 +47,13 @@ export async function startTestCluster(settings: Record<string, string> = {}): P
       dataDirectory: directory,
       socketDirectory: directory,
       log: quietLog,
-      settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', ...settings },
+      settings: {
+        fsync: 'off',
+        synchronous_commit: 'off',
+        full_page_writes: 'off',
+        deadlock_timeout: '50ms',
+        ...settings,
+      },
     });
     return {
       postgres,
@@ -71,8 +77,8 @@ export interface TestDatabase {
   /** The same as a URL, for a server process. */
   readonly url: string;
   readonly store: OpenedStore;
-  /** Opens one more store on it, as a second server would; close it yourself. */
-  openAnother(): Promise<OpenedStore>;
+  /** Opens one more store on it, as a second server would; closed with the database. */
+  openAnother(changes?: Partial<StoreOptions>): Promise<OpenedStore>;
   close(): Promise<void>;
 }
 
@@ -102,17 +108,22 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
       client.query(`create database ${name} template template_deuteron`),
     );
     const connection = { ...postgres.config, database: name };
-    const openAnother = () =>
-      openStore({
+    const stores: OpenedStore[] = [];
+    const openAnother = async (changes: Partial<StoreOptions> = {}) => {
+      const opened = await openStore({
         connection,
         clock: options.clock ?? realClock,
         random: options.random ?? realRandom,
         log: quietLog,
         connections: options.connections ?? 10,
+        ...changes,
       });
+      stores.push(opened);
+      return opened;
+    };
     const store = await openAnother();
     const close = async () => {
-      await store.close();
+      await Promise.all(stores.map((opened) => opened.close()));
       await leave();
     };
     const url = postgres.connectionString.replace('/postgres?', `/${name}?`);
