@@ -186,6 +186,11 @@ test('a group that a digest finds wrong comes whole with the next connect, or go
     'applied',
     'at another place',
   );
+  assert.equal(
+    mirror.apply({ type: 'digest', at: place(21), groups: right }).type,
+    'refused',
+    'the batch to 21 was lost',
+  );
   const found = mirror.apply({ type: 'digest', at: place(20), groups: wrong });
   assert.deepEqual(found, { type: 'mismatch', groups: ['host/a'] });
 

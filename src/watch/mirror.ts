@@ -197,7 +197,10 @@ export class Mirror {
   }
 
   #compare(frame: DigestFrame): Applied {
-    if (this.#mode !== 'live' || !samePlace(this.#place, frame.at)) return NOTHING;
+    if (this.#mode !== 'live' || !this.#place || frame.at.position < this.#place.position) return NOTHING;
+    // It is sent at the place that the server has brought us to: something on the way there did not come.
+    if (!samePlace(this.#place, frame.at))
+      return refuse(`a digest at ${formatPlace(frame.at)}, where the mirror is not`);
     const wrong = Object.entries(frame.groups)
       .filter(([name, digest]) => this.digest(name) !== digest)
       .map(([name]) => name);
