@@ -127,32 +127,43 @@ export class LineBody {
   }
 
   /** The JSON of the first line. Throws Fault HTTPBadRequest if there is none in time. */
-  first(clock: Clock): Promise<unknown> {
-    const splitter = new LineSplitter(MAX_REQUEST_CHARACTERS);
-    return new Promise((resolve, reject) => {
-      const fail = (message: string) => {
-        cancel();
-        reject(new Fault('HTTPBadRequest', message));
-      };
-      const cancel = clock.after(FIRST_LINE_MS, () => fail('The request did not come in time.'));
-      const onFirst = (text: string) => {
-        const lines = splitter.push(text);
-        if (!lines) return fail('The request is too large.');
-        const line = lines[0];
-        if (line === undefined) return;
-        cancel();
-        this.#stream.off('data', onFirst);
-        this.#stream.on('data', () => this.#onLine());
-        try {
-          resolve(JSON.parse(line));
-        } catch {
-          fail('Malformed request: its first line is not JSON.');
-        }
-      };
-      this.#stream.setEncoding('utf8');
-      this.#stream.on('data', onFirst);
-      this.#stream.on('end', () => fail('The request ended before its first line did.'));
-      this.#stream.on('error', () => fail('The request broke off.'));
-    });
+  async first(clock: Clock): Promise<unknown> {
+    const line = await firstLine(this.#stream, clock);
+    this.#stream.on('data', () => this.#onLine());
+    // a stream that breaks off is told by the response's 'close'
+    this.#stream.on('error', ignore);
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Fault('HTTPBadRequest', 'Malformed request: its first line is not JSON.');
+    }
   }
+}
+
+const ignore = () => undefined;
+
+/** Leaves nothing behind on the stream: it lives as long as the agent. */
+function firstLine(stream: IncomingMessage, clock: Clock): Promise<string> {
+  const splitter = new LineSplitter(MAX_REQUEST_CHARACTERS);
+  return new Promise((resolve, reject) => {
+    const finish = () => {
+      cancel();
+      stream.off('data', onData).off('end', onEnd).off('error', onEnd);
+    };
+    const fail = (message: string) => {
+      finish();
+      reject(new Fault('HTTPBadRequest', message));
+    };
+    const onEnd = () => fail('The request ended before its first line did.');
+    const onData = (text: string) => {
+      const lines = splitter.push(text);
+      if (!lines) return fail('The request is too large.');
+      if (lines[0] === undefined) return;
+      finish();
+      resolve(lines[0]);
+    };
+    const cancel = clock.after(FIRST_LINE_MS, () => fail('The request did not come in time.'));
+    stream.setEncoding('utf8');
+    stream.on('data', onData).on('end', onEnd).on('error', onEnd);
+  });
 }

@@ -15,8 +15,14 @@ export interface Joiner {
   readonly request: WatchRequest;
   readonly sink: Sink;
   readonly since: number;
-  /** Its open stream, once it has one. */
+  readonly link: Link;
+}
+
+/** What is left of a joiner once it is answered: a watch may last for months, its request need not. */
+export interface Link {
+  /** The open stream, once there is one. */
   stream: Stream | undefined;
+  /** The connection is gone, or was refused. */
   isClosed: boolean;
 }
 
@@ -152,7 +158,7 @@ function decideAll(
   const ahead: Joiner[] = [];
   let groups = 0;
   for (const joiner of input.joiners) {
-    if (joiner.isClosed) continue;
+    if (joiner.link.isClosed) continue;
     if (groups > input.maxGroups) {
       postponed.push(joiner);
       continue;

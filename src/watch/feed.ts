@@ -14,7 +14,7 @@ import { type Clock, sleep } from '../lib/clock.ts';
 import { integerBetween, type Random } from '../lib/random.ts';
 import { TokenBucket } from './admission.ts';
 import { AUDIT_DEFAULTS, type AuditLimits, AuditSchedule } from './audit.ts';
-import { type Entry, type Joiner, readCycle, type SnapshotReason } from './cycle.ts';
+import { type Entry, type Joiner, type Link, readCycle, type SnapshotReason } from './cycle.ts';
 import { deliver } from './deliver.ts';
 import { FeedMemory } from './memory.ts';
 import { Parts, Ring } from './parts.ts';
@@ -159,18 +159,23 @@ export class Feed {
    */
   attach(request: WatchRequest, sink: Sink): WatchHandle {
     const now = this.#now();
-    const joiner: Joiner = { request, sink, since: now, stream: undefined, isClosed: false };
+    const link: Link = { stream: undefined, isClosed: false };
+    const joiner: Joiner = { request, sink, since: now, link };
     if (this.#hasEnded) this.#options.clock.after(0, () => this.#refuse(joiner, 'the server stops', 0));
     else this.#joiners.push(joiner);
     this.#wake();
+    return this.#handleOf(link);
+  }
+
+  #handleOf(link: Link): WatchHandle {
     return {
-      drained: () => joiner.stream?.drained(this.#now()),
+      drained: () => link.stream?.drained(this.#now()),
       heard: () => {
-        if (joiner.stream && !joiner.stream.isClosed) this.#heardAt.set(joiner.stream, this.#now());
+        if (link.stream && !link.stream.isClosed) this.#heardAt.set(link.stream, this.#now());
       },
       closed: () => {
-        joiner.isClosed = true;
-        if (joiner.stream) this.#forget(joiner.stream);
+        link.isClosed = true;
+        if (link.stream) this.#forget(link.stream);
       },
     };
   }
@@ -293,7 +298,7 @@ export class Feed {
   #open(entry: Entry): Stream | undefined {
     const { joiner, scope } = entry;
     const { request, sink } = joiner;
-    if (joiner.isClosed) return undefined;
+    if (joiner.link.isClosed) return undefined;
     const other = this.#streams.of(request.host);
     if (other && other.incarnation > request.incarnation) {
       this.#refuse(joiner, "a later life of this host's agent is connected", 5_000);
@@ -310,7 +315,7 @@ export class Feed {
       now,
       nextBookmarkAt: now + this.#options.random.next() * this.#limits.bookmarkMs,
     });
-    joiner.stream = stream;
+    joiner.link.stream = stream;
     if (other) this.#close(other, 'the agent connected anew', 0);
     this.#streams.add(stream);
     if (!other) this.#options.onPresence?.(request.host, true);
@@ -324,8 +329,8 @@ export class Feed {
   }
 
   #refuse(joiner: Joiner, reason: string, retryAfterMs: number): void {
-    if (joiner.isClosed) return;
-    joiner.isClosed = true;
+    if (joiner.link.isClosed) return;
+    joiner.link.isClosed = true;
     this.#counts.refused++;
     joiner.sink.refuse({ reason, retryAfterMs });
   }
