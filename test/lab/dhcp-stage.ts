@@ -146,8 +146,10 @@ export function makeStage(t: TestContext): Stage {
     createDhcpAgent({ host, world, hostName: HOST, clock: realClock, random: realRandom });
   const host = makeHost();
   t.after(async () => {
-    for (const name of await host.processes()) await host.stopProcess(name, 1000);
-    for (const name of await host.namespaces()) await host.removeNamespace(name);
+    // A host that looks anew: it knows also what a later life of the agent started.
+    const last = makeHost();
+    for (const name of await last.processes()) await last.stopProcess(name, 1000);
+    for (const name of await last.namespaces()) await last.removeNamespace(name);
     sh('ip link delete br0');
     rmSync(stateDirectory, { recursive: true, force: true });
   });
