@@ -228,6 +228,8 @@ export class AgentRunner {
         configurations: options.configurations,
       }),
       onChanges: (changes, place, since) => {
+        // A mirror that is being filled for the first time does not know yet what it lacks: nothing is done by halves.
+        if (!this.#passed) return;
         for (const crew of this.#crews) crew.onChanges(changes, place, since);
       },
       onState: (state) => {
