@@ -99,7 +99,7 @@ export function readCreate(map: AttributeMap, given: unknown, projectId: string)
         throw badRequest(`Failed to parse request. Required attribute '${attribute.name}' not specified`);
       if (attribute.name === 'project_id') values['project_id'] = projectId;
       else if (attribute.default !== undefined && attribute.column !== null)
-        values[attribute.column] = attribute.default;
+        values[attribute.column] = structuredClone(attribute.default);
       continue;
     }
     named.set(attribute, value);

@@ -1,0 +1,102 @@
+/** What a client finds out before it knows anything: versions, extensions, the document, health, methods. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
+
+let reason: string | null = null;
+let api: ApiUnderTest;
+before(async () => {
+  api = await startApi({ ready: () => Promise.resolve(reason), maxBodyBytes: 1000 });
+});
+after(() => api?.close());
+
+test('versions, as clients look for them', async () => {
+  assert.deepEqual(await api.expect(200, 'GET', '/', { as: '' }), {
+    versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href: `${api.url}/v2.0/` }] }],
+  });
+  const { resources } = await api.expect(200, 'GET', '/v2.0/', { as: '' });
+  assert.deepEqual(
+    resources.map((it: Json) => [it.name, it.links[0].href]),
+    ['network', 'subnet', 'port', 'agent'].map((name) => [name, `${api.url}/v2.0/${name}s`]),
+  );
+});
+
+test('links are made for the scheme that the client used', async () => {
+  const headers = { 'x-forwarded-proto': 'https' };
+  const { versions } = await api.expect(200, 'GET', '/', { headers });
+  assert.match(versions[0].links[0].href, /^https:/);
+});
+
+test('extensions have what clients show, and one alone is found', async () => {
+  const { extensions } = await api.expect(200, 'GET', '/v2.0/extensions');
+  for (const extension of extensions) {
+    assert.deepEqual(Object.keys(extension).sort(), ['alias', 'description', 'links', 'name', 'updated']);
+    assert.deepEqual(await api.expect(200, 'GET', `/v2.0/extensions/${extension.alias}`), { extension });
+  }
+  const { NeutronError } = await api.expect(404, 'GET', '/v2.0/extensions/router');
+  assert.equal(NeutronError.message, 'Extension with alias router does not exist');
+});
+
+test('paths may end in .json or a slash; HEAD is GET without a body', async () => {
+  for (const path of ['/v2.0/networks.json?limit=0', '/v2.0/networks/', '/v2.0/networks.json'])
+    assert.deepEqual((await api.expect(200, 'GET', path)).networks, []);
+  const head = await api.ask('HEAD', '/v2.0/networks');
+  assert.deepEqual([head.status, head.text], [200, '']);
+});
+
+test('a method that a path has not is 405, and says which it has', async () => {
+  const answer = await api.ask('PATCH', '/v2.0/networks');
+  assert.deepEqual([answer.status, answer.headers.get('allow')], [405, 'GET, POST, HEAD']);
+  assert.equal(answer.body.NeutronError.type, 'MethodNotAllowed');
+});
+
+test('a body beyond the limit is refused', async () => {
+  const raw = `{"network": {"name": "${'x'.repeat(1000)}"}}`;
+  const { NeutronError } = await api.expect(413, 'POST', '/v2.0/networks', { raw });
+  assert.equal(NeutronError.type, 'RequestTooLarge');
+});
+
+test('readiness says why not', async () => {
+  await api.expect(200, 'GET', '/readyz', { as: '' });
+  reason = 'the database is away';
+  assert.deepEqual(await api.expect(503, 'GET', '/readyz', { as: '' }), { status: 'unavailable', reason });
+  reason = null;
+});
+
+test('requests are measured by route', async () => {
+  await api.ask('GET', '/v2.0/networks/nonsense');
+  const { text } = await api.ask('GET', '/metrics', { as: '' });
+  assert.match(
+    text,
+    /deuteron_http_request_duration_seconds_count\{method="GET",route="\/v2.0\/networks\/:id",status="404"\} 1/,
+  );
+});
+
+test('the OpenAPI document holds together and covers what is served', async () => {
+  const document = await api.expect(200, 'GET', '/openapi.json', { as: '' });
+  assert.equal(document.openapi, '3.1.0');
+  const refs = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(
+    (match) => match[1] as string,
+  );
+  for (const ref of refs) {
+    const found = ref.split('/').reduce((part: Json, key) => part?.[key], document);
+    assert.ok(found, ref);
+  }
+  const { network } = await api.expect(201, 'POST', '/v2.0/networks', { body: { network: {} } });
+  const described = Object.keys(document.components.schemas.Network.properties);
+  assert.deepEqual(Object.keys(network).sort(), described.sort());
+  const create = document.components.schemas.PortCreate;
+  assert.deepEqual(create.required, ['network_id']);
+  assert.equal(create.properties['binding:host_id']['x-set-by'], 'admin');
+  assert.ok(!('status' in create.properties));
+  assert.deepEqual(Object.keys(document.paths).sort(), [
+    '/v2.0/agents',
+    '/v2.0/agents/{id}',
+    '/v2.0/networks',
+    '/v2.0/networks/{id}',
+    '/v2.0/ports',
+    '/v2.0/ports/{id}',
+    '/v2.0/subnets',
+    '/v2.0/subnets/{id}',
+  ]);
+});

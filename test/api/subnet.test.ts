@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
+
+let api: ApiUnderTest;
+before(async () => {
+  api = await startApi();
+});
+after(() => api?.close());
+
+const network = async (): Promise<string> =>
+  (await api.expect(201, 'POST', '/v2.0/networks', { body: { network: {} } })).network.id;
+const create = async (subnet: object): Promise<Json> =>
+  (await api.expect(201, 'POST', '/v2.0/subnets', { body: { subnet } })).subnet;
+
+test('a subnet has what clients expect of one', async () => {
+  const network_id = await network();
+  const subnet = await create({ network_id, ip_version: 4, cidr: '10.0.0.9/24' });
+  const { id, created_at, updated_at, ...rest } = subnet;
+  assert.equal(typeof id, 'string');
+  assert.equal(created_at, updated_at);
+  assert.deepEqual(rest, {
+    project_id: 'admin',
+    tenant_id: 'admin',
+    description: '',
+    name: '',
+    network_id,
+    ip_version: 4,
+    cidr: '10.0.0.0/24',
+    gateway_ip: '10.0.0.1',
+    enable_dhcp: true,
+    ipv6_ra_mode: null,
+    ipv6_address_mode: null,
+    allocation_pools: [{ start: '10.0.0.2', end: '10.0.0.254' }],
+    dns_nameservers: [],
+    host_routes: [],
+    service_types: [],
+    dns_publish_fixed_ip: false,
+    subnetpool_id: null,
+    segment_id: null,
+    revision_number: 1,
+    tags: [],
+  });
+});
+
+test('addresses are stored and found in canonical form', async () => {
+  const network_id = await network();
+  const subnet = await create({
+    network_id,
+    ip_version: '6',
+    cidr: '2001:0DB8:0000::/64',
+    gateway_ip: '2001:DB8::0:1',
+    allocation_pools: [{ start: '2001:db8:0::10', end: '2001:DB8::FF' }],
+    dns_nameservers: ['2001:4860:4860:0:0:0:0:8888'],
+    host_routes: [{ destination: '2001:DB8:1::/48', nexthop: '2001:db8::0:9' }],
+  });
+  assert.deepEqual(
+    [subnet.cidr, subnet.gateway_ip, subnet.allocation_pools, subnet.dns_nameservers, subnet.host_routes],
+    [
+      '2001:db8::/64',
+      '2001:db8::1',
+      [{ start: '2001:db8::10', end: '2001:db8::ff' }],
+      ['2001:4860:4860::8888'],
+      [{ destination: '2001:db8:1::/48', nexthop: '2001:db8::9' }],
+    ],
+  );
+  const found = await api.expect(200, 'GET', '/v2.0/subnets?cidr=2001:0db8::/64&gateway_ip=2001:DB8::1');
+  assert.deepEqual(
+    found.subnets.map((one: Json) => one.id),
+    [subnet.id],
+  );
+});
+
+test('an update changes pools, routes and the gateway; null takes lists and gateway away', async () => {
+  const { id } = await create({
+    network_id: await network(),
+    ip_version: 4,
+    cidr: '10.1.0.0/24',
+    dns_nameservers: ['8.8.8.8'],
+  });
+  const path = `/v2.0/subnets/${id}`;
+  const changes = { allocation_pools: [{ start: '10.1.0.10', end: '10.1.0.20' }], gateway_ip: '10.1.0.5' };
+  const { subnet } = await api.expect(200, 'PUT', path, { body: { subnet: changes } });
+  assert.deepEqual({ allocation_pools: subnet.allocation_pools, gateway_ip: subnet.gateway_ip }, changes);
+  const nothing = { gateway_ip: null, dns_nameservers: null, host_routes: null, enable_dhcp: 'False' };
+  const after = (await api.expect(200, 'PUT', path, { body: { subnet: nothing } })).subnet;
+  assert.deepEqual(
+    [after.gateway_ip, after.dns_nameservers, after.host_routes, after.enable_dhcp],
+    [null, [], [], false],
+  );
+});
+
+test('an overlap is refused with the words that clients retry on', async () => {
+  const network_id = await network();
+  await create({ network_id, ip_version: 4, cidr: '10.2.0.0/24' });
+  const body = { subnet: { network_id, ip_version: 4, cidr: '10.2.0.0/16' } };
+  const refused = await api.expect(400, 'POST', '/v2.0/subnets', { body });
+  assert.equal(refused.NeutronError.type, 'InvalidInput');
+  assert.match(refused.NeutronError.message, /overlaps with another subnet/);
+});
+
+test('a subnet with ports in it stays', async () => {
+  const network_id = await network();
+  const { id } = await create({ network_id, ip_version: 4, cidr: '10.3.0.0/24' });
+  const { port } = await api.expect(201, 'POST', '/v2.0/ports', { body: { port: { network_id } } });
+  const refused = await api.expect(409, 'DELETE', `/v2.0/subnets/${id}`);
+  assert.equal(refused.NeutronError.type, 'SubnetInUse');
+  await api.expect(204, 'DELETE', `/v2.0/ports/${port.id}`);
+  await api.expect(204, 'DELETE', `/v2.0/subnets/${id}`);
+});
+
+test('a list by a subnet pool finds none, for there are none', async () => {
+  assert.deepEqual(
+    (await api.expect(200, 'GET', '/v2.0/subnets?subnetpool_id=3b1fcb9e-0000-4000-8000-00000000dead'))
+      .subnets,
+    [],
+  );
+});
