@@ -14,7 +14,10 @@ import type { Change } from './store.ts';
 /** The key of the position lock, as in `append_changes`; (4951, 0) is the migrations'. */
 export const POSITION_LOCK = [4951, 1] as const;
 
-/** The message that appends what was staged under `tag` and commits; the first result's row has the position or null. */
+/**
+ * The message that appends what was staged under `tag` and commits; the first result's row has the position. Null: no
+ * hint was staged, and the tag is kept aside, for `hasCommitted`.
+ */
 export function appendAndCommit(tag: number): string {
   return `select append_changes(${tag}) as position; commit`;
 }
@@ -26,6 +29,19 @@ export async function head(session: Session): Promise<Place> {
     prepare: true,
   });
   return rows[0] as Place;
+}
+
+/** Whether the transaction of that tag committed, lately; its position, or null for one without hints. */
+export async function hasCommitted(
+  session: Session,
+  tag: number,
+): Promise<{ readonly position: number | null } | undefined> {
+  const rows = await session.read<{ position: number | null }>({
+    text: `select position from changes where tag = $1
+      union all select null from hintless_commits where tag = $1`,
+    values: [tag],
+  });
+  return rows[0];
 }
 
 /** From `position` on, in order. */
@@ -42,6 +58,9 @@ export function changesFrom(session: Session, position: number, limit: number): 
  * A clock that was set back cannot make a hole: everything from the first young row on stays.
  */
 export async function trim(session: Session, limits: { ageMs: number; keep: number }): Promise<number> {
+  await session.write({
+    text: `delete from hintless_commits where committed_at < clock_timestamp() - interval '15 minutes'`,
+  });
   const rows = await session.write<{ position: number }>({
     text: `delete from changes
       where position <= (select max(position) from changes) - $1::bigint

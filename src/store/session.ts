@@ -13,16 +13,16 @@ export interface Statement {
   readonly prepare?: boolean;
 }
 
-/** Who wrote: enough to ask later whether it committed. */
-export interface TransactionId {
-  /** Of type xid8, in decimal. */
+/** Who writes, as long as the server lives: enough to end it from outside. */
+export interface Writer {
+  /** The transaction's id, in decimal. */
   readonly xid: string;
-  /** The first eight digits of the WAL file's name: a promoted standby has another. */
-  readonly timeline: string;
+  /** The server process. */
+  readonly pid: number;
 }
 
 const WHO: Statement = {
-  text: 'select pg_current_xact_id()::text as xid, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) as timeline',
+  text: 'select pg_current_xact_id()::xid::text as xid, pg_backend_pid() as pid',
   prepare: true,
 };
 
@@ -35,8 +35,9 @@ export class Session {
   readonly #names: StatementNames;
   readonly #begin: string;
   #begun: Promise<unknown> | undefined;
-  #who: Promise<TransactionId> | undefined;
-  #writer: TransactionId | undefined;
+  #who: Promise<Writer> | undefined;
+  #writer: Writer | undefined;
+  #rowsWritten = 0;
   #failure: Error | undefined;
   #ended = false;
   #broken = false;
@@ -57,9 +58,9 @@ export class Session {
     return this.#begun !== undefined;
   }
 
-  /** Set once a write was tried. */
-  get writer(): TransactionId | undefined {
-    return this.#writer;
+  /** Set once a row was written. */
+  get writer(): Writer | undefined {
+    return this.#rowsWritten > 0 ? this.#writer : undefined;
   }
 
   async read<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -72,11 +73,13 @@ export class Session {
     this.#assertOpen();
     // A write must not travel with BEGIN: were BEGIN refused, the write would commit on its own.
     await this.#settle(this.#ensureBegun());
-    this.#who ??= this.#send<TransactionId>(WHO).then((result) => {
-      this.#writer = result.rows[0] as TransactionId;
+    this.#who ??= this.#send<Writer>(WHO).then((result) => {
+      this.#writer = result.rows[0] as Writer;
       return this.#writer;
     });
-    return (await this.#settle(Promise.all([this.#who, this.#send<Row>(statement)])))[1].rows;
+    const [, result] = await this.#settle(Promise.all([this.#who, this.#send<Row>(statement)]));
+    this.#rowsWritten += result.rowCount ?? 0;
+    return result.rows;
   }
 
   /** Sends the last message of the transaction, a simple query of one or more statements; errors come translated. */

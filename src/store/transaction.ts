@@ -21,7 +21,7 @@ export interface TransactionContext {
 }
 
 const MOST_ATTEMPTS = 50;
-const READ_WRITE = 'begin isolation level read committed read write';
+const READ_WRITE = 'begin isolation level read committed';
 const READ_ONLY = 'begin isolation level repeatable read read only';
 
 export interface Committed<Result> {
@@ -138,7 +138,7 @@ async function commit(context: TransactionContext, session: Session, tag: number
   if (!session.begun) return null;
   const { writer } = session;
   if (writer === undefined) {
-    await session.rollback(); // only read and locked: nothing to keep, nothing to be told
+    await session.rollback(); // read and locked, but no row written: nothing to keep, nothing to be told
     return null;
   }
   try {
@@ -150,7 +150,13 @@ async function commit(context: TransactionContext, session: Session, tag: number
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw error;
     session.abandon();
-    const fate = await learnFate({ ...context, tag, writer, patienceMs: context.commitPatienceMs });
+    const fate = await learnFate({
+      clock: context.clock,
+      tag,
+      writer,
+      patienceMs: context.commitPatienceMs,
+      ask: (statements) => housekeeping(context, statements),
+    });
     if (!fate.committed) throw error;
     return fate.position === null ? null : { position: fate.position, tag };
   }

@@ -13,7 +13,7 @@ import { join } from 'node:path';
  */
 export type CommitFate = 'lose' | 'deliver' | 'hold';
 
-export interface Proxy {
+export interface CommitProxy {
   /** For `host` of a connection. */
   readonly directory: string;
   breakNextCommit(fate: CommitFate): void;
@@ -23,7 +23,7 @@ export interface Proxy {
 
 const SOCKET = '.s.PGSQL.5432';
 
-export async function startProxy(postgresDirectory: string, name: string): Promise<Proxy> {
+export async function startProxy(postgresDirectory: string, name: string): Promise<CommitProxy> {
   const directory = join(postgresDirectory, name);
   mkdirSync(directory);
   let fate: CommitFate | undefined;

@@ -167,6 +167,13 @@ create index changes_committed_at on changes (committed_at);
 insert into changes (position, tag, refs, hosts)
   values (0, 1 + floor(random() * 9007199254740990)::bigint, '{}', '{}');
 
+-- Tags of recent transactions that wrote something but staged no hint: how one whose answer to COMMIT was lost is
+-- found. (A transaction id would not do: after a crash the server gives ids again whose transactions left no trace.)
+create table hintless_commits (
+  tag bigint not null,
+  committed_at timestamptz not null default clock_timestamp()
+);
+
 -- Hints are staged in two settings of the transaction; a savepoint that is rolled back takes its hints with it.
 create function stage_hints(new_refs text[], new_hosts text[]) returns void language plpgsql as $$
 begin
@@ -189,6 +196,7 @@ begin
   select array_agg(distinct ref collate "C" order by ref collate "C") into staged_refs
     from unnest(string_to_array(current_setting('deuteron.refs', true), E'\n')) as ref where ref <> '';
   if staged_refs is null then
+    insert into hintless_commits (tag) values (own_tag);
     return null;
   end if;
   select coalesce(array_agg(distinct host collate "C" order by host collate "C"), '{}') into staged_hosts
