@@ -1,10 +1,16 @@
-/** A token bucket: so many at once, so many a second after that. */
+/** Whoever ignores what it is told, and asks again and again, must not send the others away for long. */
+const MAX_WAIT_MS = 30_000;
+
+/**
+ * A token bucket: so much work at once, so much a second after that. What costs more than the bucket holds passes when
+ * it is full, and is paid off afterwards.
+ */
 export class TokenBucket {
   readonly #perSecond: number;
   readonly #burst: number;
   #tokens: number;
   #at: number;
-  /** Turned away in the last second or so: how long the others may have to wait. */
+  /** Work that was turned away lately: how long the next may have to wait. */
   #waiting = 0;
 
   constructor(limits: { perSecond: number; burst: number }, now: number) {
@@ -14,21 +20,22 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Takes a token if there is one. */
-  take(now: number): boolean {
+  /** Takes that many tokens, if they are there. */
+  take(now: number, cost: number): boolean {
     this.#refill(now);
-    if (this.#tokens < 1) {
-      this.#waiting++;
+    if (this.#tokens < Math.min(cost, this.#burst)) {
+      this.#waiting += cost;
       return false;
     }
-    this.#tokens--;
+    this.#tokens -= cost;
     return true;
   }
 
   /** When it is worth coming back, so that those who were turned away come one after another. */
   retryAfterMs(now: number): number {
     this.#refill(now);
-    return Math.ceil((1000 * Math.max(1, this.#waiting)) / this.#perSecond);
+    const missing = this.#waiting - Math.min(0, this.#tokens);
+    return Math.min(MAX_WAIT_MS, Math.ceil((1000 * Math.max(1, missing)) / this.#perSecond));
   }
 
   #refill(now: number): void {

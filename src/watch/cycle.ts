@@ -60,7 +60,7 @@ export interface CycleInput {
   readonly isWatched: (group: Group) => boolean;
   readonly joiners: readonly Joiner[];
   /** Takes a place among those who are compared whole; false: there is none now. */
-  readonly admit: () => boolean;
+  readonly admit: (groups: number) => boolean;
   /** A joiner whose place is ahead of the log is kept waiting that long. */
   readonly aheadWaitMs: number;
   /** Joiners beyond this many groups to be read whole wait for the next cycle. */
@@ -166,7 +166,7 @@ function decideAll(
     const entry = decide(joiner, input, state);
     if (entry === 'ahead') {
       ahead.push(joiner);
-    } else if (entry.type === 'groups' && !input.admit()) {
+    } else if (entry.type === 'groups' && !input.admit(entry.scope.size)) {
       refused.push(joiner);
     } else {
       entries.push(entry);

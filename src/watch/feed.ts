@@ -38,7 +38,7 @@ export interface FeedLimits {
   readonly tailRefs: number;
   /** What may wait for slow readers, all together. */
   readonly ringBytes: number;
-  /** Whole comparisons: so many at once, so many a second. */
+  /** Whole comparisons, in groups: so many at once, so many a second. */
   readonly snapshots: { readonly perSecond: number; readonly burst: number };
   readonly joinersPerCycle: number;
   readonly groupsPerCycle: number;
@@ -55,7 +55,7 @@ export const FEED_DEFAULTS: FeedLimits = {
   tailChanges: 20_000,
   tailRefs: 200_000,
   ringBytes: 32 * 1024 * 1024,
-  snapshots: { perSecond: 100, burst: 100 },
+  snapshots: { perSecond: 1_500, burst: 1_500 },
   joinersPerCycle: 500,
   groupsPerCycle: 2_000,
   audit: AUDIT_DEFAULTS,
@@ -263,7 +263,7 @@ export class Feed {
           streamOf: (host) => this.#streams.of(host),
           isWatched: (group) => this.#streams.isWatched(group),
           joiners,
-          admit: () => this.#bucket.take(now),
+          admit: (groups) => this.#bucket.take(now, groups),
           aheadWaitMs: this.#limits.answerMs,
           maxGroups: this.#limits.groupsPerCycle,
           audit,
