@@ -35,6 +35,9 @@ export class Session {
   readonly #names: StatementNames;
   readonly #begin: string;
   #begun: Promise<unknown> | undefined;
+  /** A write waits for BEGIN's answer, and whatever is asked after it does too: statements keep their order. */
+  #writing = false;
+  #confirmed = false;
   #who: Promise<Writer> | undefined;
   #writer: Writer | undefined;
   #rowsWritten = 0;
@@ -65,6 +68,7 @@ export class Session {
 
   async read<Row extends object>(statement: Statement): Promise<Row[]> {
     this.#assertOpen();
+    if (this.#writing && !this.#confirmed) await this.#confirmBegun();
     return (await this.#settle(Promise.all([this.#ensureBegun(), this.#send<Row>(statement)])))[1].rows;
   }
 
@@ -72,7 +76,8 @@ export class Session {
   async write<Row extends object>(statement: Statement): Promise<Row[]> {
     this.#assertOpen();
     // A write must not travel with BEGIN: were BEGIN refused, the write would commit on its own.
-    await this.#settle(this.#ensureBegun());
+    this.#writing = true;
+    if (!this.#confirmed) await this.#confirmBegun();
     this.#who ??= this.#send<Writer>(WHO).then((result) => {
       this.#writer = result.rows[0] as Writer;
       return this.#writer;
@@ -123,6 +128,11 @@ export class Session {
   #ensureBegun(): Promise<unknown> {
     this.#begun ??= this.#client.query(this.#begin);
     return this.#begun;
+  }
+
+  async #confirmBegun(): Promise<void> {
+    await this.#settle(this.#ensureBegun());
+    this.#confirmed = true;
   }
 
   #send<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {

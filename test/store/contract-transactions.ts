@@ -116,6 +116,19 @@ export function transactionTests(withStore: WithStore): void {
       assert.equal(await store.view((view) => view.networks.count({})), 1);
     }));
 
+  test('statements not awaited one by one happen in the order in which they were asked', () =>
+    withStore(async (store) => {
+      const { result } = await store.transact((tx) =>
+        Promise.all([
+          tx.networks.insert([network(1)]),
+          tx.networks.count({}),
+          tx.networks.update({}, { name: 'x' }),
+          tx.networks.get({ id: networkId(1) }),
+        ]),
+      );
+      assert.deepEqual([result[1], result[3]?.name], [1, 'x']);
+    }));
+
   test('a transaction is of no use after its end', () =>
     withStore(async (store) => {
       let kept: Transaction | undefined;
