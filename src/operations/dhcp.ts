@@ -16,7 +16,7 @@ import { bind, bindingFacts, reaches } from './binding.ts';
 import { agentNotFound, networkNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { insertPorts, planPorts } from './port.ts';
-import { reopenBlocks } from './provisioning.ts';
+import { raiseBlocks, reopenBlocks } from './provisioning.ts';
 import { touched } from './standard.ts';
 
 const DHCP_OWNER = 'network:dhcp';
@@ -46,6 +46,12 @@ async function schedulable(tx: Transaction, call: Call, network: NetworkRow): Pr
   return fitting;
 }
 
+/** Gives one network to agents. Its ports' open blocks wait for what these realise from now on: before, it was not theirs. */
+async function insertBindings(tx: Transaction, rows: readonly DhcpBindingRow[]): Promise<void> {
+  await tx.dhcpBindings.insert(rows);
+  await raiseBlocks(tx, rows[0]!.network_id);
+}
+
 /** Binds the network to as many agents as are missing, as far as there are living ones. */
 async function schedule(
   tx: Transaction,
@@ -66,7 +72,7 @@ async function schedule(
     agent_id,
     host: agents.find((agent) => agent.id === agent_id)!.host,
   }));
-  if (rows.length > 0) await tx.dhcpBindings.insert(rows);
+  if (rows.length > 0) await insertBindings(tx, rows);
   return rows;
 }
 
@@ -198,7 +204,7 @@ export async function addNetworkToDhcpAgent(
       `The network ${networkId} has been already hosted by the DHCP Agent ${agentId}.`,
     );
   }
-  await tx.dhcpBindings.insert([{ network_id: networkId, agent_id: agentId, host: agent.host }]);
+  await insertBindings(tx, [{ network_id: networkId, agent_id: agentId, host: agent.host }]);
   await syncDhcp(tx, call, network);
 }
 
@@ -235,7 +241,7 @@ export async function moveDhcpNetwork(
   const source = await dhcpAgent(tx, from);
   const target = await dhcpAgent(tx, to);
   await tx.dhcpBindings.remove({ network_id: networkId, agent_id: from });
-  await tx.dhcpBindings.insert([{ network_id: networkId, agent_id: to, host: target.host }]);
+  await insertBindings(tx, [{ network_id: networkId, agent_id: to, host: target.host }]);
   const [port] = await tx.ports.find({
     network_id: networkId,
     device_id: dhcpDeviceId(source.host, networkId),

@@ -267,7 +267,8 @@ export async function updatePort(
   { id, changes, ifMatch }: UpdateRequest<PortChanges>,
 ): Promise<PortRow> {
   const { fixed_ips: requests, ...plain } = given(changes);
-  const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type'].some(
+  // Admin state too: it opens blocks, which must not slip past a change of who serves the network.
+  const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type', 'admin_state_up'].some(
     (name) => name in given(changes),
   );
   const { port, network } = await lockPort(tx, call, { id, rule: 'update_port', withNetwork });

@@ -34,6 +34,19 @@ export async function reopenBlocks(tx: Transaction, port: PortRow): Promise<void
   if (blocks.length > 0) await tx.provisioningBlocks.insert(blocks);
 }
 
+/**
+ * Who serves the network is about to change: its open blocks are from now on of this transaction. What an agent had
+ * realised when the network was not yet its own says nothing of it.
+ */
+export async function raiseBlocks(tx: Transaction, networkId: string): Promise<void> {
+  const ports = await tx.ports.find({ network_id: networkId });
+  if (ports.length === 0) return;
+  await tx.provisioningBlocks.update(
+    { port_id: ports.map((port) => port.id) },
+    { tag: tx.tag, position: null },
+  );
+}
+
 export const progressOf = (agent: AgentRow): Progress => ({
   host: agent.host,
   realised: agent.realised_position,
