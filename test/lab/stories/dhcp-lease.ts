@@ -39,14 +39,16 @@ export const dhcpLease: Story = {
     assert.ok(one.port.status !== 'ACTIVE', 'not ACTIVE before it was plugged in');
 
     await stage.lab.api('DELETE', `/v2.0/ports/${two.port.id}`);
-    await stage.until('the deleted port is forgotten', () => !stage.isMentioned(two.port.mac_address));
-    assert.equal(await stage.askOnce(two.machine), undefined, 'a deleted port gets no lease');
-    note('the deleted port gets no lease');
-
+    // dnsmasq forgets removed ports some of them at a time, but at once when an address is given to another.
     const fixed_ips = [{ subnet_id: network.subnetId, ip_address: addressOf(two.port) }];
     const heir = await stage.machineThatAsks(network, 'h3', { fixed_ips });
     assert.equal((await stage.lease(heir.machine)).ip, addressOf(two.port));
+    // The other machine would ask the former owner's link address for half a minute before it asks around.
+    await runInMachine(stage.lab.place, one.machine, ['ip', 'neigh', 'flush', 'all']);
     await stage.ping(one.machine, addressOf(heir.port));
-    note('its address serves another machine, on another host');
+    note('the address of a deleted port serves another machine, on another host');
+    assert.equal(await stage.askOnce(two.machine), undefined);
+    assert.equal(stage.isMentioned(two.port.mac_address), false);
+    note('the deleted port itself gets no lease any more');
   },
 };

@@ -26,6 +26,8 @@ interface Ledger {
 }
 
 const AT_MOST = 60;
+/** Removals are collected for up to half a minute before dnsmasq reads its files again. */
+const FORGET_MS = 60_000;
 
 /** Creates and deletes ports as fast as they are answered, whatever dies meanwhile, until `signal` aborts. */
 async function load(
@@ -71,6 +73,13 @@ async function supervise(stage: Stage, signal: AbortSignal): Promise<void> {
   }
 }
 
+function shuffled<T>(list: readonly T[], random: Random): T[] {
+  return list
+    .map((item) => ({ item, at: random.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
 /** The rows and the hosts against what was acknowledged. Throws with the first thing that is wrong. */
 async function compare(stage: Stage, ledger: Ledger): Promise<void> {
   const { ports } = (await stage.lab.api('GET', '/v2.0/ports')) as { ports: Port[] };
@@ -86,7 +95,11 @@ async function compare(stage: Stage, ledger: Ledger): Promise<void> {
       await stage.untilServed(port);
   }
   for (const port of ledger.deleted.values()) {
-    await stage.until(`deleted ${port.mac_address} is forgotten`, () => !stage.isMentioned(port.mac_address));
+    await stage.until(
+      `deleted ${port.mac_address} is forgotten`,
+      () => !stage.isMentioned(port.mac_address),
+      FORGET_MS,
+    );
   }
 }
 
@@ -101,6 +114,8 @@ export const kill: Story = {
     const between = form === 'long' ? 20 : 6;
     const networks = [await stage.network(), await stage.network()];
     const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Set(), failed: 0 };
+    // In turns, so that also a few kills are of every kind.
+    const queue: (typeof VICTIMS)[number][] = [];
     for (let done = 0; done < kills; ) {
       const ending = new AbortController();
       const busy = [
@@ -110,7 +125,8 @@ export const kill: Story = {
       try {
         for (const last = Math.min(done + between, kills); done < last; done++) {
           await sleep(realClock, integerBetween(random, 50, 1500));
-          const [where, what] = VICTIMS[integerBetween(random, 0, VICTIMS.length - 1)]!;
+          if (queue.length === 0) queue.push(...shuffled(VICTIMS, random));
+          const [where, what] = queue.pop()!;
           const host = where === 'any' ? `h${integerBetween(random, 1, 3)}` : where;
           const pids = stage.lab.signal(host, what, 'SIGKILL');
           note(`${done + 1}: kill -9 ${what} on ${host}${pids.length === 0 ? ': none runs just now' : ''}`);
