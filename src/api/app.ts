@@ -18,6 +18,7 @@ import { addExtensions } from './extensions.ts';
 import { faultAnswer } from './faults.ts';
 import { addHealth } from './health.ts';
 import type { Identify } from './identity.ts';
+import { readJsonBody } from './json-body.ts';
 import { addMetrics } from './metrics.ts';
 import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
@@ -79,15 +80,6 @@ function plainUrl(url: string): string {
   return plain === '/openapi' ? url : plain + (question < 0 ? '' : url.slice(question));
 }
 
-function parseJson(text: Buffer): unknown {
-  if (text.length === 0) return undefined;
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
-  } catch {
-    throw new Fault('HTTPBadRequest', 'Malformed request body: it is not valid JSON in UTF-8.');
-  }
-}
-
 function makeServer(options: ApiOptions): FastifyInstance {
   const app = Fastify({
     logger: false,
@@ -101,7 +93,7 @@ function makeServer(options: ApiOptions): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
-      done(null, parseJson(body as Buffer));
+      done(null, readJsonBody(body as Buffer));
     } catch (error) {
       done(error as Error);
     }

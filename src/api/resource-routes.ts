@@ -21,6 +21,9 @@ import { bodyMaker, type Row } from './view.ts';
 
 const badRequest = (message: string): Fault => new Fault('HTTPBadRequest', message);
 
+/** One transaction holds its locks until all are made. */
+const MAX_BULK = 10_000;
+
 /** `If-Match: revision_number=N`; other entity tags say nothing to us. */
 export function readIfMatch(header: string | undefined): IfMatch {
   const tags = (header ?? '').split(',').map((tag) => tag.trim().replace(/^(W\/)?"(.*)"$/, '$2'));
@@ -68,6 +71,8 @@ function createItems(map: AttributeMap, given: unknown): { items: unknown[]; bul
     const items = body[map.plural];
     if (!Array.isArray(items)) throw badRequest('Body contains invalid data');
     if (items.length === 0) throw badRequest('Resources required');
+    if (items.length > MAX_BULK)
+      throw new Fault('RequestTooLarge', `At most ${MAX_BULK} resources can be created at once.`);
     const unwrap = (item: unknown) =>
       isPlainObject(item) && Object.hasOwn(item, map.singular) ? item[map.singular] : item;
     return { items: items.map(unwrap), bulk: true };

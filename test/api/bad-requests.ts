@@ -143,6 +143,13 @@ function* badBodies(world: World): Generator<BadRequest> {
     ['a content type that is none', { raw: '{"network": {}}', headers: { 'content-type': 'json' } }, 415],
     ['a huge body', { raw: `{"network": {"name": "${'x'.repeat(5_000_000)}"}}` }, 413],
     ['a body of blanks', { raw: ' '.repeat(5_000_000) }, 413],
+    ['a very deep name', { raw: `{"network": {"name": ${'['.repeat(900_000)}${']'.repeat(900_000)}}}` }, 400],
+    [
+      'a very deep profile',
+      { raw: `{"network": {"is_default": ${'{"a":'.repeat(9000)}1${'}'.repeat(9000)}}}` },
+      400,
+    ],
+    ['too many networks', { body: { networks: Array.from({ length: 10_001 }, () => ({})) } }, 413],
     ['very deep JSON', { raw: `{"network": ${'['.repeat(50_000)}${']'.repeat(50_000)}}` }, 400],
   ];
   for (const [what, sent, status] of bodies)
