@@ -4,40 +4,47 @@ import { applyReport } from '../operations/agent-report.ts';
 import { hostByCredential } from '../operations/host.ts';
 import type { Call } from '../operations/operation.ts';
 import type { Place } from '../resources/place.ts';
-import type { OpenedStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
 
 export interface AgentDutiesOptions {
-  readonly store: OpenedStore;
+  readonly store: Store;
   readonly serverId: string;
   readonly call: () => Call;
 }
 
 /** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
-async function heldPlace(store: OpenedStore, place: Place | null): Promise<Place | null> {
+async function heldPlace(store: Store, place: Place | null): Promise<Place | null> {
   if (place === null) return null;
   const [change] = await store.view((view) => view.changesFrom(place.position, 1));
   return change?.position === place.position && change.tag === place.tag ? place : null;
 }
 
 export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions) {
+  /** What each agent last said of itself here. */
+  const requests = new Map<string, WatchRequest>();
+  const register = async (request: WatchRequest): Promise<void> => {
+    requests.set(request.host, request);
+    const { host, incarnation, tunnel_ip, physical_networks, configurations } = request;
+    for (const role of request.roles) {
+      const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
+      await store.transact((tx) => registerAgent(tx, call(), { ...registration, server_id: serverId }));
+    }
+  };
   return {
     authenticate: async (credential: string): Promise<string | undefined> => {
       const host = await store.view((view) => hostByCredential(view, credential));
       return host?.name;
     },
-    register: async (request: WatchRequest): Promise<void> => {
-      const { host, incarnation, tunnel_ip, physical_networks, configurations } = request;
-      for (const role of request.roles) {
-        const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
-        await store.transact((tx) => registerAgent(tx, call(), { ...registration, server_id: serverId }));
-      }
-    },
+    register,
     applyReport: async (report: Report): Promise<ReportAnswer> => {
       const place = await heldPlace(store, report.realised);
       const { host } = report;
       const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
-      return result;
+      const request = requests.get(host);
+      // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
+      if (!result.registered && request?.incarnation === report.incarnation) await register(request);
+      return { accepted: result.accepted };
     },
   };
 }

@@ -96,18 +96,23 @@ async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
   });
 }
 
-/**
- * Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. `accepted` is
- * false for one that is not newer, or of an agent that is not there.
- */
+export interface ReportOutcome {
+  /** false: not newer than the last one, or of an agent that is not there. */
+  readonly accepted: boolean;
+  /** false: no row says that a server holds the agent, as after a promotion that lost its registration. */
+  readonly registered: boolean;
+}
+
+/** Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. */
 export async function applyReport(
   tx: Transaction,
   call: Call,
   { host, report, place }: ReportRequest,
-): Promise<{ accepted: boolean }> {
+): Promise<ReportOutcome> {
   const { role } = report;
   const [known] = await tx.agents.lock({ host, role });
-  if (!known || !isNewer(report, known)) return { accepted: false };
+  const registered = known !== undefined && call.isAlive(known);
+  if (!known || !isNewer(report, known)) return { accepted: false, registered };
   const { exceptions, ports } = await inScope(tx, { host, role, exceptions: report.exceptions });
   const [agent = known] = await tx.agents.update(
     { id: known.id },
@@ -125,5 +130,5 @@ export async function applyReport(
   // What is unknown revokes nothing.
   if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
   await liftBlocks(tx, call, await candidates(tx, agent));
-  return { accepted: true };
+  return { accepted: true, registered };
 }
