@@ -86,7 +86,10 @@ export class Connection {
   #arrive(request: string): void {
     if (!this.#agentOpen || this.#network.isParted(this.agent, this.server)) return;
     const their = this.#listening.life;
-    if (!their?.alive) return this.#endAgent({ reason: 'connection refused' });
+    if (!their?.alive) {
+      this.#endAgent({ reason: 'connection refused' });
+      return;
+    }
     this.#serverOpen = true;
     this.#network.connections.add(this);
     their.atDeath(() => {

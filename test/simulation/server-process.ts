@@ -1,13 +1,12 @@
 /** A server: one life after another of the real operations and feed over the in-memory store, entered below HTTP. */
-import { agentDisconnected, registerAgent } from '../../src/operations/agent.ts';
-import { applyReport } from '../../src/operations/agent-report.ts';
+import { createAgentDuties } from '../../src/main/agent-duties.ts';
+import { agentDisconnected } from '../../src/operations/agent.ts';
 import { scheduleUnhosted } from '../../src/operations/dhcp.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
 import { sleep } from '../../src/lib/clock.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { Fault } from '../../src/resources/errors.ts';
-import type { Place } from '../../src/resources/place.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import type { MemoryConnection, MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { StoreUnavailable, type Transaction } from '../../src/store/store.ts';
@@ -59,6 +58,7 @@ export class ServerProcess {
   feed: Feed | undefined;
   readonly #options: ServerProcessOptions;
   #store: MemoryConnection | undefined;
+  #duties: ReturnType<typeof createAgentDuties> | undefined;
 
   constructor(options: ServerProcessOptions) {
     this.name = options.name;
@@ -93,8 +93,9 @@ export class ServerProcess {
         if (!isOrdinary(error)) throw error;
       },
     });
+    this.#duties = createAgentDuties({ store: this.#store, serverId: this.name, call: () => this.#call() });
     life.follow(this.feed.run(life.stopping.signal));
-    life.follow(this.#duties(life));
+    life.follow(this.#work(life));
   }
 
   kill(finishCommits: boolean): void {
@@ -114,14 +115,8 @@ export class ServerProcess {
     const handle = this.feed.attach(request, sink);
     // beside the watch itself, as the HTTP room does it
     const register = async () => {
-      const isDone = await this.#transact(`register ${request.host}`, async (tx, call) => {
-        const { host, incarnation, tunnel_ip, physical_networks, configurations } = request;
-        for (const role of request.roles) {
-          const server_id = this.name;
-          const said = { host, role, incarnation, tunnel_ip, physical_networks, configurations, server_id };
-          await registerAgent(tx, call, said);
-        }
-      });
+      const duties = this.#duties;
+      const isDone = await this.#attempt(`register ${request.host}`, async () => duties?.register(request));
       if (!isDone) sink.abort();
     };
     life.follow(register());
@@ -129,20 +124,12 @@ export class ServerProcess {
   }
 
   async report(report: Report): Promise<ReportAnswer> {
-    let accepted = false;
-    const { realised } = report;
-    const done = await this.#transact(`report of ${report.host} ${report.role}`, async (tx, call) => {
-      const place = realised && (await this.#held(realised)) ? realised : null;
-      const result = await applyReport(tx, call, { host: report.host, report, place });
-      accepted = result.accepted;
+    let answer: ReportAnswer | undefined;
+    await this.#attempt(describe(report), async () => {
+      answer = await this.#duties?.applyReport(report);
     });
-    if (!done) throw new Error('the report was not taken');
-    return { accepted };
-  }
-
-  async #held(place: Place): Promise<boolean> {
-    const [entry] = (await this.#store?.view((view) => view.changesFrom(place.position, 1))) ?? [];
-    return entry?.position === place.position && entry.tag === place.tag;
+    if (!answer) throw new Error('the report was not taken');
+    return answer;
   }
 
   async #disconnected(host: string): Promise<void> {
@@ -151,7 +138,7 @@ export class ServerProcess {
     );
   }
 
-  async #duties(life: Incarnation): Promise<void> {
+  async #work(life: Incarnation): Promise<void> {
     while (life.alive) {
       await sleep(life.clock, DUTY_MS * (0.5 + life.random.next()));
       await this.#transact('schedule', (tx, call) => scheduleUnhosted(tx, call));
@@ -160,21 +147,19 @@ export class ServerProcess {
   }
 
   /** Whether it went through; an error that is no ordinary refusal is a bug and fails the simulation. */
-  async #transact(label: string, work: (tx: Transaction, call: Call) => Promise<unknown>): Promise<boolean> {
-    const { life } = this;
-    const store = this.#store;
-    if (!life?.alive || !store) return false;
-    const { scheduler, living } = this.#options;
-    const call: Call = {
-      caller: { projectId: 'demo', userId: 'someone', isAdmin: true },
-      clock: life.clock,
-      random: life.random,
-      settings: SETTINGS,
-      isAlive: (agent) => living().has(agent.server_id),
-    };
+  #transact(label: string, work: (tx: Transaction, call: Call) => Promise<unknown>): Promise<boolean> {
+    return this.#attempt(label, async () => {
+      const { place } = (await this.#store?.transact((tx) => work(tx, this.#call()))) ?? { place: null };
+      if (place) this.#options.scheduler.note(`${this.name} commits at ${place.position}`);
+    });
+  }
+
+  async #attempt(label: string, work: () => Promise<void>): Promise<boolean> {
+    if (!this.life?.alive) return false;
+    const { scheduler } = this.#options;
     try {
-      const { place } = await store.transact((tx) => work(tx, call));
-      scheduler.note(`${this.name} ${label}: done${place ? ` at ${place.position}` : ''}`);
+      await work();
+      scheduler.note(`${this.name} ${label}: done`);
       return true;
     } catch (error) {
       if (!isOrdinary(error)) throw error;
@@ -182,4 +167,20 @@ export class ServerProcess {
       return false;
     }
   }
+
+  #call(): Call {
+    const { clock, random } = this.life as Incarnation;
+    return {
+      caller: { projectId: 'demo', userId: 'someone', isAdmin: true },
+      clock,
+      random,
+      settings: SETTINGS,
+      isAlive: (agent) => this.#options.living().has(agent.server_id),
+    };
+  }
+}
+
+function describe({ host, role, realised, exceptions }: Report): string {
+  const but = exceptions.map(({ key, object, state, since }) => `${key} ${object} ${state} ${since}`);
+  return `report of ${host} ${role} at ${realised?.position}${but.length > 0 ? ` but ${but.join(', ')}` : ''}`;
 }
