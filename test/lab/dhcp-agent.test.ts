@@ -380,9 +380,9 @@ wait $p; wait $p`,
     t.diagnostic(`reported after the change: p50 ${p(applied, 0.5)} ms, p95 ${p(applied, 0.95)} ms`);
   });
 
-  test('200 networks of 10 ports: made, and found unchanged', async (t) => {
+  test('many networks of 10 ports: made, and found unchanged', async (t) => {
     const stage = makeStage(t);
-    const count = Number(process.env['DEUTERON_DHCP_NETWORKS'] ?? 200);
+    const count = Number(process.env['DEUTERON_DHCP_NETWORKS'] ?? 50);
     const networks = Array.from({ length: count }, (_, i) => {
       const network = new TestNetwork(stage.world, i + 1);
       for (let n = 1; n <= 10; n++) network.port(n, { port_id: id(0xa00_0000 + (i + 1) * 16 + n) });

@@ -1,6 +1,7 @@
 /** All networks' wiring, read at once for a full pass. What was read holds for a network until something touches it. */
 import type { Host, Link } from '../../host/host.ts';
 import { TABLE } from './dnsmasq.ts';
+import { namespaceOf } from './desired.ts';
 import { wiringOf } from './observe.ts';
 import type { ObservedWiring } from './observed.ts';
 
@@ -8,9 +9,10 @@ import type { ObservedWiring } from './observed.ts';
 const TABLES_AT_ONCE = 16;
 
 interface Found {
+  readonly namespaces: ReadonlySet<string>;
   readonly taps: ReadonlyMap<string, Link>;
   readonly inner: ReadonlyMap<string, readonly Link[]>;
-  /** Networks whose table is not as we left it. */
+  /** Namespaces whose table is not as we left it. */
   readonly bare: ReadonlySet<string>;
 }
 
@@ -27,9 +29,7 @@ export class Bulk {
   /** Reads anew. */
   async read(): Promise<void> {
     this.#touched = new Set();
-    const found = this.#readAll();
-    this.#found = found;
-    await found;
+    await this.#begin();
   }
 
   /** What was read of this network may not be so any more. */
@@ -45,12 +45,27 @@ export class Bulk {
 
   /** null: look for yourself. */
   async wiring(networkId: string, tap: string): Promise<ObservedWiring | null> {
-    if (this.#touched.has(networkId)) return null;
-    this.#found ??= this.#readAll();
-    const found = await this.#found;
-    const read = { networkId, tap: found.taps.get(tap) ?? null, inner: found.inner.get(networkId) };
-    const wiring = await wiringOf(this.#host, read);
-    return found.bare.has(networkId) ? { ...wiring, table: false } : wiring;
+    const reading = this.#touched.has(networkId) ? null : (this.#found ?? this.#begin());
+    if (reading === null) return null;
+    const found = await reading;
+    // Something may have happened while it was read.
+    if (reading !== this.#found || this.#touched.has(networkId)) return null;
+    const wiring = await wiringOf(this.#host, {
+      networkId,
+      tap: found.taps.get(tap) ?? null,
+      namespace: found.namespaces.has(namespaceOf(networkId)),
+      inner: found.inner.get(namespaceOf(networkId)) ?? [],
+    });
+    return found.bare.has(namespaceOf(networkId)) ? { ...wiring, table: false } : wiring;
+  }
+
+  #begin(): Promise<Found> {
+    const reading = this.#readAll();
+    this.#found = reading;
+    reading.catch(() => {
+      if (this.#found === reading) this.#found = null;
+    });
+    return reading;
   }
 
   async #readAll(): Promise<Found> {
@@ -61,8 +76,9 @@ export class Bulk {
       this.#bareOf(names),
     ]);
     return {
+      namespaces: new Set(names),
       taps: new Map(links.filter((link) => link.name.startsWith('tap')).map((link) => [link.name, link])),
-      inner: new Map([...inner].map(([name, list]) => [name.slice('qdhcp-'.length), list])),
+      inner,
       bare,
     };
   }
@@ -72,6 +88,6 @@ export class Bulk {
     const some = [...names.slice(from), ...names.slice(0, from)].slice(0, TABLES_AT_ONCE);
     this.#turn = from + some.length;
     const marks = await Promise.all(some.map((name) => this.#host.rulesetMark(name, TABLE)));
-    return new Set(some.filter((_, i) => marks[i] === null).map((name) => name.slice('qdhcp-'.length)));
+    return new Set(some.filter((_, i) => marks[i] === null));
   }
 }

@@ -30,21 +30,33 @@ export type Paths = ReturnType<typeof paths>;
 /** One namespace and its tap; two programs. */
 export async function observeWiring(host: Host, networkId: string, tap: string): Promise<ObservedWiring> {
   const namespace = namespaceOf(networkId);
-  const [links, inside] = await Promise.all([host.links([tap]), host.linksIn([namespace])]);
+  const [names, links, inside] = await Promise.all([
+    host.namespaces(),
+    host.links([tap]),
+    host.linksIn([namespace]),
+  ]);
   return wiringOf(host, {
     networkId,
     tap: links.find((link) => link.name === tap) ?? null,
-    inner: inside.get(namespace),
+    namespace: names.has(namespace),
+    inner: inside.get(namespace) ?? [],
   });
 }
 
-/** From what a bulk read found. `inner` undefined: the namespace is not there. */
+/**
+ * From what was read. A namespace whose links could not be read is no evidence that anything is missing: an error, so
+ * that what runs in it stays as it is.
+ */
 export async function wiringOf(
   host: Host,
-  found: { networkId: string; tap: Link | null; inner: readonly Link[] | undefined },
+  found: { networkId: string; tap: Link | null; namespace: boolean; inner: readonly Link[] },
 ): Promise<ObservedWiring> {
+  const { namespace, inner, tap } = found;
+  if (namespace && !inner.some((link) => link.name === 'lo')) {
+    throw new Error(`cannot read the links in ${namespaceOf(found.networkId)}`);
+  }
   const table = (await host.readFile(paths(found.networkId).table)) !== null;
-  return { namespace: found.inner !== undefined, table, tap: found.tap, inner: found.inner ?? [] };
+  return { namespace, table, tap, inner: namespace ? inner : [] };
 }
 
 async function readAdded(host: Host, directory: string): Promise<Map<string, string>> {
