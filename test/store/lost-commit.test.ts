@@ -140,3 +140,18 @@ test('many at once, each with its own fate: what was said is what happened', () 
     assert.equal(head.position, networks.length);
     assert.ok(networks.length > 1 && networks.length < 25);
   }));
+
+test('a client that stands still at its commit holds up nobody: nothing of it is still to come', () =>
+  behindProxy(async ({ far, store, proxy }) => {
+    proxy.breakNextCommit('freeze');
+    const frozen = far.transact(hinted);
+    const deadline = performance.now() + 10_000;
+    while ((await state(store)).head.position < 2) {
+      assert.ok(performance.now() < deadline, 'what the server has must be enough to commit');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const next = await store.transact((tx) => tx.networks.insert([network(3)]));
+    assert.equal(next.place?.position, 3);
+    proxy.thaw();
+    assert.equal((await frozen).place?.position, 2);
+  }));

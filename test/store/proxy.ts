@@ -9,15 +9,17 @@ import { join } from 'node:path';
 /**
  * What happens to the next commit's message. `lose`: both sides are cut, the server never gets it. `deliver`: the
  * server gets it and answers, the client is cut before it hears. `hold`: the client is cut while the server's side stays
- * open, the message still on the way; it is delivered when `deliverHeld` is called.
+ * open, the message still on the way; it is delivered when `deliverHeld` is called. `freeze`: the server gets it, and from
+ * then on nothing passes in either direction until `thaw`: a client that stands still.
  */
-export type CommitFate = 'lose' | 'deliver' | 'hold';
+export type CommitFate = 'lose' | 'deliver' | 'hold' | 'freeze';
 
 export interface CommitProxy {
   /** For `host` of a connection. */
   readonly directory: string;
   breakNextCommit(fate: CommitFate): void;
   deliverHeld(): void;
+  thaw(): void;
   close(): Promise<void>;
 }
 
@@ -28,6 +30,7 @@ export async function startProxy(postgresDirectory: string, name: string): Promi
   mkdirSync(directory);
   let fate: CommitFate | undefined;
   let held: (() => void) | undefined;
+  let thaw: (() => void) | undefined;
   const sockets = new Set<Socket>();
 
   const serve = (client: Socket) => {
@@ -47,6 +50,13 @@ export async function startProxy(postgresDirectory: string, name: string): Promi
           continue;
         }
         fate = undefined;
+        if (now === 'freeze') {
+          server.write(message);
+          client.pause();
+          server.pause();
+          thaw = () => [client, server].map((socket) => socket.resume());
+          continue;
+        }
         broken = true;
         if (now === 'hold') held = () => server.write(message);
         if (now === 'deliver') {
@@ -77,6 +87,7 @@ export async function startProxy(postgresDirectory: string, name: string): Promi
       fate = next;
     },
     deliverHeld: () => held?.(),
+    thaw: () => thaw?.(),
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => listener.close(resolve));
