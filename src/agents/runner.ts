@@ -54,6 +54,8 @@ const REPORT_GATHER_MS = 5;
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const AUDIT_GROWTH = 8;
+/** The host could not be read: soon again. */
+const PASS_RETRY_MS = 1_000;
 
 /** One role at work. */
 class Crew {
@@ -212,6 +214,7 @@ export class AgentRunner {
   readonly #follower: Follower;
   #passed = false;
   #swept = false;
+  #ended = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -256,12 +259,23 @@ export class AgentRunner {
       host.follow((event) => this.#onHostEvent(event), signal),
       this.#audit(signal),
     ]);
+    this.#ended = true;
     for (const crew of this.#crews) crew.stop();
   }
 
   #startPass(kind: 'mirror' | 'everything'): void {
     this.#passed = true;
-    for (const crew of this.#crews) crew.pass(kind).catch((error) => this.#options.onFailure('pass', error));
+    for (const crew of this.#crews) this.#persist('pass', () => crew.pass(kind));
+  }
+
+  /** Until the first pass is through nothing counts as realised, so it must not wait for the next audit. */
+  #persist(what: string, work: () => Promise<void>): void {
+    work().catch((error) => {
+      this.#options.onFailure(what, error);
+      this.#options.clock.after(PASS_RETRY_MS, () => {
+        if (!this.#ended) this.#persist(what, work);
+      });
+    });
   }
 
   /** In sync with a server: only now may what the mirror does not know be swept, once in a life. */
@@ -270,8 +284,7 @@ export class AgentRunner {
     if (this.#swept) return;
     this.#swept = true;
     if (!this.#passed) this.#startPass('everything');
-    else
-      for (const crew of this.#crews) crew.sweep().catch((error) => this.#options.onFailure('sweep', error));
+    else for (const crew of this.#crews) this.#persist('sweep', () => crew.sweep());
   }
 
   #onHostEvent(event: HostEvent): void {

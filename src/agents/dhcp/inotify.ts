@@ -33,10 +33,10 @@ export class InotifyLimits {
   async #try(): Promise<void> {
     const names = Object.keys(WANTED);
     const files = names.map((name) => `/proc/sys/fs/inotify/${name}`);
-    const read = await this.#host.runProgram(null, ['cat', ...files]);
-    const have = read.stdout.split('\n').map(Number);
-    const low = names.filter((name, i) => !((have[i] ?? 0) >= (WANTED[name] ?? 0)));
     try {
+      const read = await this.#host.runProgram(null, ['cat', ...files]);
+      const have = read.stdout.split('\n').map(Number);
+      const low = names.filter((name, i) => !((have[i] ?? 0) >= (WANTED[name] ?? 0)));
       await this.#host.setSysctls(
         null,
         Object.fromEntries(low.map((name) => [`fs.inotify.${name}`, String(WANTED[name])])),
