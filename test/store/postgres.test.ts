@@ -3,11 +3,13 @@ import { after, before } from 'node:test';
 import { openTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { contractSuite } from './contract.ts';
 
-// Held open, so that the cluster serves the whole file.
-let first: TestDatabase;
+let database: TestDatabase;
 before(async () => {
-  first = await openTestDatabase();
+  database = await openTestDatabase();
 });
-after(() => first.close());
+after(() => database.close());
 
-contractSuite('PostgreSQL', openTestDatabase);
+contractSuite('PostgreSQL', async () => {
+  await database.reset();
+  return { store: database.store, close: async () => undefined };
+});

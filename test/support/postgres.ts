@@ -79,6 +79,8 @@ export interface TestDatabase {
   readonly store: OpenedStore;
   /** Opens one more store on it, as a second server would; closed with the database. */
   openAnother(changes?: Partial<StoreOptions>): Promise<OpenedStore>;
+  /** Makes it as empty as it was: cheaper than another database. No transaction may be under way. */
+  reset(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -127,12 +129,21 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
       await leave();
     };
     const url = postgres.connectionString.replace('/postgres?', `/${name}?`);
-    return { connection, url, store, openAnother, close };
+    const reset = () => withClient(connection, async (client) => void (await client.query(EMPTY)));
+    return { connection, url, store, openAnother, reset, close };
   } catch (error) {
     await leave();
     throw error;
   }
 }
+
+/** Children first. One message, so one transaction. */
+const EMPTY = [
+  'delete from ip_allocations; delete from provisioning_blocks; delete from dhcp_bindings; delete from agents',
+  'delete from hosts; delete from ports; delete from subnets; delete from networks; delete from quotas',
+  'delete from servers; delete from hintless_commits; delete from changes',
+  `insert into changes (position, tag, refs, hosts) values (0, 1 + floor(random() * 1e15)::bigint, '{}', '{}')`,
+].join(';');
 
 /** As `openTestDatabase`, closed when `work` is done. */
 export async function withDatabase<Result>(
