@@ -21,7 +21,7 @@ interface Ledger {
   /** Acknowledged by 204. */
   readonly deleted: Map<string, Port>;
   /** A delete was asked for and no answer came: either way is right. */
-  readonly unsure: Set<string>;
+  readonly unsure: Map<string, Port>;
   failed: number;
 }
 
@@ -29,18 +29,20 @@ const AT_MOST = 60;
 /** Removals are collected for up to half a minute before dnsmasq reads its files again. */
 const FORGET_MS = 60_000;
 
+interface LoadParts {
+  readonly ledger: Ledger;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}
+
 /** Creates and deletes ports as fast as they are answered, whatever dies meanwhile, until `signal` aborts. */
-async function load(
-  stage: Stage,
-  networks: readonly Network[],
-  parts: { ledger: Ledger; random: Random; signal: AbortSignal },
-) {
+async function load(stage: Stage, networks: readonly Network[], parts: LoadParts): Promise<void> {
   const { ledger, random, signal } = parts;
   for (let turn = 0; !signal.aborted; turn++) {
     const network = networks[turn % networks.length]!;
     const isFull = ledger.present.size >= AT_MOST;
     try {
-      if (isFull || random.next() < 0.3) await deleteOne(stage, ledger, random);
+      if (isFull || random.next() < 0.3) await deleteOne(stage, parts);
       else {
         const port = await stage.port(network, `h${integerBetween(random, 1, 3)}`);
         ledger.present.set(port.id, port);
@@ -54,15 +56,30 @@ async function load(
   }
 }
 
-async function deleteOne(stage: Stage, ledger: Ledger, random: Random): Promise<void> {
+async function deleteOne(stage: Stage, parts: LoadParts): Promise<void> {
+  const { ledger, random, signal } = parts;
   const ports = [...ledger.present.values()];
   const port = ports[integerBetween(random, 0, Math.max(0, ports.length - 1))];
   if (!port) return;
   ledger.present.delete(port.id);
-  ledger.unsure.add(port.id);
-  await stage.lab.api('DELETE', `/v2.0/ports/${port.id}`);
+  ledger.unsure.set(port.id, port);
+  try {
+    await stage.lab.api('DELETE', `/v2.0/ports/${port.id}`);
+    ledger.unsure.delete(port.id);
+    ledger.deleted.set(port.id, port);
+  } catch (error) {
+    while (!signal.aborted && !(await resolve(stage, ledger, port))) await sleep(realClock, 50, signal);
+    throw error;
+  }
+}
+
+/** What became of a delete whose answer was lost is what a server shows afterwards. false: none answers yet. */
+async function resolve(stage: Stage, ledger: Ledger, port: Port): Promise<boolean> {
+  const answer = await stage.lab.api('GET', `/v2.0/ports?id=${port.id}`).catch(() => undefined);
+  if (!answer) return false;
   ledger.unsure.delete(port.id);
-  ledger.deleted.set(port.id, port);
+  (answer.ports.length > 0 ? ledger.present : ledger.deleted).set(port.id, port);
+  return true;
 }
 
 /** Starts whatever of ours has ended, as systemd would. */
@@ -91,8 +108,7 @@ async function compare(stage: Stage, ledger: Ledger): Promise<void> {
   }
   for (const id of ledger.deleted.keys()) assert.equal(shown.has(id), false, `deleted port ${id} is back`);
   for (const port of shown.values()) {
-    if (addressOf(port) !== '' && !ledger.unsure.has(port.id) && ledger.present.has(port.id))
-      await stage.untilServed(port);
+    if (ledger.present.has(port.id)) await stage.untilServed(port);
   }
   for (const port of ledger.deleted.values()) {
     await stage.until(
@@ -113,7 +129,7 @@ export const kill: Story = {
     const kills = form === 'long' ? 100 : 6;
     const between = form === 'long' ? 20 : 6;
     const networks = [await stage.network(), await stage.network()];
-    const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Set(), failed: 0 };
+    const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Map(), failed: 0 };
     // In turns, so that also a few kills are of every kind.
     const queue: (typeof VICTIMS)[number][] = [];
     for (let done = 0; done < kills; ) {
@@ -136,6 +152,7 @@ export const kill: Story = {
       }
       await Promise.all(busy);
       await stage.startAll();
+      for (const port of ledger.unsure.values()) assert.ok(await resolve(stage, ledger, port));
       await stage.settle(120_000);
       await compare(stage, ledger);
       const { present, deleted, failed } = ledger;
