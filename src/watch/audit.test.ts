@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AuditSchedule } from './audit.ts';
+
+const limits = { minPeriodMs: 10_000, maxPeriodMs: 40_000, perTick: 5, tickMs: 1_000 };
+
+/** What is audited from one time to another, and how many at a time. */
+function audited(schedule: AuditSchedule, [from, to]: [number, number], count: number) {
+  const groups = Array.from({ length: count }, (_, at) => `network/${at}`);
+  const rounds: string[][] = [];
+  for (let now = from; now < to; now += 200) {
+    const due = schedule.due(now, () => ({ groups, hosts: ['a'] }));
+    if (due.groups.length > 0) rounds.push([...due.groups]);
+  }
+  return rounds;
+}
+
+test('every group has its turn in a period, which grows while nothing is found and shrinks when something is', () => {
+  const schedule = new AuditSchedule(limits, 0);
+  const first = audited(schedule, [0, 21_000], 40);
+  assert.equal(new Set(first.flat()).size, 40);
+  assert.equal(schedule.periodMs, 20_000);
+  audited(schedule, [21_000, 130_000], 40);
+  assert.equal(schedule.periodMs, 40_000, 'the longest');
+  schedule.found();
+  audited(schedule, [130_000, 180_000], 40);
+  assert.equal(schedule.periodMs, 20_000);
+});
+
+test('however many there are, no more than so many at a time', () => {
+  const rounds = audited(new AuditSchedule(limits, 0), [0, 60_000], 10_000);
+  assert.ok(rounds.every((round) => round.length <= 5));
+  assert.equal(new Set(rounds.flat()).size, rounds.flat().length);
+});
