@@ -23,7 +23,7 @@ test('every group has its turn in a period, which grows while nothing is found a
   audited(schedule, [21_000, 130_000], 40);
   assert.equal(schedule.periodMs, 40_000, 'the longest');
   schedule.found();
-  audited(schedule, [130_000, 180_000], 40);
+  audited(schedule, [130_000, 150_000], 40);
   assert.equal(schedule.periodMs, 20_000);
 });
 
