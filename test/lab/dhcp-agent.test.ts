@@ -1,7 +1,7 @@
 /** The dhcp role on real Linux: dnsmasq, real clients, everything that may happen to them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -337,6 +337,22 @@ wait $p; wait $p`,
       assert.equal((await stage.ask({ mac: macOf(1) })).ip, `10.20.1.${n}`);
     }
     assert.equal(stage.agent.configurations()['dnsmasq_reload'], 'restart');
+  });
+
+  test('a state directory that dnsmasq may not read is said, and never counts as served', async (t) => {
+    const stage = makeStage(t);
+    const directory = stage.host.absolute('dhcp').replace(/\/dhcp$/, '');
+    const network = new TestNetwork(stage.world, 1);
+    network.port(5);
+    chmodSync(directory, 0o700);
+    for (let at = 0; at < 3; at++)
+      assert.match(
+        (await stage.reconcile(network)).shortfalls[0]?.reason ?? '',
+        /user 'nobody' may not read/,
+      );
+    chmodSync(directory, 0o755);
+    await stage.settle(network);
+    assert.equal((await stage.ask({ mac: macOf(5) })).ip, '10.20.1.5');
   });
 
   test('nothing is left of a network that leaves', async (t) => {

@@ -7,7 +7,7 @@ import type { DesiredNetwork, DhcpSettings } from './desired.ts';
 import { isV6 } from './grammar.ts';
 import { parseLeases, primeLeases } from './leases.ts';
 import { parseLog, sinceReload, timesRead } from './log.ts';
-import { confirms, type Loaded, paths, rejectedIn, renderReloading } from './observe.ts';
+import { confirms, paths, rejectedIn, renderReloading } from './observe.ts';
 import type { ObservedFiles, Release } from './observed.ts';
 import { releasesIn, type WiringPlan } from './plan.ts';
 
@@ -87,12 +87,7 @@ async function follow(
 
 export type Applied =
   | { readonly done: true; readonly rejected: readonly Shortfall[] }
-  | { readonly done: false; readonly why: 'ended' | 'silent' };
-
-/** What a start or reload gave dnsmasq to read. */
-function written(host: Host, network: DesiredNetwork, texts: Texts): Loaded {
-  return { host, at: paths(network.id), base: renderBase(network.entries, 'hosts'), options: texts.options };
-}
+  | { readonly done: false; readonly why: 'ended' | 'silent' | 'unreadable' };
 
 async function removeAdded(host: Host, directory: string): Promise<void> {
   const names = (await host.listFiles(directory)).filter((name) => !name.startsWith('.'));
@@ -147,14 +142,27 @@ export async function start(
     configHash: texts.hash,
   });
   if (!tools.confirm) return { done: true, rejected: [] };
-  const fence = host.absolute(at.fence);
-  const found = await follow(tools, network, {
-    enough: (log) => timesRead(log, fence) > 0,
-    limitMs: START_LIMIT_MS,
-    signal: run.signal,
-  });
+  return untilLoaded(tools, network, { texts, from: 0, limitMs: START_LIMIT_MS, signal: run.signal });
+}
+
+/** Waits until dnsmasq has read what a start or reload gave it; `from`: where in the log that began. */
+async function untilLoaded(
+  tools: Tools,
+  network: DesiredNetwork,
+  wait: { texts: Texts; from: number; limitMs: number; signal: AbortSignal },
+): Promise<Applied> {
+  const { host } = tools;
+  const fence = host.absolute(paths(network.id).fence);
+  const isRead = (log: string) => timesRead(log.slice(wait.from), fence) > 0;
+  // Every file of ours is as readable as another: where it may not read this one, it reads none.
+  const isUnreadable = (log: string) => parseLog(log.slice(wait.from)).errors.some((e) => e.path === fence);
+  const enough = (log: string) => isRead(log) || isUnreadable(log);
+  const found = await follow(tools, network, { enough, limitMs: wait.limitMs, signal: wait.signal });
   if (typeof found === 'string') return { done: false, why: found };
-  return { done: true, rejected: rejectedIn(found.log, written(host, network, texts)) };
+  if (!isRead(found.log)) return { done: false, why: 'unreadable' };
+  const base = renderBase(network.entries, 'hosts');
+  const loaded = { host, at: paths(network.id), base, options: wait.texts.options };
+  return { done: true, rejected: rejectedIn(found.log, loaded) };
 }
 
 /** Why dnsmasq does not start with this configuration; null: it finds nothing wrong with it. */
@@ -191,15 +199,10 @@ export async function reload(
   await host.signalProcess(network.processName, 'HUP');
   const rejections: Shortfall[] = [];
   if (tools.confirm) {
-    const fence = host.absolute(at.fence);
-    const times = timesRead(before, fence);
-    const found = await follow(tools, network, {
-      enough: (log) => timesRead(log, fence) > times,
-      limitMs: RELOAD_LIMIT_MS,
-      signal: run.signal,
-    });
-    if (typeof found === 'string') return { done: false, why: found };
-    rejections.push(...rejectedIn(found.log, written(host, network, texts)));
+    const wait = { texts, from: before.length, limitMs: RELOAD_LIMIT_MS, signal: run.signal };
+    const loaded = await untilLoaded(tools, network, wait);
+    if (!loaded.done) return loaded;
+    rejections.push(...loaded.rejected);
     if (!(await release(tools, network, releases))) return { done: false, why: 'restart' };
   }
   await host.removeFile(at.reloading);

@@ -47,10 +47,10 @@ export function sinceReload(log: string, fencePath: string): string {
   return found < 0 ? '' : log.slice(found + lineFor(fencePath).length);
 }
 
-/** The stretch of the log in which the last start or reload took place. */
-export function lastReload(log: string, fencePath: string): string {
+/** The stretch of the log of the last complete start or reload: from the file that is read first to the one read last. */
+export function lastReload(log: string, firstPath: string, fencePath: string): string {
   const to = log.lastIndexOf(lineFor(fencePath));
   if (to < 0) return '';
-  const from = to === 0 ? -1 : log.lastIndexOf(lineFor(fencePath), to - 1);
-  return log.slice(Math.max(from, 0), to);
+  const from = log.lastIndexOf(firstPath, to);
+  return log.slice(Math.max(log.lastIndexOf('\n', from) + 1, 0), to);
 }

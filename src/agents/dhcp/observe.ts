@@ -3,7 +3,7 @@ import type { Host, Link } from '../../host/host.ts';
 import { parseBase } from './dnsmasq.ts';
 import { directoryOf, namespaceOf } from './desired.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
-import { type FileError, lastReload, parseLog, sinceReload } from './log.ts';
+import { type FileError, lastReload, parseLog, sinceReload, timesRead } from './log.ts';
 import type { ObservedFiles, ObservedWiring, Release } from './observed.ts';
 
 /** Names of the files of a network's directory; paths below the state directory. */
@@ -108,7 +108,10 @@ export async function observeFiles(
       namesBase === null ||
       text.length > LONG_LOG_CHARACTERS,
     reloading: reloading === null ? null : parseReloading(reloading),
-    unconfirmed: confirm && !confirms(text, { host, at, hosts: [...hosts.keys()], names: [...names.keys()] }),
+    unconfirmed:
+      confirm &&
+      (timesRead(text, host.absolute(at.fence)) === 0 ||
+        !confirms(text, { host, at, hosts: [...hosts.keys()], names: [...names.keys()] })),
     rejected: rejectedIn(text, { host, at, base: base ?? '', options: options ?? '' }),
   };
 }
@@ -144,10 +147,12 @@ export function rejectedIn(log: string, loaded: Loaded): Shortfall[] {
     const tagged = /^tag:(port|subnet)-([0-9a-f-]+)/.exec(options[error.line - 1] ?? '');
     return tagged ? `${tagged[1]}/${tagged[2]}` : '';
   };
-  return parseLog(lastReload(log, host.absolute(at.fence))).errors.flatMap((error) => {
-    const object = objectOf(error);
-    return object === null ? [] : [{ object, state: 'failed', reason: `dnsmasq: ${error.reason}` }];
-  });
+  return parseLog(lastReload(log, host.absolute(at.namesBase), host.absolute(at.fence))).errors.flatMap(
+    (error) => {
+      const object = objectOf(error);
+      return object === null ? [] : [{ object, state: 'failed', reason: `dnsmasq: ${error.reason}` }];
+    },
+  );
 }
 
 /** Whether the log says, since the last reload, that each added file was read and none had an error. */

@@ -28,7 +28,7 @@ export interface ObservedFiles {
   readonly untidy: boolean;
   /** The releases of a reload that was begun; null when none is under way. */
   readonly reloading: readonly Release[] | null;
-  /** A file was added without dnsmasq's log saying that it was read without an error. */
+  /** Something was written without dnsmasq's log saying that it was read without an error. */
   readonly unconfirmed: boolean;
   /** What dnsmasq refused of the base and options files when it last read them. */
   readonly rejected: readonly Shortfall[];

@@ -130,7 +130,7 @@ export function planService(input: ServiceInput): ServicePlan {
     };
   };
   if (files.reloading !== null) return reload('a reload may not have come to its end');
-  if (files.unconfirmed) return reload('an added file may not have been read');
+  if (files.unconfirmed) return reload('what was written may not have been read');
   if (files.options !== input.options) return reload('options changed');
   if (difference.changed) return reload('a port changed, or wants what another had');
   if (difference.missing.length > 0 && !input.watched) return reload('ports were added');

@@ -380,10 +380,7 @@ class DhcpAgent implements RoleAgent {
     const before = known.files;
     const applied = await reload(this.#tools, network, run);
     known.files = undefined;
-    if (applied.done) {
-      known.rejected = applied.rejected;
-      return null;
-    }
+    if (applied.done || applied.why === 'unreadable') return this.#outcome(known, applied);
     if (run.signal.aborted) return 'the agent is ending';
     if (applied.why === 'ended') this.#reloadDeaths++;
     // With the files as they were before: they say whom the IPv6 leases belong to.
@@ -397,23 +394,24 @@ class DhcpAgent implements RoleAgent {
     known.startedAt = this.#tools.clock.now();
     known.watched = true;
     const applied = await start(this.#tools, network, { texts: this.#texts(network, true), files, signal });
-    if (applied.done || applied.why === 'silent') return this.#started(known, applied);
+    if (applied.done || applied.why !== 'ended') return this.#outcome(known, applied);
     const complaint = await complaintOf(this.#tools, network);
     if (complaint !== null) return `dnsmasq refuses its configuration: ${complaint}`;
     // It takes the configuration and yet ends at once: the kernel gave it no inotify instance.
     known.watched = false;
     const again = await start(this.#tools, network, { texts: this.#texts(network, false), files, signal });
-    return this.#started(known, again);
+    return this.#outcome(known, again);
   }
 
-  #started(known: Known, applied: Applied): string | null {
+  #outcome(known: Known, applied: Applied): string | null {
     if (applied.done) {
       known.rejected = applied.rejected;
       return null;
     }
-    return applied.why === 'ended'
-      ? 'dnsmasq ends as soon as it is started'
-      : 'dnsmasq does not get ready in time';
+    if (applied.why === 'ended') return 'dnsmasq ends as soon as it is started';
+    if (applied.why === 'silent') return 'dnsmasq does not get ready in time';
+    const { user } = this.#tools.settings;
+    return `dnsmasq's user '${user}' may not read below ${this.#tools.host.absolute('dhcp')}: open the directories above`;
   }
 }
 
