@@ -45,10 +45,12 @@ test('whatever is changed, every mirror is at each place exactly what the rows w
       const chance = world.random.next();
       if (chance < 0.5) await world.clock.advance(integerBetween(world.random, 0, 30));
       if (chance < 0.05) world.cutAll();
+      if (chance > 0.9 && chance < 0.93) await world.store.trim({ ageMs: 0, keep: 1 });
       if (chance > 0.97) await world.restartServer(integerBetween(world.random, 0, 1));
       if (chance > 0.94 && chance < 0.97) {
         const host = world.pick(HOSTS) ?? 'a';
         await world.stopAgent(host);
+        if (world.random.next() < 0.5) world.tearDisk(host);
         await changeAnything(world);
         await world.startAgent(host);
       }

@@ -272,6 +272,12 @@ export class WatchWorld {
     return journal.mirror;
   }
 
+  /** Loses the end of what is on a host's disk, as a crash may. */
+  tearDisk(host: string): void {
+    const text = this.#disks.get(host) ?? '';
+    this.#disks.set(host, text.slice(0, integerBetween(this.random, 0, text.length)));
+  }
+
   mirror(host: string): Mirror {
     return (this.agents.get(host) as AgentRun).journal.mirror;
   }
