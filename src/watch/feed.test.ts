@@ -62,6 +62,24 @@ test('whatever is changed, every mirror is at each place exactly what the rows w
   }
 });
 
+test('tails that are lost at any moment, seen by some and not by others, leave no trace', async () => {
+  for (let seed = 1; seed <= 15; seed++) {
+    await worldWith({ seed, servers: 2 });
+    for (let i = 0; i < 60; i++) {
+      await changeAnything(world);
+      if (world.random.next() < 0.5) await world.clock.advance(integerBetween(world.random, 0, 30));
+      if (world.random.next() < 0.05) {
+        const depth = integerBetween(world.random, 1, 3);
+        world.store.loseTail(Math.min(depth, world.store.head().position - 1));
+        if (world.random.next() < 0.3) await world.restartServer(integerBetween(world.random, 0, 1));
+      }
+    }
+    await world.clock.advance(6_000);
+    world.assertConverged();
+    if (seed < 15) await world.close();
+  }
+});
+
 test('without faults nobody reconnects, however scopes change', async () => {
   await worldWith({ seed: 77 });
   for (let i = 0; i < 300; i++) {
