@@ -35,6 +35,8 @@ export type Tap = (agent: string, frame: Frame) => Frame | undefined;
 /** What a socket holds before it says "wait", in characters. */
 const SEND_BUFFER = 16_384;
 const TINY_MS = 0.001;
+/** A doubled message comes at most so much later. */
+const LATE_MS = 3_000;
 
 export class Connection {
   readonly agent: string;
@@ -116,19 +118,20 @@ export class Connection {
   }
 
   #send(line: string): void {
-    this.#sendOnce(line);
-    if (happens(this.#network.random, this.#network.weather.duplication)) this.#sendOnce(line);
+    const { random, weather } = this.#network;
+    const overtakes = happens(random, weather.reordering);
+    this.#sendOnce(line, overtakes ? 'overtaking' : 'in order');
+    if (happens(random, weather.duplication)) this.#sendOnce(line, 'late');
   }
 
-  #sendOnce(line: string): void {
-    const { scheduler, random, weather } = this.#network;
+  #sendOnce(line: string, how: 'in order' | 'overtaking' | 'late'): void {
+    const { scheduler, random } = this.#network;
     if (this.#network.isLost() || this.#network.isParted(this.agent, this.server)) return;
     const frame = parseFrame(line);
     if (!frame) return;
-    const at = scheduler.now + this.#network.delay();
-    const overtakes = happens(random, weather.reordering);
-    const arrival = overtakes ? at : Math.max(at, this.#lastArrival + TINY_MS);
-    if (!overtakes) this.#lastArrival = arrival;
+    const at = scheduler.now + this.#network.delay() + (how === 'late' ? random.next() ** 3 * LATE_MS : 0);
+    const arrival = how === 'overtaking' ? at : Math.max(at, this.#lastArrival + TINY_MS);
+    if (how === 'in order') this.#lastArrival = arrival;
     this.#inFlight += line.length;
     scheduler.after(arrival - scheduler.now, `${this.#label} ${describe(frame)}`, () => {
       this.#inFlight -= line.length;

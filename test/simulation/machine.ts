@@ -8,7 +8,7 @@ import type { Random } from '../../src/lib/random.ts';
 import { FakeDnsmasq } from './fake-dnsmasq.ts';
 import { Violation } from './violation.ts';
 import type { Scheduler } from './scheduler.ts';
-import { delay } from './weather.ts';
+import { delay, type Weather } from './weather.ts';
 
 const DNSMASQ_MS = 3;
 const FOREIGN = ['eth0', 'virbr0', 'vnet7', 'vxlan-ops'];
@@ -32,8 +32,8 @@ export class Machine {
   /** What is not ours, as it was at first. */
   #foreign: string | undefined;
 
-  constructor(name: string, options: { scheduler: Scheduler; random: Random }) {
-    const { scheduler, random } = options;
+  constructor(name: string, options: { scheduler: Scheduler; random: Random; weather: () => Weather }) {
+    const { scheduler, random, weather } = options;
     this.name = name;
     this.host = new FakeHost({
       program: (spec, pid, host) => {
@@ -45,7 +45,7 @@ export class Machine {
           confPath: conf.slice(conf.indexOf('=') + 1),
           pid,
           later: (label, act) => {
-            free = Math.max(free + 0.001, scheduler.now + delay(random, DNSMASQ_MS));
+            free = Math.max(free + 0.001, scheduler.now + delay(random, DNSMASQ_MS, weather().slowness));
             scheduler.after(free - scheduler.now, `${name} dnsmasq ${pid} ${label}`, () => {
               if (host.process(spec.name)?.pid === pid) act();
             });

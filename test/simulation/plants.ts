@@ -1,28 +1,76 @@
 /** Bugs put in on purpose, at the seams: to see that each is found. */
+import type { RoleAgent } from '../../src/agents/role.ts';
+import type { Mirror } from '../../src/watch/mirror.ts';
+import type { BatchFrame, Frame } from '../../src/watch/protocol.ts';
 import type { World } from './world.ts';
 
 export interface Plant {
   readonly name: string;
+  readonly summary: string;
   readonly install: (world: World) => void;
 }
 
-const plants: readonly Plant[] = [
-  {
-    name: 'drop-change',
-    install(world) {
-      let dropped = false;
-      world.network.tap = (_agent, frame) => {
-        if (dropped || frame.type !== 'batch') return frame;
-        const [group] = Object.keys(frame.changes);
-        if (group === undefined || world.scheduler.now < 5_000) return frame;
-        dropped = true;
-        const { [group]: _, ...changes } = frame.changes;
-        return { ...frame, changes };
-      };
-    },
+const isEmpty = (record: Readonly<Record<string, unknown>>) => Object.keys(record).length === 0;
+
+/** A feed that drops one change: once in a run, one object is missing from what a batch tells one agent. */
+const dropChange: Plant = {
+  name: 'drop-change',
+  summary: 'the feed leaves one changed object out of one batch',
+  install(world) {
+    let skip = Math.floor(world.random.next() * 20);
+    world.network.tap = (_agent, frame) => {
+      if (frame.type !== 'batch' || isEmpty(frame.changes) || skip-- !== 0) return frame;
+      const [group = ''] = Object.keys(frame.changes);
+      const [key = ''] = Object.keys(frame.changes[group] ?? {});
+      const { [key]: dropped, ...kept } = frame.changes[group] ?? {};
+      world.scheduler.note(`planted: ${group}|${key} is dropped, was ${JSON.stringify(dropped)}`);
+      return { ...frame, changes: { ...frame.changes, [group]: kept } };
+    };
   },
-];
+};
+
+/** A mirror that applies a batch of the past as if it began where the mirror stands. */
+const acceptOlder: Plant = {
+  name: 'accept-older',
+  summary: 'mirrors apply batches from older positions',
+  install(world) {
+    world.onMirror = (mirror: Mirror) => {
+      const apply = mirror.apply.bind(mirror);
+      mirror.apply = (frame: Frame) => {
+        const { place } = mirror;
+        if (frame.type !== 'batch' || !place || frame.from.position >= place.position) return apply(frame);
+        world.scheduler.note(`planted: a batch from ${frame.from.position} at ${place.position}`);
+        const older: BatchFrame = { ...frame, from: place, to: place };
+        return apply(older);
+      };
+    };
+  },
+};
+
+/** A role that says "done" before it has begun. */
+const activeEarly: Plant = {
+  name: 'active-early',
+  summary: 'roles report a network as served before they look at it',
+  install(world) {
+    world.onRoles = (roles) => roles.map(early);
+  },
+};
+
+function early(role: RoleAgent): RoleAgent {
+  return new Proxy(role, {
+    get(target, name) {
+      if (name === 'reconcile') {
+        return async (key: string, signal: AbortSignal) => {
+          target.reconcile(key, signal).catch(() => undefined);
+          return { shortfalls: [] };
+        };
+      }
+      const value = target[name as keyof RoleAgent] as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
 
 export const PLANTS: Readonly<Record<string, Plant>> = Object.fromEntries(
-  plants.map((plant) => [plant.name, plant]),
+  [dropChange, acceptOlder, activeEarly].map((plant) => [plant.name, plant]),
 );

@@ -1,8 +1,10 @@
 /** Everything of one simulation: database, servers, network, hosts with their agents; and those who watch over it. */
 import { createDhcpAgent } from '../../src/agents/dhcp/reconciler.ts';
+import type { RoleAgent } from '../../src/agents/role.ts';
 import { createL2Agent } from '../../src/agents/l2/reconciler.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { type MemoryStore, openMemoryStore } from '../../src/store/memory/memory-store.ts';
+import type { Mirror } from '../../src/watch/mirror.ts';
 import { AgentProcess } from './agent-process.ts';
 import { ActiveWatch } from './active-watch.ts';
 import { hostDifference, statusDifference } from './host-oracle.ts';
@@ -37,6 +39,9 @@ export class World {
   floor = 0;
   /** No new requests and faults. */
   isOver = false;
+  /** Where a planted bug may get its hands on an agent's parts. */
+  onMirror: (mirror: Mirror) => void = () => undefined;
+  onRoles: (roles: RoleAgent[]) => RoleAgent[] = (roles) => roles;
   readonly #mirrors: MirrorWatch;
   readonly #active: ActiveWatch;
 
@@ -67,7 +72,9 @@ export class World {
         }),
     );
     const names = Array.from({ length: options.hosts }, (_, i) => `host${i + 1}`);
-    this.machines = names.map((name) => new Machine(name, { scheduler, random: fork() }));
+    this.machines = names.map(
+      (name) => new Machine(name, { scheduler, random: fork(), weather: () => network.weather }),
+    );
     this.agents = this.machines.map((machine, i) => this.#agentOf(machine, `192.0.2.${i + 1}`, fork()));
     this.hypervisors = this.machines.map(
       (machine) => new Hypervisor(machine, { store, scheduler, random: fork() }),
@@ -88,11 +95,15 @@ export class World {
       random,
       network: this.network,
       servers: this.servers,
-      roles: ({ host, life, mirror }) => [
-        createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings: new Map() }),
-        createDhcpAgent({ host, world: mirror, hostName: name, clock: life.clock, random: life.random }),
-      ],
-      onBorn: (agent) => this.#mirrors.reborn(agent.name),
+      roles: ({ host, life, mirror }) =>
+        this.onRoles([
+          createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings: new Map() }),
+          createDhcpAgent({ host, world: mirror, hostName: name, clock: life.clock, random: life.random }),
+        ]),
+      onBorn: (agent) => {
+        this.#mirrors.reborn(agent.name);
+        if (agent.mirror) this.onMirror(agent.mirror);
+      },
     });
   }
 
