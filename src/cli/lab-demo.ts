@@ -3,8 +3,10 @@ import { parseArgs } from 'node:util';
 import { Lab } from '../lab/lab.ts';
 import { type Machine, makeMachine, startDhcpClient, waitForLease, waitForPing } from '../lab/machine.ts';
 import { identityOf } from '../lab/processes.ts';
+import { tailOfLog } from '../lab/services.ts';
 import { until } from '../lab/until.ts';
-import { realClock } from '../lib/clock.ts';
+import { hostsOf } from '../lab/layout.ts';
+import { realClock, sleep } from '../lib/clock.ts';
 import { type Command, type CommandIo, EXIT_DONE, EXIT_FAILED } from './command.ts';
 import { callLabApi, LAB_HELP, LAB_OPTIONS, labId, labWords, readNumber, takeNoMore } from './lab-options.ts';
 import { clientEnvironment, DEFAULT_API_PORT, sayPort, sayWhatIsMissing, timeline } from './lab-up.ts';
@@ -42,8 +44,8 @@ async function makeDemoNetwork(lab: Lab): Promise<{ mtu: number; machines: Machi
   return { mtu: network.mtu, machines };
 }
 
-/** Runs the story that the demo tells. Throws at the first step that does not come. */
-async function tell(lab: Lab, report: Report, signal: AbortSignal): Promise<void> {
+/** Runs the story that the demo tells; gives the first machine's address. Throws at the first step that does not come. */
+async function tell(lab: Lab, report: Report, signal: AbortSignal): Promise<string> {
   const wait = { timeoutMs: STEP_TIMEOUT_MS, signal };
   const { mtu, machines } = await makeDemoNetwork(lab);
   const [one, two] = machines as [Machine, Machine];
@@ -67,38 +69,44 @@ async function tell(lab: Lab, report: Report, signal: AbortSignal): Promise<void
     });
   }
   report('both ports are ACTIVE');
+  return leases[0]!.ip;
 }
 
-function whatToTry(apiPort: number, words: string): string {
+function whatToTry(lab: Lab, parts: { apiPort: number; words: string; address: string }): string {
+  const { apiPort, words, address } = parts;
+  const serving = hostsOf(lab.layout).find((host) => lab.find(host.name, 'dnsmasq').length > 0)?.name ?? 'h1';
+  const verb = (name: string) => `bin/deuteron lab ${name}${words}`;
+  const environment = clientEnvironment(apiPort);
   return `
 Try, in another terminal (python3-openstackclient):
 
-  ${clientEnvironment(apiPort)}
+  ${environment}
   openstack network agent list
   openstack port list --long
   openstack port create --network demo --host h3 vm3
 
-Give that port a machine on host 3, let it ask for its address, and reach the others from it:
+Give that port a machine on host 3, let it ask for its address, and reach vm1 from it:
 
-  bin/deuteron lab exec${words} h3 deuteron port plug vm3 --netns vm3
-  bin/deuteron lab exec${words} h3 ip netns exec vm3 udhcpc -f -q -i eth0 -s $PWD/src/lab/udhcpc.sh
-  bin/deuteron lab exec${words} h3 ip netns exec vm3 ping -c 3 10.20.0.1
+  ${verb('exec')} h3 deuteron port plug vm3 --netns vm3
+  ${verb('exec')} h3 ip netns exec vm3 udhcpc -f -q -i eth0 -s $PWD/src/lab/udhcpc.sh
+  ${verb('exec')} h3 ip netns exec vm3 ping -c 3 ${address}
 
 Break something, and look:
 
-  bin/deuteron lab kill${words} h1 dnsmasq -9        # or: lab kill ctl1 server -9; lab restart ctl1
-  bin/deuteron lab cut${words} h2 tunnel --loss 30   # and: lab heal
+  ${verb('kill')} ${serving} dnsmasq -9          # the agent starts it again at once
+  ${verb('kill')} ctl1 server -9        # DHCP goes on; ${verb('restart')} ctl1
+  ${verb('cut')} h2 tunnel --loss 30    # ${verb('heal')}
   bin/deuteron status --endpoint http://127.0.0.1:${apiPort}
 
 Ctrl-C ends the lab and removes all of it.
 `;
 }
 
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+/** Until the user has had enough. */
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  // A signal alone does not keep the process; a timer does.
+  while (!signal.aborted) await sleep(realClock, 3_600_000, signal);
+}
 
 /** What a machine and the agents say of themselves, for the one who finds out why a step did not come. */
 async function describeTrouble(lab: Lab): Promise<string> {
@@ -107,9 +115,10 @@ async function describeTrouble(lab: Lab): Promise<string> {
     .catch(() => ({ convergence: null }));
   const ended = lab.processes().filter((one) => !one.running);
   return [
-    ...ended.map((one) => `${one.record.name} has ended`),
+    ...ended.map(({ record }) => {
+      return `${record.name} has ended:\n${tailOfLog(lab.layout.stateDirectory, record.name)}`;
+    }),
     `pending: ${JSON.stringify(convergence)}`,
-    `logs were in ${lab.layout.stateDirectory}/logs`,
   ].join('\n');
 }
 
@@ -143,12 +152,12 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     signal: io.signal,
   });
   try {
-    await tell(lab, report, io.signal);
+    const address = await tell(lab, report, io.signal);
     const got = lab.state().apiPort;
     if (!values.once) {
       sayPort(io, values.port, got);
-      io.out(whatToTry(got ?? apiPort, labWords(values)));
-      await aborted(io.signal);
+      io.out(whatToTry(lab, { apiPort: got ?? apiPort, words: labWords(values), address }));
+      await untilAborted(io.signal);
     }
     return EXIT_DONE;
   } catch (error) {

@@ -1,7 +1,7 @@
 /** The lab's directory: one file that says what the lab is, beside the records and logs of its processes. */
 import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Cut } from './cuts.ts';
 import type { Layout } from './layout.ts';
 import type { Identity } from './processes.ts';
@@ -45,6 +45,15 @@ export function makeStateDirectory(path: string): void {
   const found = lstatSync(path);
   if (!found.isDirectory() || found.uid !== process.geteuid?.())
     throw new Error(`${path} is not a directory of yours`);
+  if (process.geteuid?.() === 0) checkOpenAbove(path);
+}
+
+/** As root, dnsmasq becomes another user, who must get through to its files. */
+function checkOpenAbove(path: string): void {
+  for (let at = path; at !== '/'; at = dirname(at)) {
+    if ((lstatSync(at).mode & 0o001) === 0)
+      throw new Error(`${at} is closed to other users, and dnsmasq is one: choose another --state-directory`);
+  }
 }
 
 const stateFile = (stateDirectory: string) => join(stateDirectory, 'topology.json');

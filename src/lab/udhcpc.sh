@@ -1,7 +1,9 @@
 #!/bin/sh
 # What udhcpc calls with each event: sets the address, the routes and the MTU of a lab machine, and writes the lease to the
-# file $LEASE_FILE, one `key=value` a line. Static routes (RFC 3442) replace the router option where both are given.
+# file $LEASE_FILE (in /run unless it is set), one `key=value` a line. Static routes (RFC 3442) replace the router option
+# where both are given.
 set -u
+: "${LEASE_FILE:=/run/udhcpc-$interface.lease}"
 case $1 in
   deconfig)
     ip -4 address flush dev "$interface"
