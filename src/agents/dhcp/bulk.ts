@@ -20,6 +20,8 @@ export class Bulk {
   readonly #host: Host;
   #found: Promise<Found> | null = null;
   #touched = new Set<string>();
+  /** The reading that a full pass waits for, while it does. */
+  #pass: Promise<Found> | null = null;
   #turn = 0;
 
   constructor(host: Host) {
@@ -29,7 +31,13 @@ export class Bulk {
   /** Reads anew. */
   async read(): Promise<void> {
     this.#touched = new Set();
-    await this.#begin();
+    const reading = this.#begin();
+    this.#pass = reading;
+    try {
+      await reading;
+    } finally {
+      if (this.#pass === reading) this.#pass = null;
+    }
   }
 
   /** What was read of this network may not be so any more. */
@@ -45,8 +53,10 @@ export class Bulk {
 
   /** null: look for yourself. */
   async wiring(networkId: string, tap: string): Promise<ObservedWiring | null> {
-    const reading = this.#touched.has(networkId) ? null : (this.#found ?? this.#begin());
-    if (reading === null) return null;
+    if (this.#touched.has(networkId)) return null;
+    // Who asks while a pass is only being prepared is a new port, and does not wait for 200 networks.
+    if (this.#pass !== null && this.#pass === this.#found) return null;
+    const reading = this.#found ?? this.#begin();
     const found = await reading;
     // Something may have happened while it was read.
     if (reading !== this.#found || this.#touched.has(networkId)) return null;
