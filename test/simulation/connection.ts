@@ -85,6 +85,11 @@ export class Connection {
     this.#closeServer(hears.server ? this.#network.delay() : HEARTBEAT_TIMEOUT_MS);
   }
 
+  /** A frame from somewhere reaches the agent on this connection. */
+  inject(frame: Frame): void {
+    this.#deliver(frame);
+  }
+
   #arrive(request: string): void {
     if (!this.#agentOpen || this.#network.isParted(this.agent, this.server)) return;
     const their = this.#listening.life;

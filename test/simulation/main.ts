@@ -69,16 +69,18 @@ function say(result: RunResult): void {
 
 const began = performance.now();
 let failed = 0;
+let played = 0;
 let steps = 0;
 for (let seed = first; seed < first + count; seed++) {
   const result = await run(scenario, { seed, ...(plant ? { plant } : {}) });
   steps += result.steps;
+  played += 1;
   if (result.failure) failed += 1;
   say(result);
   if (plant && result.failure) break;
 }
 if (count > 1 && !values.json) {
   const seconds = (performance.now() - began) / 1000;
-  process.stdout.write(`${count} seeds, ${failed} failed, ${steps} steps, ${seconds.toFixed(1)} s\n`);
+  process.stdout.write(`${played} seeds, ${failed} failed, ${steps} steps, ${seconds.toFixed(1)} s\n`);
 }
 process.exit(failed > 0 ? 1 : 0);

@@ -1,6 +1,8 @@
 /** Every scenario by its name. */
-import { chaos, type Scenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { chaos } from './scenarios/chaos.ts';
+import { staleDelivery } from './scenarios/stale-delivery.ts';
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = Object.fromEntries(
-  [chaos].map((scenario) => [scenario.name, scenario]),
+  [chaos, staleDelivery].map((scenario) => [scenario.name, scenario]),
 );

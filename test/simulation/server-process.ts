@@ -104,9 +104,9 @@ export class ServerProcess {
     this.feed = undefined;
   }
 
-  /** A request of a user; resolves when it is over, whatever came of it. */
-  async request(request: Request): Promise<void> {
-    await this.#transact(request.label, (tx, call) => request.work(tx, call));
+  /** A request of a user; whether it was done. */
+  request(request: Request): Promise<boolean> {
+    return this.#transact(request.label, (tx, call) => request.work(tx, call));
   }
 
   watch(request: WatchRequest, sink: Sink): ServerEnd {

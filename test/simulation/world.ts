@@ -17,7 +17,7 @@ import { expectedScope } from './oracle.ts';
 import { Scheduler } from './scheduler.ts';
 import { ServerProcess } from './server-process.ts';
 import { CALM, type Weather } from './weather.ts';
-import type { WorkloadOptions } from './workload.ts';
+import type { Request, WorkloadOptions } from './workload.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -156,6 +156,15 @@ export class World {
   loseTail(n: number): void {
     this.store.loseTail(n);
     this.#active.forget();
+  }
+
+  /** A user's request to a server that lives; false: refused, or there is none. */
+  async ask(request: Request): Promise<boolean> {
+    const living = this.servers.filter((server) => server.life?.alive);
+    const server = living[Math.floor(this.random.next() * living.length)];
+    if (!server) return false;
+    this.scheduler.note(`${server.name} asked to ${request.label}`);
+    return server.request(request);
   }
 
   workload(limits: { maxNetworks: number; maxPorts: number }): WorkloadOptions {
