@@ -50,9 +50,10 @@ export async function applyWiring(
     // The directory first: it is what says that the namespace is ours.
     await Promise.all([host.writeFile(`${at.hosts}/.keep`, ''), host.removeFile(at.table)]);
     await host.ensureNamespace(network.namespace);
-    await host.setSysctls(network.namespace, NAMESPACE_SYSCTLS);
   }
   if (plan.applyTable) {
+    // Also for a namespace that a life before this one got no further with; before there is a link in it.
+    await host.setSysctls(network.namespace, NAMESPACE_SYSCTLS);
     await host.applyRuleset(network.namespace, TABLE_TEXT);
     await host.writeFile(at.table, '');
   }
