@@ -83,7 +83,7 @@ export class AgentProcess {
       concurrency: 4,
       keyTimeoutMs: 60_000,
       reportIntervalMs: 5_000,
-      auditMs: 20_000,
+      auditMs: 10_000,
       onStall: (role, key) => {
         scheduler.note(`${name} stalls in ${role} on ${key}`);
         this.kill();

@@ -33,7 +33,7 @@ export interface Listening {
 export type Tap = (agent: string, frame: Frame) => Frame | undefined;
 
 /** What a socket holds before it says "wait", in characters. */
-const SEND_BUFFER = 16_384;
+const SEND_BUFFER = 2_000;
 const TINY_MS = 0.001;
 /** A doubled message comes at most so much later. */
 const LATE_MS = 3_000;
@@ -83,6 +83,11 @@ export class Connection {
     this.#carries = false;
     if (hears.agent) this.#endAgent({ reason: 'connection reset' });
     this.#closeServer(hears.server ? this.#network.delay() : HEARTBEAT_TIMEOUT_MS);
+  }
+
+  /** The agent reads nothing for so long. */
+  stall(forMs: number): void {
+    this.#lastArrival = Math.max(this.#lastArrival, this.#network.scheduler.now + forMs);
   }
 
   /** A frame from somewhere reaches the agent on this connection. */

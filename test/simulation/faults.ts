@@ -1,6 +1,6 @@
 /** What goes wrong besides the weather: processes die, ways are cut, the log is trimmed, a standby without the last commits takes over. */
 import { integerBetween, type Random } from '../../src/lib/random.ts';
-import { happens } from './weather.ts';
+import { happens, pick } from './weather.ts';
 import type { World } from './world.ts';
 
 interface Fault {
@@ -8,10 +8,6 @@ interface Fault {
   readonly weight: number;
   /** Does it, and says what was done; undefined: nothing to do it to. */
   strike(world: World, random: Random): string | undefined;
-}
-
-function pick<Item>(random: Random, items: readonly Item[]): Item | undefined {
-  return items[Math.floor(random.next() * items.length)];
 }
 
 /** Mostly back soon, at times only after a while. */
@@ -55,6 +51,17 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'stall',
+    weight: 2,
+    strike(world, random) {
+      const connection = pick(random, [...world.network.connections]);
+      if (!connection) return undefined;
+      const forMs = integerBetween(random, 1_000, 14_000);
+      connection.stall(forMs);
+      return `stall ${connection.agent} ${connection.server} for ${forMs}`;
+    },
+  },
+  {
     name: 'partition',
     weight: 2,
     strike(world, random) {
@@ -67,6 +74,32 @@ const FAULTS: readonly Fault[] = [
         world.network.join(agent.name, server.name),
       );
       return `part ${agent.name} ${server.name} for ${forMs}`;
+    },
+  },
+  {
+    name: 'meddling',
+    weight: 3,
+    strike(world, random) {
+      const machine = pick(random, world.machines);
+      if (!machine) return undefined;
+      world.follow(
+        machine.meddle(random).then((what) => what && world.scheduler.note(`${machine.name}: ${what}`)),
+      );
+      return `meddle with ${machine.name}`;
+    },
+  },
+  {
+    name: 'reboot',
+    weight: 1,
+    strike(world, random) {
+      const at = Math.floor(random.next() * world.machines.length);
+      const agent = world.agents[at];
+      if (!agent?.life?.alive) return undefined;
+      agent.kill();
+      const backMs = downMs(random);
+      world.follow(world.machines[at]?.reboot() ?? Promise.resolve());
+      world.later(backMs, `start ${agent.name}`, () => agent.start());
+      return `reboot ${agent.name} for ${backMs}`;
     },
   },
   {

@@ -8,7 +8,7 @@ import type { Random } from '../../src/lib/random.ts';
 import { FakeDnsmasq } from './fake-dnsmasq.ts';
 import { Violation } from './violation.ts';
 import type { Scheduler } from './scheduler.ts';
-import { delay, type Weather } from './weather.ts';
+import { delay, pick, type Weather } from './weather.ts';
 
 const DNSMASQ_MS = 3;
 const FOREIGN = ['eth0', 'virbr0', 'vnet7', 'vxlan-ops'];
@@ -111,6 +111,46 @@ export class Machine {
       this.host.files.read(this.host.absolute(FOREIGN_FILE)),
       this.host.process(FOREIGN_PROCESS)?.pid,
     ]);
+  }
+
+  /** The host goes down and comes up: processes, namespaces and links are gone, its files are there, machines are not yet. */
+  async reboot(): Promise<void> {
+    const { links, namespaces, processes } = await this.look(true);
+    for (const name of processes) if (name !== FOREIGN_PROCESS) this.host.endProcess(name);
+    for (const name of namespaces) await this.host.removeNamespace(name);
+    for (const { name } of links.values()) {
+      if (name !== 'lo' && !FOREIGN.includes(name)) this.host.meddle(null, { op: 'delete-link', name });
+    }
+  }
+
+  /** Another hand breaks something that is the agent's; says what. */
+  async meddle(random: Random): Promise<string | undefined> {
+    const { links, flood, processes } = await this.look(true);
+    const ours = [...links.values()].filter(({ name }) => /^(brq|tap|vxlan-\d)/.test(name));
+    const entries = flood.filter(({ link }) => !FOREIGN.includes(link));
+    const servers = processes.filter((name) => name !== FOREIGN_PROCESS);
+    const link = pick(random, ours);
+    const entry = pick(random, entries);
+    const server = pick(random, servers);
+    const lot = Math.floor(random.next() * 5);
+    if (lot === 0 && server) {
+      this.host.endProcess(server);
+      return `end ${server}`;
+    }
+    if (lot === 1 && entry) {
+      this.host.meddleFlood({ op: 'delete', ...entry });
+      return `delete flood ${JSON.stringify(entry)}`;
+    }
+    if (lot === 2 && entry) {
+      this.host.meddleFlood({ op: 'add', link: entry.link, destination: '203.0.113.9' });
+      return `add flood to ${entry.link}`;
+    }
+    if (!link) return undefined;
+    // a tap of a machine is the hypervisor's to delete
+    const op = lot === 3 && link.kind !== 'tun' ? 'delete-link' : 'set-link';
+    if (op === 'delete-link') this.host.meddle(null, { op, name: link.name });
+    else this.host.meddle(null, { op, name: link.name, ...(link.master ? { master: null } : { up: false }) });
+    return `${op} ${link.name}`;
   }
 
   /** The network's dnsmasq, if it runs here. */

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Random } from '../../src/lib/random.ts';
+import { Violation } from './violation.ts';
 
 interface Event {
   readonly at: number;
@@ -25,6 +26,7 @@ const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** What was done last, for the story of a failing seed. */
 const REMEMBERED = 20_000;
+const MOST_EVENTS = 10_000;
 
 export class Scheduler {
   readonly #heap: Event[] = [];
@@ -94,6 +96,11 @@ export class Scheduler {
   /** The trace's hash up to now. */
   digest(): string {
     return this.#hash.copy().digest('hex').slice(0, 16);
+  }
+
+  /** Throws if more is still to happen than a world of this size can have under way. */
+  checkBounds(): void {
+    if (this.#heap.length > MOST_EVENTS) throw new Violation('queues bounded', `${this.#heap.length} events`);
   }
 
   recent(): readonly string[] {

@@ -10,12 +10,13 @@ import { Fault } from '../../src/resources/errors.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import type { MemoryConnection, MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { StoreUnavailable, type Transaction } from '../../src/store/store.ts';
-import { Feed } from '../../src/watch/feed.ts';
+import { Feed, FEED_DEFAULTS, type FeedLimits } from '../../src/watch/feed.ts';
 import type { Report, ReportAnswer, WatchRequest } from '../../src/watch/protocol.ts';
 import type { Sink } from '../../src/watch/stream.ts';
 import type { ServerEnd } from './connection.ts';
 import { Incarnation } from './incarnation.ts';
 import type { Scheduler } from './scheduler.ts';
+import { Violation } from './violation.ts';
 import { delay, happens, type Weather } from './weather.ts';
 import type { Request } from './workload.ts';
 
@@ -36,6 +37,10 @@ const SETTINGS: Settings = {
 
 const STATEMENT_MS = 0.4;
 const DUTY_MS = 5_000;
+/** One batch may be larger than the ring: it is kept all the same. */
+const LARGEST_BATCH = 100_000;
+/** An agent that gave up is taken off the line when the server hears of it: a few tries each. */
+const MOST_JOINING = 50;
 
 export interface ServerProcessOptions {
   readonly name: string;
@@ -43,6 +48,7 @@ export interface ServerProcessOptions {
   readonly random: Random;
   readonly store: MemoryStore;
   readonly weather: () => Weather;
+  readonly limits: Partial<FeedLimits>;
   /** Names of the servers that live. */
   readonly living: () => ReadonlySet<string>;
 }
@@ -86,6 +92,7 @@ export class ServerProcess {
       clock: life.clock,
       random: life.random,
       serverId: this.name,
+      limits: this.#options.limits,
       onPresence: (host, connected) => {
         if (!connected) life.follow(this.#disconnected(host));
       },
@@ -107,6 +114,19 @@ export class ServerProcess {
   /** A request of a user; whether it was done. */
   request(request: Request): Promise<boolean> {
     return this.#transact(request.label, (tx, call) => request.work(tx, call));
+  }
+
+  /** Throws if the feed keeps more than it may. */
+  checkBounds(): void {
+    const metrics = this.feed?.metrics();
+    if (!metrics) return;
+    const most = (this.#options.limits.ringBytes ?? FEED_DEFAULTS.ringBytes) + LARGEST_BATCH;
+    if (metrics.ringBytes > most) {
+      throw new Violation('queues bounded', `${this.name} keeps ${metrics.ringBytes} bytes for slow readers`);
+    }
+    if (metrics.joining > MOST_JOINING) {
+      throw new Violation('queues bounded', `${metrics.joining} agents wait at ${this.name}`);
+    }
   }
 
   watch(request: WatchRequest, sink: Sink): ServerEnd {

@@ -51,3 +51,7 @@ export function delay(random: Random, usualMs: number, slowness = 0): number {
   if (happens(random, slowness)) return integerBetween(random, 500, 4000);
   return usualMs * (0.2 + random.next() * random.next() * 4);
 }
+
+export function pick<Item>(random: Random, items: readonly Item[]): Item | undefined {
+  return items[Math.floor(random.next() * items.length)];
+}

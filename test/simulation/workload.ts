@@ -10,6 +10,7 @@ import { createSubnet, deleteSubnet, updateSubnet } from '../../src/operations/s
 import type { ExtraDhcpOpt } from '../../src/resources/port.ts';
 import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { Transaction } from '../../src/store/store.ts';
+import { pick } from './weather.ts';
 
 /** One request: a name for the trace, and what a server does for it. */
 export interface Request {
@@ -26,10 +27,6 @@ export interface WorkloadOptions {
 }
 
 type Action = (options: WorkloadOptions) => Request | undefined;
-
-function pick<Item>(random: Random, items: readonly Item[]): Item | undefined {
-  return items[Math.floor(random.next() * items.length)];
-}
 
 const short = (id: string) => id.slice(0, 8);
 

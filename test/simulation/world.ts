@@ -4,6 +4,7 @@ import type { RoleAgent } from '../../src/agents/role.ts';
 import { createL2Agent } from '../../src/agents/l2/reconciler.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { type MemoryStore, openMemoryStore } from '../../src/store/memory/memory-store.ts';
+import type { FeedLimits } from '../../src/watch/feed.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { AgentProcess } from './agent-process.ts';
 import { ActiveWatch } from './active-watch.ts';
@@ -24,6 +25,8 @@ export interface WorldOptions {
   readonly hosts: number;
   readonly servers: number;
   readonly weather: Weather;
+  /** Of the feeds, where they are not the usual ones. */
+  readonly limits?: Partial<FeedLimits>;
 }
 
 export class World {
@@ -68,6 +71,7 @@ export class World {
           random: fork(),
           store,
           weather: () => network.weather,
+          limits: options.limits ?? {},
           living: () => new Set(this.servers.filter((s) => s.life?.alive).map((s) => s.name)),
         }),
     );
@@ -200,5 +204,7 @@ export class World {
   #check(name: string): void {
     const agent = this.agents.find((one) => one.name === name);
     if (agent?.mirror) this.#mirrors.check(name, agent.mirror);
+    for (const server of this.servers) server.checkBounds();
+    this.scheduler.checkBounds();
   }
 }

@@ -1,5 +1,6 @@
 /** Users, bad weather and faults of every kind, then quiet. */
 import { integerBetween, seededRandom } from '../../../src/lib/random.ts';
+import type { FeedLimits } from '../../../src/watch/feed.ts';
 import { drawFaults } from '../faults.ts';
 import { CONVERGE_MS, type Scenario } from '../scenario.ts';
 import { CALM, drawWeather } from '../weather.ts';
@@ -16,6 +17,7 @@ export const chaos: Scenario = {
       hosts: integerBetween(random, 2, 4),
       servers: integerBetween(random, 1, 2),
       weather: happensToBeCalm(random.next()) ? CALM : drawWeather(random),
+      ...(random.next() < 0.4 ? { limits: NARROW } : {}),
     });
     prepare(world);
     await world.begin();
@@ -28,6 +30,17 @@ export const chaos: Scenario = {
     world.calm();
     await world.converge(CONVERGE_MS);
   },
+};
+
+/** A feed that can keep next to nothing, so that what is for thousands of agents happens with a few. */
+const NARROW: Partial<FeedLimits> = {
+  stallMs: 3_000,
+  tailChanges: 15,
+  tailRefs: 60,
+  ringBytes: 4_000,
+  snapshots: { perSecond: 4, burst: 2 },
+  joinersPerCycle: 2,
+  groupsPerCycle: 2,
 };
 
 const happensToBeCalm = (lot: number) => lot < 0.15;
