@@ -13,7 +13,8 @@ export interface Endpoint {
 
 /** The options that every command with an endpoint takes, for its help. */
 export const ENDPOINT_HELP = `  --endpoint URL     the server's API, http(s)://HOST:PORT or unix:PATH [OS_ENDPOINT, http://127.0.0.1:9696]
-  --username NAME, --password TEXT    for identity http_basic [OS_USERNAME, OS_PASSWORD]`;
+  --username NAME, --password TEXT    for identity http_basic [OS_USERNAME, OS_PASSWORD]
+                     (for https, NODE_EXTRA_CA_CERTS names a file of authorities to trust beside the system's)`;
 
 export const ENDPOINT_OPTIONS = {
   endpoint: { type: 'string' },

@@ -1,10 +1,9 @@
 /** A real server process with its own embedded database in a temporary directory, for benches and process tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { callApi } from '../../src/cli/api-client.ts';
 
 export interface ServerProcess {
   readonly pid: number;
@@ -35,13 +34,24 @@ const exited = (child: ChildProcess) =>
     child.exitCode !== null || child.signalCode !== null ? resolve() : child.once('exit', () => resolve()),
   );
 
+/** Whether it accepts connections: it listens for callers last of all, and TLS may be asked for. */
+function accepts(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.on('error', reject);
+  });
+}
+
 async function untilReady(child: ChildProcess, apiPort: number): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
     if (child.exitCode !== null)
       throw new Error(`the server ended with ${child.exitCode} before it was ready`);
     try {
-      await callApi({ url: `http://127.0.0.1:${apiPort}` }, 'GET', '/readyz');
+      await accepts(apiPort);
       return;
     } catch (error) {
       if (performance.now() > deadline)
@@ -74,7 +84,17 @@ export async function startServer(
       env: { ...process.env, ...options.env },
     });
   let child = launch();
-  await untilReady(child, apiPort);
+  const remove = async () => {
+    child.kill('SIGTERM');
+    await exited(child);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await untilReady(child, apiPort);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
   return {
     get pid() {
       return child.pid as number;
@@ -88,10 +108,6 @@ export async function startServer(
       child = launch();
       await untilReady(child, apiPort);
     },
-    stop: async () => {
-      child.kill('SIGTERM');
-      await exited(child);
-      rmSync(directory, { recursive: true, force: true });
-    },
+    stop: remove,
   };
 }
