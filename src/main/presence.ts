@@ -1,19 +1,25 @@
 /** Which agents are connected somewhere: this server's beat, the others' beats, and who comes and goes here. */
 import type { Call } from '../operations/operation.ts';
-import { agentDisconnected } from '../operations/agent.ts';
+import { agentDisconnected, agentReturned } from '../operations/agent.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { OpenedStore } from '../store/open.ts';
 
 export interface PresenceOptions {
   readonly store: OpenedStore;
   readonly serverId: string;
   readonly downTimeMs: number;
+  readonly clock: Clock;
   readonly call: () => Call;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
+/** An agent that only moves its connection is not gone: nothing is written for so long. */
+const GRACE_MS = 1_500;
+
 export class AgentPresence {
   readonly #options: PresenceOptions;
   #servers = new Set<string>();
+  readonly #here = new Set<string>();
   readonly #gone = new Set<string>();
   #telling = false;
   #ended = false;
@@ -36,9 +42,17 @@ export class AgentPresence {
 
   /** A watch was opened here, or has ended. */
   changed(host: string, connected: boolean): void {
-    if (connected) this.#gone.delete(host);
-    else this.#gone.add(host);
-    this.#tell();
+    if (connected) {
+      this.#here.add(host);
+      this.#gone.delete(host);
+      return;
+    }
+    this.#here.delete(host);
+    this.#options.clock.after(GRACE_MS, () => {
+      if (this.#here.has(host)) return;
+      this.#gone.add(host);
+      this.#tell();
+    });
   }
 
   /** This server ends: its agents go elsewhere by themselves, and its beat says the rest. */
@@ -47,23 +61,43 @@ export class AgentPresence {
     this.#gone.clear();
   }
 
-  #tell(): void {
-    if (this.#telling || this.#ended || this.#gone.size === 0) return;
-    this.#telling = true;
-    this.#tellGone()
-      .catch((error) => this.#options.onFailure('presence', error))
-      .finally(() => {
-        this.#telling = false;
-        this.#tell();
-      })
-      .catch(() => undefined); // both are handled above
+  /**
+   * Agents that an earlier process of this server's name held, and that have not come back by now, are gone. To be called
+   * once, after agents have had time to find a server.
+   */
+  async forgetLost(): Promise<void> {
+    const { store, serverId } = this.#options;
+    const agents = await store.view((view) => view.agents.find({ server_id: serverId }));
+    for (const { host } of agents) if (!this.#here.has(host)) this.#gone.add(host);
+    this.#tell();
   }
 
-  async #tellGone(): Promise<void> {
-    const { store, serverId, call } = this.#options;
+  #tell(): void {
+    if (this.#telling || this.#ended) return;
     const [host] = this.#gone;
     if (host === undefined) return;
+    this.#telling = true;
     this.#gone.delete(host);
+    this.#tellGone(host).then(
+      () => this.#told(0),
+      (error) => {
+        this.#options.onFailure('presence', error);
+        if (!this.#here.has(host)) this.#gone.add(host);
+        this.#told(GRACE_MS);
+      },
+    );
+  }
+
+  #told(pauseMs: number): void {
+    this.#options.clock.after(pauseMs, () => {
+      this.#telling = false;
+      this.#tell();
+    });
+  }
+
+  async #tellGone(host: string): Promise<void> {
+    const { store, serverId, call } = this.#options;
     await store.transact((tx) => agentDisconnected(tx, call(), { host, serverId }));
+    if (this.#here.has(host)) await store.transact((tx) => agentReturned(tx, call(), { host, serverId }));
   }
 }

@@ -89,7 +89,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     isAlive: (agent) => presence.isAlive(agent),
   });
   const presence: AgentPresence = new AgentPresence({
-    ...{ store, serverId, call, onFailure },
+    ...{ store, serverId, call, onFailure, clock: realClock },
     downTimeMs: settings.agentDownTimeMs,
   });
   const feed = new Feed({
@@ -163,6 +163,9 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       log,
     });
     await presence.beat();
+    const cancelForgetting = realClock.after(settings.agentDownTimeMs, () => {
+      presence.forgetLost().catch((error) => onFailure('presence', error));
+    });
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     registerFeedMetrics(metrics, feed);
@@ -200,6 +203,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       'serving',
     );
     await Promise.all([feeding, working]);
+    cancelForgetting();
     presence.end();
   } finally {
     end.abort();

@@ -137,6 +137,15 @@ export async function agentDisconnected(
   await liftBlocks(tx, call, waiting);
 }
 
+/** The agents came back to this server while it was writing that they had gone. */
+export async function agentReturned(
+  tx: Transaction,
+  _call: Call,
+  { host, serverId }: { readonly host: string; readonly serverId: string },
+): Promise<void> {
+  await tx.agents.update({ host, server_id: '' }, { server_id: serverId });
+}
+
 export async function showAgent(tables: Tables, call: Call, id: string): Promise<AgentView> {
   const agent = await tables.agents.get({ id });
   if (!agent) throw agentNotFound(id);
