@@ -84,7 +84,7 @@ export class World {
       (machine) => new Hypervisor(machine, { store, scheduler, random: fork() }),
     );
     this.#mirrors = new MirrorWatch(store);
-    this.#active = new ActiveWatch(store, this.machines);
+    this.#active = new ActiveWatch({ store, machines: this.machines, now: () => scheduler.now });
     scheduler.afterEach = () => this.#active.look();
     network.delivered = (name) => this.guard(() => this.#check(name));
   }
