@@ -140,7 +140,17 @@ export async function whileRunning<T>(
 ): Promise<T> {
   const { stateDirectory } = place.layout;
   const ended = Symbol('ended');
-  const found = await until(place.clock, wait, async () => (await look()) || (!isRunning(record) && ended));
+  const found = await until(place.clock, wait, async () => {
+    // Before the look, for a look that throws means "not yet".
+    const hasEnded = !isRunning(record);
+    try {
+      const seen = await look();
+      return seen || (hasEnded && ended);
+    } catch (error) {
+      if (hasEnded) return ended;
+      throw error;
+    }
+  });
   if (found === ended)
     throw new Error(
       `${record.name} ended instead of: ${wait.what}\n${tailOfLog(stateDirectory, record.name)}`,

@@ -4,7 +4,9 @@
  */
 import { parseArgs } from 'node:util';
 import { leftovers } from '../../src/lab/lifecycle.ts';
+import { isRunning, readRecords } from '../../src/lab/processes.ts';
 import { missingForLab } from '../../src/lab/requirements.ts';
+import { tailOfLog } from '../../src/lab/services.ts';
 import { STORIES, setStage, stageName, strikeStage, tellStory } from './playbill.ts';
 import type { Story } from './story.ts';
 
@@ -21,6 +23,15 @@ const { values, positionals } = parseArgs({
   },
 });
 
+/** The ends of the logs, and which processes run: what one looks at first. */
+function showRemains(): void {
+  const { stateDirectory } = stageName(ID);
+  for (const record of readRecords(stateDirectory)) {
+    out(`-- ${record.name}: ${isRunning(record) ? `runs (pid ${record.pid})` : 'has ended'}`);
+    if (/server|agent|database/.test(record.name)) out(tailOfLog(stateDirectory, record.name, 8));
+  }
+}
+
 /** Says whether it ended well. */
 async function tellAlone(story: Story, seed: number): Promise<boolean> {
   out(`\n${story.name}: ${story.summary} (seed ${seed})`);
@@ -31,6 +42,7 @@ async function tellAlone(story: Story, seed: number): Promise<boolean> {
     return true;
   } catch (error) {
     out(`${story.name}: FAILED\n${error instanceof Error ? error.stack : error}`);
+    showRemains();
     out(`again: npm run lab -- ${story.name} --seed ${seed}`);
     return false;
   } finally {

@@ -194,7 +194,12 @@ export class Stage {
     const { layout } = this.lab;
     if (hasSharedDatabase(layout)) await this.lab.startDatabase({ timeoutMs: PATIENCE_MS });
     for (const server of serversOf(layout)) {
-      await this.lab.waitForServer(server.name, { timeoutMs: PATIENCE_MS });
+      // One that runs may be about to end, e.g. because its database was killed.
+      await this.until(`server ${server.name} answers`, async () => {
+        await this.lab.start(server.name);
+        await this.lab.api('GET', '/v2.0/networks?limit=1', undefined, server.name);
+        return true;
+      });
     }
     for (const host of hostsOf(layout)) await this.lab.start(host.name);
   }

@@ -3,7 +3,7 @@ import type { Random } from '../../../src/lib/random.ts';
 import { integerBetween } from '../../../src/lib/random.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { addressOf, type Network, type Port, type Stage } from '../stage.ts';
-import type { Story } from '../story.ts';
+import type { Scene, Story } from '../story.ts';
 
 const VICTIMS = [
   ['ctl1', 'server'],
@@ -125,43 +125,58 @@ export const kill: Story = {
   summary: 'kill -9 of server, database, agents and dnsmasq at random moments under load: nothing is lost',
   hosts: 3,
   servers: 1,
-  async tell({ stage, note, form, random }) {
-    const kills = form === 'long' ? 100 : 6;
-    const between = form === 'long' ? 20 : 6;
+  async tell(scene) {
+    const { stage, note } = scene;
     const networks = [await stage.network(), await stage.network()];
-    const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Map(), failed: 0 };
-    // In turns, so that also a few kills are of every kind.
-    const queue: (typeof VICTIMS)[number][] = [];
-    for (let done = 0; done < kills; ) {
-      const ending = new AbortController();
-      const busy = [
-        supervise(stage, ending.signal),
-        ...[1, 2].map(() => load(stage, networks, { ledger, random, signal: ending.signal })),
-      ];
-      try {
-        for (const last = Math.min(done + between, kills); done < last; done++) {
-          await sleep(realClock, integerBetween(random, 50, 1500));
-          if (queue.length === 0) queue.push(...shuffled(VICTIMS, random));
-          const [where, what] = queue.pop()!;
-          const host = where === 'any' ? `h${integerBetween(random, 1, 3)}` : where;
-          const pids = stage.lab.signal(host, what, 'SIGKILL');
-          note(`${done + 1}: kill -9 ${what} on ${host}${pids.length === 0 ? ': none runs just now' : ''}`);
-        }
-      } finally {
-        ending.abort();
-      }
-      await Promise.all(busy);
-      await stage.startAll();
-      for (const port of ledger.unsure.values()) assert.ok(await resolve(stage, ledger, port));
-      await stage.settle(120_000);
-      await compare(stage, ledger);
-      const { present, deleted, failed } = ledger;
-      note(
-        `all as acknowledged: ${present.size} ports there, ${deleted.size} deleted; ${failed} requests failed meanwhile`,
-      );
+    const ending = new AbortController();
+    const supervising = supervise(stage, ending.signal);
+    try {
+      await killUnderLoad(scene, networks);
+      const machine = await stage.machineThatAsks(networks[0]!, 'h2');
+      assert.equal((await stage.lease(machine.machine)).ip, addressOf(machine.port));
+      note('and a new machine gets its lease');
+    } finally {
+      ending.abort();
+      await supervising;
     }
-    const machine = await stage.machineThatAsks(networks[0]!, 'h2');
-    assert.equal((await stage.lease(machine.machine)).ip, addressOf(machine.port));
-    note('and a new machine gets its lease');
   },
 };
+
+/** Rounds of kills under load, each followed by quiet, convergence and a comparison with what was acknowledged. */
+async function killUnderLoad(
+  { stage, note, form, random }: Scene,
+  networks: readonly Network[],
+): Promise<void> {
+  const kills = form === 'long' ? 100 : 6;
+  const inRound = form === 'long' ? 20 : 6;
+  const ledger: Ledger = { present: new Map(), deleted: new Map(), unsure: new Map(), failed: 0 };
+  // In turns, so that also a few kills are of every kind.
+  const queue: (typeof VICTIMS)[number][] = [];
+  for (let done = 0; done < kills; ) {
+    const enough = new AbortController();
+    const busy = [1, 2].map(() => load(stage, networks, { ledger, random, signal: enough.signal }));
+    try {
+      for (const last = Math.min(done + inRound, kills); done < last; done++) {
+        await sleep(realClock, integerBetween(random, 50, 1500));
+        if (queue.length === 0) queue.push(...shuffled(VICTIMS, random));
+        const [where, what] = queue.pop()!;
+        const host = where === 'any' ? `h${integerBetween(random, 1, 3)}` : where;
+        const pids = stage.lab.signal(host, what, 'SIGKILL');
+        note(`${done + 1}: kill -9 ${what} on ${host}${pids.length === 0 ? ': none runs just now' : ''}`);
+      }
+    } finally {
+      enough.abort();
+      await Promise.all(busy);
+    }
+    // The last kill may have its consequences still ahead, so everything is asked for patiently.
+    await stage.until('lost answers are resolved', async () => {
+      for (const port of ledger.unsure.values()) if (!(await resolve(stage, ledger, port))) return false;
+      return true;
+    });
+    await stage.settle(120_000);
+    await compare(stage, ledger);
+    const { present, deleted, failed } = ledger;
+    const counts = `${present.size} ports there, ${deleted.size} deleted; ${failed} requests failed meanwhile`;
+    note(`all as acknowledged: ${counts}`);
+  }
+}
