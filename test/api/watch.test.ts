@@ -1,13 +1,10 @@
 /** Agents' two requests over real HTTP: feed and memory store on one side, the agent's client on the other. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { createAgentApi } from '../../src/api/agent-api.ts';
 import { realClock } from '../../src/lib/clock.ts';
@@ -108,7 +105,7 @@ async function post(
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  const deadline = realClock.now() + 5_000;
+  const deadline = realClock.now() + 60_000;
   while (!isSo()) {
     assert.ok(realClock.now() < deadline, `not in time: ${what}`);
     await new Promise<void>((resolve) => realClock.after(2, resolve));
@@ -319,20 +316,10 @@ test('a reader that stops reading is cut before it costs much, and keeps nobody 
   assertMirror(mirror, expectedGroups(store, 'b'), 'b');
 });
 
-test('the watch goes over TLS, to a server whose authority is trusted', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'dtn-tls-'));
-  ends.push(() => rmSync(directory, { recursive: true }));
-  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  try {
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
-    execFileSync('openssl', ['req', '-x509', ...key, '-out', certFile, '-days', '2', ...subject], {
-      stdio: 'ignore',
-    });
-  } catch {
-    return t.skip('SKIPPED: openssl is not there');
-  }
-  const [key, cert] = [readFileSync(keyFile, 'utf8'), readFileSync(certFile, 'utf8')];
+test('the watch goes over TLS, to a server whose authority is trusted', async () => {
+  const pem = (name: string) =>
+    readFileSync(new URL(`../support/tls/localhost-${name}.pem`, import.meta.url), 'utf8');
+  const [key, cert] = [pem('key'), pem('certificate')];
   const secure = await listener()((routing) => createTlsServer({ key, cert }, routing));
   const url = `https://127.0.0.1:${portOf(secure)}`;
   const trusting = await follow('a', [url], cert);
