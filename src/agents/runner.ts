@@ -5,7 +5,8 @@
  * - A start makes every key of the mirror dirty (the first pass), from the journal if there is one, so that a restart
  *   with no server at hand serves on. What the host has beyond the mirror is swept only after the mirror has been in
  *   sync with a server once in this life.
- * - Changes go before the first pass and before audits.
+ * - Changes go before the first pass and before audits. A pass follows the mirror's order, and a server fills a mirror
+ *   with what changed last first: a port made while its host comes back does not wait for all the others.
  * - Nothing here stops when every server is gone (R40).
  */
 import type { Host, HostEvent } from '../host/host.ts';
@@ -56,6 +57,11 @@ const REPORT_RETRY_MS = 500;
 const AUDIT_GROWTH = 8;
 /** The host could not be read: soon again. */
 const PASS_RETRY_MS = 1_000;
+/** If the host's events cannot be followed by then, it is looked at all the same. */
+const LISTEN_LIMIT_MS = 2_000;
+
+/** What a full pass looks at: what the mirror has, or also what only the host has. */
+type PassKind = 'mirror' | 'everything';
 
 /** One role at work. */
 class Crew {
@@ -69,6 +75,9 @@ class Crew {
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #repaired = false;
+  /** The last pass that was asked for; `#asked`: of what kind, until it begins. */
+  #passing: Promise<void> = Promise.resolve();
+  #asked: PassKind | null = null;
   readonly #options: RunnerOptions;
   readonly #follower: () => Follower;
 
@@ -94,11 +103,23 @@ class Crew {
     for (const key of await this.agent.allKeys()) if (!known.has(key)) this.controller.mark(key, 0);
   }
 
-  /** Looks at the host in bulk, then marks every key; the first call is the first pass. */
-  async pass(kind: 'mirror' | 'everything'): Promise<void> {
+  /**
+   * Looks at the host in bulk, then marks every key, in the mirror's order; the first is the first pass. One at a time:
+   * all who ask during one get the next.
+   */
+  pass(kind: PassKind): Promise<void> {
+    const waits = this.#asked !== null;
+    if (this.#asked !== 'everything') this.#asked = kind;
+    if (!waits) this.#passing = this.#passing.catch(() => undefined).then(() => this.#pass());
+    return this.#passing;
+  }
+
+  async #pass(): Promise<void> {
+    const kind = this.#asked;
+    this.#asked = null;
     await this.agent.observeAll();
-    const keys = new Set(kind === 'everything' ? await this.agent.allKeys() : []);
-    for (const key of this.mirrorKeys()) keys.add(key);
+    const keys = new Set(this.mirrorKeys());
+    if (kind === 'everything') for (const key of await this.agent.allKeys()) keys.add(key);
     if (this.#first === undefined) {
       this.#first = new Set(keys);
       if (keys.size === 0) this.reportWithin(0);
@@ -134,10 +155,12 @@ class Crew {
     if (!marked && place !== null) this.reportWithin(REPORT_IDLE_MS);
   }
 
-  onHostEvent(event: HostEvent): void {
+  /** Says whether the event asks for a full pass. */
+  onHostEvent(event: HostEvent): boolean {
     const keys = this.agent.keysOfHostEvent(event);
-    for (const key of keys === 'all' ? this.mirrorKeys() : keys)
-      this.controller.mark(key, 0, { urgent: true });
+    if (keys === 'all') return true;
+    for (const key of keys) this.controller.mark(key, 0, { urgent: true });
+    return false;
   }
 
   /** A report goes out within this time (several such become one). */
@@ -212,7 +235,10 @@ export class AgentRunner {
   readonly #options: RunnerOptions;
   readonly #crews: readonly Crew[];
   readonly #follower: Follower;
-  #passed = false;
+  /** Whether the mirror is good for passes: it had a place from the start, or has been in sync since. */
+  #ready = false;
+  /** Whether the host is followed: what is read before that may change unseen, and would have to be read again. */
+  #listening = false;
   #swept = false;
   #ended = false;
 
@@ -232,7 +258,7 @@ export class AgentRunner {
       }),
       onChanges: (changes, place, since) => {
         // A mirror that is being filled for the first time does not know yet what it lacks: nothing is done by halves.
-        if (!this.#passed) return;
+        if (!this.#ready) return;
         for (const crew of this.#crews) crew.onChanges(changes, place, since);
       },
       onState: (state) => {
@@ -251,31 +277,42 @@ export class AgentRunner {
 
   /** Works until `signal` aborts; the journal is complete then, and everything on the host stays as it is. */
   async run(signal: AbortSignal): Promise<void> {
-    const { host, journal } = this.#options;
-    if (journal.mirror.place !== null) this.#startPass('mirror');
+    const { host, journal, clock } = this.#options;
+    this.#ready = journal.mirror.place !== null;
+    const cancelLimit = clock.after(LISTEN_LIMIT_MS, () => this.#onListening());
     await Promise.all([
       ...this.#crews.map((crew) => crew.controller.run(signal)),
-      this.#follower.run(signal),
       host.follow((event) => this.#onHostEvent(event), signal),
+      this.#follower.run(signal),
       this.#audit(signal),
     ]);
+    cancelLimit();
     this.#ended = true;
     for (const crew of this.#crews) crew.stop();
   }
 
-  #startPass(kind: 'mirror' | 'everything'): void {
-    this.#passed = true;
-    for (const crew of this.#crews) this.#persist('pass', () => crew.pass(kind));
+  #onListening(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    if (this.#ready) void this.#startPass();
+  }
+
+  /** Resolves when the keys are marked, or the first try to has failed. */
+  async #startPass(): Promise<void> {
+    const kind = this.#swept ? 'everything' : 'mirror';
+    await Promise.all(this.#crews.map((crew) => this.#persist('pass', () => crew.pass(kind))));
   }
 
   /** Until the first pass is through nothing counts as realised, so it must not wait for the next audit. */
-  #persist(what: string, work: () => Promise<void>): void {
-    work().catch((error) => {
+  async #persist(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
       this.#options.onFailure(what, error);
       this.#options.clock.after(PASS_RETRY_MS, () => {
-        if (!this.#ended) this.#persist(what, work);
+        if (!this.#ended) void this.#persist(what, work);
       });
-    });
+    }
   }
 
   /** In sync with a server: only now may what the mirror does not know be swept, once in a life. */
@@ -283,13 +320,19 @@ export class AgentRunner {
     for (const crew of this.#crews) crew.reportWithin(REPORT_GATHER_MS);
     if (this.#swept) return;
     this.#swept = true;
-    if (!this.#passed) this.#startPass('everything');
-    else for (const crew of this.#crews) this.#persist('sweep', () => crew.sweep());
+    const hadPass = this.#ready;
+    this.#ready = true;
+    // Otherwise the pass that begins when the host is followed sweeps too.
+    if (!this.#listening) return;
+    if (!hadPass) void this.#startPass();
+    else for (const crew of this.#crews) void this.#persist('sweep', () => crew.sweep());
   }
 
   #onHostEvent(event: HostEvent): void {
-    if (!this.#passed) return;
-    for (const crew of this.#crews) crew.onHostEvent(event);
+    const asking = this.#ready ? this.#crews.filter((crew) => crew.onHostEvent(event)) : [];
+    if (event.type !== 'overflow') return;
+    if (!this.#listening) this.#onListening();
+    else if (asking.length > 0) void this.#startPass();
   }
 
   /** Compares all again: seldom while nothing drifts, more often when something did (R9). */
@@ -299,9 +342,9 @@ export class AgentRunner {
     const ended = aborted(signal);
     while (!signal.aborted) {
       await sleep(clock, periodMs * (0.75 + random.next() / 2), signal);
-      if (signal.aborted || !this.#passed) continue;
+      if (signal.aborted || !this.#ready) continue;
       for (const crew of this.#crews) crew.takeRepaired();
-      this.#startPass(this.#swept ? 'everything' : 'mirror');
+      await Promise.race([this.#startPass(), ended]);
       const idle = Promise.all(this.#crews.map((crew) => crew.controller.idle()));
       await Promise.race([idle, ended]);
       const drifted = this.#crews.filter((crew) => crew.takeRepaired()).length > 0;

@@ -297,7 +297,10 @@ inOwnNamespaces(import.meta.url, () => {
       await host.ensureNamespace('dtn-e');
       const spec = { name: 'p', namespace: 'dtn-e', argv: ['no-such-program'], configHash: '' };
       await assert.rejects(host.startProcess(spec), /ended at once: .*no-such-program/);
-      await assert.rejects(host.startProcess({ ...spec, namespace: null }), /no-such-program (ENOENT|EACCES)/);
+      await assert.rejects(
+        host.startProcess({ ...spec, namespace: null }),
+        /no-such-program (ENOENT|EACCES)/,
+      );
       assert.deepEqual(await host.processes(), []);
     });
 

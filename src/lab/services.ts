@@ -18,7 +18,7 @@ import { until } from './until.ts';
 
 export const RELAY = 'relay';
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const ENTRY = here('../main/deuteron.ts');
+const ENTRY = here('../../bin/deuteron');
 
 /** Options of server or agent beside those that the lab sets itself, e.g. {'audit-seconds': '5'}. */
 export type ServiceOptions = Readonly<Record<string, string>>;
@@ -115,7 +115,7 @@ function serviceEnvironment(): NodeJS.ProcessEnv {
 /** Starts a service on a node with the configuration that it has there. */
 export function startService(place: Place, node: LabNode, command: ServiceCommand): Promise<ProcessRecord> {
   const { ground, layout } = place;
-  const argv = [process.execPath, ENTRY, command, '--config', configFile(node, command)];
+  const argv = [ENTRY, command, '--config', configFile(node, command)];
   return launch({
     stateDirectory: layout.stateDirectory,
     name: serviceName(node, command),

@@ -116,7 +116,10 @@ test('a report of an earlier place, or one that is not newer, lifts nothing', as
   assert.deepEqual(await w.report('vm', 'l2', { incarnation: 0 }), { accepted: false, registered: true });
   assert.deepEqual(await w.report('nowhere', 'l2'), { accepted: false, registered: false });
   assert.equal(w.status(), 'DOWN');
-  assert.deepEqual(await w.report('vm', 'l2', { incarnation: 2, counter: 1 }), { accepted: true, registered: true });
+  assert.deepEqual(await w.report('vm', 'l2', { incarnation: 2, counter: 1 }), {
+    accepted: true,
+    registered: true,
+  });
   assert.equal(w.status(), 'ACTIVE');
 });
 

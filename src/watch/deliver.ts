@@ -19,6 +19,8 @@ export interface Telling {
   /** Opens the stream of an agent that joins; undefined: it is gone, or gives way to a later life of its host. */
   readonly open: (entry: Entry) => Stream | undefined;
   readonly audited: readonly Group[];
+  /** When the group changed last, as far as that is remembered. */
+  readonly newest: (group: Group) => number;
 }
 
 export interface Told {
@@ -90,8 +92,9 @@ function sendDeltas(
   stream.batch(parts, content, now);
 }
 
+/** What changed last comes first: an agent makes things in the order in which it learns of them. */
 function sendGroups(
-  { reading, server, now }: Telling,
+  { reading, server, now, newest }: Telling,
   to: {
     entry: Extract<Entry, { type: 'groups' }>;
     stream: Stream;
@@ -103,7 +106,7 @@ function sendGroups(
   const held = entry.joiner.request.groups;
   const sent: Group[] = [];
   stream.line(parts, helloLine(server, 'groups'), now);
-  for (const name of entry.scope) {
+  for (const name of [...entry.scope].sort((a, b) => newest(b) - newest(a))) {
     const objects = reading.whole.get(name) ?? new Map();
     const digest = digests.get(name) ?? digestOf(objects);
     digests.set(name, digest);

@@ -280,6 +280,7 @@ export class Feed {
         now: this.#now(),
         open: (entry) => this.#open(entry),
         audited: audit.groups,
+        newest: (group) => memory.tail.newest(group),
       });
       this.#ring.push(told.parts);
       this.#counts.cycles++;

@@ -54,10 +54,15 @@ export class Tail {
 
   /** Adds to `into` the keys of the group that were hinted after a position that is held. */
   keysSince(group: Group, position: number, into: Set<string>): void {
-    if ((this.#newest.get(group) ?? 0) <= position) return;
+    if (this.newest(group) <= position) return;
     for (const [key, last] of this.#recent.get(group) ?? []) {
       if (last > position) into.add(key);
     }
+  }
+
+  /** The last position held that hinted anything in the group; 0 for none. */
+  newest(group: Group): number {
+    return this.#newest.get(group) ?? 0;
   }
 
   #forgetFirst(): void {

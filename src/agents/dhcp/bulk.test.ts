@@ -21,7 +21,7 @@ function hostWith(inner: readonly Link[] | undefined) {
       counts.reads++;
       return new Map(inner ? [[NAMESPACE, [...inner]]] : []);
     },
-    rulesetMark: async () => 'deuteron:x',
+    rulesetMarks: async (names) => new Map(names.map((name) => [name, 'deuteron:x'])),
     readFile: async () => '',
   };
   return { counts, bulk: new Bulk(host as Host) };
@@ -36,7 +36,7 @@ test('one reading serves all, until something touches a network', async () => {
   assert.equal(counts.reads, 1);
   bulk.touch(NETWORK);
   assert.equal(await bulk.wiring(NETWORK, 'tap1'), null);
-  bulk.forget();
+  await bulk.read();
   assert.notEqual(await bulk.wiring(NETWORK, 'tap1'), null);
   assert.equal(counts.reads, 2);
 });
@@ -47,6 +47,14 @@ test('who asks while a pass is being prepared does not wait for it', async () =>
   assert.equal(await bulk.wiring(NETWORK, 'tap1'), null);
   await reading;
   assert.notEqual(await bulk.wiring(NETWORK, 'tap1'), null);
+});
+
+test('what is forgotten while it is read does not count', async () => {
+  const { bulk } = hostWith([link('lo')]);
+  const reading = bulk.read();
+  bulk.forget();
+  await reading;
+  assert.equal(await bulk.wiring(NETWORK, 'tap1'), null);
 });
 
 test('links that could not be read are no evidence that there are none', async () => {

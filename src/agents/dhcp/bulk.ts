@@ -18,26 +18,23 @@ interface Found {
 
 export class Bulk {
   readonly #host: Host;
-  #found: Promise<Found> | null = null;
+  #found: Found | null = null;
   #touched = new Set<string>();
-  /** The reading that a full pass waits for, while it does. */
-  #pass: Promise<Found> | null = null;
+  /** The newest reading; what an older one finds does not count any more. */
+  #reading: Promise<Found> | null = null;
   #turn = 0;
 
   constructor(host: Host) {
     this.#host = host;
   }
 
-  /** Reads anew. */
+  /** Reads anew. Until that is done nothing that was read before counts. */
   async read(): Promise<void> {
-    this.#touched = new Set();
-    const reading = this.#begin();
-    this.#pass = reading;
-    try {
-      await reading;
-    } finally {
-      if (this.#pass === reading) this.#pass = null;
-    }
+    this.forget();
+    const reading = this.#readAll();
+    this.#reading = reading;
+    const found = await reading;
+    if (reading === this.#reading) this.#found = found;
   }
 
   /** What was read of this network may not be so any more. */
@@ -45,21 +42,20 @@ export class Bulk {
     this.#touched.add(networkId);
   }
 
-  /** Nothing that was read can be relied on: the next question reads all anew, once for everybody. */
+  /** Nothing that was read can be relied on, nor what is being read. */
   forget(): void {
     this.#touched = new Set();
     this.#found = null;
+    this.#reading = null;
   }
 
-  /** null: look for yourself. */
+  /**
+   * null: look for yourself. So while a pass is only being prepared: who asks then has a new port, and does not wait for
+   * 200 networks.
+   */
   async wiring(networkId: string, tap: string): Promise<ObservedWiring | null> {
-    if (this.#touched.has(networkId)) return null;
-    // Who asks while a pass is only being prepared is a new port, and does not wait for 200 networks.
-    if (this.#pass !== null && this.#pass === this.#found) return null;
-    const reading = this.#found ?? this.#begin();
-    const found = await reading;
-    // Something may have happened while it was read.
-    if (reading !== this.#found || this.#touched.has(networkId)) return null;
+    const found = this.#found;
+    if (found === null || this.#touched.has(networkId)) return null;
     const wiring = await wiringOf(this.#host, {
       networkId,
       tap: found.taps.get(tap) ?? null,
@@ -67,15 +63,6 @@ export class Bulk {
       inner: found.inner.get(namespaceOf(networkId)) ?? [],
     });
     return found.bare.has(namespaceOf(networkId)) ? { ...wiring, table: false } : wiring;
-  }
-
-  #begin(): Promise<Found> {
-    const reading = this.#readAll();
-    this.#found = reading;
-    reading.catch(() => {
-      if (this.#found === reading) this.#found = null;
-    });
-    return reading;
   }
 
   async #readAll(): Promise<Found> {
@@ -97,7 +84,7 @@ export class Bulk {
     const from = names.length === 0 ? 0 : this.#turn % names.length;
     const some = [...names.slice(from), ...names.slice(0, from)].slice(0, TABLES_AT_ONCE);
     this.#turn = from + some.length;
-    const marks = await Promise.all(some.map((name) => this.#host.rulesetMark(name, TABLE)));
-    return new Set(some.filter((_, i) => marks[i] === null));
+    const marks = some.length === 0 ? new Map() : await this.#host.rulesetMarks(some, TABLE);
+    return new Set(some.filter((name) => !marks.has(name)));
   }
 }

@@ -93,10 +93,6 @@ export class HostView implements Observed {
     await this.#inTurn(() => this.#readStale());
   }
 
-  async refreshAll(): Promise<void> {
-    await this.#inTurn(() => this.#readAll());
-  }
-
   #inTurn(read: () => Promise<void>): Promise<void> {
     const turn = this.#turn.then(read);
     // The next in turn reads for itself, whatever became of this one; the caller is told of the failure.

@@ -104,7 +104,9 @@ class L2Agent implements RoleAgent {
 
   async observeAll(): Promise<void> {
     this.#guard.hostChanged();
-    await this.#view.refreshAll();
+    this.#view.everythingChanged();
+    // Unless a change that goes before the pass has read it all meanwhile.
+    await this.#view.refreshStale();
   }
 
   configurations(): Record<string, unknown> {

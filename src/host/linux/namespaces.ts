@@ -14,7 +14,11 @@ async function isNamespace(name: string): Promise<boolean> {
 
 export function createNamespaces(spawner: Spawner) {
   async function namespaces(): Promise<Set<string>> {
-    const names = await readdir(DIRECTORY).catch(() => []);
+    const names = await readdir(DIRECTORY).catch((error: unknown) => {
+      // Only when it is not there are there none: otherwise it is not known, and what runs in them must stay.
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+      throw error;
+    });
     const real = await Promise.all(names.map(isNamespace));
     return new Set(names.filter((_, index) => real[index]));
   }
