@@ -8,7 +8,7 @@ import { Registry, collectDefaultMetrics } from 'prom-client';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
-import { realClock } from '../lib/clock.ts';
+import { realClock, sleep } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { scheduleUnhosted } from '../operations/dhcp.ts';
 import { liftAllBlocks } from '../operations/provisioning.ts';
@@ -31,6 +31,7 @@ const BEAT_MS = 2_000;
 const SCHEDULE_MS = 5_000;
 const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
+const CLOSE_LIMIT_MS = 3_000;
 const STORE_RETRY_MS = 500;
 
 interface Database {
@@ -59,7 +60,7 @@ async function openPatiently(
     } catch (error) {
       if ((error as Error).name !== 'StoreUnavailable' || signal.aborted) throw error;
       log.warn({ err: error }, 'the database does not answer yet');
-      await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+      await sleep(realClock, STORE_RETRY_MS, signal);
     }
   }
 }
@@ -208,7 +209,8 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   } finally {
     end.abort();
     await Promise.all(listening.map((one) => one.close()));
-    await store.close();
+    // A session whose backend is stuck must not keep the process: what was acknowledged is durable.
+    await Promise.race([store.close(), sleep(realClock, CLOSE_LIMIT_MS)]);
     await embedded?.stop();
   }
   if (failure !== undefined) throw failure;
