@@ -51,7 +51,7 @@ export interface RunnerOptions {
 
 /** Reports within this of one another become one. */
 const REPORT_GATHER_MS = 5;
-/** A report that only says "and I am at a later place, with nothing to do" may wait. */
+/** One that says nothing new may wait: at a later place with nothing to do, or the first pass is not through. */
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const AUDIT_GROWTH = 8;
@@ -183,7 +183,7 @@ class Crew {
   #onOutcome(key: string, outcome: Outcome): void {
     this.#first?.delete(key);
     if (outcome.repaired) this.#repaired = true;
-    this.reportWithin(REPORT_GATHER_MS);
+    this.reportWithin(this.#first?.size === 0 ? REPORT_GATHER_MS : REPORT_IDLE_MS);
   }
 
   #report(): Report {
