@@ -178,6 +178,21 @@ test('an agent that is far behind gets only the groups that differ', async () =>
   assert.equal(world.feed().metrics().snapshots.behind, 1);
 });
 
+test('a mirror is filled with what changed last first', async () => {
+  await worldWith({}, []);
+  const networks: string[] = [];
+  for (let i = 0; i < 5; i++) networks.push(await networkOn(['a']));
+  await rename(networks[2] as string, 'renamed');
+  const { sink } = world.attach(watchRequest('a'));
+  await world.clock.advance(100);
+  const groups = sink.frames().flatMap((frame) => (frame.type === 'group' ? [frame.group] : []));
+  const order = [2, 4, 3, 1, 0].map((at) => `network/${networks[at]}`);
+  assert.deepEqual(
+    groups.filter((group) => group.startsWith('network/')),
+    order,
+  );
+});
+
 test('agents that come back are answered from memory, with deltas', async () => {
   let counts: Record<string, number> = {};
   const counted = <Arguments extends unknown[], Result>(

@@ -42,9 +42,12 @@ export function cpuMs(root: number): number {
 }
 
 /** Proportional set size of the tree under `root`, in MiB. */
-export function pssMiB(root: number): number {
+export const pssMiB = (root: number): number => pssMiBOf(processTree(root));
+
+/** Of these processes alone. */
+export function pssMiBOf(pids: readonly number[]): number {
   let kib = 0;
-  for (const pid of processTree(root)) {
+  for (const pid of pids) {
     try {
       kib += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
     } catch {

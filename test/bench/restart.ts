@@ -7,7 +7,7 @@ import type { Network, Port, Stage } from '../lab/stage.ts';
 import { startProber } from '../support/dhcp-prober.ts';
 import { withLab } from './lab-stage.ts';
 import type { Bench } from './main.ts';
-import { type Figures, pssMiB, quantile, round } from './measure.ts';
+import { type Figures, processTree, pssMiBOf, quantile, round } from './measure.ts';
 
 const NETWORKS = 200;
 const PORTS = 10;
@@ -74,6 +74,14 @@ async function startAndTime(stage: Stage, parts: { network: Network; machine: Ma
   return { newPortS: (result.ackedAt - began) / 1000, allS: ((await settled) - began) / 1000 };
 }
 
+/** The agent with what it runs for itself; apart from that the dnsmasq processes, which are children of whoever started them. */
+function memoryOf(stage: Stage): { agent: number; dnsmasqs: number } {
+  const [agent] = stage.lab.find(HOST, 'agent');
+  const served = stage.lab.find(HOST, 'dnsmasq').map((one) => one.pid);
+  const own = agent === undefined ? [] : processTree(agent.pid).filter((pid) => !served.includes(pid));
+  return { agent: agent === undefined ? Number.NaN : pssMiBOf(own), dnsmasqs: pssMiBOf(served) };
+}
+
 const dnsmasqs = (stage: Stage) => new Set(stage.lab.find(HOST, 'dnsmasq').map((one) => one.pid));
 
 /** Ends the agent and takes away everything that it made: as a host that was installed anew. */
@@ -95,8 +103,7 @@ async function measure(stage: Stage, say: (text: string) => void): Promise<Figur
   const own: Port = await stage.port(network, HOST);
   const machine = await stage.machine(network, own, HOST);
   await stage.untilActive(own);
-  const [agent] = stage.lab.find(HOST, 'agent');
-  const agentPss = agent === undefined ? Number.NaN : pssMiB(agent.pid);
+  const firstLife = memoryOf(stage);
 
   say('kill -9 and start, nothing changed (3 times)');
   const before = dnsmasqs(stage);
@@ -108,6 +115,7 @@ async function measure(stage: Stage, say: (text: string) => void): Promise<Figur
   }
   const { asked, missed } = await stopAsking();
   const after = dnsmasqs(stage);
+  const laterLife = memoryOf(stage);
 
   say(`kill -9, ${CHANGES} changes, start`);
   await stage.lab.kill(HOST, 'agent');
@@ -142,7 +150,9 @@ async function measure(stage: Stage, say: (text: string) => void): Promise<Figur
     dnsmasq_restarted: [...before].filter((pid) => !after.has(pid)).length,
     answers_asked: asked,
     answers_missed: missed,
-    agent_pss_mib: round(agentPss),
+    agent_pss_mib: round(firstLife.agent),
+    agent_pss_restarted_mib: round(laterLife.agent),
+    dnsmasqs_pss_mib: round(firstLife.dnsmasqs),
   };
 }
 
