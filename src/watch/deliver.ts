@@ -77,22 +77,29 @@ function helloLine(server: string, mode: HelloFrame['mode']): string {
   return encodeFrame({ type: 'hello', version: PROTOCOL_VERSION, server, mode });
 }
 
+/** What changed last comes first: an agent makes things in the order in which it learns of them. */
+const lastFirst = (names: Iterable<Group>, newest: Telling['newest']): Group[] =>
+  [...names].sort((a, b) => newest(b) - newest(a));
+
 function sendDeltas(
-  { reading, server, now }: Telling,
+  { reading, server, now, newest }: Telling,
   to: { entry: Extract<Entry, { type: 'deltas' }>; stream: Stream; parts: Parts },
 ): void {
   const { entry, stream, parts } = to;
   for (const name of entry.enter) parts.addWhole(name, reading.whole.get(name) ?? new Map());
-  const changes = [...entry.keys].map(
-    ([name, keys]) =>
-      [name, encodeObjects([...keys].map((key) => [key, bodyOf(reading, name, key)] as const))] as const,
-  );
-  const content = { enter: entry.enter, leave: entry.leave, changes: encodeGroups(changes) };
+  const changes = lastFirst(entry.keys.keys(), newest).map((name) => {
+    const keys = [...(entry.keys.get(name) ?? [])];
+    return [name, encodeObjects(keys.map((key) => [key, bodyOf(reading, name, key)] as const))] as const;
+  });
+  const content = {
+    enter: lastFirst(entry.enter, newest),
+    leave: entry.leave,
+    changes: encodeGroups(changes),
+  };
   stream.line(parts, helloLine(server, 'deltas'), now);
   stream.batch(parts, content, now);
 }
 
-/** What changed last comes first: an agent makes things in the order in which it learns of them. */
 function sendGroups(
   { reading, server, now, newest }: Telling,
   to: {
@@ -106,7 +113,7 @@ function sendGroups(
   const held = entry.joiner.request.groups;
   const sent: Group[] = [];
   stream.line(parts, helloLine(server, 'groups'), now);
-  for (const name of [...entry.scope].sort((a, b) => newest(b) - newest(a))) {
+  for (const name of lastFirst(entry.scope, newest)) {
     const objects = reading.whole.get(name) ?? new Map();
     const digest = digests.get(name) ?? digestOf(objects);
     digests.set(name, digest);

@@ -178,8 +178,8 @@ test('an agent that is far behind gets only the groups that differ', async () =>
   assert.equal(world.feed().metrics().snapshots.behind, 1);
 });
 
-test('a mirror is filled with what changed last first', async () => {
-  await worldWith({}, []);
+test('what changed last comes first, in a fill and in deltas', async () => {
+  await worldWith({});
   const networks: string[] = [];
   for (let i = 0; i < 5; i++) networks.push(await networkOn(['a']));
   await rename(networks[2] as string, 'renamed');
@@ -190,6 +190,17 @@ test('a mirror is filled with what changed last first', async () => {
   assert.deepEqual(
     groups.filter((group) => group.startsWith('network/')),
     order,
+  );
+  const mirror = await world.stopAgent('a');
+  for (const at of [1, 4, 0]) await rename(networks[at] as string, 'renamed');
+  const back = world.attach(watchRequest('a', mirror.holdings()));
+  await world.clock.advance(100);
+  const changed = back.sink
+    .frames()
+    .map((frame) => (frame.type === 'batch' ? Object.keys(frame.changes) : []));
+  assert.deepEqual(
+    changed.flat(),
+    [0, 4, 1].map((at) => `network/${networks[at]}`),
   );
 });
 
