@@ -59,6 +59,8 @@ const AUDIT_GROWTH = 8;
 const PASS_RETRY_MS = 1_000;
 /** If the host's events cannot be followed by then, it is looked at all the same. */
 const LISTEN_LIMIT_MS = 2_000;
+/** Lost events come many at a time; the pass that makes up for them comes once. */
+const OVERFLOW_GATHER_MS = 100;
 
 /** What a full pass looks at: what the mirror has, or also what only the host has. */
 type PassKind = 'mirror' | 'everything';
@@ -240,6 +242,7 @@ export class AgentRunner {
   /** Whether the host is followed: what is read before that may change unseen, and would have to be read again. */
   #listening = false;
   #swept = false;
+  #overflowed = false;
   #ended = false;
 
   constructor(options: RunnerOptions) {
@@ -332,7 +335,13 @@ export class AgentRunner {
     const asking = this.#ready ? this.#crews.filter((crew) => crew.onHostEvent(event)) : [];
     if (event.type !== 'overflow') return;
     if (!this.#listening) this.#onListening();
-    else if (asking.length > 0) void this.#startPass();
+    else if (asking.length > 0 && !this.#overflowed) {
+      this.#overflowed = true;
+      this.#options.clock.after(OVERFLOW_GATHER_MS, () => {
+        this.#overflowed = false;
+        if (!this.#ended) void this.#startPass();
+      });
+    }
   }
 
   /** Compares all again: seldom while nothing drifts, more often when something did (R9). */
