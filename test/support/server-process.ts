@@ -68,7 +68,7 @@ export async function startServer(
   const directory = mkdtempSync(join(tmpdir(), 'dtn-server-'));
   const [apiPort, agentPort] = [await freePort(), await freePort()];
   const argv = [
-    ...['src/main/deuteron.ts', 'server', '--data-directory', join(directory, 'data')],
+    ...['server', '--data-directory', join(directory, 'data')],
     ...['--socket-directory', directory, '--log-level', process.env['DEUTERON_TEST_LOG'] ?? 'error'],
     ...[
       '--api-listen',
@@ -79,7 +79,7 @@ export async function startServer(
     ],
   ];
   const launch = () =>
-    spawn(process.execPath, argv, {
+    spawn('bin/deuteron', argv, {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, ...options.env },
     });
