@@ -1,5 +1,5 @@
 /** The command line's entry: finds the command, runs it, ends with its exit code. */
-import { enableCompileCache } from 'node:module';
+import { enableCompileCache, flushCompileCache } from 'node:module';
 import { type Command, type CommandIo, runCommand } from '../cli/command.ts';
 
 // What is loaded from here on starts from the cache: types are stripped and code is compiled once, not at every start.
@@ -75,7 +75,10 @@ async function main(argv: string[]): Promise<number> {
     io.err(`deuteron: no such command: ${name}\n${overview()}`);
     return 2;
   }
-  return runCommand(await entry.load(), args, io);
+  const command = await entry.load();
+  // Now, not at the end: an agent may never come to one that is orderly, and its next start should be quick.
+  flushCompileCache();
+  return runCommand(command, args, io);
 }
 
 // A reader that goes away (`deuteron status | head`) is an ordinary end.

@@ -6,7 +6,8 @@
  * as `Authorization: Bearer <credential>`; the server knows the host by it and refuses a body that names another.
  *
  *   agent: here is my place in the log, the groups that I hold, and their digests
- *   server: hello, then what differs, group by group, then `synced` at H; then batches, each (from, to]
+ *   server: hello, then what differs, group by group (what changed last first), then `synced` at H; then batches, each
+ *   (from, to]
  *
  * - A batch is applied, and made durable, at once and only if `from` is the mirror's own place; otherwise the agent
  *   reconnects. So a gap, a reordering and a duplicate are decided by the message alone (R13 to R16, R22).
