@@ -18,6 +18,8 @@ export interface Command {
   readonly summary: string;
   /** The whole of `--help`. */
   readonly usage: string;
+  /** What follows the first argument belongs to another command, `--help` as well. */
+  readonly passesOn?: boolean;
   /** Resolves to the exit code: 0 done, 1 failed, 2 wrong usage. */
   run(args: string[], io: CommandIo): Promise<number>;
 }
@@ -34,7 +36,8 @@ export class UsageError extends Error {
 /** Runs a command as a person sees it: help, errors as one line, exit code. */
 export async function runCommand(command: Command, args: string[], io: CommandIo): Promise<number> {
   const own = args.indexOf('--') < 0 ? args : args.slice(0, args.indexOf('--'));
-  if (own[0] === '--help' || own[0] === '-h') {
+  const mine = command.passesOn ? own.slice(0, 1) : own;
+  if (mine.includes('--help') || mine.includes('-h')) {
     io.out(`${command.usage.trimEnd()}\n`);
     return EXIT_DONE;
   }

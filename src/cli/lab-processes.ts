@@ -130,6 +130,7 @@ async function runExec(args: string[]): Promise<number> {
 
 export const execCommand: Command = {
   name: 'lab exec',
+  passesOn: true,
   summary: 'run a command on a host',
   usage: EXEC_USAGE,
   run: runExec,

@@ -33,6 +33,7 @@ Each has its own help: deuteron lab VERB --help`;
 
 export const labCommand: Command = {
   name: 'lab',
+  passesOn: true,
   summary: 'several emulated hosts on this machine: up, down, faults, demo',
   usage: USAGE,
   run(args: string[], io: CommandIo): Promise<number> {

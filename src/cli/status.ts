@@ -9,7 +9,7 @@ const USAGE = `usage: deuteron status [--json] [--wait POSITION | --wait port ID
 
 Agents, how far each has realised the change log, and what is pending, since when and why.
 
-  --wait POSITION    return once every live agent has realised this position (the number, or the whole of a
+  --wait POSITION    return once there are live agents and every one has realised this position (the number, or the whole of a
                      write's X-Deuteron-Position header)
   --wait port ID     return once the port is ACTIVE
   --timeout S        with --wait: give up after this many seconds, exit code 1 [60]
@@ -103,8 +103,10 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
   return {
     what: `position ${position} to be realised by every live agent`,
     reached: async () => {
-      const alive = (await fetchConvergence(endpoint)).agents.filter((agent) => agent.alive);
-      return alive.every((agent) => hasRealised(agent, position));
+      const { head, agents } = await fetchConvergence(endpoint);
+      const alive = agents.filter((agent) => agent.alive);
+      // Nobody there has realised nothing: an empty set must not pass for success.
+      return position <= head && alive.length > 0 && alive.every((agent) => hasRealised(agent, position));
     },
   };
 }

@@ -56,7 +56,7 @@ export const SERVER_OPTIONS = {
     kind: 'text',
     default: null,
     placeholder: 'FILE',
-    help: 'For http_basic: lines user:bcrypt-hash[:project[:roles]].',
+    help: 'For http_basic: lines user:bcrypt-hash[:project[:roles]]; a line without a project is an admin.',
   },
   'insecure-open-api': {
     kind: 'flag',

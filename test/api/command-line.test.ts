@@ -86,7 +86,8 @@ test('a host is added with a credential that is shown once, listed, removed', as
 test('status waits for a position, and says when it gives up', async () => {
   const status = await deuteron(['status', '--json'], admin);
   assert.deepEqual(JSON.parse(status.out).agents, []);
-  assert.equal((await deuteron(['status', '--wait', '0'], admin)).code, 0);
+  // Nobody is there to have realised anything.
+  assert.equal((await deuteron(['status', '--wait', '0', '--timeout', '0'], admin)).code, 1);
   const missing = await deuteron(
     ['status', '--wait', 'port', '00000000-0000-4000-8000-000000000000', '--timeout', '0'],
     admin,
@@ -103,7 +104,16 @@ test('who may not is refused, and wrong usage has its own exit code', async () =
   assert.equal((await deuteron(['host', 'frobnicate', 'x'], admin)).code, 2);
   assert.equal((await deuteron(['nonsense'], admin)).code, 2);
   assert.equal((await deuteron(['status', '--wait', 'x'], admin)).code, 2);
-  assert.equal((await deuteron(['host', '--help'], {})).code, 0);
+  for (const words of [
+    ['host', '--help'],
+    ['host', 'add', '--help'],
+    ['port', 'plug', '--help'],
+    ['lab', 'up', '--help'],
+    ['--version'],
+  ]) {
+    const { code, out } = await deuteron(words, {});
+    assert.deepEqual([code, /^(usage: deuteron|deuteron \d)/.test(out)], [0, true], words.join(' '));
+  }
 });
 
 test('the server refuses a configuration that would open it to everyone, or that it does not know', async () => {
