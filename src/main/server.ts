@@ -131,6 +131,13 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   return { serverId, call, presence, feed, duties, onFailure };
 }
 
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 /** A handler of plain requests; the app must be ready. */
 async function handlerOf(app: FastifyInstance): Promise<RequestListener> {
   await app.ready();
@@ -156,6 +163,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     })
     .catch((error) => log.error({ err: error }, 'embedded PostgreSQL'));
   const listening: Listening[] = [];
+  const running: Promise<void>[] = [];
   const store = await openPatiently(connection, log, ended);
   try {
     const { call, presence, feed, duties, onFailure, serverId } = createParts(config, {
@@ -187,8 +195,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       ...createAgentDuties({ store, serverId, call }),
       onError: (error) => onFailure('agent', error),
     });
-    const feeding = feed.run(ended);
-    const working = runDuties(duties, { clock: realClock, onFailure }, ended);
+    running.push(feed.run(ended), runDuties(duties, { clock: realClock, onFailure }, ended));
     listening.push(
       await listenOn({ addresses: agentAddresses, certificate, handle: await handlerOf(agentApi) }),
     );
@@ -203,14 +210,16 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       },
       'serving',
     );
-    await Promise.all([feeding, working]);
+    await Promise.race([Promise.all(running), untilAborted(ended)]);
     cancelForgetting();
     presence.end();
   } finally {
     end.abort();
-    await Promise.all(listening.map((one) => one.close()));
     // A session whose backend is stuck must not keep the process: what was acknowledged is durable.
-    await Promise.race([store.close(), sleep(realClock, CLOSE_LIMIT_MS)]);
+    const limit = sleep(realClock, CLOSE_LIMIT_MS);
+    await Promise.race([Promise.allSettled(running), limit]);
+    await Promise.all(listening.map((one) => one.close()));
+    await Promise.race([store.close(), limit]);
     await embedded?.stop();
   }
   if (failure !== undefined) throw failure;
