@@ -254,6 +254,11 @@ export function record(
   };
 }
 
+/** Whether PostgreSQL can store it as jsonb: all its text (`isStorable`), and nested at most 20 deep. */
+export function isStorableJson(value: unknown): boolean {
+  return storableJson(value, 0);
+}
+
 function storableJson(value: unknown, depth: number): boolean {
   if (depth > 20) return false;
   if (typeof value === 'string') return isStorable(value);
@@ -270,8 +275,7 @@ export function jsonObject(maxCharacters: number): ValueType {
     schema: { type: 'object' },
     read(value) {
       if (!isPlainObject(value)) return { reason: `'${display(value)}' is not a dictionary` };
-      if (!storableJson(value, 0))
-        return { reason: `'${display(value)}' holds values that cannot be stored` };
+      if (!isStorableJson(value)) return { reason: `'${display(value)}' holds values that cannot be stored` };
       if (JSON.stringify(value).length > maxCharacters)
         return { reason: `'${display(value)}' exceeds maximum length of ${maxCharacters}` };
       return { value };

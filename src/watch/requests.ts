@@ -1,16 +1,19 @@
 /**
  * What agents send, checked field by field before anything believes it. Fields that are not known are left out, so
- * that a newer agent may say more. A Fault names the field that is wrong.
+ * that a newer agent may say more. A Fault names the field that is wrong. What passes can be stored.
  */
 import { isIP } from 'node:net';
 import type { Group } from '../resources/agent-view.ts';
 import { AGENT_TYPES, type ReportException, type Role } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import type { Place } from '../resources/place.ts';
+import { isStorable, isStorableJson } from '../resources/values.ts';
 import { type Digest, MAX_EXCEPTIONS, PROTOCOL_VERSION, type Report, type WatchRequest } from './protocol.ts';
 
 const MAX_GROUPS = 100_000;
 const MAX_REASON_CHARACTERS = 2_000;
+/** As the column that it goes to. */
+const MAX_EXCEPTION_COUNT = 2_147_483_647;
 const MAX_CONFIGURATION_CHARACTERS = 64 * 1024;
 
 const GROUP = /^[a-z][a-z-]{0,31}\/[^\s|]{1,255}$/;
@@ -32,6 +35,7 @@ function fieldsOf(value: unknown, field: string): Fields {
 function text(value: unknown, field: string, max = 255): string {
   if (typeof value !== 'string') throw wrong(field, 'not a string');
   if (value.length > max) throw wrong(field, `longer than ${max} characters`);
+  if (!isStorable(value)) throw wrong(field, 'text that cannot be stored');
   return value;
 }
 
@@ -68,7 +72,8 @@ function placeOrNull(value: unknown, field: string): Place | null {
 }
 
 function matching(value: unknown, field: string, pattern: RegExp): string {
-  if (typeof value !== 'string' || !pattern.test(value)) throw wrong(field, 'not of the right form');
+  if (typeof value !== 'string' || !pattern.test(value) || !isStorable(value))
+    throw wrong(field, 'not of the right form');
   return value;
 }
 
@@ -79,6 +84,8 @@ function version(value: unknown): number {
 
 function configurations(value: unknown): Fields {
   const fields = fieldsOf(value, 'configurations');
+  // first: it looks at the depth, too, and writing out what is very deep overflows the stack
+  if (!isStorableJson(fields)) throw wrong('configurations', 'holds values that cannot be stored');
   if (JSON.stringify(fields).length > MAX_CONFIGURATION_CHARACTERS)
     throw wrong('configurations', 'too large');
   return fields;
@@ -101,6 +108,7 @@ export function readWatchRequest(value: unknown): WatchRequest {
   const tunnelIp = text(it.tunnel_ip, 'tunnel_ip');
   if (tunnelIp !== '' && isIP(tunnelIp) === 0) throw wrong('tunnel_ip', 'not an IP address');
   const roles = list(it.roles, 'roles', Object.keys(AGENT_TYPES).length).map((one) => role(one, 'roles'));
+  if (roles.length === 0) throw wrong('roles', 'none');
   if (new Set(roles).size !== roles.length) throw wrong('roles', 'one of them twice');
   return {
     version: version(it.version),
@@ -131,7 +139,10 @@ function exception(value: unknown): ReportException {
     state: it.state,
     since: whole(it.since, 'exceptions.since'),
     // the words of some program: however many, they are not worth refusing a report
-    reason: text(it.reason, 'exceptions.reason', Number.POSITIVE_INFINITY).slice(0, MAX_REASON_CHARACTERS),
+    reason: text(it.reason, 'exceptions.reason', Number.POSITIVE_INFINITY)
+      .slice(0, MAX_REASON_CHARACTERS)
+      // the cut may go through a surrogate pair
+      .toWellFormed(),
   };
 }
 
@@ -141,6 +152,7 @@ export function readReport(value: unknown): Report {
   const exceptions = list(it.exceptions, 'exceptions', MAX_EXCEPTIONS).map(exception);
   const exceptionCount = whole(it.exceptionCount, 'exceptionCount');
   if (exceptionCount < exceptions.length) throw wrong('exceptionCount', 'less than there are exceptions');
+  if (exceptionCount > MAX_EXCEPTION_COUNT) throw wrong('exceptionCount', 'too large');
   return {
     version: version(it.version),
     host: name(it.host, 'host'),

@@ -99,6 +99,10 @@ async function post(
   const sent = request({ port: portOf(server), host: '127.0.0.1', path, method: 'POST', headers });
   sent.end(body);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  if (path === WATCH && response.statusCode === 200) {
+    sent.destroy();
+    assert.fail(`granted: ${body.slice(0, 1000)}`);
+  }
   let text = '';
   for await (const chunk of response) text += chunk;
   return { status: response.statusCode ?? 0, headers: response.headers, body: JSON.parse(text) };
@@ -147,6 +151,7 @@ test('what is malformed is refused, field by field', async () => {
     { ...good, host: 7 },
     { ...good, incarnation: -1 },
     { ...good, incarnation: 1.5 },
+    { ...good, roles: [] },
     { ...good, roles: ['l2', 'l2'] },
     { ...good, roles: ['root'] },
     { ...good, roles: ['toString'] },
@@ -195,6 +200,53 @@ test('what is malformed is refused, field by field', async () => {
   assert.equal(type.status, 415);
   assert.equal((await post('/v2.0/ports', '{}')).status, 404);
   assert.deepEqual([registered, reports, feed.connected()], [[], [], []]);
+});
+
+test('text that the database cannot store is refused wherever it stands', async () => {
+  const [good, report, exception] = [watchRequest('a'), REPORT_OF_A, REPORT_OF_A.exceptions[0]];
+  const bodies: [string, object][] = ['\u0000', 'a\u0000b', '\ud800', 'a\udfff'].flatMap((bad) => [
+    ...[{ a: bad }, { [bad]: 1 }, { a: [{ b: [bad] }] }, { a: { [bad]: {} } }].flatMap(
+      (configurations): [string, object][] => [
+        [WATCH, { ...good, configurations }],
+        [REPORT, { ...report, configurations }],
+      ],
+    ),
+    [WATCH, { ...good, host: bad }],
+    [WATCH, { ...good, physical_networks: [bad] }],
+    [WATCH, { ...good, groups: { [`host/${bad}`]: '0000000000000000' } }],
+    [WATCH, { ...good, mismatched: [`host/${bad}`] }],
+    [REPORT, { ...report, host: bad }],
+    [REPORT, { ...report, exceptions: [{ ...exception, key: bad }] }],
+    [REPORT, { ...report, exceptions: [{ ...exception, object: bad }] }],
+    [REPORT, { ...report, exceptions: [{ ...exception, reason: bad }] }],
+  ]);
+  bodies.push([REPORT, { ...report, exceptionCount: 2 ** 31 }]);
+  for (const [path, body] of bodies) {
+    const answer = await post(path, JSON.stringify(body));
+    assert.equal(answer.status, 400, JSON.stringify(body));
+    assert.equal(answer.body.NeutronError?.type, 'HTTPBadRequest');
+  }
+  const deep = `{"a": ${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`;
+  for (const [path, body] of [
+    [WATCH, good],
+    [REPORT, report],
+  ] as const) {
+    const text = JSON.stringify(body).replace('"configurations":{}', `"configurations":${deep}`);
+    const answers = [await post(path, text)];
+    if (path === WATCH) answers.push(await post(path, `${text}\n`, { type: 'application/x-ndjson' }));
+    for (const answer of answers) assert.equal(answer.status, 400, path);
+  }
+  assert.deepEqual([registered, reports, feed.connected()], [[], [], []]);
+});
+
+test('a long reason is cut, between characters', async () => {
+  const [exception] = REPORT_OF_A.exceptions;
+  const reason = `x${'😀'.repeat(1500)}`;
+  const report = { ...REPORT_OF_A, exceptions: [{ ...exception, reason }] };
+  assert.equal((await post(REPORT, JSON.stringify(report))).status, 200);
+  const stored = reports[0]?.exceptions[0]?.reason ?? '';
+  assert.equal(stored.length, 2000);
+  assert.ok(stored.isWellFormed() && stored.startsWith('x😀😀'));
 });
 
 test('a report arrives as it was sent', async () => {
