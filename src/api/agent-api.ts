@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { Random } from '../lib/random.ts';
 import { Fault } from '../resources/errors.ts';
 import { faultAnswer } from './faults.ts';
+import { checkCharset, readJsonBody } from './json-body.ts';
 import { addReport, type ReportOptions } from './report.ts';
 import { addWatch, LineBody, MAX_REQUEST_CHARACTERS, NDJSON, type WatchOptions } from './watch.ts';
 
@@ -20,14 +21,22 @@ export function createAgentApi(options: AgentApiOptions): FastifyInstance {
     forceCloseConnections: true,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, JSON.parse(body as string));
-    } catch {
-      done(new Fault('HTTPBadRequest', 'Malformed request body: it is not valid JSON.'));
+      checkCharset(request.headers['content-type']);
+      done(null, readJsonBody(body as Buffer));
+    } catch (error) {
+      done(error as Error);
     }
   });
-  app.addContentTypeParser(NDJSON, (_request, stream, done) => done(null, new LineBody(stream)));
+  app.addContentTypeParser(NDJSON, (request, stream, done) => {
+    try {
+      checkCharset(request.headers['content-type']);
+      done(null, new LineBody(stream));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
   app.setErrorHandler((error, request, reply) => {
     const answer = faultAnswer(error, request.id);
     if (answer.bug) options.log.error({ err: error, url: request.url }, 'bug');

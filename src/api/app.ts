@@ -18,7 +18,7 @@ import { addExtensions } from './extensions.ts';
 import { faultAnswer } from './faults.ts';
 import { addHealth } from './health.ts';
 import type { Identify } from './identity.ts';
-import { readJsonBody } from './json-body.ts';
+import { checkCharset, readJsonBody } from './json-body.ts';
 import { addMetrics } from './metrics.ts';
 import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
@@ -91,8 +91,9 @@ function makeServer(options: ApiOptions): FastifyInstance {
     clientErrorHandler: answerClientError,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
+      checkCharset(request.headers['content-type']);
       done(null, readJsonBody(body as Buffer));
     } catch (error) {
       done(error as Error);

@@ -25,6 +25,15 @@ export function nestingOf(text: Uint8Array): number {
   return deepest;
 }
 
+/** Throws Fault UnsupportedMediaType for a Content-Type that names a charset other than UTF-8. */
+export function checkCharset(contentType: string | undefined): void {
+  for (const match of (contentType ?? '').matchAll(/;\s*charset\s*=\s*("[^"]*"|[^;]*)/gi)) {
+    const charset = (match[1] as string).replaceAll('"', '').trim().toLowerCase();
+    if (charset !== 'utf-8' && charset !== 'utf8')
+      throw new Fault('UnsupportedMediaType', 'The request body must be in UTF-8.');
+  }
+}
+
 /** The value, or undefined for an empty body. Throws Fault HTTPBadRequest for what is no JSON in UTF-8. */
 export function readJsonBody(text: Buffer): unknown {
   if (text.length === 0) return undefined;

@@ -87,6 +87,23 @@ test('a message names the attribute and what is wrong with it, in Neutron’s wo
   }
 });
 
+test('a body in another charset than UTF-8 is refused, not misread', async () => {
+  const text = JSON.stringify({ network: { name: 'Zürich' } });
+  for (const [charset, encoding] of [
+    ['utf-16', 'utf16le'],
+    ['latin1', 'latin1'],
+    ['iso-8859-1', 'utf8'],
+  ] as const) {
+    const headers = { 'content-type': `application/json; charset=${charset}` };
+    const sent = { raw: Buffer.from(text, encoding), headers };
+    const { NeutronError } = await api.expect(415, 'POST', '/v2.0/networks', sent);
+    assert.equal(NeutronError.type, 'UnsupportedMediaType');
+  }
+  const headers = { 'content-type': 'application/json;charset=UTF-8' };
+  const { network } = await api.expect(201, 'POST', '/v2.0/networks', { raw: text, headers });
+  assert.equal(network.name, 'Zürich');
+});
+
 /** Sends bytes and gives all that comes back until the server closes. */
 function sendBytes(text: string): Promise<string> {
   const { port } = new URL(api.url);

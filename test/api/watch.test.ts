@@ -198,6 +198,10 @@ test('what is malformed is refused, field by field', async () => {
   assert.equal(cut.status, 400, 'a line that does not end');
   const type = await post(WATCH, 'x', { type: 'text/plain' });
   assert.equal(type.status, 415);
+  for (const kind of ['application/json', 'application/x-ndjson']) {
+    const charset = await post(WATCH, `${JSON.stringify(good)}\n`, { type: `${kind}; charset=utf-16` });
+    assert.deepEqual([charset.status, charset.body.NeutronError?.type], [415, 'UnsupportedMediaType']);
+  }
   assert.equal((await post('/v2.0/ports', '{}')).status, 404);
   assert.deepEqual([registered, reports, feed.connected()], [[], [], []]);
 });
