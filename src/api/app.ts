@@ -23,6 +23,7 @@ import { addMetrics } from './metrics.ts';
 import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
 import { addResource } from './resource-routes.ts';
+import type { Route } from './route.ts';
 import { addVersions } from './versions.ts';
 
 export interface ApiLog {
@@ -54,8 +55,8 @@ export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<
 /** What the route files add themselves to. */
 export interface Api {
   readonly store: ApiOptions['store'];
-  /** Adds a route. `open` ones are answered without identity. */
-  route(method: HTTPMethods, url: string, handler: Handler, open?: 'open'): void;
+  /** Adds a route, and what it says of itself to the document. */
+  route(at: Route, handler: Handler): void;
   /** Who asks, and what operations need beside. */
   callOf(request: FastifyRequest): Call;
   /** The request's URL as the client sees it, without query string. */
@@ -180,7 +181,7 @@ function refuseOtherMethods(app: FastifyInstance, methods: ReadonlyMap<string, S
   }
 }
 
-function addRoutes(api: Api, options: ApiOptions): void {
+function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): void {
   addVersions(api, collections);
   addExtensions(api);
   for (const it of collections) addResource(api, it);
@@ -188,18 +189,21 @@ function addRoutes(api: Api, options: ApiOptions): void {
   addDeuteron(api, options.secret);
   addQuotas(api);
   addHealth(api, options.ready);
-  addOpenApi(api, collections);
+  addOpenApi(api, { routes, collections });
 }
 
 /** Makes the app; `listen` it, or hand requests to its `routing`. */
 export function createApi(options: ApiOptions): FastifyInstance {
   const app = makeServer(options);
   const open = new Set<string>();
+  const routes: Route[] = [];
   const methods = new Map<string, Set<HTTPMethods>>();
   const api: Api = {
     store: options.store,
-    route(method, url, handler, without) {
-      if (without) open.add(url);
+    route(at, handler) {
+      const { method, url } = at;
+      routes.push(at);
+      if (at.open) open.add(url);
       methods.set(url, (methods.get(url) ?? new Set()).add(method));
       app.route({ method, url, handler });
     },
@@ -219,7 +223,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   };
   addHooks(app, options, open);
   addMetrics(app, api, options.metrics);
-  addRoutes(api, options);
+  addRoutes(api, options, routes);
   refuseOtherMethods(app, methods);
   return app;
 }

@@ -8,6 +8,34 @@ import { isPlainObject } from '../resources/values.ts';
 import type { Api } from './app.ts';
 import { adminOnly } from './policy.ts';
 import { requireObject, sendWritten } from './resource-routes.ts';
+import { array, object, query as parameter, TEXT } from './route.ts';
+
+const HOST = { name: TEXT, tunnel_ip: TEXT, physical_networks: array(TEXT), created_at: TEXT };
+const SAYS = {
+  list: {
+    id: 'list_hosts',
+    summary: 'The hosts whose agents may come.',
+    answer: object({ hosts: array(object(HOST)) }),
+  },
+  create: {
+    id: 'create_host',
+    summary: 'Adds a host, and answers with its credential, once.',
+    body: object({ host: object({ name: TEXT }) }),
+    status: 201,
+    answer: object({ host: object({ ...HOST, credential: TEXT }) }),
+  },
+  remove: {
+    id: 'delete_host',
+    summary: 'Takes a host away, with its agents.',
+    parameters: [parameter('force', 'Even if ports are bound to it.', { type: 'boolean' })],
+    status: 204,
+  },
+  convergence: {
+    id: 'show_convergence',
+    summary: 'What agents have not realised yet.',
+    answer: object({ convergence: { type: 'object' } }),
+  },
+};
 
 /** The hash of the credential stays where it is. */
 function shown(host: HostRow) {
@@ -34,12 +62,12 @@ const query = (request: FastifyRequest) => request.query as URLSearchParams;
 
 /** `secret` gives the text of 256 strongly random bits. */
 export function addDeuteron(api: Api, secret: () => string): void {
-  api.route('GET', '/v2.0/deuteron/hosts', async (request, reply) => {
+  api.route({ method: 'GET', url: '/v2.0/deuteron/hosts', says: SAYS.list }, async (request, reply) => {
     adminOnly(api.callOf(request).caller, 'get_host');
     const hosts = await api.store.view((view) => listHosts(view));
     return reply.send(JSON.stringify({ hosts: hosts.map(shown) }));
   });
-  api.route('POST', '/v2.0/deuteron/hosts', async (request, reply) => {
+  api.route({ method: 'POST', url: '/v2.0/deuteron/hosts', says: SAYS.create }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'create_host');
     const name = nameIn(request.body);
@@ -51,18 +79,24 @@ export function addDeuteron(api: Api, secret: () => string): void {
       body: { host: { ...shown(host), credential } },
     });
   });
-  api.route('DELETE', '/v2.0/deuteron/hosts/:name', async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'delete_host');
-    const { name } = request.params as { name: string };
-    const force = query(request).get('force') === 'true';
-    const written = await api.store.transact((tx) => removeHost(tx, call, { name, force }));
-    return sendWritten(reply, { status: 204, place: written.place });
-  });
-  api.route('GET', '/v2.0/deuteron/convergence', async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_convergence');
-    const found = await api.store.view((view) => convergence(view, call));
-    return reply.send(JSON.stringify({ convergence: found }));
-  });
+  api.route(
+    { method: 'DELETE', url: '/v2.0/deuteron/hosts/:name', says: SAYS.remove },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'delete_host');
+      const { name } = request.params as { name: string };
+      const force = query(request).get('force') === 'true';
+      const written = await api.store.transact((tx) => removeHost(tx, call, { name, force }));
+      return sendWritten(reply, { status: 204, place: written.place });
+    },
+  );
+  api.route(
+    { method: 'GET', url: '/v2.0/deuteron/convergence', says: SAYS.convergence },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_convergence');
+      const found = await api.store.view((view) => convergence(view, call));
+      return reply.send(JSON.stringify({ convergence: found }));
+    },
+  );
 }

@@ -16,7 +16,38 @@ import type { Api } from './app.ts';
 import { agentCollection, networkCollection } from './collections.ts';
 import { adminOnly } from './policy.ts';
 import { pathId, requireObject, sendWritten } from './resource-routes.ts';
+import { array, object, ref, TEXT } from './route.ts';
 import { bodyMaker, type Row } from './view.ts';
+
+const SAYS = {
+  networks: {
+    id: 'list_networks_on_dhcp_agent',
+    summary: 'The networks that a DHCP agent serves.',
+    answer: object({ networks: array(ref('Network')) }),
+  },
+  agents: {
+    id: 'list_dhcp_agents_hosting_network',
+    summary: 'The DHCP agents that serve a network.',
+    answer: object({ agents: array(ref('Agent')) }),
+  },
+  zones: {
+    id: 'list_availability_zones',
+    summary: 'The zones in which there are agents.',
+    answer: object({ availability_zones: array(object({ name: TEXT, resource: TEXT, state: TEXT })) }),
+  },
+  add: {
+    id: 'add_network_to_dhcp_agent',
+    summary: 'Lets a DHCP agent serve a network.',
+    body: object({ network_id: { ...TEXT, format: 'uuid' } }),
+    status: 201,
+    answer: { type: 'null' },
+  },
+  remove: {
+    id: 'remove_network_from_dhcp_agent',
+    summary: 'Lets a DHCP agent serve a network no longer.',
+    status: 204,
+  },
+};
 
 function networkIdIn(given: unknown): string {
   const body = requireObject(given);
@@ -36,34 +67,40 @@ function networkIdIn(given: unknown): string {
 }
 
 function addReads(api: Api): void {
-  api.route('GET', '/v2.0/agents/:id/dhcp-networks', async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_dhcp-networks');
-    const agentId = pathId(agentMap, request);
-    const networks = await api.store.view(async (view) => {
-      const rows = await networksOfDhcpAgent(view, call, agentId);
-      const shown = rows as unknown as Row[];
-      const computed = await networkCollection.compute(view, call, shown);
-      const toBody = bodyMaker(networkMap, call.caller, []);
-      return shown.map((row) => toBody(row, computed));
-    });
-    return reply.send(JSON.stringify({ networks }));
-  });
-  api.route('GET', '/v2.0/networks/:id/dhcp-agents', async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_dhcp-agents');
-    const networkId = pathId(networkMap, request);
-    const agents = await api.store.view(async (view) => {
-      await showNetwork(view, call, networkId);
-      const rows = await dhcpAgentsOfNetwork(view, call, networkId);
-      const shown = rows.map((row) => agentView(call, row)) as unknown as Row[];
-      const computed = await agentCollection.compute(view, call, shown);
-      const toBody = bodyMaker(agentMap, call.caller, []);
-      return shown.map((row) => toBody(row, computed));
-    });
-    return reply.send(JSON.stringify({ agents }));
-  });
-  api.route('GET', '/v2.0/availability_zones', async (request, reply) => {
+  api.route(
+    { method: 'GET', url: '/v2.0/agents/:id/dhcp-networks', says: SAYS.networks },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_dhcp-networks');
+      const agentId = pathId(agentMap, request);
+      const networks = await api.store.view(async (view) => {
+        const rows = await networksOfDhcpAgent(view, call, agentId);
+        const shown = rows as unknown as Row[];
+        const computed = await networkCollection.compute(view, call, shown);
+        const toBody = bodyMaker(networkMap, call.caller, []);
+        return shown.map((row) => toBody(row, computed));
+      });
+      return reply.send(JSON.stringify({ networks }));
+    },
+  );
+  api.route(
+    { method: 'GET', url: '/v2.0/networks/:id/dhcp-agents', says: SAYS.agents },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_dhcp-agents');
+      const networkId = pathId(networkMap, request);
+      const agents = await api.store.view(async (view) => {
+        await showNetwork(view, call, networkId);
+        const rows = await dhcpAgentsOfNetwork(view, call, networkId);
+        const shown = rows.map((row) => agentView(call, row)) as unknown as Row[];
+        const computed = await agentCollection.compute(view, call, shown);
+        const toBody = bodyMaker(agentMap, call.caller, []);
+        return shown.map((row) => toBody(row, computed));
+      });
+      return reply.send(JSON.stringify({ agents }));
+    },
+  );
+  api.route({ method: 'GET', url: '/v2.0/availability_zones', says: SAYS.zones }, async (request, reply) => {
     const call = api.callOf(request);
     const zones = await api.store.view((view) => listZones(view, call));
     return reply.send(JSON.stringify({ availability_zones: zones }));
@@ -72,14 +109,18 @@ function addReads(api: Api): void {
 
 export function addDhcpScheduling(api: Api): void {
   addReads(api);
-  api.route('POST', '/v2.0/agents/:id/dhcp-networks', async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'create_dhcp-network');
-    const asked = { agentId: pathId(agentMap, request), networkId: networkIdIn(request.body) };
-    const { place } = await api.store.transact((tx) => addNetworkToDhcpAgent(tx, call, asked));
-    return sendWritten(reply, { status: 201, place, body: null });
-  });
-  api.route('DELETE', '/v2.0/agents/:id/dhcp-networks/:network', async (request, reply) => {
+  api.route(
+    { method: 'POST', url: '/v2.0/agents/:id/dhcp-networks', says: SAYS.add },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'create_dhcp-network');
+      const asked = { agentId: pathId(agentMap, request), networkId: networkIdIn(request.body) };
+      const { place } = await api.store.transact((tx) => addNetworkToDhcpAgent(tx, call, asked));
+      return sendWritten(reply, { status: 201, place, body: null });
+    },
+  );
+  const one = '/v2.0/agents/:id/dhcp-networks/:network';
+  api.route({ method: 'DELETE', url: one, says: SAYS.remove }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'delete_dhcp-network');
     const asked = { agentId: pathId(agentMap, request), networkId: pathId(networkMap, request, 'network') };

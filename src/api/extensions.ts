@@ -2,6 +2,7 @@
 import { Fault } from '../resources/errors.ts';
 import { display } from '../resources/values.ts';
 import type { Api } from './app.ts';
+import { array, object, TEXT } from './route.ts';
 
 interface Extension {
   readonly alias: string;
@@ -41,12 +42,24 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('subnet-service-types', 'Subnet service types', 'Provides ability to set the subnet service_types field', '2016-03-15T18:00:00'),
 ];
 
+const EXTENSION = object({ alias: TEXT, name: TEXT, description: TEXT, updated: TEXT, links: array({}) });
+const LIST = {
+  id: 'list_extensions',
+  summary: 'What there is beside the core resources.',
+  answer: object({ extensions: array(EXTENSION) }),
+};
+const SHOW = {
+  id: 'show_extension',
+  summary: 'One extension.',
+  answer: object({ extension: EXTENSION }),
+};
+
 export function addExtensions(api: Api): void {
-  api.route('GET', '/v2.0/extensions', (_request, reply) => {
+  api.route({ method: 'GET', url: '/v2.0/extensions', says: LIST }, (_request, reply) => {
     const extensions = EXTENSIONS.map((it) => ({ ...it, links: [] }));
     return reply.send(JSON.stringify({ extensions })) as never;
   });
-  api.route('GET', '/v2.0/extensions/:alias', async (request, reply) => {
+  api.route({ method: 'GET', url: '/v2.0/extensions/:alias', says: SHOW }, async (request, reply) => {
     const { alias } = request.params as { alias: string };
     const found = EXTENSIONS.find((it) => it.alias === alias);
     if (!found) throw new Fault('HTTPNotFound', `Extension with alias ${display(alias)} does not exist`);

@@ -26,11 +26,9 @@ export function addMetrics(app: FastifyInstance, api: Api, registry: Registry): 
     durations.observe(labels, reply.elapsedTime / 1000);
     done();
   });
-  api.route(
-    'GET',
-    '/metrics',
-    async (_request, reply) =>
-      reply.header('content-type', registry.contentType).send(await registry.metrics()),
-    'open',
+  // it answers with text, which the document leaves out
+  const says = { id: 'show_metrics', summary: "Everything that is measured, in Prometheus' text form." };
+  api.route({ method: 'GET', url: '/metrics', open: true, says }, async (_request, reply) =>
+    reply.header('content-type', registry.contentType).send(await registry.metrics()),
   );
 }

@@ -1,141 +1,71 @@
-/** The OpenAPI 3.1 document at `/openapi.json`, from the same attribute maps that requests are checked against. */
-import { schemaOf, type AttributeMap } from '../resources/attribute.ts';
+/** The OpenAPI 3.1 document at `/openapi.json`: what each route says of itself, with schemas from the attribute maps. */
+import type { JsonSchema } from '../resources/values.ts';
 import type { Api } from './app.ts';
 import type { Collection } from './collection.ts';
+import { schemasOf } from './resource-descriptions.ts';
+import { object, ref, type Route, TEXT } from './route.ts';
 
 type Json = Record<string, unknown>;
 
-const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-const content = (schema: Json): Json => ({ content: { 'application/json': { schema } } });
-const wrapped = (name: string, schema: Json): Json => ({
-  type: 'object',
-  properties: { [name]: schema },
-  required: [name],
-});
-const listed = (name: string, schema: Json): Json => wrapped(name, { type: 'array', items: schema });
-const FAULTS: Json = { default: { $ref: '#/components/responses/Fault' } };
-const ID: Json = { name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } };
-const IF_MATCH: Json = {
-  name: 'If-Match',
-  in: 'header',
-  description: '`revision_number=N`: 412 if the resource has another revision.',
-  schema: { type: 'string' },
-};
+const content = (schema: JsonSchema): Json => ({ content: { 'application/json': { schema } } });
+const FAULT = object({ NeutronError: object({ type: TEXT, message: TEXT, detail: TEXT }) });
+/** Path parameters that are ids of resources; the others are names. */
+const IDS = new Set(['id', 'network']);
 
-function query(name: string, description: string, schema: Json): Json {
-  return { name, in: 'query', description, schema, explode: true };
-}
-
-function listParameters(map: AttributeMap): Json[] {
-  const filters = map.attributes
-    .filter((attribute) => attribute.filter)
-    .map((attribute) =>
-      query(attribute.name, `Only those with this ${attribute.name}; may be repeated.`, {
-        type: 'array',
-        items: { type: 'string' },
-      }),
-    );
-  const names = (which: readonly { name: string }[]) => ({
-    type: 'array',
-    items: { type: 'string', enum: which.map((attribute) => attribute.name) },
+function pathParameters(url: string): Json[] {
+  return [...url.matchAll(/:(\w+)/g)].map((match) => {
+    const name = match[1] as string;
+    return { name, in: 'path', required: true, schema: IDS.has(name) ? { ...TEXT, format: 'uuid' } : TEXT };
   });
-  return [
-    ...filters,
-    query('fields', 'Show these attributes only.', names(map.attributes)),
-    query('sort_key', 'Sort by this attribute.', names(map.attributes.filter((attribute) => attribute.sort))),
-    query('sort_dir', 'One for each sort_key.', {
-      type: 'array',
-      items: { type: 'string', enum: ['asc', 'desc'] },
-    }),
-    query('limit', 'At most this many; 0 for all.', { type: 'integer', minimum: 0 }),
-    query('marker', 'The id after which the page begins.', { type: 'string', format: 'uuid' }),
-    query('page_reverse', 'The page before the marker.', { type: 'boolean' }),
-  ];
 }
 
-function paths({ map, noCreate }: Collection): Json {
-  const { singular, plural } = map;
-  const name = capital(singular);
-  const one = content(wrapped(singular, ref(name)));
-  const create: Json = {
-    operationId: `create_${singular}`,
-    requestBody: {
-      required: true,
-      ...content({
-        oneOf: [wrapped(singular, ref(`${name}Create`)), listed(plural, ref(`${name}Create`))],
-      }),
-    },
+function operation({ url, open, says }: Route): Json {
+  if (says === null) return {};
+  const { id, summary, body, status = 200, answer } = says;
+  const parameters = [...pathParameters(url), ...(says.parameters ?? [])];
+  return {
+    operationId: id,
+    summary,
+    ...(open ? { security: [] } : {}),
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body ? { requestBody: { required: true, ...content(body) } } : {}),
     responses: {
-      201: {
-        description: 'Created; of several, all or none.',
-        ...content({ oneOf: [wrapped(singular, ref(name)), listed(plural, ref(name))] }),
-      },
-      ...FAULTS,
-    },
-  };
-  const update: Json = {
-    operationId: `update_${singular}`,
-    parameters: [IF_MATCH],
-    requestBody: { required: true, ...content(wrapped(singular, ref(`${name}Update`))) },
-    responses: { 200: { description: 'As it is now.', ...one }, ...FAULTS },
-  };
-  return {
-    [`/v2.0/${plural}`]: {
-      get: {
-        operationId: `list_${plural}`,
-        parameters: listParameters(map),
-        responses: { 200: { description: 'A page.', ...content(listed(plural, ref(name))) }, ...FAULTS },
-      },
-      ...(noCreate === undefined ? { post: create } : {}),
-    },
-    [`/v2.0/${plural}/{id}`]: {
-      parameters: [ID],
-      get: {
-        operationId: `show_${singular}`,
-        responses: { 200: { description: 'Found.', ...one }, ...FAULTS },
-      },
-      put: update,
-      delete: {
-        operationId: `delete_${singular}`,
-        parameters: [IF_MATCH],
-        responses: { 204: { description: 'Gone.' }, ...FAULTS },
-      },
+      [status]: { description: summary, ...(answer ? content(answer) : {}) },
+      default: { $ref: '#/components/responses/Fault' },
     },
   };
 }
 
-function schemas({ map, noCreate }: Collection): Json {
-  const name = capital(map.singular);
-  return {
-    [name]: schemaOf(map, 'shown'),
-    ...(noCreate === undefined ? { [`${name}Create`]: schemaOf(map, 'post') } : {}),
-    [`${name}Update`]: schemaOf(map, 'put'),
-  };
-}
-
-const FAULT: Json = wrapped('NeutronError', {
-  type: 'object',
-  properties: { type: { type: 'string' }, message: { type: 'string' }, detail: { type: 'string' } },
-  required: ['type', 'message', 'detail'],
-});
-
-/** The document for these collections. */
-export function openApiDocument(collections: readonly Collection[]): Json {
+/** The document for these routes; `collections` give the schemas that they refer to. */
+export function openApiDocument(routes: readonly Route[], collections: readonly Collection[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    if (route.says === null) continue;
+    const path = route.url.replace(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
   return {
     openapi: '3.1.0',
     info: { title: 'Networking API', version: '2.0' },
     security: [{}, { basic: [] }],
-    paths: Object.assign({}, ...collections.map(paths)) as Json,
+    paths,
     components: {
-      schemas: Object.assign({ Fault: FAULT }, ...collections.map(schemas)) as Json,
+      schemas: Object.assign({ Fault: FAULT }, ...collections.map(schemasOf)) as Json,
       responses: { Fault: { description: 'What was wrong.', ...content(ref('Fault')) } },
       securitySchemes: { basic: { type: 'http', scheme: 'basic' } },
     },
   };
 }
 
-export function addOpenApi(api: Api, collections: readonly Collection[]): void {
-  const text = JSON.stringify(openApiDocument(collections));
-  api.route('GET', '/openapi.json', async (_request, reply) => reply.send(text), 'open');
+/** `routes` are those that there are when it is first asked for. */
+export function addOpenApi(
+  api: Api,
+  { routes, collections }: { routes: readonly Route[]; collections: readonly Collection[] },
+): void {
+  let text: string | undefined;
+  const says = { id: 'show_openapi', summary: 'This document.', answer: { type: 'object' } };
+  api.route({ method: 'GET', url: '/openapi.json', open: true, says }, async (_request, reply) => {
+    text ??= JSON.stringify(openApiDocument(routes, collections));
+    return reply.send(text);
+  });
 }

@@ -14,8 +14,46 @@ import type { FastifyRequest } from 'fastify';
 import type { Api } from './app.ts';
 import { adminOnly } from './policy.ts';
 import { requireObject, sendWritten } from './resource-routes.ts';
+import { array, object, TEXT } from './route.ts';
 
 const LIMIT = integer(-1, 2_147_483_647);
+
+const COUNT = { type: 'integer' };
+const LIMITS = { type: 'object', additionalProperties: LIMIT.schema };
+const SAYS = {
+  list: {
+    id: 'list_quotas',
+    summary: 'The projects that have limits of their own.',
+    answer: object({ quotas: array({ ...LIMITS, additionalProperties: true }) }),
+  },
+  show: {
+    id: 'show_quota',
+    summary: "A project's limits by resource; -1 for none.",
+    answer: object({ quota: { ...LIMITS, additionalProperties: true } }),
+  },
+  default: {
+    id: 'show_default_quota',
+    summary: 'The limits of a project that has none of its own.',
+    answer: object({ quota: LIMITS }),
+  },
+  details: {
+    id: 'show_quota_details',
+    summary: 'Limits, and how much of each is used.',
+    answer: object({
+      quota: {
+        type: 'object',
+        additionalProperties: object({ limit: COUNT, used: COUNT, reserved: COUNT }),
+      },
+    }),
+  },
+  update: {
+    id: 'update_quota',
+    summary: 'Sets limits of a project.',
+    body: object({ quota: LIMITS }),
+    answer: object({ quota: { ...LIMITS, additionalProperties: true } }),
+  },
+  remove: { id: 'delete_quota', summary: "Takes a project's own limits away.", status: 204 },
+};
 
 function projectOf(request: FastifyRequest): string {
   const { project } = request.params as { project: string };
@@ -53,7 +91,7 @@ function readLimits(call: Call, given: unknown): Record<string, number> {
 }
 
 export function addQuotas(api: Api): void {
-  api.route('GET', '/v2.0/quotas', async (request, reply) => {
+  api.route({ method: 'GET', url: '/v2.0/quotas', says: SAYS.list }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'get_quota');
     const quotas = await api.store.view((view) => listQuotas(view, call));
@@ -61,31 +99,42 @@ export function addQuotas(api: Api): void {
     return reply.send(JSON.stringify({ quotas: body }));
   });
   for (const word of ['tenant', 'project']) {
-    api.route('GET', `/v2.0/quotas/${word}`, async (request, reply) => {
+    const says = {
+      id: `show_own_${word}`,
+      summary: "The caller's own project.",
+      answer: object({ [word]: object({ [`${word}_id`]: TEXT }) }),
+    };
+    api.route({ method: 'GET', url: `/v2.0/quotas/${word}`, says }, async (request, reply) => {
       const { projectId } = api.callOf(request).caller;
       return reply.send(JSON.stringify({ [word]: { [`${word}_id`]: projectId } }));
     });
   }
-  api.route('GET', '/v2.0/quotas/:project', async (request, reply) => {
+  api.route({ method: 'GET', url: '/v2.0/quotas/:project', says: SAYS.show }, async (request, reply) => {
     const call = api.callOf(request);
     const project = projectOf(request);
     checkRead(call, project);
     const quota = await api.store.view((view) => showQuota(view, call, project));
     return reply.send(JSON.stringify({ quota: { ...quota, project_id: project, tenant_id: project } }));
   });
-  api.route('GET', '/v2.0/quotas/:project/default', async (request, reply) => {
-    const call = api.callOf(request);
-    checkRead(call, projectOf(request));
-    return reply.send(JSON.stringify({ quota: defaultQuota(call) }));
-  });
-  api.route('GET', '/v2.0/quotas/:project/details', async (request, reply) => {
-    const call = api.callOf(request);
-    const project = projectOf(request);
-    checkRead(call, project);
-    const quota = await api.store.view((view) => quotaUsage(view, call, project));
-    return reply.send(JSON.stringify({ quota }));
-  });
-  api.route('PUT', '/v2.0/quotas/:project', async (request, reply) => {
+  api.route(
+    { method: 'GET', url: '/v2.0/quotas/:project/default', says: SAYS.default },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      checkRead(call, projectOf(request));
+      return reply.send(JSON.stringify({ quota: defaultQuota(call) }));
+    },
+  );
+  api.route(
+    { method: 'GET', url: '/v2.0/quotas/:project/details', says: SAYS.details },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      const project = projectOf(request);
+      checkRead(call, project);
+      const quota = await api.store.view((view) => quotaUsage(view, call, project));
+      return reply.send(JSON.stringify({ quota }));
+    },
+  );
+  api.route({ method: 'PUT', url: '/v2.0/quotas/:project', says: SAYS.update }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'update_quota');
     const projectId = projectOf(request);
@@ -94,7 +143,7 @@ export function addQuotas(api: Api): void {
     const quota = { ...result, project_id: projectId, tenant_id: projectId };
     return sendWritten(reply, { status: 200, place, body: { quota } });
   });
-  api.route('DELETE', '/v2.0/quotas/:project', async (request, reply) => {
+  api.route({ method: 'DELETE', url: '/v2.0/quotas/:project', says: SAYS.remove }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'delete_quota');
     const project = projectOf(request);

@@ -17,6 +17,7 @@ import type { Collection } from './collection.ts';
 import { readListQuery, type ListRequest } from './list-query.ts';
 import { pageLinks } from './paging.ts';
 import { adminOnly, checkAttributes, checkProject } from './policy.ts';
+import { describe } from './resource-descriptions.ts';
 import { bodyMaker, type Row } from './view.ts';
 
 const badRequest = (message: string): Fault => new Fault('HTTPBadRequest', message);
@@ -174,9 +175,10 @@ async function listRows(it: Collection, tables: Tables, call: Call, request: Lis
 
 function addReads(api: Api, it: Collection): void {
   const { map } = it;
+  const says = describe(it);
   const fieldsOf = (parameters: URLSearchParams) =>
     parameters.getAll('fields').filter((field) => field !== '');
-  api.route('GET', `/v2.0/${map.plural}`, async (request, reply) => {
+  api.route({ method: 'GET', url: `/v2.0/${map.plural}`, says: says.list }, async (request, reply) => {
     const call = api.callOf(request);
     if (it.adminOnly && !call.caller.isAdmin) return reply.send(JSON.stringify({ [map.plural]: [] }));
     const parameters = request.query as URLSearchParams;
@@ -194,7 +196,7 @@ function addReads(api: Api, it: Collection): void {
     }
     return reply.send(JSON.stringify(answer));
   });
-  api.route('GET', `/v2.0/${map.plural}/:id`, async (request, reply) => {
+  api.route({ method: 'GET', url: `/v2.0/${map.plural}/:id`, says: says.show }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
     if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
@@ -209,7 +211,8 @@ function addReads(api: Api, it: Collection): void {
 
 function addCreate(api: Api, it: Collection): void {
   const { map } = it;
-  api.route('POST', `/v2.0/${map.plural}`, async (request, reply) => {
+  const says = describe(it).create;
+  api.route({ method: 'POST', url: `/v2.0/${map.plural}`, says }, async (request, reply) => {
     const call = api.callOf(request);
     if (it.adminOnly) adminOnly(call.caller, `create_${map.singular}`);
     if (it.noCreate !== undefined) throw new Fault('BadRequest', `Bad ${map.plural} request: ${it.noCreate}`);
@@ -229,7 +232,8 @@ function addCreate(api: Api, it: Collection): void {
 
 function addUpdateAndDelete(api: Api, it: Collection): void {
   const { map } = it;
-  api.route('PUT', `/v2.0/${map.plural}/:id`, async (request, reply) => {
+  const says = describe(it);
+  api.route({ method: 'PUT', url: `/v2.0/${map.plural}/:id`, says: says.update }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
     if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
@@ -242,15 +246,18 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     });
     return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
   });
-  api.route('DELETE', `/v2.0/${map.plural}/:id`, async (request, reply) => {
-    const call = api.callOf(request);
-    const id = pathId(map, request);
-    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
-    if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
-    const ifMatch = readIfMatch(request.headers['if-match']);
-    const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
-    return sendWritten(reply, { status: 204, place });
-  });
+  api.route(
+    { method: 'DELETE', url: `/v2.0/${map.plural}/:id`, says: says.delete },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      const id = pathId(map, request);
+      if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+      if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
+      const ifMatch = readIfMatch(request.headers['if-match']);
+      const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
 }
 
 /** Adds the routes of one resource. */

@@ -89,14 +89,51 @@ test('the OpenAPI document holds together and covers what is served', async () =
   assert.deepEqual(create.required, ['network_id']);
   assert.equal(create.properties['binding:host_id']['x-set-by'], 'admin');
   assert.ok(!('status' in create.properties));
-  assert.deepEqual(Object.keys(document.paths).sort(), [
-    '/v2.0/agents',
-    '/v2.0/agents/{id}',
-    '/v2.0/networks',
-    '/v2.0/networks/{id}',
-    '/v2.0/ports',
-    '/v2.0/ports/{id}',
-    '/v2.0/subnets',
-    '/v2.0/subnets/{id}',
+  const methods = Object.entries(document.paths).map(
+    ([path, item]) => `${path} ${Object.keys(item as object).join(' ')}`,
+  );
+  assert.deepEqual(methods.sort(), [
+    '/ get',
+    '/healthz get',
+    '/metrics get',
+    '/openapi.json get',
+    '/readyz get',
+    '/v2.0 get',
+    '/v2.0/agents get',
+    '/v2.0/agents/{id} get put delete',
+    '/v2.0/agents/{id}/dhcp-networks get post',
+    '/v2.0/agents/{id}/dhcp-networks/{network} delete',
+    '/v2.0/availability_zones get',
+    '/v2.0/deuteron/convergence get',
+    '/v2.0/deuteron/hosts get post',
+    '/v2.0/deuteron/hosts/{name} delete',
+    '/v2.0/extensions get',
+    '/v2.0/extensions/{alias} get',
+    '/v2.0/networks get post',
+    '/v2.0/networks/{id} get put delete',
+    '/v2.0/networks/{id}/dhcp-agents get',
+    '/v2.0/ports get post',
+    '/v2.0/ports/{id} get put delete',
+    '/v2.0/quotas get',
+    '/v2.0/quotas/project get',
+    '/v2.0/quotas/tenant get',
+    '/v2.0/quotas/{project} get put delete',
+    '/v2.0/quotas/{project}/default get',
+    '/v2.0/quotas/{project}/details get',
+    '/v2.0/subnets get post',
+    '/v2.0/subnets/{id} get put delete',
   ]);
+  const operations: Json[] = Object.values(document.paths).flatMap((item) => Object.values(item as object));
+  const ids = operations.map((operation) => operation.operationId);
+  assert.equal(new Set(ids).size, ids.length);
+  const { parameters } = document.paths['/v2.0/agents/{id}/dhcp-networks/{network}'].delete;
+  assert.deepEqual(
+    parameters.map((it: Json) => [it.name, it.in, it.required]),
+    [
+      ['id', 'path', true],
+      ['network', 'path', true],
+    ],
+  );
+  assert.deepEqual(document.paths['/v2.0'].get.security, []);
+  assert.equal(document.paths['/v2.0/quotas'].get.security, undefined);
 });

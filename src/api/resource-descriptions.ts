@@ -1,0 +1,93 @@
+/** What the OpenAPI document says of a resource, from the attribute map that requests are checked against. */
+import { schemaOf, type AttributeMap } from '../resources/attribute.ts';
+import type { JsonSchema } from '../resources/values.ts';
+import type { Collection } from './collection.ts';
+import { array, type Description, object, query, ref, TEXT } from './route.ts';
+
+const IF_MATCH: JsonSchema = {
+  name: 'If-Match',
+  in: 'header',
+  description: '`revision_number=N`: 412 if the resource has another revision.',
+  schema: TEXT,
+};
+
+/** The document's name for the schema of what such a resource looks like. */
+export const schemaName = (map: AttributeMap): string =>
+  map.singular.charAt(0).toUpperCase() + map.singular.slice(1);
+
+const FIELDS = 'Show these attributes only.';
+const namesOf = (which: readonly { name: string }[]): JsonSchema =>
+  array({ ...TEXT, enum: which.map((attribute) => attribute.name) });
+
+function listParameters(map: AttributeMap): JsonSchema[] {
+  const filters = map.attributes
+    .filter((attribute) => attribute.filter)
+    .map(({ name }) => query(name, `Only those with this ${name}; may be repeated.`, array(TEXT)));
+  return [
+    ...filters,
+    query('fields', FIELDS, namesOf(map.attributes)),
+    query(
+      'sort_key',
+      'Sort by this attribute.',
+      namesOf(map.attributes.filter((attribute) => attribute.sort)),
+    ),
+    query('sort_dir', 'One for each sort_key.', array({ ...TEXT, enum: ['asc', 'desc'] })),
+    query('limit', 'At most this many; 0 for all.', { type: 'integer', minimum: 0 }),
+    query('marker', 'The id after which the page begins.', { ...TEXT, format: 'uuid' }),
+    query('page_reverse', 'The page before the marker.', { type: 'boolean' }),
+  ];
+}
+
+export type Verb = 'list' | 'show' | 'create' | 'update' | 'delete';
+
+/** What to say of a resource's five routes. */
+export function describe({ map, noCreate }: Collection): Readonly<Record<Verb, Description | null>> {
+  const { singular, plural } = map;
+  const name = schemaName(map);
+  const one = object({ [singular]: ref(name) });
+  const oneOrMany = (schema: JsonSchema): JsonSchema => ({
+    oneOf: [object({ [singular]: schema }), object({ [plural]: array(schema) })],
+  });
+  return {
+    list: {
+      id: `list_${plural}`,
+      summary: 'A page of those that the caller may see.',
+      parameters: listParameters(map),
+      answer: object({ [plural]: array(ref(name)) }),
+    },
+    show: {
+      id: `show_${singular}`,
+      summary: 'The one with that id.',
+      parameters: [query('fields', FIELDS, namesOf(map.attributes))],
+      answer: one,
+    },
+    create:
+      noCreate === undefined
+        ? {
+            id: `create_${singular}`,
+            summary: 'Creates one or several; of several, all or none.',
+            body: oneOrMany(ref(`${name}Create`)),
+            status: 201,
+            answer: oneOrMany(ref(name)),
+          }
+        : null,
+    update: {
+      id: `update_${singular}`,
+      summary: 'Changes what is named; answers with what it is now.',
+      parameters: [IF_MATCH],
+      body: object({ [singular]: ref(`${name}Update`) }),
+      answer: one,
+    },
+    delete: { id: `delete_${singular}`, summary: 'Deletes it.', parameters: [IF_MATCH], status: 204 },
+  };
+}
+
+/** The schemas that those descriptions refer to. */
+export function schemasOf({ map, noCreate }: Collection): Record<string, JsonSchema> {
+  const name = schemaName(map);
+  return {
+    [name]: schemaOf(map, 'shown'),
+    ...(noCreate === undefined ? { [`${name}Create`]: schemaOf(map, 'post') } : {}),
+    [`${name}Update`]: schemaOf(map, 'put'),
+  };
+}
