@@ -24,7 +24,8 @@ export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions)
   /** What each agent last said of itself here. */
   const requests = new Map<string, WatchRequest>();
   const register = async (request: WatchRequest): Promise<void> => {
-    requests.set(request.host, request);
+    // What it holds is not said again: with many agents that would be most of the memory.
+    requests.set(request.host, { ...request, groups: {}, mismatched: [] });
     const { host, incarnation, tunnel_ip, physical_networks, configurations } = request;
     for (const role of request.roles) {
       const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
