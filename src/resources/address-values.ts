@@ -85,9 +85,10 @@ export const macAddress: ValueType = typeOf({ type: 'string', examples: ['fa:16:
 
 const MANY = 1000;
 
+/** Null is refused, as Neutron does: it would be no pool, where the client may have meant the default ones. */
 export const allocationPools: ValueType = listOf(
   record({ start: ipAddress, end: ipAddress }, { what: 'IP pool' }),
-  { max: MANY, what: 'IP pool', nullIs: [] },
+  { max: MANY, what: 'IP pool' },
 );
 
 export const hostRoutes: ValueType = listOf(

@@ -181,6 +181,7 @@ export function* badSubnets(world: World): Generator<BadRequest> {
     ]),
     ['a network that is not there', { network_id: world.missing }, 404, 'NetworkNotFound'],
     ['no pool format', { allocation_pools: 'all' }],
+    ['null for the pools', { allocation_pools: null }],
     ['a pool of numbers', { allocation_pools: [1] }],
     ['half a pool', { allocation_pools: [{ start: '192.0.2.5' }] }],
     ['a pool with more', { allocation_pools: [{ start: '192.0.2.5', end: '192.0.2.6', colour: 'red' }] }],

@@ -66,6 +66,7 @@ function* badUpdates(world: World): Generator<BadRequest> {
     { gateway_ip: '2001:db8::1' },
     { allocation_pools: [{ start: '10.20.1.1', end: '10.20.1.9' }] },
     { allocation_pools: 5 },
+    { allocation_pools: null },
     { dns_nameservers: ['x'] },
     { ipv6_ra_mode: 'slaac' },
     { host_routes: [5] },
