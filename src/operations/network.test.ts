@@ -61,6 +61,16 @@ test('what a provider network may be', async () => {
   );
 });
 
+test('`*` offers every physical network, and is none', async () => {
+  const b = bench({ flatNetworks: ['*'] });
+  const flat = await b.network({ network_type: 'flat', physical_network: 'lab' });
+  assert.equal(flat.physical_network, 'lab');
+  await assert.rejects(
+    b.network({ network_type: 'flat', physical_network: '*' }),
+    fault('InvalidInput', "physical_network '*' unknown"),
+  );
+});
+
 test('an update moves the revision; provider attributes stay', async () => {
   const b = bench();
   const network = await b.network();

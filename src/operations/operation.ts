@@ -20,7 +20,7 @@ export interface Caller {
 export interface Settings {
   /** VNIs to choose from, both ends included. */
   readonly vniRange: readonly [number, number];
-  /** Physical networks on which flat networks may be made. */
+  /** Physical networks on which flat networks may be made; `*` stands for any. */
   readonly flatNetworks: readonly string[];
   /** Why VLAN networks are refused; null where they are offered. */
   readonly vlanRefusal: string | null;

@@ -12,6 +12,8 @@ export type Segment = Pick<NetworkRow, 'network_type' | 'physical_network' | 'se
 type Asked = { -readonly [K in keyof Segment]?: Segment[K] | undefined };
 
 const MAX_ID = { vxlan: 2 ** 24 - 1, vlan: 4094, flat: 0 } as const;
+/** In place of the physical networks' names: all of them. */
+const ANY = '*';
 /** VXLAN, UDP, IPv4 and the inner Ethernet header. */
 const VXLAN_OVERHEAD = 50;
 
@@ -36,7 +38,8 @@ export function checkSegment(settings: Settings, asked: Asked): Segment {
       throw invalidInput(`physical_network required for ${network_type} provider network`);
     }
     if (settings.flatNetworks.length === 0) throw invalidInput('Flat provider networks are disabled');
-    if (!settings.flatNetworks.includes(physical_network)) {
+    const offers = (name: string) => settings.flatNetworks.includes(name);
+    if (physical_network === ANY || !(offers(ANY) || offers(physical_network))) {
       throw invalidInput(
         `physical_network '${physical_network}' unknown for ${network_type} provider network`,
       );
