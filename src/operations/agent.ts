@@ -3,7 +3,7 @@ import { timestamp } from '../lib/clock.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { bind, bindingFacts } from './binding.ts';
-import { scheduleUnhosted, syncDhcp } from './dhcp.ts';
+import { leaveNetworks, lockServedNetworks, scheduleUnderserved } from './dhcp.ts';
 import { agentNotFound, hostNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, reopenBlocks } from './provisioning.ts';
@@ -112,7 +112,7 @@ export async function registerAgent(
   if (role === 'l2') await bindWaitingPorts(tx, call, host);
   // Presence is told to `isAlive` once this has committed: for this transaction the agent lives.
   const alive: Call = { ...call, isAlive: (one) => one.id === agent.id || call.isAlive(one) };
-  if (role === 'dhcp') await scheduleUnhosted(tx, alive);
+  if (role === 'dhcp') await scheduleUnderserved(tx, alive);
   return agent;
 }
 
@@ -186,9 +186,11 @@ export async function deleteAgent(
   call: Call,
   { id }: { readonly id: string },
 ): Promise<void> {
-  const bindings = await tx.dhcpBindings.find({ agent_id: id });
-  const networks = await tx.networks.lock({ id: bindings.map((binding) => binding.network_id) });
+  const agent = await tx.agents.get({ id });
+  if (!agent) throw agentNotFound(id);
+  const { host, role } = agent;
+  const networks = role === 'dhcp' ? await lockServedNetworks(tx, host) : [];
   const removed = await tx.agents.remove({ id });
   if (removed.length === 0) throw agentNotFound(id);
-  for (const network of networks) await syncDhcp(tx, call, network);
+  if (role === 'dhcp') await leaveNetworks(tx, call, { host, networks });
 }

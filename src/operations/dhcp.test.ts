@@ -12,7 +12,7 @@ import {
 } from './dhcp.ts';
 import { deleteAgent } from './agent.ts';
 import { deleteNetwork } from './network.ts';
-import { createPort } from './port.ts';
+import { createPort, deletePort } from './port.ts';
 import { deleteSubnet, updateSubnet } from './subnet.ts';
 import { type Bench, bench, fault } from './testing.ts';
 
@@ -138,6 +138,46 @@ test('the background gives a second agent when one is there', async () => {
   assert.equal(await b.run((tx) => scheduleUnhosted(tx, b.call)), 1);
   assert.deepEqual(hostsServing(b), ['h1', 'h2']);
   assert.equal(await b.run((tx) => scheduleUnhosted(tx, b.call)), 0);
+});
+
+test('the background makes a DHCP port again that somebody deleted', async () => {
+  const b = bench();
+  await b.host('h1');
+  await b.host('h2');
+  const network = await b.network();
+  await b.subnet(network.id, '10.0.0.0/24');
+  const gone = dhcpPorts(b).find((port) => port.host === 'h1')!;
+  await b.run((tx) => deletePort(tx, b.call, { id: gone.id }));
+  assert.equal(await b.run((tx) => scheduleUnhosted(tx, b.call)), 0);
+  const ports = dhcpPorts(b);
+  assert.deepEqual(ports.map((port) => port.host).sort(), ['h1', 'h2']);
+  assert.deepEqual(
+    ports.map((port) => port.fixed_ips.length),
+    [1, 1],
+  );
+});
+
+test('networks that no agent reaches do not keep others from getting one', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1, flatNetworks: ['*'] });
+  for (let i = 0; i < 60; i++) {
+    const flat = await b.network({ network_type: 'flat', physical_network: `p${i}` });
+    await b.subnet(flat.id, '10.0.0.0/24');
+  }
+  const reachable = [];
+  for (let i = 0; i < 3; i++) {
+    const network = await b.network();
+    await b.subnet(network.id, '10.0.0.0/24');
+    reachable.push(network.id);
+  }
+  await b.host('h1');
+  for (let pass = 0; pass < 20; pass++) await b.run((tx) => scheduleUnhosted(tx, b.call));
+  assert.deepEqual(
+    b.store
+      .rows('dhcpBindings')
+      .map((one) => one.network_id)
+      .sort(),
+    reachable.sort(),
+  );
 });
 
 test('an operator adds and removes agents by hand', async () => {

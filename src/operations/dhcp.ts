@@ -10,7 +10,7 @@ import type { NetworkRow } from '../resources/network.ts';
 import type { FixedIp, PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import { chooseDhcpAgents } from '../scheduling/dhcp.ts';
-import type { Tables, Transaction } from '../store/store.ts';
+import { ForeignKeyViolation, RunAgain, type Tables, type Transaction } from '../store/store.ts';
 import { chooseAddresses, setAddresses } from './addresses.ts';
 import { bind, bindingFacts, reaches } from './binding.ts';
 import { agentNotFound, networkNotFound } from './faults.ts';
@@ -48,7 +48,14 @@ async function schedulable(tx: Transaction, call: Call, network: NetworkRow): Pr
 
 /** Gives one network to agents. Its ports' open blocks wait for what these realise from now on: before, it was not theirs. */
 async function insertBindings(tx: Transaction, rows: readonly DhcpBindingRow[]): Promise<void> {
-  await tx.dhcpBindings.insert(rows);
+  try {
+    await tx.dhcpBindings.insert(rows);
+  } catch (error) {
+    // The agent went between being chosen and this; the next run does not find it.
+    if (error instanceof ForeignKeyViolation && error.constraint === 'dhcp_bindings_agent')
+      throw new RunAgain();
+    throw error;
+  }
   await raiseBlocks(tx, rows[0]!.network_id);
 }
 
@@ -124,19 +131,18 @@ async function alignAddresses(
   await tx.ports.update({ id: port.id }, { fixed_ips, ...touched(call, port) });
 }
 
-/**
- * Makes bindings and DHCP ports what the network's subnets ask for. The network's row is locked. Without a subnet that has
- * DHCP the ports go and the bindings stay. Returns how many bindings were added.
- */
-export async function syncDhcp(tx: Transaction, call: Call, network: NetworkRow): Promise<number> {
+/** Whether it is a DHCP port of ours: those of that owner which somebody else made, for a server of their own, are not. */
+const isOurs = (port: PortRow): boolean =>
+  port.device_owner === DHCP_OWNER && port.device_id === dhcpDeviceId(port.host, port.network_id);
+
+async function syncNetwork(tx: Transaction, call: Call, network: NetworkRow): Promise<number> {
   const subnets = await tx.subnets.find({ network_id: network.id });
   const served = subnets.filter((subnet) => subnet.enable_dhcp);
   const bindings = await tx.dhcpBindings.find({ network_id: network.id });
   const added = served.length > 0 ? await schedule(tx, call, { network, bindings }) : [];
   const hosts = served.length > 0 ? [...bindings, ...added].map((binding) => binding.host) : [];
-  const ports = await tx.ports.find({ network_id: network.id, device_owner: DHCP_OWNER });
-  // Ports of that owner which somebody else made, for a server of their own, are not ours to touch.
-  const ours = ports.filter((port) => port.device_id === dhcpDeviceId(port.host, network.id));
+  const ports = await tx.ports.lock({ network_id: network.id, device_owner: DHCP_OWNER });
+  const ours = ports.filter(isOurs);
   const surplus = ours.filter((port) => !hosts.includes(port.host));
   if (surplus.length > 0) await tx.ports.remove({ id: surplus.map((port) => port.id) });
   for (const port of ours) {
@@ -148,13 +154,59 @@ export async function syncDhcp(tx: Transaction, call: Call, network: NetworkRow)
 }
 
 /**
- * Finds networks that have DHCP and too few agents (when they were made, none was alive), or a binding without its port,
- * and puts that right, some networks at a time. Returns how many bindings were added: call again until it is none.
+ * Makes bindings and DHCP ports what the subnets of these networks ask for. The networks' rows are locked. Without a
+ * subnet that has DHCP the ports go and the bindings stay. Returns how many bindings were added.
  */
-export async function scheduleUnhosted(tx: Transaction, call: Call): Promise<number> {
+export async function syncDhcp(
+  tx: Transaction,
+  call: Call,
+  networks: readonly NetworkRow[],
+): Promise<number> {
+  // All at once, and so in order: whoever locks ports of several networks does not wait in a circle.
+  const ids = networks.map((network) => network.id);
+  if (ids.length > 1) await tx.ports.lock({ network_id: ids, device_owner: DHCP_OWNER });
+  let added = 0;
+  for (const network of networks) added += await syncNetwork(tx, call, network);
+  return added;
+}
+
+const ourPortsOn = async (tx: Transaction, host: string): Promise<PortRow[]> =>
+  (await tx.ports.find({ host, device_owner: DHCP_OWNER })).filter(isOurs);
+
+/** Locks the networks that a host serves, before its DHCP agent is removed. */
+export async function lockServedNetworks(tx: Transaction, host: string): Promise<NetworkRow[]> {
+  const served = [...(await tx.dhcpBindings.find({ host })), ...(await ourPortsOn(tx, host))];
+  return tx.networks.lock({ id: [...new Set(served.map((one) => one.network_id))] });
+}
+
+/** Gives these networks to others, after the DHCP agent of the host that served them was removed with its bindings. */
+export async function leaveNetworks(
+  tx: Transaction,
+  call: Call,
+  { host, networks }: { readonly host: string; readonly networks: readonly NetworkRow[] },
+): Promise<void> {
+  const locked = new Set(networks.map((network) => network.id));
+  // Given to the agent after the networks were looked up; its removal took that binding along unseen.
+  if ((await ourPortsOn(tx, host)).some((port) => !locked.has(port.network_id))) throw new RunAgain();
+  await syncDhcp(tx, call, networks);
+}
+
+/** Some of the networks, in turn: those that cannot be helped do not keep others out. */
+async function syncSome(tx: Transaction, call: Call, networkIds: readonly string[]): Promise<number> {
+  const ids = [...networkIds].sort();
+  if (ids.length > NETWORKS_PER_PASS) {
+    const first = Math.floor(call.random.next() * ids.length);
+    ids.push(...ids.splice(0, first));
+    ids.length = NETWORKS_PER_PASS;
+  }
+  return ids.length === 0 ? 0 : syncDhcp(tx, call, await tx.networks.lock({ id: ids }));
+}
+
+/** The networks that have DHCP and fewer agents than they could have. */
+async function underserved(tx: Transaction, call: Call): Promise<string[]> {
   const agents = await tx.agents.find({ role: 'dhcp', admin_state_up: true });
   const alive = agents.filter((agent) => call.isAlive(agent));
-  if (alive.length === 0) return 0;
+  if (alive.length === 0) return [];
   const served = await tx.subnets.find({ enable_dhcp: true });
   const counts = new Map(served.map((subnet) => [subnet.network_id, 0]));
   for (const binding of await tx.dhcpBindings.find({})) {
@@ -163,12 +215,33 @@ export async function scheduleUnhosted(tx: Transaction, call: Call): Promise<num
   }
   // Fewer agents than wanted cannot be helped: such networks are not looked at for every new agent.
   const wanted = Math.min(call.settings.dhcpAgentsPerNetwork, alive.length);
-  const lacking = [...counts].filter(([, count]) => count < wanted).map(([id]) => id);
-  const ids = lacking.sort().slice(0, NETWORKS_PER_PASS);
-  if (ids.length === 0) return 0;
-  let added = 0;
-  for (const network of await tx.networks.lock({ id: ids })) added += await syncDhcp(tx, call, network);
-  return added;
+  return [...counts].filter(([, count]) => count < wanted).map(([id]) => id);
+}
+
+/** The networks that have DHCP, and a binding without its port: somebody deleted that. */
+async function withoutPort(tx: Transaction): Promise<string[]> {
+  const subnets = await tx.subnets.find({ enable_dhcp: true });
+  const served = new Set(subnets.map((subnet) => subnet.network_id));
+  const ports = (await tx.ports.find({ device_owner: DHCP_OWNER })).filter(isOurs);
+  const present = new Set(ports.map((port) => `${port.network_id} ${port.host}`));
+  const bindings = await tx.dhcpBindings.find({});
+  const lacking = bindings.filter(
+    ({ network_id, host }) => served.has(network_id) && !present.has(`${network_id} ${host}`),
+  );
+  return [...new Set(lacking.map((binding) => binding.network_id))];
+}
+
+/**
+ * Finds networks that have DHCP and too few agents (when they were made, none was alive) and gives them some, some
+ * networks at a time. Returns how many bindings were added: call again until it is none.
+ */
+export const scheduleUnderserved = async (tx: Transaction, call: Call): Promise<number> =>
+  syncSome(tx, call, await underserved(tx, call));
+
+/** As `scheduleUnderserved`, and makes the DHCP ports again that somebody deleted, which takes a look at all of them. */
+export async function scheduleUnhosted(tx: Transaction, call: Call): Promise<number> {
+  const ids = [...(await underserved(tx, call)), ...(await withoutPort(tx))];
+  return syncSome(tx, call, [...new Set(ids)]);
 }
 
 /** The agent, if it serves DHCP. */
@@ -205,7 +278,7 @@ export async function addNetworkToDhcpAgent(
     );
   }
   await insertBindings(tx, [{ network_id: networkId, agent_id: agentId, host: agent.host }]);
-  await syncDhcp(tx, call, network);
+  await syncDhcp(tx, call, [network]);
 }
 
 /** Takes a network from a DHCP agent, with the DHCP port that it had for it. No other agent takes over by this alone. */
@@ -242,7 +315,7 @@ export async function moveDhcpNetwork(
   const target = await dhcpAgent(tx, to);
   await tx.dhcpBindings.remove({ network_id: networkId, agent_id: from });
   await insertBindings(tx, [{ network_id: networkId, agent_id: to, host: target.host }]);
-  const [port] = await tx.ports.find({
+  const [port] = await tx.ports.lock({
     network_id: networkId,
     device_id: dhcpDeviceId(source.host, networkId),
   });
@@ -260,7 +333,7 @@ export async function moveDhcpNetwork(
     );
     if (moved) await reopenBlocks(tx, moved);
   }
-  await syncDhcp(tx, call, network);
+  await syncDhcp(tx, call, [network]);
 }
 
 /** The networks that an agent serves. */

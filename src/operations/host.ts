@@ -5,7 +5,7 @@ import type { HostRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { UniqueViolation } from '../store/store.ts';
-import { syncDhcp } from './dhcp.ts';
+import { leaveNetworks, lockServedNetworks } from './dhcp.ts';
 import { hostNotFound, invalidInput } from './faults.ts';
 import type { Call } from './operation.ts';
 import { UNBOUND } from './binding.ts';
@@ -74,8 +74,7 @@ export async function removeHost(
   { name, force }: { readonly name: string; readonly force: boolean },
 ): Promise<void> {
   if (!(await tx.hosts.get({ name }))) throw hostNotFound(name);
-  const bindings = await tx.dhcpBindings.find({ host: name });
-  const networks = await tx.networks.lock({ id: bindings.map((binding) => binding.network_id) });
+  const networks = await lockServedNetworks(tx, name);
   const ports = (await tx.ports.lock({ host: name })).filter((port) => port.device_owner !== 'network:dhcp');
   if (ports.length > 0 && !force) {
     throw new Fault('HostInUse', `Host ${name} is in use: ${ports.length} ports are bound to it.`);
@@ -85,6 +84,7 @@ export async function removeHost(
     const changes = { ...UNBOUND, generation: port.generation + 1, status: 'DOWN' as const };
     await tx.ports.update({ id: port.id }, { ...changes, ...touched(call, port) });
   }
-  await tx.hosts.remove({ name });
-  for (const network of networks) await syncDhcp(tx, call, network);
+  const removed = await tx.hosts.remove({ name });
+  if (removed.length === 0) throw hostNotFound(name);
+  await leaveNetworks(tx, call, { host: name, networks });
 }

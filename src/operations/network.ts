@@ -1,5 +1,6 @@
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
+import type { PortRow } from '../resources/port.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults.ts';
@@ -120,6 +121,15 @@ export async function updateNetwork(
   return updated;
 }
 
+function refuseIfUsed(id: string, ports: readonly PortRow[]): void {
+  const users = ports.filter((port) => port.device_owner !== DHCP_OWNER);
+  if (users.length === 0) return;
+  throw networkInUse(
+    id,
+    users.map((port) => port.id),
+  );
+}
+
 /** Deletes the network with its subnets and DHCP ports; any other port keeps it. */
 export async function deleteNetwork(
   tx: Transaction,
@@ -128,14 +138,9 @@ export async function deleteNetwork(
 ): Promise<void> {
   const network = await lockNetwork(tx, call, { id, rule: 'delete_network' });
   checkRevision(network, ifMatch);
-  const ports = await tx.ports.find({ network_id: id });
-  const users = ports.filter((port) => port.device_owner !== DHCP_OWNER);
-  if (users.length > 0) {
-    throw networkInUse(
-      id,
-      users.map((port) => port.id),
-    );
-  }
+  refuseIfUsed(id, await tx.ports.find({ network_id: id }));
+  // A port's owner may change without the network's lock, until the port itself is locked.
+  refuseIfUsed(id, await tx.ports.lock({ network_id: id }));
   await tx.ports.remove({ network_id: id });
   await tx.networks.remove({ id });
 }

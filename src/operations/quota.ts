@@ -1,6 +1,7 @@
 /** Limits by project. A project without a row of its own has the configured default; -1 is no limit. */
 import { Fault } from '../resources/errors.ts';
-import type { Tables, Transaction } from '../store/store.ts';
+import type { QuotaRow } from '../resources/quota.ts';
+import { RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
 import type { Call } from './operation.ts';
 
 /** The resources that have a quota, and what is counted for them. */
@@ -79,6 +80,16 @@ export async function listQuotas(
   }));
 }
 
+async function insertQuota(tx: Transaction, row: QuotaRow): Promise<void> {
+  try {
+    await tx.quotas.insert([row]);
+  } catch (error) {
+    // Another set it at the same moment; the next run changes that.
+    if (error instanceof UniqueViolation) throw new RunAgain();
+    throw error;
+  }
+}
+
 /** Sets limits of a project; the others stay. */
 export async function updateQuota(
   tx: Transaction,
@@ -93,7 +104,7 @@ export async function updateQuota(
   for (const [resource, limit] of Object.entries(request.limits)) {
     const key = { project_id: request.projectId, resource };
     const updated = await tx.quotas.update(key, { limit });
-    if (updated.length === 0) await tx.quotas.insert([{ ...key, limit }]);
+    if (updated.length === 0) await insertQuota(tx, { ...key, limit });
   }
   return showQuota(tx, call, request.projectId);
 }

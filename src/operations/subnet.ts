@@ -83,15 +83,23 @@ function checkOverlap(row: SubnetRow, others: readonly SubnetRow[]): void {
   }
 }
 
-/** Ports that are there already get their automatic address in a new subnet that has such. */
-async function addAutomaticAddresses(tx: Transaction, call: Call, subnet: SubnetRow): Promise<void> {
-  if (!isAutoAddress(subnet)) return;
-  const ports = await tx.ports.find({ network_id: subnet.network_id });
+/** Ports that are there already get their automatic addresses in new subnets that have such. */
+async function addAutomaticAddresses(
+  tx: Transaction,
+  call: Call,
+  subnets: readonly SubnetRow[],
+): Promise<void> {
+  const automatic = subnets.filter(isAutoAddress);
+  if (automatic.length === 0) return;
+  // Their network's lock does not keep ports from being deleted or renamed.
+  const ports = await tx.ports.lock({ network_id: [...new Set(automatic.map((one) => one.network_id))] });
   for (const port of ports) {
     // DHCP ports follow the subnets by themselves (syncDhcp); ports without any address were asked for without.
     if (isRouterInterface(port.device_owner) || port.device_owner === 'network:dhcp') continue;
     if (port.fixed_ips.length === 0) continue;
-    const fixed_ips = [...port.fixed_ips, automaticAddress(subnet, port.mac_address)];
+    const own = automatic.filter((subnet) => subnet.network_id === port.network_id);
+    const fresh = own.map((subnet) => automaticAddress(subnet, port.mac_address));
+    const fixed_ips = [...port.fixed_ips, ...fresh];
     await setAddresses(tx, port, fixed_ips);
     await tx.ports.update({ id: port.id }, { fixed_ips, ...touched(call, port) });
   }
@@ -125,11 +133,9 @@ export async function createSubnet(
     present.push(row);
   }
   await tx.subnets.insert(rows);
-  for (const network of networks) {
-    for (const row of byNetwork.get(network.id) ?? []) await addAutomaticAddresses(tx, call, row);
-    await bumpNetwork(tx, call, network);
-    await syncDhcp(tx, call, network);
-  }
+  await addAutomaticAddresses(tx, call, rows);
+  for (const network of networks) await bumpNetwork(tx, call, network);
+  await syncDhcp(tx, call, networks);
   return rows;
 }
 
@@ -151,7 +157,7 @@ async function lockSubnet(
 async function checkGatewayFree(tx: Transaction, subnet: SubnetRow): Promise<void> {
   if (subnet.gateway_ip === null) return;
   const allocation = await tx.ipAllocations.get({ subnet_id: subnet.id, ip_address: subnet.gateway_ip });
-  const port = allocation && (await tx.ports.get({ id: allocation.port_id }));
+  const [port] = allocation ? await tx.ports.lock({ id: allocation.port_id }) : [];
   if (port && isRouterInterface(port.device_owner)) {
     throw new Fault(
       'GatewayIpInUse',
@@ -183,7 +189,7 @@ export async function updateSubnet(
   const [updated] = await tx.subnets.update({ id }, { ...changed, ...touched(call, subnet) });
   if (!updated) throw subnetNotFound(id);
   await bumpNetwork(tx, call, network);
-  if (changed.enable_dhcp !== undefined) await syncDhcp(tx, call, network);
+  if (changed.enable_dhcp !== undefined) await syncDhcp(tx, call, [network]);
   return updated;
 }
 
@@ -213,7 +219,7 @@ export async function deleteSubnet(
   await releaseAddresses(tx, call, subnet);
   await tx.subnets.remove({ id });
   await bumpNetwork(tx, call, network);
-  await syncDhcp(tx, call, network);
+  await syncDhcp(tx, call, [network]);
 }
 
 export async function showSubnet(tables: Tables, call: Call, id: string): Promise<SubnetRow> {

@@ -50,6 +50,24 @@ export function bench(settings: Partial<Settings> = {}) {
   });
   const run = async <Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> =>
     (await store.transact(work)).result;
+  /** Runs `second` beside `first`, which has done its work and not committed: whatever they share, `second` comes second. */
+  const beside = async <Result>(
+    first: (tx: Transaction) => Promise<unknown>,
+    second: (tx: Transaction) => Promise<Result>,
+  ): Promise<Result> => {
+    let begun: Promise<Result>[] = [];
+    await run(async (tx) => {
+      await first(tx);
+      const other = run(second);
+      other.catch(() => undefined); // it is awaited below
+      begun = [...begun, other];
+      // In memory all goes on by itself, up to where it waits for a lock.
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    const [only, again] = await Promise.all(begun);
+    if (begun.length !== 1) throw new Error(`the first ran again beside the second: ${again}`);
+    return only as Result;
+  };
 
   /** A host with one agent of each role, connected; its agents by role. */
   const host = async (name: string, physical_networks: string[] = []): Promise<Record<Role, AgentRow>> => {
@@ -91,6 +109,7 @@ export function bench(settings: Partial<Settings> = {}) {
     call,
     as,
     run,
+    beside,
     host,
     network,
     subnet,

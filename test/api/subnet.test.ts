@@ -116,3 +116,26 @@ test('a list by a subnet pool finds none, for there are none', async () => {
     [],
   );
 });
+
+test('subnets with automatic addresses come while ports are renamed and deleted', async () => {
+  const network_id = await network();
+  const asked = Array.from({ length: 20 }, () => ({ network_id }));
+  await create({ network_id, ip_version: 4, cidr: '10.4.0.0/24' });
+  const { ports } = await api.expect(201, 'POST', '/v2.0/ports', { body: { ports: asked } });
+  const modes = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
+  const writes = ports.map(async ({ id }: Json, i: number) => {
+    await api.expect(200, 'PUT', `/v2.0/ports/${id}`, { body: { port: { name: 'new' } } });
+    if (i % 2 === 0) await api.expect(204, 'DELETE', `/v2.0/ports/${id}`);
+  });
+  const subnets = [1, 2, 3, 4].map((i) =>
+    create({ network_id, ip_version: 6, cidr: `2001:db8:${i}::/64`, ...modes }),
+  );
+  await Promise.all([...writes, ...subnets]);
+  const left = (await api.expect(200, 'GET', `/v2.0/ports?network_id=${network_id}&name=new`)).ports;
+  // made, renamed, and four times one address more
+  assert.deepEqual(
+    left.map((port: Json) => [port.revision_number, port.fixed_ips.length]),
+    Array.from({ length: 10 }, () => [6, 5]),
+  );
+  assert.deepEqual(api.bugs, []);
+});
