@@ -9,6 +9,9 @@ import type { Call } from './operation.ts';
 import { liftBlocks, reopenBlocks } from './provisioning.ts';
 import { differing, touched } from './standard.ts';
 
+const DEFAULT_ZONE = 'nova';
+const MAX_ZONE_LENGTH = 255;
+
 /** What an agent says of itself when it connects. */
 export interface Registration {
   readonly host: string;
@@ -67,6 +70,11 @@ async function updateHost(tx: Transaction, registration: Registration): Promise<
   if (Object.keys(changed).length > 0) await tx.hosts.update({ name: host.name }, changed);
 }
 
+/** The zone that the agent says it is in; what is no name of a zone counts as nothing said. */
+function zoneOf({ availability_zone: zone }: Readonly<Record<string, unknown>>): string {
+  return typeof zone === 'string' && zone !== '' && zone.length <= MAX_ZONE_LENGTH ? zone : DEFAULT_ZONE;
+}
+
 /**
  * An agent connected. A new incarnation makes what it had realised unknown (which revokes nothing), an old one that comes
  * late changes nothing. Networks that found no agent when they were made are given to a new DHCP agent.
@@ -79,7 +87,12 @@ export async function registerAgent(
   const { host, role, incarnation, server_id } = registration;
   await updateHost(tx, registration);
   const now = timestamp(call.clock);
-  const seen = { heartbeat_at: now, server_id, configurations: { ...registration.configurations } };
+  const seen = {
+    heartbeat_at: now,
+    server_id,
+    configurations: { ...registration.configurations },
+    availability_zone: zoneOf(registration.configurations),
+  };
   const reset = {
     incarnation,
     counter: 0,
@@ -102,7 +115,6 @@ export async function registerAgent(
       role,
       description: '',
       admin_state_up: true,
-      availability_zone: 'nova',
       created_at: now,
       ...seen,
       ...reset,

@@ -94,3 +94,26 @@ test('an agent shows as one for each role; a port that waited for it is bound', 
     fault('HostNotFound'),
   );
 });
+
+test('an agent is in the zone that it says, as long as that is a name', async () => {
+  const b = bench();
+  await b.run((tx) => addHost(tx, b.call, { name: 'h1', secret: () => 'x' }));
+  const zoneAfter = async (configurations: Record<string, unknown>) => {
+    const registration = {
+      host: 'h1',
+      role: 'dhcp' as const,
+      incarnation: 1,
+      tunnel_ip: '192.0.2.1',
+      physical_networks: [],
+      configurations,
+      server_id: 'server',
+    };
+    await b.run((tx) => registerAgent(tx, b.call, registration));
+    return b.store.rows('agents')[0]?.availability_zone;
+  };
+  assert.equal(await zoneAfter({}), 'nova');
+  assert.equal(await zoneAfter({ availability_zone: 'rack-1' }), 'rack-1');
+  for (const availability_zone of ['', 5, null, 'x'.repeat(256)]) {
+    assert.equal(await zoneAfter({ availability_zone }), 'nova');
+  }
+});
