@@ -35,3 +35,11 @@ test('nothing is claimed before the first full pass, nor when the list is cut', 
   assert.equal(standing.exceptions.length, MAX_EXCEPTIONS);
   assert.equal(standing.exceptionCount, MAX_EXCEPTIONS + 1);
 });
+
+test('a reason is text that the server can store', () => {
+  const reason = `a\0b\ud800${'x'.repeat(2_000)}`;
+  const shortfalls = [{ object: '', state: 'failed', reason }] as const;
+  const [exception] = standingOf(PLACE, true, [{ key: 'network/a', since: 5, shortfalls }]).exceptions;
+  assert.equal(exception?.reason.length, 1_000);
+  assert.equal(exception?.reason.startsWith('a b\ufffdx'), true);
+});

@@ -9,6 +9,13 @@ export interface Standing {
   readonly exceptionCount: number;
 }
 
+const MAX_REASON_CHARACTERS = 1_000;
+
+/** What a tool printed, as the server takes it: a report must not be refused for one odd byte. */
+function storable(reason: string): string {
+  return reason.slice(0, MAX_REASON_CHARACTERS).replaceAll('\0', ' ').toWellFormed();
+}
+
 function exceptionsOf(pending: Pending): ReportException[] {
   const { key, since } = pending;
   if (pending.shortfalls.length === 0)
@@ -18,7 +25,7 @@ function exceptionsOf(pending: Pending): ReportException[] {
     object: short.object,
     state: short.state,
     since,
-    reason: short.reason,
+    reason: storable(short.reason),
   }));
 }
 
