@@ -29,18 +29,23 @@ function exceptionsOf(pending: Pending): ReportException[] {
   }));
 }
 
+/** Older than any change: what has not been looked at in this life may owe everything. */
+const EVER = 0;
+
 /**
- * What a role has realised, for its report: everything up to the mirror's place, but for the exceptions. Unknown (null)
- * until the first full pass has been through, and when more is missing than a report carries, since what is left out
- * must not count as done.
+ * What a role has realised, for its report: everything up to the mirror's place, but for the exceptions. `unseen` are the
+ * keys that the first pass has still to look at, undefined while it has not begun: then nothing is known (null). Nor is
+ * it when more is missing than a report carries, since what is left out must not count as done.
  */
 export function standingOf(
   place: Place | null,
-  firstPassDone: boolean,
+  unseen: ReadonlySet<string> | undefined,
   pending: readonly Pending[],
 ): Standing {
-  const exceptions = pending.flatMap(exceptionsOf);
-  const known = firstPassDone && exceptions.length <= MAX_EXCEPTIONS;
+  const unlooked = [...(unseen ?? [])].map((key): Pending => ({ key, since: EVER, shortfalls: [] }));
+  const seen = pending.filter(({ key }) => !unseen?.has(key));
+  const exceptions = [...unlooked, ...seen].flatMap(exceptionsOf);
+  const known = unseen !== undefined && exceptions.length <= MAX_EXCEPTIONS;
   return {
     realised: known ? place : null,
     exceptions: exceptions.slice(0, MAX_EXCEPTIONS),

@@ -197,7 +197,7 @@ class Crew {
       role: this.agent.role,
       incarnation,
       counter: this.#counter,
-      ...standingOf(journal.mirror.place, this.#first?.size === 0, this.controller.pending()),
+      ...standingOf(journal.mirror.place, this.#first, this.controller.pending()),
       configurations: { ...configurations, ...this.agent.configurations() },
     };
   }
