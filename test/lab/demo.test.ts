@@ -108,10 +108,18 @@ test('a directory that dnsmasq could not get into is refused at once', {
 
 /** An ordinary user, whom this process may become. */
 const ASIDE = ['setpriv', '--reuid=54321', '--regid=54321', '--clear-groups', 'env', 'HOME=/nonexistent'];
-const canStepDown = isRoot() && (await runProgram([...ASIDE, 'unshare', '-Urnm', 'true'])).code === 0;
+const works = async (argv: readonly string[]) => (await runProgram([...ASIDE, ...argv])).code === 0;
+
+/** Why that user cannot run the demo; false: he can. */
+async function hindrance(): Promise<string | false> {
+  if (!isRoot() || !(await works(['unshare', '-Urnm', 'true'])))
+    return 'SKIPPED: no user namespaces for ordinary users here';
+  if (!(await works(['test', '-r', ENTRY]))) return 'SKIPPED: this directory is closed to ordinary users';
+  return false;
+}
 
 test('the demo runs without root, in a user namespace', {
-  skip: skip || (canStepDown ? false : 'SKIPPED: no user namespaces for ordinary users here'),
+  skip: skip || (await hindrance()),
 }, async (t) => {
   const { code, stdout, stderr } = await lab(ASIDE, ['--once', '--port', '0', '--hosts', '2']);
   for (const line of stdout.split('\n')) t.diagnostic(line);
