@@ -10,7 +10,7 @@
  * - Nothing here stops when every server is gone (R40).
  */
 import type { Host, HostEvent } from '../host/host.ts';
-import { type Clock, sleep } from '../lib/clock.ts';
+import { type Clock, sleep, untilAborted } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
@@ -226,13 +226,6 @@ class Crew {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 export class AgentRunner {
   readonly #options: RunnerOptions;
   readonly #crews: readonly Crew[];
@@ -348,7 +341,7 @@ export class AgentRunner {
   async #audit(signal: AbortSignal): Promise<void> {
     const { clock, auditMs, random } = this.#options;
     let periodMs = auditMs;
-    const ended = aborted(signal);
+    const ended = untilAborted(signal);
     while (!signal.aborted) {
       await sleep(clock, periodMs * (0.75 + random.next() / 2), signal);
       if (signal.aborted || !this.#ready) continue;

@@ -39,3 +39,11 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 export function timestamp(clock: Clock): string {
   return `${clock.wall().toISOString().slice(0, 19)}Z`;
 }
+
+/** Resolves once `signal` aborts, at once if it already has. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

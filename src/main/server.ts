@@ -8,7 +8,7 @@ import { Registry, collectDefaultMetrics } from 'prom-client';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
-import { realClock, sleep } from '../lib/clock.ts';
+import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { scheduleUnhosted } from '../operations/dhcp.ts';
 import { liftAllBlocks } from '../operations/provisioning.ts';
@@ -129,13 +129,6 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     },
   ];
   return { serverId, call, presence, feed, duties, onFailure };
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** A handler of plain requests; the app must be ready. */

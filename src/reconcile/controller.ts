@@ -12,7 +12,7 @@
  */
 import { backoffMs } from './backoff.ts';
 import { WorkQueue } from './workqueue.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, untilAborted } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 
 /** What of a key is not as it should be, though the run itself went through. */
@@ -157,9 +157,7 @@ class KeyController implements Controller {
     if (signal.aborted) return;
     this.#signal = signal;
     this.#pumpSoon();
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+    await untilAborted(signal);
     for (const run of this.#runs) run.abort();
     if (this.#runs.size > 0) {
       await new Promise<void>((resolve) => {

@@ -80,6 +80,9 @@ export const hostGroup = (host: string): Group => `host/${host}`;
 export const networkGroup = (networkId: string): Group => `network/${networkId}`;
 export const dhcpGroup = (networkId: string): Group => `dhcp/${networkId}`;
 
+/** The link that is a port on its host, as Neutron and Nova name it; in view of both roles: dhcp makes some, l2 wires all. */
+export const tapName = (portId: string): string => `tap${portId.slice(0, 11)}`;
+
 /** Splits `dhcp/<id>|lease/<port>` into group and key. */
 export function splitRef(ref: Ref): { group: Group; key: string } {
   const bar = ref.indexOf('|');

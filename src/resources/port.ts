@@ -3,7 +3,7 @@ import { attributeMap } from './attribute.ts';
 import { extraDhcpOpts } from './dhcp-options.ts';
 import { dnsName } from './dns-names.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, standardHead, standardTail } from './standard-attributes.ts';
+import { NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
 import {
   boolean,
   constant,
@@ -14,7 +14,6 @@ import {
   oneOf,
   shown,
   text,
-  uuid,
 } from './values.ts';
 
 export interface FixedIp {
@@ -102,16 +101,7 @@ export const portMap = attributeMap<PortRow>({
   attributes: [
     ...standardHead,
     NAME,
-    {
-      name: 'network_id',
-      column: 'network_id',
-      type: uuid,
-      post: 'owner',
-      required: true,
-      filter: true,
-      sort: true,
-      description: 'The network that it is in.',
-    },
+    NETWORK_ID,
     {
       name: 'admin_state_up',
       column: 'admin_state_up',

@@ -71,6 +71,17 @@ export const NAME = {
   description: 'For humans; need not be unique.',
 } as const;
 
+export const NETWORK_ID = {
+  name: 'network_id',
+  column: 'network_id',
+  type: uuid,
+  post: 'owner',
+  required: true,
+  filter: true,
+  sort: true,
+  description: 'The network that it is in.',
+} as const;
+
 /** `id`, the project under both its names, `description`. */
 export const standardHead: readonly Standard[] = [ID, PROJECT, TENANT, DESCRIPTION];
 

@@ -1,8 +1,8 @@
 import { allocationPools, cidr, hostRoutes, ipAddress, nameservers } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, standardHead, standardTail } from './standard-attributes.ts';
-import { boolean, constant, listOf, matching, nullable, oneOf, oneOfNumbers, uuid } from './values.ts';
+import { NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
+import { boolean, constant, listOf, matching, nullable, oneOf, oneOfNumbers } from './values.ts';
 
 export interface AllocationPool {
   readonly start: string;
@@ -43,16 +43,7 @@ export const subnetMap = attributeMap<SubnetRow>({
   attributes: [
     ...standardHead,
     NAME,
-    {
-      name: 'network_id',
-      column: 'network_id',
-      type: uuid,
-      post: 'owner',
-      required: true,
-      filter: true,
-      sort: true,
-      description: 'The network that it is in.',
-    },
+    NETWORK_ID,
     {
       name: 'ip_version',
       column: 'ip_version',

@@ -4,6 +4,7 @@ import {
   hostGroup,
   networkGroup,
   splitKey,
+  tapName,
   type Body,
   type LeaseBody,
   type NetworkBody,
@@ -90,7 +91,6 @@ export type Desired =
 export const namespaceOf = (networkId: string): string => `qdhcp-${networkId}`;
 export const processNameOf = (networkId: string): string => `dnsmasq-${networkId}`;
 export const directoryOf = (networkId: string): string => `dhcp/${networkId}`;
-export const tapOf = (portId: string): string => `tap${portId.slice(0, 11)}`;
 export const innerLinkOf = (portId: string): string => `ns-${portId.slice(0, 11)}`;
 
 /** Objects of one kind in a group, in key order: equal worlds give equal files. */
@@ -152,7 +152,7 @@ function served(facts: Facts): Desired {
       namespace: namespaceOf(network.id),
       processName: processNameOf(network.id),
       directory: directoryOf(network.id),
-      tap: tapOf(dhcpPort.id),
+      tap: tapName(dhcpPort.id),
       link: innerLinkOf(dhcpPort.id),
       mac: dhcpPort.mac_address,
       mtu: network.mtu,

@@ -8,6 +8,7 @@ import {
   networkGroup,
   type PortBody,
   splitKey,
+  tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
 
@@ -49,7 +50,6 @@ export interface DesiredNetwork {
 }
 
 export const bridgeName = (networkId: string) => `brq${networkId.slice(0, 11)}`;
-export const tapName = (portId: string) => `tap${portId.slice(0, 11)}`;
 export const vxlanName = (vni: number) => `vxlan-${vni}`;
 
 export const isOurBridge = (name: string) => /^brq[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);

@@ -1,7 +1,7 @@
 /** The l2 role: see README.md. */
 import type { Host, HostEvent } from '../../host/host.ts';
 import { CONVERGED, type Outcome } from '../../reconcile/controller.ts';
-import { hostGroup, networkGroup, type PortBody, splitKey } from '../../resources/agent-view.ts';
+import { hostGroup, networkGroup, type PortBody, splitKey, tapName } from '../../resources/agent-view.ts';
 import type { ObjectChange, RoleAgent, World } from '../role.ts';
 import { applyPlan } from './apply.ts';
 import {
@@ -13,7 +13,6 @@ import {
   isVxlan,
   type L2Settings,
   portsOf,
-  tapName,
   VXLAN_PORT,
   vxlanName,
 } from './desired.ts';

@@ -4,6 +4,7 @@
  *
  * Host events are told at once, within the call that causes them.
  */
+import { untilAborted } from '../../lib/clock.ts';
 import type {
   FloodStep,
   Host,
@@ -239,7 +240,7 @@ export class FakeHost implements Host {
     if (signal.aborted) return;
     this.#listeners.add(onEvent);
     onEvent({ type: 'overflow' });
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await untilAborted(signal);
     this.#listeners.delete(onEvent);
   }
 
