@@ -24,7 +24,7 @@ import { chooseIdentity } from './identity.ts';
 import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
 import type { Log } from './logging.ts';
 import { ConfigurationError } from './options.ts';
-import { AgentPresence } from './presence.ts';
+import { AgentPresence } from '../background/presence.ts';
 import { settingsFrom } from './settings.ts';
 
 const BEAT_MS = 2_000;

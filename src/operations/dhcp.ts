@@ -59,6 +59,9 @@ async function insertBindings(tx: Transaction, rows: readonly DhcpBindingRow[]):
   await raiseBlocks(tx, rows[0]!.network_id);
 }
 
+/** A binding that this transaction makes. */
+const fresh = (tx: Transaction) => ({ leaving: false, tag: tx.tag, position: null });
+
 /** Binds the network to as many agents as are missing, as far as there are living ones. */
 async function schedule(
   tx: Transaction,
@@ -78,6 +81,7 @@ async function schedule(
     network_id: network.id,
     agent_id,
     host: agents.find((agent) => agent.id === agent_id)!.host,
+    ...fresh(tx),
   }));
   if (rows.length > 0) await insertBindings(tx, rows);
   return rows;
@@ -277,7 +281,7 @@ export async function addNetworkToDhcpAgent(
       `The network ${networkId} has been already hosted by the DHCP Agent ${agentId}.`,
     );
   }
-  await insertBindings(tx, [{ network_id: networkId, agent_id: agentId, host: agent.host }]);
+  await insertBindings(tx, [{ network_id: networkId, agent_id: agentId, host: agent.host, ...fresh(tx) }]);
   await syncDhcp(tx, call, [network]);
 }
 
@@ -314,7 +318,7 @@ export async function moveDhcpNetwork(
   const source = await dhcpAgent(tx, from);
   const target = await dhcpAgent(tx, to);
   await tx.dhcpBindings.remove({ network_id: networkId, agent_id: from });
-  await insertBindings(tx, [{ network_id: networkId, agent_id: to, host: target.host }]);
+  await insertBindings(tx, [{ network_id: networkId, agent_id: to, host: target.host, ...fresh(tx) }]);
   const [port] = await tx.ports.lock({
     network_id: networkId,
     device_id: dhcpDeviceId(source.host, networkId),

@@ -63,6 +63,11 @@ export interface DhcpBindingRow {
   readonly network_id: string;
   readonly agent_id: string;
   readonly host: string;
+  /** It serves on until enough others do, and then goes. */
+  leaving: boolean;
+  /** The transaction that made it, and its position (null until that has committed): served from there on counts. */
+  readonly tag: number;
+  readonly position: number | null;
 }
 
 const words = shown({ type: 'string' });

@@ -47,7 +47,9 @@ export async function hasCommitted(
 /** From `position` on, in order. */
 export function changesFrom(session: Session, position: number, limit: number): Promise<Change[]> {
   return session.read<Change>({
-    text: 'select position, tag, refs, hosts from changes where position >= $1 order by position limit $2',
+    text: `select position, tag, refs, hosts,
+        greatest(0, extract(epoch from clock_timestamp() - committed_at) * 1000)::double precision as "ageMs"
+      from changes where position >= $1 order by position limit $2`,
     values: [position, limit],
     prepare: true,
   });
@@ -72,4 +74,13 @@ export async function trim(session: Session, limits: { ageMs: number; keep: numb
     values: [Math.max(1, limits.keep), limits.ageMs],
   });
   return rows.length;
+}
+
+/** Forgets events from before `before`, and of the others the oldest beyond `keep`. */
+export async function trimEvents(session: Session, limits: { before: string; keep: number }): Promise<void> {
+  await session.write({
+    text: `delete from events where at < $1
+      or at < (select at from events order by at desc offset $2 - 1 limit 1)`,
+    values: [limits.before, limits.keep],
+  });
 }

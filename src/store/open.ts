@@ -3,10 +3,10 @@ import { type ClientConfig, Pool, type PoolConfig, types } from 'pg';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import { trim } from './change-log.ts';
+import { trim, trimEvents } from './change-log.ts';
 import { migrate } from './migrate.ts';
 import { createNotifier } from './notify.ts';
-import { createPresence, type Presence } from './servers.ts';
+import { createPresence } from './servers.ts';
 import type { Store } from './store.ts';
 import { housekeeping, type TransactionContext, transact, view } from './transaction.ts';
 
@@ -33,7 +33,7 @@ export interface StoreOptions {
   readonly commitPatienceMs?: number;
 }
 
-export interface OpenedStore extends Store, Presence {
+export interface OpenedStore extends Store {
   /** Ends every connection, after the transactions that are under way. May be called again. */
   close(): Promise<void>;
 }
@@ -103,6 +103,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
       return () => listeners.delete(listener);
     },
     trim: (limits) => housekeeping(context, (session) => trim(session, limits)),
+    trimEvents: (limits) => housekeeping(context, (session) => trimEvents(session, limits)),
     ...createPresence(context),
     close() {
       ended ??= end();

@@ -15,6 +15,8 @@
  * - `view` gives one REPEATABLE READ READ ONLY transaction: every read in it is of the same state.
  */
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
+import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
@@ -69,6 +71,8 @@ export interface Tables {
   readonly agents: Table<AgentRow>;
   readonly dhcpBindings: Table<DhcpBindingRow>;
   readonly quotas: Table<QuotaRow>;
+  readonly leases: Table<LeaseRow>;
+  readonly events: Table<EventRow>;
 }
 
 /** What an operation is given. */
@@ -83,6 +87,8 @@ export interface Change extends Place {
   readonly refs: readonly string[];
   /** Hosts whose scope may have changed. */
   readonly hosts: readonly string[];
+  /** How long ago it was committed, by the database's clock. */
+  readonly ageMs: number;
 }
 
 /** One consistent state, with the log as of it. */
@@ -107,6 +113,16 @@ export interface Store {
   onAppend(wake: () => void): () => void;
   /** Forgets changes that are older than `ageMs`, keeping the last `keep` at least (never fewer than one). Returns how many. */
   trim(limits: { ageMs: number; keep: number }): Promise<number>;
+  /** Forgets events from before `at` (a timestamp as in their rows), and the oldest of more than `keep`. */
+  trimEvents(limits: { before: string; keep: number }): Promise<void>;
+  /** Moves this server's beat; returns every server's. Observers time them on their own clock. */
+  beat(serverId: string): Promise<ServerBeat[]>;
+}
+
+/** A server's beat: it lives while the number grows. Servers that have not moved it for a day are forgotten. */
+export interface ServerBeat {
+  readonly id: string;
+  readonly beat: number;
 }
 
 /** Thrown by `work` to be run again from the start: what it chose at random was taken meanwhile. Counts as a serialization failure. */

@@ -126,11 +126,38 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
   dhcpBindings: {
     name: 'dhcp_bindings',
     key: ['network_id', 'agent_id'],
-    columns: { network_id: 'uuid', agent_id: 'uuid', host: 'text' },
+    columns: {
+      network_id: 'uuid',
+      agent_id: 'uuid',
+      host: 'text',
+      leaving: 'boolean',
+      tag: 'bigint',
+      position: 'bigint',
+    },
   },
   quotas: {
     name: 'quotas',
     key: ['project_id', 'resource'],
     columns: { project_id: 'text', resource: 'text', limit: 'bigint' },
+  },
+  leases: {
+    name: 'leases',
+    key: ['name'],
+    columns: { name: 'text', holder: 'text', term: 'bigint', beat: 'bigint' },
+  },
+  events: {
+    name: 'events',
+    key: ['id'],
+    columns: {
+      id: 'uuid',
+      at: 'text',
+      kind: 'text',
+      severity: 'text',
+      host: 'text',
+      role: 'text',
+      object: 'text',
+      message: 'text',
+      data: 'jsonb',
+    },
   },
 };

@@ -102,6 +102,8 @@ function openTables(session: Session): Tables {
     agents: openTable(session, DESCRIPTIONS.agents),
     dhcpBindings: openTable(session, DESCRIPTIONS.dhcpBindings),
     quotas: openTable(session, DESCRIPTIONS.quotas),
+    leases: openTable(session, DESCRIPTIONS.leases),
+    events: openTable(session, DESCRIPTIONS.events),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The log of changes: places, reading, scopes, trimming, waking. */
+import type { EventRow } from '../../src/resources/event.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Store } from '../../src/store/store.ts';
@@ -8,6 +9,18 @@ import { agent, dhcpBinding, host, network, networkId, port, portId } from './ro
 async function append(store: Store, count: number): Promise<void> {
   for (let n = 1; n <= count; n++) await store.transact((tx) => tx.networks.insert([network(n)]));
 }
+
+const event = (n: number): EventRow => ({
+  id: networkId(n),
+  at: `2026-01-01T00:00:0${n}Z`,
+  kind: 'alert',
+  severity: 'info',
+  host: '',
+  role: '',
+  object: '',
+  message: '',
+  data: {},
+});
 
 const positions = (store: Store, from = 0, limit = 1000) =>
   store.view(async (view) => (await view.changesFrom(from, limit)).map((change) => change.position));
@@ -19,7 +32,9 @@ export function logTests(withStore: WithStore): void {
         const head = await view.head();
         assert.equal(head.position, 0);
         assert.ok(Number.isSafeInteger(head.tag) && head.tag > 0);
-        assert.deepEqual(await view.changesFrom(0, 10), [{ ...head, refs: [], hosts: [] }]);
+        const [change, ...others] = await view.changesFrom(0, 10);
+        assert.ok(change && change.ageMs >= 0 && change.ageMs < 60_000);
+        assert.deepEqual([change, others], [{ ...head, refs: [], hosts: [], ageMs: change.ageMs }, []]);
       });
     }));
 
@@ -70,6 +85,26 @@ export function logTests(withStore: WithStore): void {
       const { place } = await store.transact((tx) => tx.networks.insert([network(7)]));
       assert.equal(place?.position, 7);
       assert.deepEqual(await positions(store, 6), [6, 7]);
+    }));
+
+  test('events: those from before a time go, and the oldest beyond a number', () =>
+    withStore(async (store) => {
+      const ids = async () => (await store.view((view) => view.events.find({}))).map((event) => event.id);
+      await store.transact((tx) => tx.events.insert([1, 2, 3, 4, 5].map(event)));
+      await store.trimEvents({ before: event(2).at, keep: 100 });
+      assert.deepEqual(await ids(), [2, 3, 4, 5].map(networkId));
+      await store.trimEvents({ before: '', keep: 2 });
+      assert.deepEqual(await ids(), [4, 5].map(networkId));
+    }));
+
+  test('beats: each server moves its own and sees all', () =>
+    withStore(async (store) => {
+      await store.beat('two');
+      await store.beat('one');
+      assert.deepEqual(await store.beat('two'), [
+        { id: 'one', beat: 1 },
+        { id: 'two', beat: 2 },
+      ]);
     }));
 
   test('scopes: networks of bound ports; networks and their DHCP where it is served', () =>

@@ -71,6 +71,20 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
+  leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
+  events: [
+    {
+      id: networkId(77),
+      at: '2026-01-01T00:00:00Z',
+      kind: 'remedy',
+      severity: 'warning',
+      host: 'h1',
+      role: 'dhcp',
+      object: 'network/1',
+      message: 'again "x"',
+      data: { step: 2, deep: [null] },
+    },
+  ],
 };
 
 const PARENTS_FIRST = [
@@ -83,6 +97,8 @@ const PARENTS_FIRST = [
   'agents',
   'dhcpBindings',
   'quotas',
+  'leases',
+  'events',
 ] as const;
 
 async function insertEverything(tx: Transaction): Promise<void> {

@@ -3,7 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RunAgain, type Transaction, UniqueViolation } from '../../src/store/store.ts';
 import type { WithStore } from './contract.ts';
-import { allocation, block, host, network, networkId, port, portId, subnet } from './rows.ts';
+import {
+  agent,
+  allocation,
+  block,
+  dhcpBinding,
+  host,
+  network,
+  networkId,
+  port,
+  portId,
+  subnet,
+} from './rows.ts';
 
 /** A point that one side reaches and others wait for. */
 function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
@@ -193,6 +204,22 @@ export function transactionTests(withStore: WithStore): void {
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') assert.ok(outcome.reason instanceof UniqueViolation);
       }
+    }));
+
+  test('a DHCP binding gets the position of its making at the commit, and keeps it', () =>
+    withStore(async (store) => {
+      const made = await store.transact(async (tx) => {
+        await tx.networks.insert([network(1)]);
+        await tx.hosts.insert([host('a')]);
+        await tx.agents.insert([agent(1, 'a')]);
+        await tx.dhcpBindings.insert([{ ...dhcpBinding(1, 1, 'a'), tag: tx.tag, position: null }]);
+      });
+      await store.transact(async (tx) => {
+        await tx.dhcpBindings.update({}, { leaving: true });
+        await tx.networks.update({ id: networkId(1) }, { mtu: 1400 });
+      });
+      const [binding] = await store.view((view) => view.dhcpBindings.find({}));
+      assert.deepEqual([binding?.leaving, binding?.tag, binding?.position], [true, made.place?.tag, 1]);
     }));
 
   test('provisioning blocks opened here get the position at the commit; others keep theirs', () =>

@@ -64,7 +64,14 @@ async function write(store: Store, random: Random, ids: Ids): Promise<void> {
         await tx.ports.remove({ id });
       } else if (kind === 4 && host !== '') {
         await tx.networks.lock({ id: network });
-        const row = { network_id: network, agent_id: ids.agents.get(host) as string, host };
+        const row = {
+          network_id: network,
+          agent_id: ids.agents.get(host) as string,
+          host,
+          leaving: false,
+          tag: tx.tag,
+          position: null,
+        };
         const removed = await tx.dhcpBindings.remove({ network_id: network, host });
         if (removed.length === 0) await tx.dhcpBindings.insert([row]);
       } else {

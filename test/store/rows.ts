@@ -124,7 +124,14 @@ export function agent(n: number, onHost: string, changes: Partial<AgentRow> = {}
 }
 
 export function dhcpBinding(ofNetwork: number, byAgent: number, onHost: string): DhcpBindingRow {
-  return { network_id: networkId(ofNetwork), agent_id: agentId(byAgent), host: onHost };
+  return {
+    network_id: networkId(ofNetwork),
+    agent_id: agentId(byAgent),
+    host: onHost,
+    leaving: false,
+    tag: 0,
+    position: 0,
+  };
 }
 
 export function allocation(

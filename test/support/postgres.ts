@@ -141,7 +141,7 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
 const EMPTY = [
   'delete from ip_allocations; delete from provisioning_blocks; delete from dhcp_bindings; delete from agents',
   'delete from hosts; delete from ports; delete from subnets; delete from networks; delete from quotas',
-  'delete from servers; delete from hintless_commits; delete from changes',
+  'delete from leases; delete from events; delete from servers; delete from hintless_commits; delete from changes',
   `insert into changes (position, tag, refs, hosts) values (0, 1 + floor(random() * 1e15)::bigint, '{}', '{}')`,
 ].join(';');
 

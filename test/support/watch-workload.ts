@@ -78,10 +78,11 @@ const OPERATIONS: readonly Operation[] = [
     const network = world.pick(world.store.rows('networks'));
     const agent = world.pick(world.store.rows('agents'));
     if (!network || !agent) return;
-    const row = { network_id: network.id, agent_id: agent.id, host: agent.host };
     await world.transact(async (tx) => {
       const removed = await tx.dhcpBindings.remove({ network_id: network.id, agent_id: agent.id });
-      if (removed.length === 0) await tx.dhcpBindings.insert([row]);
+      const row = { network_id: network.id, agent_id: agent.id, host: agent.host };
+      const fresh = { ...row, leaving: false, tag: tx.tag, position: null };
+      if (removed.length === 0) await tx.dhcpBindings.insert([fresh]);
     });
   },
   async (world) => {

@@ -8,7 +8,7 @@ import { openLocks } from './locks.ts';
 import type { TableName } from './schema.ts';
 import { SCHEMA, TABLE_NAMES } from './schema.ts';
 import type { TableState } from './table-state.ts';
-import { openTableState } from './table-state.ts';
+import { openTableState, rowsAt } from './table-state.ts';
 import type { MemoryTransaction } from './transaction.ts';
 
 /** What a scheduler may decide. Without hooks nothing is delayed and nothing fails. */
@@ -21,7 +21,7 @@ export interface MemoryHooks {
   readonly carryWake?: (wake: () => void, own: boolean) => void;
 }
 
-export interface LogEntry extends Change {
+export interface LogEntry extends Omit<Change, 'ageMs'> {
   readonly commit: number;
   readonly at: number;
   /** The commit number as of which it is forgotten. */
@@ -48,6 +48,8 @@ export class Database {
   commit = 0;
   /** Grows with each promotion: a view that began before it is broken. */
   term = 0;
+  /** Each server's beat. They are not rows: no operation asks for them. */
+  readonly beats = new Map<string, number>();
 
   constructor(clock: Clock, random: Random) {
     this.clock = clock;
@@ -88,9 +90,10 @@ export class Database {
     let place: Place | null = null;
     if (tx.refs.size > 0) {
       place = { position: this.append(tx.tag, [...tx.refs].sort(), [...tx.hosts].sort()), tag: tx.tag };
-      const blocks = tx.written.get('provisioningBlocks');
-      for (const row of blocks?.values() ?? []) {
-        if (row && row.tag === tx.tag && row.position === null) row.position = place.position;
+      for (const table of ['provisioningBlocks', 'dhcpBindings'] as const) {
+        for (const row of tx.written.get(table)?.values() ?? []) {
+          if (row && row.tag === tx.tag && row.position === null) row.position = place.position;
+        }
       }
     }
     for (const [name, rows] of tx.written) {
@@ -126,6 +129,19 @@ export class Database {
       count += 1;
     }
     return count;
+  }
+
+  trimEvents(before: string, keep: number): void {
+    const rows = rowsAt(this.tables.events, {}, this.commit).sort((a, b) =>
+      (a.at as string) < (b.at as string) ? 1 : -1,
+    );
+    const oldest = rows[keep - 1]?.at as string | undefined;
+    this.commit += 1;
+    for (const row of rows) {
+      const at = row.at as string;
+      if (at < before || (oldest !== undefined && at < oldest))
+        this.tables.events.write(row.id as string, null, this.commit);
+    }
   }
 
   loseTail(n: number): void {

@@ -134,6 +134,15 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
       await pause('trim');
       return db.trim(ageMs, keep);
     },
+    async trimEvents({ before, keep }) {
+      await pause('trim');
+      db.trimEvents(before, keep);
+    },
+    async beat(serverId) {
+      await pause('beat');
+      db.beats.set(serverId, (db.beats.get(serverId) ?? 0) + 1);
+      return [...db.beats].sort().map(([id, beat]) => ({ id, beat }));
+    },
     cut(finishCommits) {
       isCut = true;
       for (const subscriber of subscriptions) db.subscribers.delete(subscriber);

@@ -158,6 +158,10 @@ const dhcpBindings = define('dhcpBindings', 'dhcp_bindings', ['network_id', 'age
 
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
+const leases = define('leases', 'leases', ['name']);
+
+const events = define('events', 'events', ['id']);
+
 export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   networks,
   subnets,
@@ -168,6 +172,8 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   agents,
   dhcpBindings,
   quotas,
+  leases,
+  events,
 };
 
 export const TABLE_NAMES = Object.keys(SCHEMA) as TableName[];

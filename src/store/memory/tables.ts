@@ -74,7 +74,9 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
     },
     async changesFrom(position, limit) {
       const entries = db.entriesFrom(position, await read()).slice(0, limit);
-      return entries.map(({ position, tag, refs, hosts }) => copy({ position, tag, refs, hosts }));
+      return entries.map(({ position, tag, refs, hosts, at }) =>
+        copy({ position, tag, refs, hosts, ageMs: db.clock.now() - at }),
+      );
     },
     scopes: async (hosts) => scopesAt(db, await read(), hosts),
   };

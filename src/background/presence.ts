@@ -2,10 +2,10 @@
 import type { Call } from '../operations/operation.ts';
 import { agentDisconnected, agentReturned } from '../operations/agent.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { OpenedStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
 
 export interface PresenceOptions {
-  readonly store: OpenedStore;
+  readonly store: Store;
   readonly serverId: string;
   readonly downTimeMs: number;
   readonly clock: Clock;
@@ -18,7 +18,8 @@ const GRACE_MS = 1_500;
 
 export class AgentPresence {
   readonly #options: PresenceOptions;
-  #servers = new Set<string>();
+  /** Each server's beat, and when it was last seen to move, on our own clock. */
+  readonly #servers = new Map<string, { readonly beat: number; readonly movedAt: number }>();
   readonly #here = new Set<string>();
   readonly #gone = new Set<string>();
   #telling = false;
@@ -30,14 +31,16 @@ export class AgentPresence {
 
   /** An agent lives while the server that holds its watch does. */
   isAlive(agent: { readonly server_id: string }): boolean {
-    return agent.server_id !== '' && this.#servers.has(agent.server_id);
+    const server = this.#servers.get(agent.server_id);
+    return server !== undefined && this.#options.clock.now() - server.movedAt < this.#options.downTimeMs;
   }
 
   /** Moves this server's beat and looks at the others'. */
   async beat(): Promise<void> {
-    const { store, serverId, downTimeMs } = this.#options;
-    await store.beat(serverId);
-    this.#servers = new Set(await store.liveServers(downTimeMs));
+    const { store, serverId, clock } = this.#options;
+    for (const { id, beat } of await store.beat(serverId)) {
+      if (this.#servers.get(id)?.beat !== beat) this.#servers.set(id, { beat, movedAt: clock.now() });
+    }
   }
 
   /** A watch was opened here, or has ended. */
