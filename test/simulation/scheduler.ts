@@ -21,21 +21,23 @@ function before(a: Event, b: Event): boolean {
   return a.order < b.order;
 }
 
-/** Lets every promise that is ready go on, to the last. */
-const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Before each of the immediates that are queued together every promise goes on; a turn of the loop for each would cost more. */
+const TURNS_AT_ONCE = 64;
 
 /** What was done last, for the story of a failing seed. */
 const REMEMBERED = 20_000;
-const MOST_EVENTS = 10_000;
+const HASHED_AT_ONCE = 8_000;
 
 export class Scheduler {
   readonly #heap: Event[] = [];
   readonly #random: Random;
   readonly #hash = createHash('sha256');
   readonly #recent: string[] = [];
+  #unhashed = '';
   #now = 0;
   #order = 0;
   #steps = 0;
+  #isToLook = false;
   /** Thrown inside an event or a promise that nobody awaits: ends the run. */
   failure: unknown;
   /** Runs after each event, once every promise has gone on. */
@@ -67,40 +69,83 @@ export class Scheduler {
   /** Writes a line of the trace. */
   note(line: string): void {
     const text = `${this.#now.toFixed(3)} ${line}`;
-    this.#hash.update(text).update('\n');
+    this.#unhashed += `${text}\n`;
+    if (this.#unhashed.length > HASHED_AT_ONCE) this.#hashRest();
     this.#recent.push(text);
     if (this.#recent.length > 2 * REMEMBERED) this.#recent.splice(0, REMEMBERED);
   }
 
-  /** Performs events until `isOver`, or until there are none before `deadline`. */
-  async run(deadline: number, isOver: () => boolean): Promise<void> {
-    await settle();
-    while (this.failure === undefined && !isOver()) {
+  /** Performs events until `isOver`, or until there are none before `deadline`. Between two, every promise goes on, to the last. */
+  run(deadline: number, isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let hasEnded = false;
+      let isFirst = true;
+      const end = (settle: () => void) => {
+        hasEnded = true;
+        settle();
+      };
+      const turn = () => {
+        if (hasEnded) return;
+        try {
+          const looking = isFirst ? undefined : this.#looked();
+          isFirst = false;
+          // what it looks at is read by promises only: they go on before the next turn
+          if (looking) looking.catch((error: unknown) => (this.failure ??= error));
+          else if (this.failure !== undefined) end(() => reject(this.failure));
+          else if (isOver() || !this.#perform(deadline)) end(resolve);
+        } catch (error) {
+          end(() => reject(error));
+        }
+      };
+      const turns = () => {
+        if (hasEnded) return;
+        for (let i = 0; i < TURNS_AT_ONCE; i++) setImmediate(turn);
+        setImmediate(turns);
+      };
+      turns();
+    });
+  }
+
+  /** After an event, once: those who watch look at what came of it. */
+  #looked(): Promise<void> | undefined {
+    if (!this.#isToLook) return undefined;
+    this.#isToLook = false;
+    return this.afterEach();
+  }
+
+  /** Performs the next event; false if there is none before `deadline`. */
+  #perform(deadline: number): boolean {
+    for (;;) {
       const next = this.#heap[0];
       if (!next || next.at > deadline) {
         this.#now = Math.max(this.#now, deadline);
-        return;
+        return false;
       }
       this.#pop();
       if (!next.fire) continue;
       this.#now = next.at;
       this.#steps += 1;
       if (next.label !== '') this.note(next.label);
+      this.#isToLook = true;
       next.fire();
-      await settle();
-      await this.afterEach();
+      return true;
     }
-    if (this.failure !== undefined) throw this.failure;
   }
 
   /** The trace's hash up to now. */
   digest(): string {
+    this.#hashRest();
     return this.#hash.copy().digest('hex').slice(0, 16);
   }
 
+  #hashRest(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = '';
+  }
+
   /** Throws if more is still to happen than a world of this size can have under way. */
-  checkBounds(): void {
-    if (this.#heap.length > MOST_EVENTS) throw new Violation('queues bounded', `${this.#heap.length} events`);
+  checkBounds(most: number): void {
+    if (this.#heap.length > most) throw new Violation('queues bounded', `${this.#heap.length} events`);
   }
 
   recent(): readonly string[] {

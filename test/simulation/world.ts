@@ -20,6 +20,9 @@ import { ServerProcess } from './server-process.ts';
 import { CALM, type Weather } from './weather.ts';
 import type { Request, WorkloadOptions } from './workload.ts';
 
+/** What may be under way, for each host. */
+const MOST_EVENTS = 10_000;
+
 export interface WorldOptions {
   readonly seed: number;
   readonly hosts: number;
@@ -205,6 +208,6 @@ export class World {
     const agent = this.agents.find((one) => one.name === name);
     if (agent?.mirror) this.#mirrors.check(name, agent.mirror);
     for (const server of this.servers) server.checkBounds();
-    this.scheduler.checkBounds();
+    this.scheduler.checkBounds(MOST_EVENTS);
   }
 }
