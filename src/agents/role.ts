@@ -39,6 +39,13 @@ export interface RoleAgent {
    * read holds for a key until a step of ours or a host event touches it.
    */
   observeAll(): Promise<void>;
+  /** A remedy: what was remembered of the key or its objects on the host is not to be relied on by the next run. */
+  forget?(key: string): void;
+  /**
+   * A remedy: makes anew what of this key the role itself sees as not serving; takes nothing down that serves. Never at
+   * the same time as `reconcile` of the key, which follows at once. What it throws is the key's failure.
+   */
+  rebuild?(key: string, signal: AbortSignal): Promise<void>;
   /** For `configurations` in `/v2.0/agents`. */
   configurations(): Record<string, unknown>;
 }

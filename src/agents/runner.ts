@@ -18,7 +18,7 @@ import { type Controller, createController, type Outcome } from '../reconcile/co
 import { Follower } from '../watch/follow.ts';
 import type { Journal } from '../watch/journal.ts';
 import type { MirrorChange } from '../watch/mirror.ts';
-import { PROTOCOL_VERSION, type Report } from '../watch/protocol.ts';
+import { PROTOCOL_VERSION, type RemedyFrame, type Report } from '../watch/protocol.ts';
 import type { SessionState } from '../watch/session.ts';
 import type { Transport } from '../watch/transport.ts';
 import { standingOf } from './report.ts';
@@ -45,6 +45,8 @@ export interface RunnerOptions {
   /** A key made no progress within its time limit: the process should end, and be started again (R24). */
   readonly onStall: (role: Role, key: string) => void;
   readonly onFailure: (what: string, error: unknown) => void;
+  /** A server asked for a remedy, for the log. */
+  readonly onRemedy?: (remedy: RemedyFrame) => void;
   /** Each change of the session's state, for the log. */
   readonly onState?: (state: SessionState) => void;
 }
@@ -80,6 +82,8 @@ class Crew {
   /** The last pass that was asked for; `#asked`: of what kind, until it begins. */
   #passing: Promise<void> = Promise.resolve();
   #asked: PassKind | null = null;
+  /** Keys whose next run begins by making anew what does not serve. */
+  readonly #rebuilds = new Set<string>();
   readonly #options: RunnerOptions;
   readonly #follower: () => Follower;
 
@@ -93,7 +97,7 @@ class Crew {
       random: options.random,
       concurrency: options.concurrency,
       timeoutMs: options.keyTimeoutMs,
-      reconcile: (key, signal) => agent.reconcile(key, signal),
+      reconcile: (key, signal) => this.#work(key, signal),
       onOutcome: (key, outcome) => this.#onOutcome(key, outcome),
       onStall: (key) => options.onStall(agent.role, key),
     });
@@ -163,6 +167,21 @@ class Crew {
     if (keys === 'all') return true;
     for (const key of keys) this.controller.mark(key, 0, { urgent: true });
     return false;
+  }
+
+  /** What the server misses is tried anew, before other keys; what else the role remembers stays. */
+  async onRemedy({ keys, how }: RemedyFrame): Promise<void> {
+    if (!this.agent.forget) await this.agent.observeAll();
+    for (const key of keys) {
+      this.agent.forget?.(key);
+      if (how === 'rebuild') this.#rebuilds.add(key);
+      this.controller.mark(key, 0, { urgent: true });
+    }
+  }
+
+  async #work(key: string, signal: AbortSignal): Promise<Outcome> {
+    if (this.#rebuilds.delete(key)) await this.agent.rebuild?.(key, signal);
+    return this.agent.reconcile(key, signal);
   }
 
   /** A report goes out within this time (several such become one). */
@@ -261,6 +280,7 @@ export class AgentRunner {
         options.onState?.(state);
         if (state.name === 'live') this.#onLive();
       },
+      onRemedy: (remedy) => this.#onRemedy(remedy),
       onJournalError: (error) => options.onFailure('journal', error),
     });
     this.#crews = options.roles.map((role) => new Crew(role, options, () => this.#follower));
@@ -322,6 +342,14 @@ export class AgentRunner {
     if (!this.#listening) return;
     if (!hadPass) void this.#startPass();
     else for (const crew of this.#crews) void this.#persist('sweep', () => crew.sweep());
+  }
+
+  /** Before the first pass every key is dirty anyway. */
+  #onRemedy(remedy: RemedyFrame): void {
+    const crew = this.#crews.find(({ agent }) => agent.role === remedy.role);
+    if (!crew || !this.#ready) return;
+    this.#options.onRemedy?.(remedy);
+    crew.onRemedy(remedy).catch((error) => this.#options.onFailure('remedy', error));
   }
 
   #onHostEvent(event: HostEvent): void {

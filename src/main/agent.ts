@@ -105,6 +105,7 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
       process.exit(1);
     },
     onFailure: (what, error) => log.error({ what, err: error }, 'failed'),
+    onRemedy: ({ id, role, keys, how }) => log.warn({ id, role, keys, how }, 'the server asks for a remedy'),
     onState: (state) => log.info({ session: state }, `watch: ${state.name}`),
   });
   log.info({ host: journal.mirror.host, place: journal.mirror.place, roles: config.roles }, 'agent started');

@@ -32,3 +32,17 @@ test('however many there are, no more than so many at a time', () => {
   assert.ok(rounds.every((round) => round.length <= 5));
   assert.equal(new Set(rounds.flat()).size, rounds.flat().length);
 });
+
+test('what is asked for comes at once, so much a second, beside what has its turn', () => {
+  const schedule = new AuditSchedule(limits, 0);
+  const asked = Array.from({ length: 2_000 }, (_, at) => `network/${at}`);
+  assert.equal(schedule.ask(asked), false, 'too many wait');
+  assert.equal(schedule.ask(['network/0']), false);
+  const watched = () => ({ groups: [], hosts: [] });
+  assert.deepEqual(schedule.due(1, watched).groups, asked.slice(0, 50));
+  assert.deepEqual(schedule.due(11, watched).groups, []);
+  assert.equal(schedule.due(501, watched).groups.length, 25);
+  let total = 75;
+  for (let now = 1_000; now <= 60_000; now += 500) total += schedule.due(now, watched).groups.length;
+  assert.equal(total, 1_000);
+});

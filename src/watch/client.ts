@@ -158,7 +158,7 @@ function readWatch(
       if (!to.isOpen()) return;
       const frame = parseFrame(line);
       if (!frame) return to.end({ reason: `not a frame: ${line.slice(0, 100)}` });
-      to.listener.onFrame(frame);
+      if (frame !== 'unknown') to.listener.onFrame(frame);
     }
   });
   response.on('error', (error) => to.end({ reason: reasonOf(error) }));

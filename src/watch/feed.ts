@@ -10,68 +10,34 @@
  * - The first change after a quiet time goes at once; under load cycles are spaced, so that each serves many changes.
  */
 import { Bug } from '../lib/assert.ts';
-import { type Clock, sleep } from '../lib/clock.ts';
-import { integerBetween, type Random } from '../lib/random.ts';
+import { sleep } from '../lib/clock.ts';
+import { integerBetween } from '../lib/random.ts';
+import type { Group } from '../resources/agent-view.ts';
 import { TokenBucket } from './admission.ts';
-import { AUDIT_DEFAULTS, type AuditLimits, AuditSchedule } from './audit.ts';
+import { AuditSchedule } from './audit.ts';
 import { type Entry, type Joiner, type Link, readCycle, type SnapshotReason } from './cycle.ts';
 import { deliver } from './deliver.ts';
 import { FeedMemory } from './memory.ts';
 import { Parts, Ring } from './parts.ts';
-import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS, type WatchRequest } from './protocol.ts';
-import type { FeedSource } from './source.ts';
+import {
+  type CutReason,
+  FEED_DEFAULTS,
+  type FeedLimits,
+  type FeedMetrics,
+  type FeedOptions,
+} from './feed-options.ts';
+import type { RemedyFrame, WatchRequest } from './protocol.ts';
 import { NO_CONTENT, type Sink, Stream } from './stream.ts';
 import { Streams } from './streams.ts';
 import { encodeFrame } from './wire.ts';
 
-export interface FeedLimits {
-  readonly pollMs: number;
-  /** Shortest and longest time from one cycle's beginning to the next. */
-  readonly flushMs: readonly [number, number];
-  readonly bookmarkMs: number;
-  readonly heartbeatTimeoutMs: number;
-  /** A stream that does not drain for so long is cut. */
-  readonly stallMs: number;
-  /** How long a connect may wait for its answer. */
-  readonly answerMs: number;
-  readonly tailChanges: number;
-  readonly tailRefs: number;
-  /** What may wait for slow readers, all together. */
-  readonly ringBytes: number;
-  /** Whole comparisons, in groups: so many at once, so many a second. */
-  readonly snapshots: { readonly perSecond: number; readonly burst: number };
-  readonly joinersPerCycle: number;
-  readonly groupsPerCycle: number;
-  readonly audit: AuditLimits;
-}
-
-export const FEED_DEFAULTS: FeedLimits = {
-  pollMs: 400,
-  flushMs: [5, 500],
-  bookmarkMs: BOOKMARK_MS,
-  heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
-  stallMs: 20_000,
-  answerMs: 2_000,
-  tailChanges: 20_000,
-  tailRefs: 200_000,
-  ringBytes: 32 * 1024 * 1024,
-  snapshots: { perSecond: 1_500, burst: 1_500 },
-  joinersPerCycle: 500,
-  groupsPerCycle: 2_000,
-  audit: AUDIT_DEFAULTS,
-};
-
-export interface FeedOptions {
-  readonly source: FeedSource;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly serverId: string;
-  readonly limits?: Partial<FeedLimits>;
-  /** An agent's watch was opened or has ended. */
-  readonly onPresence?: (host: string, connected: boolean) => void;
-  /** The database did not answer; the feed goes on trying. */
-  readonly onError?: (error: unknown) => void;
-}
+export {
+  FEED_DEFAULTS,
+  type FeedLimits,
+  type FeedMetrics,
+  type FeedOptions,
+  type Sent,
+} from './feed-options.ts';
 
 /** What the carrier of a watch tells the feed about it. */
 export interface WatchHandle {
@@ -82,28 +48,6 @@ export interface WatchHandle {
   /** The connection is gone. */
   closed(): void;
 }
-
-/** Numbers since the start, and of now. */
-export interface FeedMetrics {
-  readonly position: number;
-  readonly streams: number;
-  readonly joining: number;
-  readonly cycles: number;
-  readonly batches: number;
-  readonly bytes: number;
-  readonly resumes: number;
-  readonly snapshots: Readonly<Record<SnapshotReason, number>>;
-  readonly refused: number;
-  readonly mismatches: number;
-  readonly lineages: number;
-  readonly cuts: Readonly<Record<CutReason, number>>;
-  readonly ringBytes: number;
-  /** How long the last cycle took. */
-  readonly cycleMs: number;
-  readonly auditPeriodMs: number;
-}
-
-type CutReason = 'stalled' | 'fell out' | 'silent';
 
 export class Feed {
   readonly #options: FeedOptions;
@@ -121,7 +65,7 @@ export class Feed {
   #counts = { cycles: 0, batches: 0, bytes: 0, resumes: 0, refused: 0, mismatches: 0, lineages: 0 };
   #cycleMs = 0;
   readonly #snapshots: Record<SnapshotReason, number> = { empty: 0, lineage: 0, behind: 0 };
-  readonly #cuts: Record<CutReason, number> = { stalled: 0, 'fell out': 0, silent: 0 };
+  readonly #cuts: Record<CutReason, number> = { stalled: 0, 'fell out': 0, silent: 0, asked: 0 };
 
   constructor(options: FeedOptions) {
     const now = options.clock.now();
@@ -180,6 +124,30 @@ export class Feed {
     };
   }
 
+  /** Sends the digests of these groups soon to whoever watches them, so much a second. false: too many wait already. */
+  auditNow(groups: Iterable<Group>): boolean {
+    const taken = this.#audit.ask([...groups].filter((name) => this.#streams.isWatched(name)));
+    this.#wake();
+    return taken;
+  }
+
+  /** Hands a remedy to the host's agent. false: it is not connected here, does not take it, or reads slowly. */
+  remedy(host: string, frame: RemedyFrame): boolean {
+    const stream = this.#streams.of(host);
+    if (!stream?.takesRemedies || stream.blockedAt !== null) return false;
+    stream.line(new Parts(stream.told), encodeFrame(frame), this.#now());
+    return true;
+  }
+
+  /** Ends the host's watch, so that its agent connects anew. false: there is none here. */
+  cut(host: string, reason: string): boolean {
+    const stream = this.#streams.of(host);
+    if (!stream) return false;
+    this.#cuts.asked++;
+    this.#end(stream, reason, 0);
+    return true;
+  }
+
   /** Feeds until `signal` aborts; then every agent is told to go elsewhere. */
   async run(signal: AbortSignal): Promise<void> {
     const stopWaking = this.#options.source.onAppend(() => this.#wake());
@@ -195,6 +163,23 @@ export class Feed {
       for (const joiner of this.#joiners) this.#refuse(joiner, 'the server stops', 0);
       this.#joiners = [];
     }
+  }
+
+  /**
+   * Takes no more watches, and tells the agents to go elsewhere one after another, all within `spreadMs`. Resolves when
+   * every one has been told.
+   */
+  async release(spreadMs: number): Promise<void> {
+    this.#hasEnded = true;
+    for (const joiner of this.#joiners.splice(0)) this.#refuse(joiner, 'the server stops', 0);
+    const { clock, random } = this.#options;
+    const one = async (stream: Stream) => {
+      await sleep(clock, random.next() * spreadMs);
+      if (!stream.isClosed) this.#end(stream, 'the server stops', 0);
+    };
+    await Promise.all(this.#streams.all().map(one));
+    // whoever came in by the cycle that was under way
+    this.#endAll('the server stops', 0);
   }
 
   #now(): number {
@@ -267,6 +252,7 @@ export class Feed {
           aheadWaitMs: this.#limits.answerMs,
           maxGroups: this.#limits.groupsPerCycle,
           audit,
+          isAging: this.#options.onSent !== undefined,
         }),
       );
       if (!reading) return this.#loseLineage();
@@ -281,6 +267,7 @@ export class Feed {
         open: (entry) => this.#open(entry),
         audited: audit.groups,
         newest: (group) => memory.tail.newest(group),
+        ...(this.#options.onSent ? { onSent: this.#options.onSent } : {}),
       });
       this.#ring.push(told.parts);
       this.#counts.cycles++;
@@ -312,6 +299,7 @@ export class Feed {
       incarnation: request.incarnation,
       sink,
       scope,
+      takesRemedies: request.takes?.includes('remedy') ?? false,
       told: entry.type === 'deltas' && request.place ? request.place : last,
       now,
       nextBookmarkAt: now + this.#options.random.next() * this.#limits.bookmarkMs,

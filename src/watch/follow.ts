@@ -7,7 +7,13 @@ import type { Random } from '../lib/random.ts';
 import type { Place } from '../resources/place.ts';
 import type { Journal } from './journal.ts';
 import type { DurableFrame, MirrorChange } from './mirror.ts';
-import { type Frame, PROTOCOL_VERSION, type WatchRequest } from './protocol.ts';
+import {
+  type Frame,
+  OPTIONAL_FRAMES,
+  PROTOCOL_VERSION,
+  type RemedyFrame,
+  type WatchRequest,
+} from './protocol.ts';
 import {
   SESSION_DEFAULTS,
   type SessionEffect,
@@ -39,6 +45,8 @@ export interface FollowOptions {
    * `since`: no change among them is of an older position, as far as the frame tells.
    */
   readonly onChanges: (changes: readonly MirrorChange[], place: Place | null, since: number) => void;
+  /** The server asks for something to be tried anew. */
+  readonly onRemedy?: (remedy: RemedyFrame) => void;
   /** After each change of the session's state. */
   readonly onState?: (state: SessionState) => void;
   /** The journal could not be written; it is written whole with the next frame. */
@@ -126,11 +134,16 @@ export class Follower {
   #request(): WatchRequest {
     const { mirror } = this.#options.journal;
     const holdings = mirror.holdings();
-    return { version: PROTOCOL_VERSION, host: mirror.host, ...this.#options.describe(), ...holdings };
+    const takes = this.#options.onRemedy ? OPTIONAL_FRAMES : [];
+    return { version: PROTOCOL_VERSION, host: mirror.host, ...this.#options.describe(), ...holdings, takes };
   }
 
   #apply(frame: Frame): void {
     const { journal, onChanges, onJournalError } = this.#options;
+    if (frame.type === 'remedy') {
+      this.#options.onRemedy?.(frame);
+      return;
+    }
     const applied = journal.mirror.apply(frame);
     if (applied.type === 'refused') {
       this.#handle({ type: 'refused', reason: applied.reason });

@@ -9,7 +9,7 @@
 import type { Body, Group } from '../resources/agent-view.ts';
 import { formatPlace, type Place, samePlace } from '../resources/place.ts';
 import { DigestSum } from './digest.ts';
-import type { BatchFrame, Digest, DigestFrame, Frame, GroupFrame, SyncedFrame } from './protocol.ts';
+import type { BatchFrame, Digest, DigestFrame, GroupFrame, Frame, SyncedFrame } from './protocol.ts';
 
 /** An object that came (`before` undefined), changed, or went (`after` undefined). */
 export interface MirrorChange {
@@ -106,6 +106,8 @@ export class Mirror {
         return this.#compare(frame);
       case 'goodbye':
         this.#mode = 'closed';
+        return NOTHING;
+      case 'remedy':
         return NOTHING;
     }
   }

@@ -13,6 +13,8 @@
  *   reconnects. So a gap, a reordering and a duplicate are decided by the message alone (R13 to R16, R22).
  * - An upsert carries the whole body as read at `to`; a hint in the log is never a body (R23).
  * - A bookmark is a batch with nothing in it.
+ * - A frame of a type that an agent does not know is left alone: whatever moves the mirror is told by its place. Agents
+ *   before that rule hung up, so what was added since goes only to those who say that they take it (`takes`).
  */
 import type { Body, Group } from '../resources/agent-view.ts';
 import type { ReportException, Role } from '../resources/agent.ts';
@@ -49,7 +51,13 @@ export interface WatchRequest {
   readonly groups: Readonly<Record<Group, Digest>>;
   /** Groups that a digest found wrong: held, but left out of `groups` so that they come whole. */
   readonly mismatched?: readonly Group[];
+  /** Frames that it takes beyond those that every agent does. */
+  readonly takes?: readonly OptionalFrame[];
 }
+
+/** Types of frames that came after the first agents. */
+export const OPTIONAL_FRAMES = ['remedy'] as const;
+export type OptionalFrame = (typeof OPTIONAL_FRAMES)[number];
 
 /** First frame of every watch. */
 export interface HelloFrame {
@@ -97,6 +105,23 @@ export interface DigestFrame {
   readonly groups: Readonly<Record<Group, Digest>>;
 }
 
+/**
+ * What the role is late with, it should try anew: `resync` forgets what was remembered of the keys and works them off
+ * before others, `rebuild` also makes anew what the agent itself sees as not serving. What serves is left alone. A lost
+ * one costs nothing: the server goes on to its next step.
+ */
+export interface RemedyFrame {
+  readonly type: 'remedy';
+  /** For the agent's log, and to find it in the events. */
+  readonly id: string;
+  readonly role: Role;
+  /** At most MAX_REMEDY_KEYS. */
+  readonly keys: readonly string[];
+  readonly how: 'resync' | 'rebuild';
+}
+
+export const MAX_REMEDY_KEYS = 100;
+
 /** The server ends the watch and says why; the agent reconnects after `retryAfterMs`. */
 export interface GoodbyeFrame {
   readonly type: 'goodbye';
@@ -104,7 +129,14 @@ export interface GoodbyeFrame {
   readonly retryAfterMs: number;
 }
 
-export type Frame = HelloFrame | GroupFrame | SyncedFrame | BatchFrame | DigestFrame | GoodbyeFrame;
+export type Frame =
+  | HelloFrame
+  | GroupFrame
+  | SyncedFrame
+  | BatchFrame
+  | DigestFrame
+  | GoodbyeFrame
+  | RemedyFrame;
 
 /**
  * One role's state, level and whole: it replaces the previous report. Ordered by (incarnation, counter): at or below

@@ -8,7 +8,14 @@ import { AGENT_TYPES, type ReportException, type Role } from '../resources/agent
 import { Fault } from '../resources/errors.ts';
 import type { Place } from '../resources/place.ts';
 import { isStorable, isStorableJson } from '../resources/values.ts';
-import { type Digest, MAX_EXCEPTIONS, PROTOCOL_VERSION, type Report, type WatchRequest } from './protocol.ts';
+import {
+  type Digest,
+  MAX_EXCEPTIONS,
+  OPTIONAL_FRAMES,
+  PROTOCOL_VERSION,
+  type Report,
+  type WatchRequest,
+} from './protocol.ts';
 
 const MAX_GROUPS = 100_000;
 const MAX_REASON_CHARACTERS = 2_000;
@@ -125,6 +132,8 @@ export function readWatchRequest(value: unknown): WatchRequest {
     mismatched: list(it.mismatched ?? [], 'mismatched', MAX_GROUPS).map((one) =>
       matching(one, 'mismatched', GROUP),
     ),
+    // a newer agent may take more than this server knows to send
+    takes: OPTIONAL_FRAMES.filter((one) => list(it.takes ?? [], 'takes', 100).includes(one)),
   };
 }
 

@@ -22,6 +22,7 @@ const FRAMES = {
   synced: { type: 'synced', at, scope: [], sent: [] },
   batch: { type: 'batch', from: at, to: at, enter: {}, leave: [], changes: {} },
   digest: { type: 'digest', at, groups: {} },
+  remedy: { type: 'remedy', id: 'x', role: 'l2', keys: ['network/n'], how: 'resync' },
   goodbye: { type: 'goodbye', reason: 'restart', retryAfterMs: 0 },
 } as const satisfies Record<string, Frame>;
 
@@ -56,7 +57,7 @@ function eventOf(cell: Cell): SessionEvent {
 type Expected = `${SessionStateName}` | `${SessionStateName} ${'apply' | 'connect' | 'disconnect'}` | '-';
 
 const gone = 'waiting disconnect';
-const WRONG_FRAME = { group: gone, synced: gone, batch: gone, digest: gone } as const;
+const WRONG_FRAME = { group: gone, synced: gone, batch: gone, digest: gone, remedy: gone } as const;
 const OPEN = {
   goodbye: gone,
   'old-frame': '-',
@@ -76,6 +77,7 @@ const TABLE: Record<SessionStateName, Record<Cell, Expected>> = {
     synced: '-',
     batch: '-',
     digest: '-',
+    remedy: '-',
     goodbye: '-',
     'old-frame': '-',
     'wake-early': '-',
@@ -90,9 +92,23 @@ const TABLE: Record<SessionStateName, Record<Cell, Expected>> = {
     'hello-deltas': 'catching-up apply',
     'hello-groups': 'filling apply',
   },
-  'catching-up': { ...OPEN, ...NO_HELLO, ...WRONG_FRAME, batch: 'live apply' },
-  filling: { ...OPEN, ...NO_HELLO, ...WRONG_FRAME, group: 'filling apply', synced: 'live apply' },
-  live: { ...OPEN, ...NO_HELLO, ...WRONG_FRAME, batch: 'live apply', digest: 'live apply' },
+  'catching-up': {
+    ...{ ...OPEN, ...NO_HELLO, ...WRONG_FRAME },
+    batch: 'live apply',
+    remedy: 'catching-up apply',
+  },
+  filling: {
+    ...{ ...OPEN, ...NO_HELLO, ...WRONG_FRAME },
+    group: 'filling apply',
+    synced: 'live apply',
+    remedy: 'filling apply',
+  },
+  live: {
+    ...{ ...OPEN, ...NO_HELLO, ...WRONG_FRAME },
+    batch: 'live apply',
+    digest: 'live apply',
+    remedy: 'live apply',
+  },
 };
 
 function stateOf(name: SessionStateName): SessionState {

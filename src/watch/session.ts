@@ -138,21 +138,24 @@ function onTime(state: SessionState, now: number, options: SessionOptions): Step
   };
 }
 
+const NO_FRAME = {
+  hello: undefined,
+  group: undefined,
+  synced: undefined,
+  batch: undefined,
+  digest: undefined,
+  remedy: undefined,
+} as const;
+
 /** The state after a frame of each type; undefined: that frame has no business here. */
 const NEXT: Record<
   Exclude<SessionStateName, 'waiting'>,
   Record<Exclude<Frame['type'], 'goodbye'>, SessionStateName | undefined>
 > = {
-  connecting: {
-    hello: 'catching-up',
-    group: undefined,
-    synced: undefined,
-    batch: undefined,
-    digest: undefined,
-  },
-  'catching-up': { hello: undefined, group: undefined, synced: undefined, batch: 'live', digest: undefined },
-  filling: { hello: undefined, group: 'filling', synced: 'live', batch: undefined, digest: undefined },
-  live: { hello: undefined, group: undefined, synced: undefined, batch: 'live', digest: 'live' },
+  connecting: { ...NO_FRAME, hello: 'catching-up' },
+  'catching-up': { ...NO_FRAME, batch: 'live', remedy: 'catching-up' },
+  filling: { ...NO_FRAME, group: 'filling', synced: 'live', remedy: 'filling' },
+  live: { ...NO_FRAME, batch: 'live', digest: 'live', remedy: 'live' },
 };
 
 function onFrame(state: Exclude<SessionState, { name: 'waiting' }>, frame: Frame, context: Context): Step {

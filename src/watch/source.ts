@@ -6,6 +6,8 @@ import type { Place } from '../resources/place.ts';
 export interface ChangeHint extends Place {
   readonly refs: readonly Ref[];
   readonly hosts: readonly string[];
+  /** How long ago it was committed, by the database's clock. */
+  readonly ageMs: number;
 }
 
 /** One consistent state, and the log as of it. */

@@ -62,6 +62,7 @@ export interface StreamOptions {
   readonly incarnation: number;
   readonly sink: Sink;
   readonly scope: ReadonlySet<Group>;
+  readonly takesRemedies: boolean;
   /** Where the mirror stands, or will when what is queued first has come. */
   readonly told: Place;
   readonly now: number;
@@ -71,6 +72,7 @@ export interface StreamOptions {
 export class Stream {
   readonly host: string;
   readonly incarnation: number;
+  readonly takesRemedies: boolean;
   readonly #sink: Sink;
   /** As told: what the mirror has in scope once everything queued has come. */
   scope: ReadonlySet<Group>;
@@ -86,6 +88,7 @@ export class Stream {
   constructor(options: StreamOptions) {
     this.host = options.host;
     this.incarnation = options.incarnation;
+    this.takesRemedies = options.takesRemedies;
     this.#sink = options.sink;
     this.scope = options.scope;
     this.told = options.told;

@@ -47,7 +47,6 @@ test('what is no frame is not taken for one', () => {
     'null',
     '[]',
     '{"type":"toString"}',
-    '{"type":"other"}',
     ...[
       { ...batch, from: null },
       { ...batch, to: { position: 1.5, tag: 1 } },
@@ -59,7 +58,21 @@ test('what is no frame is not taken for one', () => {
       { type: 'hello', version: 1, server: 's', mode: 'other' },
       { type: 'synced', at, scope: ['a'] },
       { type: 'digest', at, groups: { g: 1 } },
+      { type: 'remedy', id: 'x', role: 'l2', keys: [], how: 'resync' },
+      { type: 'remedy', id: 'x', role: 'l2', keys: Array(101).fill('k'), how: 'resync' },
+      { type: 'remedy', id: 'x', role: 'l9', keys: ['k'], how: 'resync' },
+      { type: 'remedy', id: 'x', role: 'l2', keys: ['k'], how: 'reboot' },
     ].map((it) => JSON.stringify(it)),
   ];
   for (const line of wrong) assert.equal(parseFrame(line), undefined, line);
+});
+
+test('a remedy goes over the wire as it is', () => {
+  const remedy = { type: 'remedy', id: 'x', role: 'dhcp', keys: ['network/n'], how: 'rebuild' } as const;
+  assert.deepEqual(parseFrame(encodeFrame(remedy).trimEnd()), remedy);
+});
+
+test('a frame of a later kind is told from what is no frame', () => {
+  assert.equal(parseFrame('{"type":"other"}'), 'unknown');
+  assert.equal(parseFrame('{"type":"other-thing","at":null}'), 'unknown');
 });

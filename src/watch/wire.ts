@@ -1,5 +1,6 @@
 /** Frames as lines of JSON: one object a line, blank lines mean nothing. */
-import type { Frame } from './protocol.ts';
+import { AGENT_TYPES } from '../resources/agent.ts';
+import { type Frame, MAX_REMEDY_KEYS } from './protocol.ts';
 
 /** Longest line that is taken; a group of 100,000 leases is a third of it. */
 export const MAX_LINE_CHARACTERS = 128 * 1024 * 1024;
@@ -46,7 +47,11 @@ const isRecordOf = (check: (value: unknown) => boolean) => (value: unknown) =>
   isRecord(value) && Object.values(value).every(check);
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isNames = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+const isKeys = (value: unknown): boolean =>
+  isNames(value) && (value as string[]).length > 0 && (value as string[]).length <= MAX_REMEDY_KEYS;
 const isBodyOrNull = (value: unknown): boolean => value === null || isRecord(value);
+
+const FRAME_TYPE = /^[a-z][a-z-]{0,31}$/;
 
 const SHAPES: Readonly<Record<Frame['type'], Readonly<Record<string, (value: unknown) => boolean>>>> = {
   hello: {
@@ -65,18 +70,24 @@ const SHAPES: Readonly<Record<Frame['type'], Readonly<Record<string, (value: unk
   },
   digest: { at: isPlace, groups: isRecordOf(isText) },
   goodbye: { reason: isText, retryAfterMs: Number.isFinite },
+  remedy: {
+    id: isText,
+    role: (value) => typeof value === 'string' && Object.hasOwn(AGENT_TYPES, value),
+    keys: isKeys,
+    how: (value) => value === 'resync' || value === 'rebuild',
+  },
 };
 
-/** The frame on a line; undefined if it is none that we know. */
-export function parseFrame(line: string): Frame | undefined {
+/** The frame on a line; 'unknown' for one of a type that came later than this; undefined if it is none at all. */
+export function parseFrame(line: string): Frame | 'unknown' | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     return undefined;
   }
-  if (!isRecord(value) || typeof value.type !== 'string' || !Object.hasOwn(SHAPES, value.type))
-    return undefined;
+  if (!isRecord(value) || typeof value.type !== 'string') return undefined;
+  if (!Object.hasOwn(SHAPES, value.type)) return FRAME_TYPE.test(value.type) ? 'unknown' : undefined;
   const shape = SHAPES[value.type as Frame['type']];
   for (const [field, check] of Object.entries(shape)) {
     if (!check(value[field])) return undefined;

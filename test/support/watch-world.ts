@@ -22,7 +22,7 @@ import type { SubnetRow } from '../../src/resources/subnet.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import { type MemoryStore, openMemoryStore, type RowOf } from '../../src/store/memory/memory-store.ts';
 import type { Transaction } from '../../src/store/store.ts';
-import { Feed, type FeedLimits, type WatchHandle } from '../../src/watch/feed.ts';
+import { Feed, type FeedLimits, type Sent, type WatchHandle } from '../../src/watch/feed.ts';
 import { Follower } from '../../src/watch/follow.ts';
 import { Journal } from '../../src/watch/journal.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
@@ -135,6 +135,7 @@ export interface WorldOptions {
   readonly unchecked?: boolean;
   /** Stands between feeds and store. */
   readonly source?: (source: FeedSource) => FeedSource;
+  readonly onSent?: (sent: Sent) => void;
 }
 
 export class WatchWorld {
@@ -171,6 +172,7 @@ export class WatchWorld {
       limits: this.#options.limits ?? {},
       onPresence: (host, connected) => this.presence.push(`${connected ? '+' : '-'}${host}`),
       onError: (error) => this.errors.push(error),
+      ...(this.#options.onSent ? { onSent: this.#options.onSent } : {}),
     });
     const abort = new AbortController();
     const running = feed.run(abort.signal);

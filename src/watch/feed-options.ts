@@ -1,0 +1,92 @@
+/** What a feed is given, how it is limited, what it counts. */
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Ref } from '../resources/agent-view.ts';
+import { AUDIT_DEFAULTS, type AuditLimits } from './audit.ts';
+import type { SnapshotReason } from './cycle.ts';
+import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS } from './protocol.ts';
+import type { FeedSource } from './source.ts';
+
+/** What one agent was told: a batch that changes anything, or all that differed when it connected. */
+export interface Sent {
+  readonly host: string;
+  /** The agent has to realise it up to here. */
+  readonly position: number;
+  /** What may have changed; `group|*` for a group that came whole, or left. Shared among agents: not to be changed. */
+  readonly refs: readonly Ref[];
+  /** Age of the oldest change in it by the database's clock; null where the agent was away meanwhile. */
+  readonly ageMs: number | null;
+}
+
+export interface FeedLimits {
+  readonly pollMs: number;
+  /** Shortest and longest time from one cycle's beginning to the next. */
+  readonly flushMs: readonly [number, number];
+  readonly bookmarkMs: number;
+  readonly heartbeatTimeoutMs: number;
+  /** A stream that does not drain for so long is cut. */
+  readonly stallMs: number;
+  /** How long a connect may wait for its answer. */
+  readonly answerMs: number;
+  readonly tailChanges: number;
+  readonly tailRefs: number;
+  /** What may wait for slow readers, all together. */
+  readonly ringBytes: number;
+  /** Whole comparisons, in groups: so many at once, so many a second. */
+  readonly snapshots: { readonly perSecond: number; readonly burst: number };
+  readonly joinersPerCycle: number;
+  readonly groupsPerCycle: number;
+  readonly audit: AuditLimits;
+}
+
+export const FEED_DEFAULTS: FeedLimits = {
+  pollMs: 400,
+  flushMs: [5, 500],
+  bookmarkMs: BOOKMARK_MS,
+  heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+  stallMs: 20_000,
+  answerMs: 2_000,
+  tailChanges: 20_000,
+  tailRefs: 200_000,
+  ringBytes: 32 * 1024 * 1024,
+  snapshots: { perSecond: 1_500, burst: 1_500 },
+  joinersPerCycle: 500,
+  groupsPerCycle: 2_000,
+  audit: AUDIT_DEFAULTS,
+};
+
+export interface FeedOptions {
+  readonly source: FeedSource;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly serverId: string;
+  readonly limits?: Partial<FeedLimits>;
+  /** An agent's watch was opened or has ended. */
+  readonly onPresence?: (host: string, connected: boolean) => void;
+  /** Something of substance went to an agent. Called for each agent that a change concerns: keep it cheap. */
+  readonly onSent?: (sent: Sent) => void;
+  /** The database did not answer; the feed goes on trying. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Numbers since the start, and of now. */
+export interface FeedMetrics {
+  readonly position: number;
+  readonly streams: number;
+  readonly joining: number;
+  readonly cycles: number;
+  readonly batches: number;
+  readonly bytes: number;
+  readonly resumes: number;
+  readonly snapshots: Readonly<Record<SnapshotReason, number>>;
+  readonly refused: number;
+  readonly mismatches: number;
+  readonly lineages: number;
+  readonly cuts: Readonly<Record<CutReason, number>>;
+  readonly ringBytes: number;
+  /** How long the last cycle took. */
+  readonly cycleMs: number;
+  readonly auditPeriodMs: number;
+}
+
+export type CutReason = 'stalled' | 'fell out' | 'silent' | 'asked';
