@@ -20,6 +20,7 @@ function apiOver(failure: Error) {
     clock: realClock,
     random: seededRandom(1),
     isAlive: () => true,
+    isEligible: () => true,
     log: { debug: nothing, info: nothing, error: (fields) => logged.push(fields) },
     metrics: new Registry(),
     ready: () => Promise.resolve(null),

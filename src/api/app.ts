@@ -39,6 +39,7 @@ export interface ApiOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly isAlive: Call['isAlive'];
+  readonly isEligible: Call['isEligible'];
   readonly log: ApiLog;
   /** Where request metrics are registered and `/metrics` reads. */
   readonly metrics: Registry;
@@ -211,8 +212,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       const { caller } = request;
       if (!caller)
         throw new Fault('HTTPUnauthorized', 'This server could not verify that you are authorized.');
-      const { clock, random, settings, isAlive } = options;
-      return { caller, clock, random, settings, isAlive };
+      const { clock, random, settings, isAlive, isEligible } = options;
+      return { caller, clock, random, settings, isAlive, isEligible };
     },
     urlOf(request) {
       const forwarded = request.headers['x-forwarded-proto'];

@@ -2,6 +2,7 @@
 import type { Call } from '../operations/operation.ts';
 import { agentDisconnected, agentReturned } from '../operations/agent.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { AgentRow } from '../resources/agent.ts';
 import type { Store } from '../store/store.ts';
 
 export interface PresenceOptions {
@@ -33,6 +34,11 @@ export class AgentPresence {
   isAlive(agent: { readonly server_id: string }): boolean {
     const server = this.#servers.get(agent.server_id);
     return server !== undefined && this.#options.clock.now() - server.movedAt < this.#options.downTimeMs;
+  }
+
+  /** May be given something new. */
+  isEligible(agent: Pick<AgentRow, 'server_id' | 'liveness'>): boolean {
+    return agent.liveness === 'alive' && this.isAlive(agent);
   }
 
   /** Moves this server's beat and looks at the others'. */

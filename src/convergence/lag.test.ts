@@ -21,6 +21,8 @@ const agent = (id: string, changes: Partial<AgentRow> = {}): AgentRow => ({
   realised_tag: 1,
   exceptions: [],
   exception_count: 0,
+  liveness: 'alive',
+  deaths: 0,
   ...changes,
 });
 const waiting = {

@@ -88,6 +88,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     random: realRandom,
     settings,
     isAlive: (agent) => presence.isAlive(agent),
+    isEligible: (agent) => presence.isEligible(agent),
   });
   const presence: AgentPresence = new AgentPresence({
     ...{ store, serverId, call, onFailure, clock: realClock },
@@ -174,6 +175,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     const api = createApi({
       ...{ store, identify, settings, log, metrics, clock: realClock, random: realRandom },
       isAlive: call().isAlive,
+      isEligible: call().isEligible,
       secret: () => randomBytes(32).toString('base64url'),
       ready: () =>
         store

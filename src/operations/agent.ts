@@ -115,6 +115,8 @@ export async function registerAgent(
       role,
       description: '',
       admin_state_up: true,
+      liveness: 'alive',
+      deaths: 0,
       created_at: now,
       ...seen,
       ...reset,
@@ -123,7 +125,11 @@ export async function registerAgent(
   }
   if (role === 'l2') await bindWaitingPorts(tx, call, host);
   // Presence is told to `isAlive` once this has committed: for this transaction the agent lives.
-  const alive: Call = { ...call, isAlive: (one) => one.id === agent.id || call.isAlive(one) };
+  const alive: Call = {
+    ...call,
+    isAlive: (one) => one.id === agent.id || call.isAlive(one),
+    isEligible: (one) => (one.id === agent.id ? one.liveness === 'alive' : call.isEligible(one)),
+  };
   if (role === 'dhcp') await scheduleUnderserved(tx, alive);
   return agent;
 }

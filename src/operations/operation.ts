@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { AgentRow } from '../resources/agent.ts';
 
 /** Who asks. Without identity (`none`) it is an admin of the project named in the configuration. */
 export interface Caller {
@@ -38,13 +39,18 @@ export interface Settings {
   readonly agentDownTimeMs: number;
 }
 
+/** What is known of an agent's presence, by its row. */
+export type SeenAgent = Pick<AgentRow, 'id' | 'host' | 'server_id' | 'liveness'>;
+
 export interface Call {
   readonly caller: Caller;
   readonly clock: Clock;
   readonly random: Random;
   readonly settings: Settings;
-  /** Whether the agent is connected somewhere right now (presence; never decides delivery). */
-  readonly isAlive: (agent: { readonly id: string; readonly server_id: string }) => boolean;
+  /** false once the agent was declared dead and until it is back. Decides placement only, never delivery. */
+  readonly isAlive: (agent: SeenAgent) => boolean;
+  /** Whether it may be given something new: alive, heard by a living server now, not held down after many deaths. */
+  readonly isEligible: (agent: SeenAgent) => boolean;
 }
 
 /** `If-Match: revision_number=N` of an update or delete; undefined where the client sent none. */

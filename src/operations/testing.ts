@@ -43,6 +43,7 @@ export function bench(settings: Partial<Settings> = {}) {
     random,
     settings: { ...SETTINGS, ...settings },
     isAlive: (agent) => agent.server_id !== '' && !dead.has(agent.id),
+    isEligible: (agent) => agent.server_id !== '' && agent.liveness === 'alive' && !dead.has(agent.id),
   };
   const as = (projectId: string): Call => ({
     ...call,
@@ -89,6 +90,8 @@ export function bench(settings: Partial<Settings> = {}) {
       realised_tag: null,
       exceptions: [],
       exception_count: 0,
+      liveness: 'alive',
+      deaths: 0,
     });
     const agents = { l2: agent('l2'), dhcp: agent('dhcp') };
     await run(async (tx) => {

@@ -56,7 +56,14 @@ export interface AgentRow {
   realised_tag: number | null;
   exceptions: ReportException[];
   exception_count: number;
+  /** What the servers make of it: decides placement only, never delivery. */
+  liveness: Liveness;
+  /** How often it died lately. */
+  deaths: number;
 }
+
+/** held: alive, but it died so often lately that it gets nothing new for a while. */
+export type Liveness = 'alive' | 'held' | 'dead';
 
 /** A network served by a DHCP agent, through the DHCP port made for that pair. */
 export interface DhcpBindingRow {

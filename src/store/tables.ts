@@ -121,6 +121,8 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       realised_tag: 'bigint',
       exceptions: 'jsonb',
       exception_count: 'integer',
+      liveness: 'text',
+      deaths: 'integer',
     },
   },
   dhcpBindings: {

@@ -12,6 +12,7 @@ const call = {
   random: realRandom,
   settings: SETTINGS,
   isAlive: () => true,
+  isEligible: () => true,
 };
 
 /** Registers the host if need be, and the agent; gives the agent's id. */

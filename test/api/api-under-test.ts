@@ -83,6 +83,7 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     random: realRandom,
     secret: () => realRandom.uuid(),
     isAlive: options.isAlive ?? (() => true),
+    isEligible: options.isAlive ?? (() => true),
     log: {
       debug() {
         // not asked for

@@ -196,6 +196,7 @@ export class ServerProcess {
       random,
       settings: SETTINGS,
       isAlive: (agent) => this.#options.living().has(agent.server_id),
+      isEligible: (agent) => agent.liveness === 'alive' && this.#options.living().has(agent.server_id),
     };
   }
 }

@@ -119,6 +119,8 @@ export function agent(n: number, onHost: string, changes: Partial<AgentRow> = {}
     realised_tag: null,
     exceptions: [],
     exception_count: 0,
+    liveness: 'alive',
+    deaths: 0,
     ...changes,
   };
 }

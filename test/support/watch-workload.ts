@@ -8,7 +8,7 @@ export function agentRow(id: string, host: string, role: Role): AgentRow {
     ...{ id, host, role, description: AGENT_TYPES[role].agent_type, admin_state_up: true },
     ...{ availability_zone: 'nova', configurations: {}, created_at: '', started_at: '', heartbeat_at: '' },
     ...{ server_id: '', incarnation: 1, counter: 0, realised_position: null, realised_tag: null },
-    ...{ exceptions: [], exception_count: 0 },
+    ...{ exceptions: [], exception_count: 0, liveness: 'alive', deaths: 0 },
   };
 }
 
