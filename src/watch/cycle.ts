@@ -66,8 +66,6 @@ export interface CycleInput {
   /** Joiners beyond this many groups to be read whole wait for the next cycle. */
   readonly maxGroups: number;
   readonly audit: { readonly groups: readonly Group[]; readonly hosts: readonly string[] };
-  /** Whether anyone asks how old the changes are. */
-  readonly isAging: boolean;
 }
 
 export interface Reading {
@@ -76,8 +74,8 @@ export interface Reading {
   readonly scopes: ReadonlyMap<string, Scope>;
   /** Watched groups and their hinted keys. */
   readonly touched: ReadonlyMap<Group, ReadonlySet<string>>;
-  /** For each group that was hinted, the age of the oldest change that did; for each host whose scope was. */
-  readonly ages: { readonly groups: ReadonlyMap<Group, number>; readonly hosts: ReadonlyMap<string, number> };
+  /** The changes behind the hints, with their age. */
+  readonly changes: readonly ChangeHint[];
   readonly turns: readonly Turn[];
   readonly entries: readonly Entry[];
   readonly refused: readonly Joiner[];
@@ -108,23 +106,7 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   for (const name of audit.groups) groups.add(name);
   const bodies = refs.size === 0 ? new Map<Ref, Body | null>() : await view.objects(refs);
   const whole = groups.size === 0 ? new Map<Group, Map<string, Body>>() : await view.groups(groups);
-  const ages = input.isAging ? agesOf(changes) : NO_AGES;
-  return { head, hints, scopes, touched, ages, turns, ...joining, bodies, whole };
-}
-
-const NO_AGES: Reading['ages'] = { groups: new Map(), hosts: new Map() };
-
-function agesOf(changes: readonly ChangeHint[]): Reading['ages'] {
-  const groups = new Map<Group, number>();
-  const hosts = new Map<string, number>();
-  const note = <Key>(ages: Map<Key, number>, key: Key, ageMs: number) => {
-    if (ageMs > (ages.get(key) ?? -1)) ages.set(key, ageMs);
-  };
-  for (const { refs, hosts: names, ageMs } of changes) {
-    for (const ref of refs) note(groups, splitRef(ref).group, ageMs);
-    for (const name of names) note(hosts, name, ageMs);
-  }
-  return { groups, hosts };
+  return { head, hints, scopes, touched, changes, turns, ...joining, bodies, whole };
 }
 
 /**

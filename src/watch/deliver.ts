@@ -2,12 +2,13 @@
  * One cycle of the feed, its telling half: what was read, encoded once, handed to each stream that it concerns. All of
  * it happens in one turn, so every stream sees the cycle whole or not at all.
  */
-import type { Group, Ref } from '../resources/agent-view.ts';
+import type { Group } from '../resources/agent-view.ts';
 import { type Entry, type Reading, removedHosts } from './cycle.ts';
 import { digestOf } from './digest.ts';
 import { encodeGroups, encodeObjects, Parts } from './parts.ts';
 import { type Digest, type HelloFrame, PROTOCOL_VERSION } from './protocol.ts';
 import type { Sent } from './feed-options.ts';
+import { type Content, tellMissed, tellSent } from './sent.ts';
 import type { Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
 import { encodeFrame } from './wire.ts';
@@ -38,31 +39,20 @@ export function deliver(telling: Telling): Told {
   const digests = new Map<Group, Digest>();
   const batches = contents(telling, parts);
   for (const [stream, content] of batches) stream.batch(parts, content, now);
-  if (telling.onSent) tellSent(batches, reading, telling.onSent);
+  if (telling.onSent) tellSent(batches, reading.changes, telling.onSent);
   for (const turn of reading.turns) streams.move(turn.stream, turn.scope);
   for (const entry of reading.entries) {
     const stream = telling.open(entry);
     if (!stream) continue;
-    const sent =
-      entry.type === 'deltas'
-        ? sendDeltas(telling, { entry, stream, parts })
-        : sendGroups(telling, { entry, stream, parts, digests });
-    if (sent.length > 0) {
-      const { position } = reading.head;
-      telling.onSent?.({ host: stream.host, position, refs: sent, ageMs: null });
-    }
+    if (entry.type === 'deltas') sendDeltas(telling, { entry, stream, parts });
+    else sendGroups(telling, { entry, stream, parts, digests });
+    if (entry.type === 'deltas' && telling.onSent) tellMissed(entry, reading.head, telling.onSent);
   }
   sendDigests(telling, { parts, digests });
   const removed = removedHosts(reading.bodies)
     .map((host) => streams.of(host))
     .filter((stream) => stream !== undefined);
   return { parts, batches: batches.size, removed };
-}
-
-interface Content {
-  readonly enter: readonly Group[];
-  readonly leave: readonly Group[];
-  readonly changes: Group[];
 }
 
 /** What each open stream is to be told, its parts encoded. */
@@ -86,33 +76,6 @@ function contents({ reading, streams }: Telling, parts: Parts): Map<Stream, Cont
   return found;
 }
 
-/** What thousands are told alike is listed once for all of them. */
-function tellSent(
-  batches: ReadonlyMap<Stream, Content>,
-  { head, touched, ages }: Reading,
-  onSent: (sent: Sent) => void,
-): void {
-  const lists = new Map<Group, readonly Ref[]>();
-  const refsOf = (name: Group): readonly Ref[] => {
-    const known = lists.get(name);
-    if (known) return known;
-    const refs = [...(touched.get(name) ?? [])].map((key) => `${name}|${key}`);
-    lists.set(name, refs);
-    return refs;
-  };
-  for (const [{ host }, { enter, leave, changes }] of batches) {
-    const turned = [...enter, ...leave];
-    const [only] = changes;
-    const isOne = only !== undefined && changes.length === 1 && turned.length === 0;
-    const refs = isOne ? refsOf(only) : [...turned.map(wholeRef), ...changes.flatMap(refsOf)];
-    let ageMs = turned.length > 0 ? (ages.hosts.get(host) ?? 0) : 0;
-    for (const name of changes) ageMs = Math.max(ageMs, ages.groups.get(name) ?? 0);
-    onSent({ host, position: head.position, refs, ageMs });
-  }
-}
-
-const wholeRef = (name: Group): Ref => `${name}|*`;
-
 const bodyOf = (reading: Reading, name: Group, key: string) => reading.bodies.get(`${name}|${key}`) ?? null;
 
 function helloLine(server: string, mode: HelloFrame['mode']): string {
@@ -126,7 +89,7 @@ const lastFirst = (names: Iterable<Group>, newest: Telling['newest']): Group[] =
 function sendDeltas(
   { reading, server, now, newest }: Telling,
   to: { entry: Extract<Entry, { type: 'deltas' }>; stream: Stream; parts: Parts },
-): Ref[] {
+): void {
   const { entry, stream, parts } = to;
   for (const name of entry.enter) parts.addWhole(name, reading.whole.get(name) ?? new Map());
   const changes = lastFirst(entry.keys.keys(), newest).map((name) => {
@@ -140,8 +103,6 @@ function sendDeltas(
   };
   stream.line(parts, helloLine(server, 'deltas'), now);
   stream.batch(parts, content, now);
-  const changed = [...entry.keys].flatMap(([name, keys]) => [...keys].map((key): Ref => `${name}|${key}`));
-  return [...[...entry.enter, ...entry.leave].map(wholeRef), ...changed];
 }
 
 function sendGroups(
@@ -152,7 +113,7 @@ function sendGroups(
     parts: Parts;
     digests: Map<Group, Digest>;
   },
-): Ref[] {
+): void {
   const { entry, stream, parts, digests } = to;
   const held = entry.joiner.request.groups;
   const sent: Group[] = [];
@@ -168,7 +129,6 @@ function sendGroups(
   }
   const synced = encodeFrame({ type: 'synced', at: reading.head, scope: [...entry.scope], sent });
   stream.line(parts, synced, now);
-  return sent.map(wholeRef);
 }
 
 /** Tells every stream the digests of the audited groups that it watches, at a place that its mirror will stand at. */

@@ -1,21 +1,23 @@
 /** What a feed is given, how it is limited, what it counts. */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { Ref } from '../resources/agent-view.ts';
+import type { Group, Ref } from '../resources/agent-view.ts';
 import { AUDIT_DEFAULTS, type AuditLimits } from './audit.ts';
 import type { SnapshotReason } from './cycle.ts';
-import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS } from './protocol.ts';
+import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS, type WatchRequest } from './protocol.ts';
 import type { FeedSource } from './source.ts';
 
-/** What one agent was told: a batch that changes anything, or all that differed when it connected. */
+/** A change that was written to an agent's watch. For one that was away, what it missed is one change. */
 export interface Sent {
   readonly host: string;
   /** The agent has to realise it up to here. */
   readonly position: number;
-  /** What may have changed; `group|*` for a group that came whole, or left. Shared among agents: not to be changed. */
+  /** All that the change may bear on, for any host: one list for all agents that are told of it. */
   readonly refs: readonly Ref[];
-  /** Age of the oldest change in it by the database's clock; null where the agent was away meanwhile. */
-  readonly ageMs: number | null;
+  /** The groups that the host has, or had until this change. To be asked at once. */
+  readonly sees: (group: Group) => boolean;
+  /** How long ago it was committed, by the database's clock; 0 for one that was away: its time counts from its return. */
+  readonly ageMs: number;
 }
 
 export interface FeedLimits {
@@ -63,7 +65,9 @@ export interface FeedOptions {
   readonly limits?: Partial<FeedLimits>;
   /** An agent's watch was opened or has ended. */
   readonly onPresence?: (host: string, connected: boolean) => void;
-  /** Something of substance went to an agent. Called for each agent that a change concerns: keep it cheap. */
+  /** A watch was opened, in place of an older one or not. What it is sent then is not told, but for what it missed. */
+  readonly onAttached?: (request: WatchRequest) => void;
+  /** A change went to an agent. Called for each agent that it concerns: keep it cheap. */
   readonly onSent?: (sent: Sent) => void;
   /** The database did not answer; the feed goes on trying. */
   readonly onError?: (error: unknown) => void;

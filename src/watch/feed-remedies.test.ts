@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { addHosts } from '../../test/support/watch-workload.ts';
 import { networkRow, portRow, subnetRow, WatchWorld, watchRequest } from '../../test/support/watch-world.ts';
+import { integerBetween } from '../lib/random.ts';
 import type { Sent } from './feed-options.ts';
 import type { Frame, RemedyFrame } from './protocol.ts';
 
@@ -18,12 +19,12 @@ async function worldWith(hosts: readonly string[]): Promise<void> {
 }
 
 /** One network with a port on each host. */
-async function networkOn(hosts: readonly string[]): Promise<string> {
+async function networkOn(hosts: readonly string[], prefix = 'port'): Promise<string> {
   const id = world.random.uuid();
   await world.transact(async (tx) => {
-    await tx.networks.insert([networkRow(id, 77)]);
+    await tx.networks.insert([networkRow(id, integerBetween(world.random, 1, 2 ** 40))]);
     await tx.subnets.insert([subnetRow(world.random.uuid(), id)]);
-    await tx.ports.insert(hosts.map((host) => portRow(`port-${host}`, id, { host })));
+    await tx.ports.insert(hosts.map((host) => portRow(`${prefix}-${host}`, id, { host })));
   });
   return id;
 }
@@ -34,47 +35,75 @@ const remedyFor = (keys: readonly string[]): RemedyFrame => ({
   keys,
 });
 
-test('what is sent is told: to whom, up to where, which objects, how old', async () => {
+test('each change that is sent is told: to whom, where, what it bears on, how old', async () => {
   await worldWith(['a', 'b']);
   world.attach(watchRequest('a'));
   await world.clock.advance(100);
-  const first = { host: 'a', position: world.store.head().position, refs: ['host/a|*'], ageMs: null };
-  assert.deepEqual(sent.splice(0), [first]);
+  assert.deepEqual(sent.splice(0), [], 'what comes whole is not a change');
 
   const network = await networkOn(['a', 'b']);
   await world.clock.advance(100);
   const [entered, ...more] = sent.splice(0);
   assert.deepEqual(more, [], 'nothing is told of b, which is not connected');
-  assert.deepEqual([...(entered?.refs ?? [])].sort(), ['host/a|port/port-a', `network/${network}|*`]);
-  assert.equal(entered?.position, world.store.head().position);
-  assert.ok(entered.ageMs !== null && entered.ageMs < 100, `${entered.ageMs}`);
+  assert.equal(entered?.host, 'a');
+  assert.equal(entered.position, world.store.head().position);
+  const refs = entered.refs.map((ref) => ref.replaceAll(network, 'N')).sort();
+  for (const ref of [
+    'dhcp/N|lease/port-a',
+    'host/a|port/port-a',
+    'host/b|port/port-b',
+    'network/N|network/N',
+  ]) {
+    assert.ok(refs.includes(ref), `${ref} in ${refs}`);
+  }
+  const groups = ['host/a', 'host/b', `network/${network}`, `dhcp/${network}`];
+  assert.deepEqual(groups.map(entered.sees), [true, false, true, false]);
+  assert.ok(entered.ageMs < 100, `${entered.ageMs}`);
 
   await world.transact((tx) => tx.networks.update({ id: network }, { name: 'new' }));
   await world.clock.advance(6_000);
-  const refs = sent.splice(0).map((one) => one.refs);
-  assert.deepEqual(refs, [[`network/${network}|network/${network}`]], 'bookmarks are nothing');
+  const [renamed] = sent.splice(0);
+  assert.deepEqual(renamed?.refs, [`network/${network}|network/${network}`]);
+  assert.equal(sent.length, 0, 'bookmarks are nothing');
 
   await world.transact((tx) => tx.ports.remove({ id: 'port-a' }));
   await world.clock.advance(100);
   const [left] = sent.splice(0);
-  assert.deepEqual([...(left?.refs ?? [])].sort(), ['host/a|port/port-a', `network/${network}|*`]);
+  assert.equal(left?.sees(`network/${network}`), true, 'had it until then');
 });
 
-test('who was away is told what differs, its age is not known', async () => {
+test('of several changes at once each is told to those whom it concerns', async () => {
+  await worldWith(['a', 'b']);
+  for (const host of ['a', 'b']) world.attach(watchRequest(host));
+  const one = await networkOn(['a']);
+  await world.clock.advance(100);
+  sent.splice(0);
+  const from = world.store.head().position;
+  // the first goes at once, the others together
+  for (const name of ['x', 'y', 'z']) await world.transact((tx) => tx.networks.update({ id: one }, { name }));
+  const two = await networkOn(['b'], 'q');
+  await world.clock.advance(100);
+  assert.deepEqual(
+    sent.map(({ host, position }) => `${host} ${position - from}`).sort(),
+    ['a 1', 'a 2', 'a 3', 'b 4'],
+    two,
+  );
+});
+
+test('who was away is told what it missed, from its return on', async () => {
   await worldWith(['a']);
   const network = await networkOn(['a']);
   await world.startAgent('a');
   await world.clock.advance(500);
-  const [whole] = sent.splice(0);
-  assert.deepEqual([...(whole?.refs ?? [])].sort(), ['host/a|*', `network/${network}|*`]);
   await world.stopAgent('a');
   await world.transact((tx) => tx.networks.update({ id: network }, { name: 'new' }));
+  sent.splice(0);
   await world.startAgent('a');
   await world.clock.advance(500);
   const ref = `network/${network}|network/${network}`;
   assert.deepEqual(
     sent.map(({ refs, ageMs }) => ({ refs, ageMs })),
-    [{ refs: [ref], ageMs: null }],
+    [{ refs: [ref], ageMs: 0 }],
   );
 });
 

@@ -252,7 +252,6 @@ export class Feed {
           aheadWaitMs: this.#limits.answerMs,
           maxGroups: this.#limits.groupsPerCycle,
           audit,
-          isAging: this.#options.onSent !== undefined,
         }),
       );
       if (!reading) return this.#loseLineage();
@@ -307,6 +306,7 @@ export class Feed {
     joiner.link.stream = stream;
     if (other) this.#close(other, 'the agent connected anew', 0);
     this.#streams.add(stream);
+    this.#options.onAttached?.(request);
     if (!other) this.#options.onPresence?.(request.host, true);
     const mismatches = request.mismatched?.length ?? 0;
     this.#counts.mismatches += mismatches;
