@@ -1,0 +1,114 @@
+/**
+ * From the hint of a change to what each role of a host has to do about it: which key (the agent's unit of work) and which
+ * object of it. The same answers as the agents' own `keysOf`, from refs alone.
+ */
+import { dhcpGroup, type Group, hostGroup, type Ref, splitKey, splitRef } from '../resources/agent-view.ts';
+import type { ReportException, Role } from '../resources/agent.ts';
+import type { Kind } from './deadlines.ts';
+
+/** Something that one role of a host owes for one change. */
+export interface Target {
+  readonly role: Role;
+  /** `network/<id>`; '' where the refs do not tell the port's network. */
+  readonly key: string;
+  /** As in reports: `port/<id>`, `subnet/<id>`, `endpoint/<host>`; '' for the whole key. */
+  readonly object: string;
+  readonly kind: Kind;
+}
+
+/** A change's refs, by group. */
+export interface Hint {
+  /** Object keys by group, e.g. `dhcp/<id>` to `lease/<id>`s. */
+  readonly groups: ReadonlyMap<Group, readonly string[]>;
+  /** The networks of the ports that are named. */
+  readonly networkOfPort: ReadonlyMap<string, string>;
+}
+
+/** Of more objects of one key than this, only the key is told. */
+const MAX_OBJECTS = 64;
+
+export function readHint(refs: Iterable<Ref>): Hint {
+  const groups = new Map<Group, string[]>();
+  const networkOfPort = new Map<string, string>();
+  for (const ref of refs) {
+    const { group, key } = splitRef(ref);
+    const keys = groups.get(group);
+    if (keys) keys.push(key);
+    else groups.set(group, [key]);
+    const of = splitKey(group);
+    const { kind, id } = splitKey(key);
+    if (of.kind === 'dhcp' && kind === 'lease') networkOfPort.set(id, of.id);
+  }
+  return { groups, networkOfPort };
+}
+
+/** What the change means for a host that has (or had until then) the groups for which `sees` is true. */
+export function targetsOf(hint: Hint, host: string, sees: (group: Group) => boolean): Target[] {
+  const found: Target[] = [];
+  const own = hostGroup(host);
+  for (const [group, keys] of hint.groups) {
+    const { kind, id } = splitKey(group);
+    if (kind === 'host' ? group !== own : !sees(group)) continue;
+    if (kind === 'host') found.push(...portTargets(hint, keys));
+    else if (kind === 'dhcp') found.push(...dhcpTargets(`network/${id}`, keys));
+    else if (kind === 'network')
+      found.push(...networkTargets(group, keys, { host, served: sees(dhcpGroup(id)) }));
+  }
+  return found;
+}
+
+function portTargets(hint: Hint, keys: readonly string[]): Target[] {
+  const ports = keys.filter((key) => splitKey(key).kind === 'port');
+  const all = ports.map((object): Target => {
+    const network = hint.networkOfPort.get(splitKey(object).id);
+    return { role: 'l2', key: network === undefined ? '' : `network/${network}`, object, kind: 'port' };
+  });
+  return [...Map.groupBy(all, (target) => target.key).values()].flatMap((targets) => [
+    ...fewOrWhole(targets),
+  ]);
+}
+
+function dhcpTargets(key: string, keys: readonly string[]): Target[] {
+  const all = keys.map((object): Target => {
+    const { kind, id } = splitKey(object);
+    const of =
+      kind === 'lease' ? ({ object: `port/${id}`, kind } as const) : ({ object, kind: 'subnet' } as const);
+    return { role: 'dhcp', key, ...of };
+  });
+  return [...fewOrWhole(all)];
+}
+
+function networkTargets(
+  key: Group,
+  keys: readonly string[],
+  { host, served }: { host: string; served: boolean },
+): Target[] {
+  const found: Target[] = [];
+  if (keys.includes(key)) {
+    found.push({ role: 'l2', key, object: '', kind: 'network' });
+    if (served) found.push({ role: 'dhcp', key, object: '', kind: 'network' });
+  }
+  // A host does not flood to itself.
+  const others = keys.filter((object) => object !== key && object !== `endpoint/${host}`);
+  const endpoints = others.map((object): Target => ({ role: 'l2', key, object, kind: 'endpoint' }));
+  return [...found, ...fewOrWhole(endpoints)];
+}
+
+function fewOrWhole(targets: readonly Target[]): readonly Target[] {
+  const [first] = targets;
+  return first && targets.length > MAX_OBJECTS ? [{ ...first, object: '' }] : targets;
+}
+
+/**
+ * Whether this exception says that the target, as of `position`, is not realised. What waits, waits whenever it was asked
+ * for; where the network is not known, a whole network that fails may be the port's.
+ */
+export function covers(
+  exception: ReportException,
+  target: Pick<Target, 'key' | 'object'>,
+  position: number,
+): boolean {
+  if (target.key !== '' && exception.key !== target.key) return false;
+  if (exception.object !== '' && exception.object !== target.object) return false;
+  return exception.state === 'waiting' || exception.since <= position;
+}
