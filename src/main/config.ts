@@ -113,6 +113,18 @@ export const SERVER_OPTIONS = {
   'quota-network': { kind: 'integer', default: 100, help: 'Networks a project may have; -1 for any number.' },
   'quota-subnet': { kind: 'integer', default: 100, help: 'Subnets a project may have; -1 for any number.' },
   'quota-port': { kind: 'integer', default: 500, help: 'Ports a project may have; -1 for any number.' },
+  'drain-seconds': {
+    kind: 'integer',
+    default: 5,
+    placeholder: 'S',
+    help: 'On TERM new connections are refused, requests under way finished, and open connections without a request kept this long: their next request is answered, and ends them.',
+  },
+  'drain-accept-seconds': {
+    kind: 'integer',
+    default: 0,
+    placeholder: 'S',
+    help: 'On TERM new connections are still accepted for this long while /readyz says 503; for balancers that do not try another server when one refuses.',
+  },
   'agent-down-seconds': {
     kind: 'integer',
     default: 10,

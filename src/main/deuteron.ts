@@ -47,12 +47,12 @@ function overview(): string {
   return `usage: deuteron COMMAND [OPTION...]\n\n${lines.join('\n')}\n\nEach has its own help: deuteron COMMAND --help\n`;
 }
 
-/** Ctrl-C and TERM ask to end; asked a second time, the process ends where it stands. */
+/** Ctrl-C and TERM ask to end, and are the signal's reason; asked a second time, the process ends where it stands. */
 function endSignal(): AbortSignal {
   const controller = new AbortController();
-  const ask = () => {
+  const ask = (name: 'SIGINT' | 'SIGTERM') => {
     if (controller.signal.aborted) process.exit(130);
-    controller.abort();
+    controller.abort(name);
   };
   process.on('SIGINT', ask);
   process.on('SIGTERM', ask);

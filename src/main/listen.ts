@@ -1,7 +1,8 @@
 /** Listeners for an app that handles plain node requests: TCP, with TLS where a certificate is given, and Unix sockets. */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { Server as NetServer } from 'node:net';
 import { type ListenAddress, parseListenAddress } from './config.ts';
 import { ConfigurationError } from './options.ts';
 
@@ -19,6 +20,14 @@ export interface ListenOptions {
 }
 
 export interface Listening {
+  /** From now on every answer that is not on its way yet says `connection: close`. Connections are still accepted. */
+  sendAway(): void;
+  /** Stops accepting; whoever connected before this is served. */
+  stopAccepting(): Promise<void>;
+  /** Ends the connections on which no request is under way. */
+  closeIdle(): void;
+  /** How many connections are open, and how many requests are under way. */
+  count(): Promise<{ readonly connections: number; readonly requests: number }>;
   /** Stops accepting, ends every connection. */
   close(): Promise<void>;
 }
@@ -64,25 +73,89 @@ export function describeAddress(address: ListenAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/** A turn of the event loop that is shorter than this has accepted everybody who was waiting. */
+const QUIET_TURN_MS = 0.3;
+const MOST_TURNS = 200;
+
+/**
+ * Resolves right after a short turn of the event loop. Whoever the kernel connected and we did not accept is cut off
+ * when the listener closes: so nobody should have had the time to come in between.
+ */
+async function quietTurn(): Promise<void> {
+  for (let turn = 0; turn < MOST_TURNS; turn++) {
+    const began = performance.now();
+    await new Promise((resolve) => setImmediate(resolve));
+    if (performance.now() - began < QUIET_TURN_MS) return;
+  }
+}
+
+/** Closes the listener only: `close` of an http.Server ends idle connections with it, and their next request is lost. */
+const closeListener = (server: Server) =>
+  new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+
+const connectionsOf = (server: Server) =>
+  new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count ?? 0)));
+
+/** The requests under way, and whether their answers end the connection. */
+class Answers {
+  readonly #open = new Set<ServerResponse>();
+  #isLast = false;
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  around(handle: RequestListener): RequestListener {
+    return (request, response) => {
+      this.#open.add(response);
+      response.once('close', () => this.#open.delete(response));
+      if (this.#isLast) response.setHeader('connection', 'close');
+      handle(request, response);
+    };
+  }
+
+  makeLast(): void {
+    this.#isLast = true;
+    for (const response of this.#open) {
+      if (!response.headersSent) response.setHeader('connection', 'close');
+    }
+  }
+}
+
 /** Opens all of them, or none. */
 export async function listenOn(options: ListenOptions): Promise<Listening> {
+  const answers = new Answers();
+  const handle = answers.around(options.handle);
   const servers: Server[] = [];
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= Promise.all(servers.map(closeListener)).then(() => undefined);
+    return stopped;
+  };
   const close = async () => {
-    await Promise.all(
-      servers.map(
-        (server) =>
-          new Promise<void>((resolve) => {
-            server.close(() => resolve());
-            server.closeAllConnections();
-          }),
-      ),
-    );
+    const ended = stop();
+    for (const server of servers) server.closeAllConnections();
+    await ended;
   };
   try {
-    for (const address of options.addresses) servers.push(await openServer(address, options));
+    for (const address of options.addresses) servers.push(await openServer(address, { ...options, handle }));
   } catch (error) {
     await close();
     throw error;
   }
-  return { close };
+  return {
+    close,
+    sendAway: () => answers.makeLast(),
+    async stopAccepting() {
+      await quietTurn();
+      stop().catch(() => undefined);
+    },
+    closeIdle() {
+      for (const server of servers) server.closeIdleConnections();
+    },
+    async count() {
+      const each = await Promise.all(servers.map(connectionsOf));
+      return { connections: each.reduce((sum, one) => sum + one, 0), requests: answers.size };
+    },
+  };
 }

@@ -18,6 +18,7 @@ import { type OpenedStore, openStore } from '../store/open.ts';
 import { Feed } from '../watch/feed.ts';
 import { createAgentDuties } from './agent-duties.ts';
 import type { ServerConfig } from './config.ts';
+import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { registerFeedMetrics } from './feed-metrics.ts';
 import { chooseIdentity } from './identity.ts';
@@ -138,7 +139,10 @@ async function handlerOf(app: FastifyInstance): Promise<RequestListener> {
   return app.routing as RequestListener;
 }
 
-/** Serves until `signal` aborts. Throws ConfigurationError before anything is begun. */
+/**
+ * Serves until `signal` aborts, then sends everybody elsewhere before it ends (drain.ts); with SIGINT as the reason it
+ * only finishes requests that are under way. Throws ConfigurationError before anything is begun.
+ */
 export async function runServer(config: ServerConfig, log: Log, signal: AbortSignal): Promise<void> {
   const apiAddresses = listenAddresses('--api-listen', config['api-listen']);
   const agentAddresses = listenAddresses('--agent-listen', config['agent-listen']);
@@ -147,7 +151,8 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const identify = await chooseIdentity(config, apiAddresses);
   const { connection, embedded } = await findDatabase(config, log);
   const end = new AbortController();
-  const ended = AbortSignal.any([signal, end.signal]);
+  const ended = end.signal;
+  const asked = AbortSignal.any([signal, ended]);
   let failure: Error | undefined;
   embedded?.exited
     .then((how) => {
@@ -158,7 +163,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     .catch((error) => log.error({ err: error }, 'embedded PostgreSQL'));
   const listening: Listening[] = [];
   const running: Promise<void>[] = [];
-  const store = await openPatiently(connection, log, ended);
+  const store = await openPatiently(connection, log, asked);
   try {
     const { call, presence, feed, duties, onFailure, serverId } = createParts(config, {
       store,
@@ -177,13 +182,15 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       isAlive: call().isAlive,
       isEligible: call().isEligible,
       secret: () => randomBytes(32).toString('base64url'),
-      ready: () =>
-        store
-          .view((view) => view.head())
-          .then(
-            () => null,
-            (error: Error) => error.message,
-          ),
+      ready: async () =>
+        asked.aborted
+          ? 'the server stops'
+          : await store
+              .view((view) => view.head())
+              .then(
+                () => null,
+                (error: Error) => error.message,
+              ),
     });
     const agentApi = createAgentApi({
       ...{ feed, log, clock: realClock, random: realRandom },
@@ -191,12 +198,16 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       onError: (error) => onFailure('agent', error),
     });
     running.push(feed.run(ended), runDuties(duties, { clock: realClock, onFailure }, ended));
-    listening.push(
-      await listenOn({ addresses: agentAddresses, certificate, handle: await handlerOf(agentApi) }),
-    );
+    const agents = await listenOn({
+      addresses: agentAddresses,
+      certificate,
+      handle: await handlerOf(agentApi),
+    });
+    listening.push(agents);
     const handle = await handlerOf(api);
     const onClientError = answerClientError as NonNullable<Parameters<typeof listenOn>[0]['onClientError']>;
-    listening.push(await listenOn({ addresses: apiAddresses, certificate, handle, onClientError }));
+    const callers = await listenOn({ addresses: apiAddresses, certificate, handle, onClientError });
+    listening.push(callers);
     log.info(
       {
         server: serverId,
@@ -205,9 +216,18 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       },
       'serving',
     );
-    await Promise.race([Promise.all(running), untilAborted(ended)]);
+    await Promise.race([Promise.all(running), untilAborted(asked)]);
     cancelForgetting();
     presence.end();
+    if (signal.aborted) {
+      const seconds = (name: 'drain-seconds' | 'drain-accept-seconds') =>
+        signal.reason === 'SIGINT' ? 0 : config[name] * 1000;
+      await drain({
+        ...{ agents, log, clock: realClock, releaseAgents: (spreadMs) => feed.release(spreadMs) },
+        api: callers,
+        ...{ acceptMs: seconds('drain-accept-seconds'), idleMs: seconds('drain-seconds') },
+      });
+    }
   } finally {
     end.abort();
     // A session whose backend is stuck must not keep the process: what was acknowledged is durable.

@@ -12,6 +12,7 @@ import { dhcpLease } from './stories/dhcp-lease.ts';
 import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
+import { rollingRestart } from './stories/rolling-restart.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
 
@@ -24,6 +25,7 @@ export const STORIES: readonly Story[] = [
   credentialRefused,
   kill,
   twoServers,
+  rollingRestart,
 ];
 
 export const stageName = (id: string) => ({
