@@ -3,12 +3,15 @@ import { type Clock, sleep } from '../lib/clock.ts';
 /** Something the server does again and again. It must be idempotent, and safe beside another server that does the same. */
 export interface Duty {
   readonly name: string;
+  /** Only the leader needs to: elsewhere it is left out. What would do harm twice calls `guard` besides. */
+  readonly leaderOnly?: boolean;
   readonly intervalMs: number;
   readonly perform: () => Promise<void>;
 }
 
 export interface DutyOptions {
   readonly clock: Clock;
+  readonly leader: { readonly isLeader: boolean };
   /** Told of each failure; the duty is tried again after its interval. */
   readonly onFailure: (duty: string, error: unknown) => void;
 }
@@ -22,7 +25,7 @@ export async function runDuties(
   const runOne = async (duty: Duty) => {
     while (!signal.aborted) {
       try {
-        await duty.perform();
+        if (!duty.leaderOnly || options.leader.isLeader) await duty.perform();
       } catch (error) {
         options.onFailure(duty.name, error);
       }

@@ -8,6 +8,7 @@ import { Registry, collectDefaultMetrics } from 'prom-client';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
+import { Leader } from '../background/leader.ts';
 import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { scheduleUnhosted } from '../operations/dhcp.ts';
@@ -29,6 +30,8 @@ import { AgentPresence } from '../background/presence.ts';
 import { settingsFrom } from './settings.ts';
 
 const BEAT_MS = 2_000;
+/** Others take the lead over when its beat has stood still for so many beats. */
+const MISSED_BEATS = 5;
 const SCHEDULE_MS = 5_000;
 const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
@@ -103,11 +106,16 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     onPresence: (host, connected) => presence.changed(host, connected),
     onError: (error) => onFailure('feed', error),
   });
+  const leader = new Leader({
+    ...{ store, serverId, onFailure, clock: realClock, beatMs: BEAT_MS, takeoverMs: MISSED_BEATS * BEAT_MS },
+    onChange: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
+  });
   const duties: Duty[] = [
     { name: 'beat', intervalMs: BEAT_MS, perform: () => presence.beat() },
     {
       name: 'schedule',
       intervalMs: SCHEDULE_MS,
+      leaderOnly: true,
       perform: async () => {
         while ((await store.transact((tx) => scheduleUnhosted(tx, call()))).result > 0);
       },
@@ -115,6 +123,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
+      leaderOnly: true,
       perform: async () => {
         await store.transact((tx) => liftAllBlocks(tx, call()));
       },
@@ -122,6 +131,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     {
       name: 'trim',
       intervalMs: TRIM_MS,
+      leaderOnly: true,
       perform: async () => {
         await store.trim({
           ageMs: config['change-log-keep-seconds'] * 1000,
@@ -130,7 +140,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  return { serverId, call, presence, feed, duties, onFailure };
+  return { serverId, call, presence, leader, feed, duties, onFailure };
 }
 
 /** A handler of plain requests; the app must be ready. */
@@ -165,7 +175,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const running: Promise<void>[] = [];
   const store = await openPatiently(connection, log, asked);
   try {
-    const { call, presence, feed, duties, onFailure, serverId } = createParts(config, {
+    const { call, presence, leader, feed, duties, onFailure, serverId } = createParts(config, {
       store,
       settings,
       log,
@@ -197,7 +207,11 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       ...createAgentDuties({ store, serverId, call }),
       onError: (error) => onFailure('agent', error),
     });
-    running.push(feed.run(ended), runDuties(duties, { clock: realClock, onFailure }, ended));
+    running.push(
+      feed.run(ended),
+      leader.run(ended),
+      runDuties(duties, { clock: realClock, leader, onFailure }, ended),
+    );
     const agents = await listenOn({
       addresses: agentAddresses,
       certificate,
