@@ -89,7 +89,10 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
   const host = createLinuxHost({ stateDirectory: config['state-directory'], clock: realClock });
   const journal = await Journal.open(journalStorage(host), config.host ?? hostname());
   const roles = createRoles(config, { host, mirror: journal.mirror, mappings });
-  const transport = new HttpTransport({ servers: config.server, credential, clock: realClock, ...ca });
+  const transport = new HttpTransport({
+    ...{ servers: config.server, credential, clock: realClock, random: realRandom },
+    ...ca,
+  });
   const runner = new AgentRunner({
     ...{ host, transport, journal, roles, clock: realClock, random: realRandom },
     incarnation: await nextIncarnation(host),

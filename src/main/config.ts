@@ -146,7 +146,7 @@ export const AGENT_OPTIONS = {
     kind: 'list',
     default: ['http://127.0.0.1:9697'],
     placeholder: 'URL',
-    help: 'Servers to connect to; the agent moves to the next when one does not answer.',
+    help: 'Servers to connect to; the agent moves to the next when one does not answer. A name may have several addresses, all are tried.',
   },
   host: {
     kind: 'text',

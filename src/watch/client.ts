@@ -1,10 +1,15 @@
 /**
  * The agent's HTTP: watches and reports, to any of several servers. The only file of this room that opens sockets.
- * A watch costs one connection and a few kilobytes; reports share kept-alive ones.
+ * A watch costs one connection and a few kilobytes; reports share kept-alive ones. A server may be a name of several
+ * addresses: a watch tries them in turns (addresses.ts), and reports go to the very address that is watched.
  */
+import { lookup } from 'node:dns/promises';
 import http from 'node:http';
 import https from 'node:https';
+import { isIP } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { Addresses, type Resolve } from './addresses.ts';
 import { HEARTBEAT_MS, type Report, type ReportAnswer, type WatchRequest } from './protocol.ts';
 import type { Transport, WatchEnd, WatchListener } from './transport.ts';
 import { LineSplitter, parseFrame } from './wire.ts';
@@ -17,12 +22,17 @@ export interface ClientOptions {
   readonly servers: readonly string[];
   readonly credential: string;
   readonly clock: Clock;
+  readonly random: Random;
+  /** Finds the addresses of a server's name; by default the system's resolver does. */
+  readonly resolve?: Resolve;
   /** PEM of the authorities to trust for https, instead of the system's. */
   readonly ca?: string;
   readonly heartbeatMs?: number;
   /** How long a server may take to accept a connection, or to answer a report. */
   readonly timeoutMs?: number;
 }
+
+const systemResolve: Resolve = async (name) => (await lookup(name, { all: true })).map((one) => one.address);
 
 const DEFAULT_TIMEOUT_MS = 4_000;
 /** As much of an error's body as is worth reading. */
@@ -33,6 +43,9 @@ export class HttpTransport implements Transport {
   readonly servers: number;
   readonly #options: ClientOptions;
   readonly #urls: readonly URL[];
+  readonly #addresses: Addresses;
+  /** The address that is watched, of each server that is. */
+  readonly #watched = new Map<number, string>();
   readonly #watchAgents: { http: http.Agent; https: https.Agent };
   readonly #reportAgents: { http: http.Agent; https: https.Agent };
 
@@ -40,6 +53,8 @@ export class HttpTransport implements Transport {
     this.#options = options;
     this.#urls = options.servers.map((server) => new URL(server));
     this.servers = this.#urls.length;
+    const { clock, random, resolve = systemResolve } = options;
+    this.#addresses = new Addresses({ clock, random, resolve });
     const tls = options.ca === undefined ? {} : { ca: options.ca };
     const reports = { keepAlive: true, maxSockets: 4, maxFreeSockets: 2 };
     this.#watchAgents = { http: new http.Agent(), https: new https.Agent(tls) };
@@ -65,6 +80,7 @@ export class HttpTransport implements Transport {
     let open = true;
     const close = () => {
       open = false;
+      this.#watched.delete(server);
       cancelBeat();
       cancelTimeout();
       sent.destroy();
@@ -80,6 +96,7 @@ export class HttpTransport implements Transport {
     };
     cancelBeat = clock.after(heartbeatMs, beat);
     const cancelTimeout = this.#connectTimeout(sent, () => end({ reason: 'no connection in time' }));
+    this.#noteAddress(server, { sent, isOpen: () => open });
     // an 'error' may follow our own destroy: then nobody listens any more
     sent.on('error', (error) => end({ reason: reasonOf(error) }));
     sent.on('response', (response) => readWatch(response, { listener, end, isOpen: () => open }));
@@ -124,19 +141,38 @@ export class HttpTransport implements Transport {
     return cancel;
   }
 
+  /** Remembers which address of the server's name it is, once there is a connection. */
+  #noteAddress(server: number, { sent, isOpen }: { sent: http.ClientRequest; isOpen: () => boolean }): void {
+    sent.on('socket', (socket) => {
+      socket.once('connect', () => {
+        const address = socket.remoteAddress;
+        if (address === undefined || !isOpen()) return;
+        this.#watched.set(server, address);
+        this.#addresses.tried((this.#urls[server] as URL).hostname, address);
+      });
+    });
+  }
+
   #request(
     server: number,
     what: { path: string; agents: { http: http.Agent; https: https.Agent }; type: string },
   ): http.ClientRequest {
-    const base = this.#urls[server] as URL;
-    const secure = base.protocol === 'https:';
-    const url = new URL(what.path, base);
+    const url = new URL(what.path, this.#urls[server]);
     const headers = { authorization: `Bearer ${this.#options.credential}`, 'content-type': what.type };
-    return secure
-      ? https.request(url, { method: 'POST', agent: what.agents.https, headers })
-      : http.request(url, { method: 'POST', agent: what.agents.http, headers });
+    // a certificate is for the name, also where the address is known
+    const watched = this.#watched.get(server);
+    const where =
+      watched === undefined || isAddress(url.hostname)
+        ? { lookup: this.#addresses.lookup }
+        : { hostname: watched, servername: url.hostname, headers: { ...headers, host: url.host } };
+    const options = { method: 'POST', headers, ...where };
+    return url.protocol === 'https:'
+      ? https.request(url, { ...options, agent: what.agents.https })
+      : http.request(url, { ...options, agent: what.agents.http });
   }
 }
+
+const isAddress = (hostname: string): boolean => isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
 
 function readWatch(
   response: http.IncomingMessage,

@@ -3,7 +3,7 @@
  * agent's runner hears of every change, and of the session's state.
  */
 import type { Clock } from '../lib/clock.ts';
-import type { Random } from '../lib/random.ts';
+import { integerBetween, type Random } from '../lib/random.ts';
 import type { Place } from '../resources/place.ts';
 import type { Journal } from './journal.ts';
 import type { DurableFrame, MirrorChange } from './mirror.ts';
@@ -69,7 +69,10 @@ export class Follower {
       random: options.random,
       servers: options.transport.servers,
     };
-    this.#state = startSession(options.clock.now());
+    // agents with one and the same list begin with different servers
+    const { servers } = options.transport;
+    const first = servers > 1 ? integerBetween(options.random, 0, servers - 1) : 0;
+    this.#state = startSession(options.clock.now(), first);
   }
 
   get state(): SessionState {

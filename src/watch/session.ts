@@ -85,9 +85,9 @@ export interface Step {
   readonly wakeAt: number;
 }
 
-/** Where a session begins: connects at once. */
-export function startSession(now: number): SessionState {
-  return { name: 'waiting', until: now, server: 0, connection: 0, failures: 0, reason: 'starting' };
+/** Where a session begins: connects at once, to that server. */
+export function startSession(now: number, server = 0): SessionState {
+  return { name: 'waiting', until: now, server, connection: 0, failures: 0, reason: 'starting' };
 }
 
 /** One step. What does not concern the state (an old connection's frame, an early wake) changes nothing. */

@@ -266,7 +266,7 @@ async function follow(host: string, servers: readonly string[], ca?: string) {
   const nowhere = { read: async () => null, append: async () => undefined, replace: async () => undefined };
   const journal = await Journal.open(nowhere, host);
   const transport = new HttpTransport({
-    ...{ servers, credential: `secret-${host}`, clock: realClock, heartbeatMs: 20 },
+    ...{ servers, credential: `secret-${host}`, clock: realClock, random: realRandom, heartbeatMs: 20 },
     ...(ca === undefined ? {} : { ca }),
   });
   const follower = new Follower({
