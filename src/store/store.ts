@@ -99,7 +99,20 @@ export interface View extends Tables {
   changesFrom(position: number, limit: number): Promise<Change[]>;
   /** For hosts (undefined: every host that has any), the groups of its scope besides `host/<name>`. */
   scopes(hosts?: readonly string[]): Promise<Map<string, string[]>>;
+  /** By host and role: agents that are told to be held by one of these servers ('' for none), or that are not simply alive. */
+  sightings(servers: readonly string[]): Promise<Sighting[]>;
+  /** How many hosts have agents. */
+  fleet(): Promise<Fleet>;
 }
+
+/** What of an agent's row says who hears it, and what is made of it. */
+export type Sighting = Pick<
+  AgentRow,
+  'id' | 'host' | 'role' | 'server_id' | 'liveness' | 'deaths' | 'availability_zone'
+>;
+
+/** Hosts by zone; one whose agents name several counts in the first of them. */
+export type Fleet = ReadonlyMap<string, number>;
 
 export interface Store {
   transact<Result>(

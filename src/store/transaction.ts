@@ -7,6 +7,7 @@ import { appendAndCommit, changesFrom, head } from './change-log.ts';
 import { Collision, ConnectionLost, translate } from './faults.ts';
 import { learnFate } from './lost-commit.ts';
 import { scopes } from './scopes.ts';
+import { fleet, sightings } from './sightings.ts';
 import { Session, type StatementNames } from './session.ts';
 import { RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
 import { openTable } from './table.ts';
@@ -58,6 +59,8 @@ export function view<Result>(
         head: () => head(session),
         changesFrom: (position, limit) => changesFrom(session, position, limit),
         scopes: (hosts) => scopes(session, hosts),
+        sightings: (servers) => sightings(session, servers),
+        fleet: () => fleet(session),
       });
       if (session.failure) throw session.failure;
       await session.rollback();

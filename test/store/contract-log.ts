@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Store } from '../../src/store/store.ts';
 import type { WithStore } from './contract.ts';
-import { agent, dhcpBinding, host, network, networkId, port, portId } from './rows.ts';
+import { agent, agentId, dhcpBinding, host, network, networkId, port, portId } from './rows.ts';
 
 async function append(store: Store, count: number): Promise<void> {
   for (let n = 1; n <= count; n++) await store.transact((tx) => tx.networks.insert([network(n)]));
@@ -105,6 +105,38 @@ export function logTests(withStore: WithStore): void {
         { id: 'one', beat: 1 },
         { id: 'two', beat: 2 },
       ]);
+    }));
+
+  test('sightings and fleet: whom nobody hears or who is not simply alive, by host; hosts by zone', () =>
+    withStore(async (store) => {
+      await store.transact(async (tx) => {
+        await tx.hosts.insert(['a', 'b', 'c', 'd', 'none'].map((name) => host(name)));
+        await tx.agents.insert([
+          agent(1, 'b', { server_id: 'one', role: 'l2', availability_zone: 'east' }),
+          agent(2, 'b', { server_id: 'one', availability_zone: 'best' }),
+          agent(3, 'a', { server_id: '', availability_zone: 'east' }),
+          agent(4, 'c', { server_id: 'two', liveness: 'held', availability_zone: 'east' }),
+          agent(5, 'd', { server_id: 'two', deaths: 1 }),
+        ]);
+      });
+      await store.view(async (view) => {
+        const seen = async (servers: string[]) =>
+          (await view.sightings(servers)).map((one) => `${one.host} ${one.role}`);
+        assert.deepEqual(await seen(['']), ['a dhcp', 'c dhcp', 'd dhcp']);
+        assert.deepEqual(await seen(['one', '']), ['a dhcp', 'b dhcp', 'b l2', 'c dhcp', 'd dhcp']);
+        assert.deepEqual((await view.sightings([]))[0], {
+          ...{ id: agentId(4), host: 'c', role: 'dhcp', server_id: 'two', liveness: 'held', deaths: 0 },
+          availability_zone: 'east',
+        });
+        assert.deepEqual(
+          [...(await view.fleet())],
+          [
+            ['best', 1],
+            ['east', 2],
+            ['nova', 1],
+          ],
+        );
+      });
     }));
 
   test('scopes: networks of bound ports; networks and their DHCP where it is served', () =>

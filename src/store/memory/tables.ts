@@ -1,7 +1,8 @@
 /** The `Table`s of transactions and views, over the generic rows. */
 import { assert } from '../../lib/assert.ts';
+import type { AgentRow } from '../../resources/agent.ts';
 import { StoreUnavailable } from '../store.ts';
-import type { ListQuery, Table, Tables, View } from '../store.ts';
+import type { Fleet, ListQuery, Sighting, Table, Tables, View } from '../store.ts';
 import type { Database } from './database.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, listRows } from './rows.ts';
@@ -79,7 +80,35 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
       );
     },
     scopes: async (hosts) => scopesAt(db, await read(), hosts),
+    sightings: async (servers) => sightingsAt(db, await read(), servers),
+    fleet: async () => fleetAt(db, await read()),
   };
+}
+
+const byHostAndRole = (one: Sighting, other: Sighting) => {
+  const [first, second] = [`${one.host}\u0000${one.role}`, `${other.host}\u0000${other.role}`];
+  return first < second ? -1 : 1;
+};
+
+function sightingsAt(db: Database, commit: number, servers: readonly string[]): Sighting[] {
+  const agents = rowsAt(db.tables.agents, {}, commit) as unknown as AgentRow[];
+  return agents
+    .filter((it) => servers.includes(it.server_id) || it.liveness !== 'alive' || it.deaths > 0)
+    .map(({ id, host, role, server_id, liveness, deaths, availability_zone }) => ({
+      ...{ id, host, role, server_id, liveness, deaths, availability_zone },
+    }))
+    .sort(byHostAndRole);
+}
+
+function fleetAt(db: Database, commit: number): Fleet {
+  const zones = new Map<string, string>();
+  for (const row of rowsAt(db.tables.agents, {}, commit) as unknown as AgentRow[]) {
+    const known = zones.get(row.host);
+    if (known === undefined || row.availability_zone < known) zones.set(row.host, row.availability_zone);
+  }
+  const hosts = new Map<string, number>();
+  for (const zone of zones.values()) hosts.set(zone, (hosts.get(zone) ?? 0) + 1);
+  return new Map([...hosts].sort());
 }
 
 function scopesAt(db: Database, commit: number, hosts?: readonly string[]): Map<string, string[]> {

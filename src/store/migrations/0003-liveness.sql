@@ -4,4 +4,4 @@ alter table agents
   add column liveness text collate "C" not null default 'alive',
   add column deaths integer not null default 0;
 create index agents_server on agents (server_id);
-create index agents_not_alive on agents (host) where liveness <> 'alive';
+create index agents_remembered on agents (host) where liveness <> 'alive' or deaths > 0;
