@@ -1,0 +1,279 @@
+/**
+ * What to do about what is overdue, step by step (R8). Pure: time is an argument (monotonic milliseconds).
+ *
+ *   a key that is stuck   audit ─ resync ─ rebuild ─ replace (dhcp only) ─ alert
+ *   no reports            cut ─ alert
+ *   an agent behind       alert
+ *
+ * - Each step only after the one before it, and only once in an escalation; the waits between them grow. When all were
+ *   taken the escalation begins again after a long while, without a second alert.
+ * - Backlog is not a stall: where an agent as a whole is behind, or more than 5 % of its keys are overdue (and more than a
+ *   few), nothing is done to single keys; an alert says so if it lasts.
+ * - Nothing happens for what is not overdue. What has not been overdue for a while is forgotten, and its alert ends.
+ * - Limits: steps a second in all and for one host, replacements a second. What has no turn waits, the oldest first.
+ * - If a third of the hosts is silent at once the fault is most likely this server's: none is cut.
+ */
+import { Allowance, type Rate } from './allowance.ts';
+import type { Role } from '../resources/agent.ts';
+import type { Overdue } from './tracker.ts';
+
+export type Step = 'audit' | 'resync' | 'rebuild' | 'replace' | 'cut' | 'alert';
+export type Alert = 'stuck' | 'silent' | 'lagging';
+
+/** The rungs' numbers, for people: the same for every role. */
+export const STEP_NUMBERS: Readonly<Record<Step, number>> = {
+  audit: 1,
+  resync: 2,
+  cut: 2,
+  rebuild: 3,
+  replace: 4,
+  alert: 5,
+};
+
+/** What is climbed for. */
+export type Climb = 'l2' | 'dhcp' | 'silent' | 'lagging';
+
+interface Rung {
+  readonly step: Step;
+  /** Since the step before it, or since it was first seen overdue. */
+  readonly waitMs: number;
+}
+
+export const RUNGS: Readonly<Record<Climb, readonly Rung[]>> = {
+  l2: [
+    { step: 'audit', waitMs: 0 },
+    { step: 'resync', waitMs: 1_000 },
+    { step: 'rebuild', waitMs: 2_000 },
+    { step: 'alert', waitMs: 8_000 },
+  ],
+  dhcp: [
+    { step: 'audit', waitMs: 0 },
+    { step: 'resync', waitMs: 1_000 },
+    { step: 'rebuild', waitMs: 2_000 },
+    { step: 'replace', waitMs: 4_000 },
+    { step: 'alert', waitMs: 8_000 },
+  ],
+  silent: [
+    { step: 'cut', waitMs: 0 },
+    { step: 'alert', waitMs: 5_000 },
+  ],
+  lagging: [{ step: 'alert', waitMs: 10_000 }],
+};
+
+export const ALERTS: Readonly<Record<Climb, Alert>> = {
+  l2: 'stuck',
+  dhcp: 'stuck',
+  silent: 'silent',
+  lagging: 'lagging',
+};
+
+/**
+ * Not overdue for so long: forgotten. Longer than a reconnect; an agent whose watch was cut is silent again only after
+ * its deadline for reports.
+ */
+export const FORGET_MS: Readonly<Record<Climb, number>> = {
+  l2: 5_000,
+  dhcp: 5_000,
+  silent: 40_000,
+  lagging: 5_000,
+};
+
+export interface LadderLimits {
+  readonly all: Rate;
+  readonly host: Rate;
+  readonly replace: Rate;
+  /** The share of a role's keys, and their number, beyond which it lags. */
+  readonly laggingShare: number;
+  readonly laggingKeys: number;
+  /** The share of the hosts, and their number, beyond which silence is not theirs. */
+  readonly silentShare: number;
+  readonly silentHosts: number;
+  /** When an escalation begins again; it doubles to the longest. */
+  readonly renewMs: readonly [number, number];
+}
+
+export const LADDER_LIMITS: LadderLimits = {
+  all: { perSecond: 20, burst: 20 },
+  host: { perSecond: 2, burst: 10 },
+  replace: { perSecond: 2, burst: 5 },
+  laggingShare: 0.05,
+  laggingKeys: 5,
+  silentShare: 1 / 3,
+  silentHosts: 3,
+  renewMs: [600_000, 3_600_000],
+};
+
+/** What is climbed for, as of now. */
+export interface Case {
+  readonly climb: Climb;
+  readonly host: string;
+  readonly role: Role;
+  /** `network/<id>`; '' for the agent as a whole. */
+  readonly key: string;
+  /** What of it, if it is not all; the oldest first, a few. */
+  readonly objects: readonly string[];
+  /** How many entries are overdue. */
+  readonly count: number;
+  readonly since: number;
+  readonly reason: string;
+  readonly forMs: number;
+}
+
+export type Decision =
+  | { readonly type: 'step'; readonly step: Step; readonly round: number; readonly of: Case }
+  /** isHere: its agent is connected to this server, so it has been done; else another server follows it up. */
+  | { readonly type: 'alert-ended'; readonly of: Case; readonly isHere: boolean };
+
+export interface LadderFacts {
+  /** Hosts whose watch this server holds. */
+  readonly connected: ReadonlySet<string>;
+  /** How many keys the role has to care for there. */
+  readonly keys: (host: string, role: Role) => number;
+}
+
+interface Climber {
+  of: Case;
+  /** The next rung; the number of rungs when all were taken. */
+  next: number;
+  nextAt: number;
+  round: number;
+  seenAt: number;
+  isAlerting: boolean;
+}
+
+const MAX_OBJECTS = 5;
+
+export class Ladder {
+  readonly #limits: LadderLimits;
+  readonly #climbers = new Map<string, Climber>();
+  readonly #all: Allowance;
+  readonly #replace: Allowance;
+  readonly #hosts = new Map<string, Allowance>();
+
+  constructor(now: number, limits: LadderLimits = LADDER_LIMITS) {
+    this.#limits = limits;
+    this.#all = new Allowance(limits.all, now);
+    this.#replace = new Allowance(limits.replace, now);
+  }
+
+  /** Alerts that have been raised and have not ended. */
+  alerts(): Case[] {
+    return [...this.#climbers.values()].filter((climber) => climber.isAlerting).map((climber) => climber.of);
+  }
+
+  /** What is to be done now about what is overdue now. What it says counts as done. */
+  decide(overdue: readonly Overdue[], facts: LadderFacts, now: number): Decision[] {
+    for (const of of casesOf(overdue, facts, this.#limits)) this.#see(of, now);
+    const decisions = this.#forget(facts, now);
+    const due = [...this.#climbers.values()]
+      .filter((climber) => climber.seenAt === now && climber.nextAt <= now)
+      .sort((a, b) => a.nextAt - b.nextAt);
+    for (const climber of due) {
+      const step = this.#take(climber, now);
+      if (step) decisions.push({ type: 'step', step, round: climber.round, of: climber.of });
+    }
+    return decisions;
+  }
+
+  /** The step could not be taken: it is due again. */
+  failed({ step, of }: Extract<Decision, { type: 'step' }>, now: number): void {
+    const climber = this.#climbers.get(nameOf(of));
+    const at = RUNGS[of.climb].findIndex((rung) => rung.step === step);
+    // Only if it has not been gone beyond meanwhile.
+    if (!climber || climber.next !== at + 1) return;
+    climber.next = at;
+    climber.nextAt = now;
+  }
+
+  #see(of: Case, now: number): void {
+    const known = this.#climbers.get(nameOf(of));
+    if (known) {
+      known.of = of;
+      known.seenAt = now;
+      return;
+    }
+    const [first] = RUNGS[of.climb];
+    const nextAt = now + (first?.waitMs ?? 0);
+    this.#climbers.set(nameOf(of), { of, next: 0, nextAt, round: 1, seenAt: now, isAlerting: false });
+  }
+
+  #forget(facts: LadderFacts, now: number): Decision[] {
+    const ended: Decision[] = [];
+    for (const [name, { of, seenAt, isAlerting }] of this.#climbers) {
+      if (now - seenAt < FORGET_MS[of.climb]) continue;
+      this.#climbers.delete(name);
+      if (isAlerting) ended.push({ type: 'alert-ended', of, isHere: facts.connected.has(of.host) });
+    }
+    for (const [host, allowance] of this.#hosts) if (allowance.isFull(now)) this.#hosts.delete(host);
+    return ended;
+  }
+
+  #take(climber: Climber, now: number): Step | undefined {
+    const { of, next } = climber;
+    const rungs = RUNGS[of.climb];
+    const rung = rungs[next];
+    if (!rung) {
+      climber.round += 1;
+      climber.next = 0;
+      return this.#take(climber, now);
+    }
+    // Who looks at it knows already.
+    const isSilent = rung.step === 'alert' && climber.isAlerting;
+    if (!isSilent && !this.#allows(rung.step, of.host, now)) return undefined;
+    climber.next = next + 1;
+    const after = rungs[next + 1];
+    climber.nextAt = now + (after ? after.waitMs : this.#renewMs(climber.round));
+    if (isSilent) return undefined;
+    if (rung.step === 'alert') climber.isAlerting = true;
+    return rung.step;
+  }
+
+  #renewMs(round: number): number {
+    const [first, longest] = this.#limits.renewMs;
+    return Math.min(longest, first * 2 ** Math.min(round - 1, 30));
+  }
+
+  #allows(step: Step, host: string, now: number): boolean {
+    const own = this.#hosts.get(host) ?? new Allowance(this.#limits.host, now);
+    const allowances = step === 'replace' ? [this.#all, own, this.#replace] : [this.#all, own];
+    if (!allowances.every((one) => one.has(now))) return false;
+    for (const one of allowances) one.take();
+    this.#hosts.set(host, own);
+    return true;
+  }
+}
+
+const nameOf = (of: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
+  `${of.climb} ${of.host} ${of.role} ${of.key}`;
+
+/** What there is to climb for: for each agent its silence, its lag, or the keys that are stuck. */
+function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: LadderLimits): Case[] {
+  const cases: Case[] = [];
+  const silent = overdue.filter((one) => one.state === 'silent');
+  const silentHosts = new Set(silent.map((one) => one.host)).size;
+  const isOurs = silentHosts >= limits.silentHosts && silentHosts > limits.silentShare * facts.connected.size;
+  if (!isOurs) for (const one of silent) cases.push(caseOf('silent', [one]));
+  const owed = overdue.filter((one) => one.state !== 'silent');
+  for (const entries of Map.groupBy(owed, ({ host, role }) => `${host} ${role}`).values()) {
+    const [{ host, role }] = entries as [Overdue, ...Overdue[]];
+    const keys = new Set(entries.map((one) => one.key)).size;
+    const isMany = keys >= limits.laggingKeys && keys > limits.laggingShare * facts.keys(host, role);
+    const behind = isMany ? entries : entries.filter((one) => one.agentIsLagging);
+    if (behind.length > 0) cases.push({ ...caseOf('lagging', behind), key: '' });
+    if (isMany) continue;
+    const stuck = entries.filter((one) => !one.agentIsLagging && one.key !== '');
+    for (const of of Map.groupBy(stuck, (one) => one.key).values()) cases.push(caseOf(role, of));
+  }
+  return cases;
+}
+
+function caseOf(climb: Climb, entries: readonly Overdue[]): Case {
+  const ordered = [...entries].sort((a, b) => b.forMs - a.forMs);
+  const [{ host, role, key, since, reason, forMs }] = ordered as [Overdue, ...Overdue[]];
+  const objects = ordered.map((one) => one.object).filter((object) => object !== '');
+  return {
+    ...{ climb, host, role, key, since, reason, forMs },
+    objects: objects.slice(0, MAX_OBJECTS),
+    count: entries.length,
+  };
+}
