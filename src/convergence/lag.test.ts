@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentRow } from '../resources/agent.ts';
+import type { AgentRow, ReportException } from '../resources/agent.ts';
 import { convergenceOf } from './lag.ts';
+import { LogEnd } from './owed.ts';
 
 const agent = (id: string, changes: Partial<AgentRow> = {}): AgentRow => ({
   id,
@@ -25,40 +26,108 @@ const agent = (id: string, changes: Partial<AgentRow> = {}): AgentRow => ({
   deaths: 0,
   ...changes,
 });
-const waiting = {
-  key: 'network/n',
-  object: 'port/p',
-  state: 'waiting' as const,
-  since: 3,
-  reason: 'no link tap1',
-};
-const of = (agents: AgentRow[], facts: { dead?: string; foreign?: string } = {}) =>
-  convergenceOf(agents, 20, {
+const missing = (over: Partial<ReportException> = {}): ReportException => ({
+  ...{ key: 'network/n', object: 'port/p', state: 'waiting', since: 3, reason: 'no link tap1' },
+  ...over,
+});
+const at = (position: number) => new Date(Date.UTC(2026, 0, 31, 12) + position * 1_000).toISOString();
+/** Changes 16 to 20; the 18th is one of network n, the 20th takes network m from h1. */
+const log = new LogEnd(
+  20,
+  [16, 17, 18, 19, 20].map((position) => ({
+    position,
+    tag: 1,
+    refs:
+      position === 18
+        ? ['network/n|network/n']
+        : position === 20
+          ? ['network/m|endpoint/h1']
+          : [`dhcp/far${position}|lease/x`],
+    hosts: position === 20 ? ['h1'] : [],
+    at: at(position),
+  })),
+);
+const of = (agents: AgentRow[], facts: { dead?: string; scope?: string[]; wallMs?: number } = {}) =>
+  convergenceOf(agents, log, {
     isAlive: (one) => one.id !== facts.dead,
-    isCurrent: (one) => one.id !== facts.foreign,
+    scopeOf: () => new Set(facts.scope),
+    wallMs: facts.wallMs ?? Date.parse(at(20)),
   });
 
-test('an agent has converged when it has realised the head without exceptions', () => {
-  const { agents, converged } = of([
-    agent('ok'),
-    agent('behind', { realised_position: 15 }),
-    agent('failing', { exceptions: [waiting], exception_count: 1 }),
-    agent('new', { realised_position: null }),
-  ]);
-  assert.deepEqual(
-    agents.map(({ state, lag }) => [state, lag]),
+test('an agent is told in one word', () => {
+  const { agents, converged } = of(
     [
-      ['converged', 0],
-      ['pending', 5],
-      ['failing', 0],
-      ['unknown', null],
+      agent('ok'),
+      agent('behind', { realised_position: 16 }),
+      agent('failing', { exceptions: [missing({ state: 'failed' })], exception_count: 1 }),
+      agent('waiting', { exceptions: [missing()], exception_count: 1 }),
+      agent('new', { realised_position: null }),
+      agent('foreign', { realised_tag: 2 }),
+      agent('ahead', { realised_position: 21 }),
+    ],
+    { scope: ['network/n'] },
+  );
+  assert.deepEqual(
+    agents.map(({ id, state, realised, lag }) => [id, state, realised, lag]),
+    [
+      ['ok', 'converged', 20, 0],
+      ['behind', 'pending', 17, 3],
+      ['failing', 'failing', 20, 0],
+      ['waiting', 'waiting', 20, 0],
+      ['new', 'unknown', null, null],
+      ['foreign', 'unknown', null, null],
+      ['ahead', 'unknown', null, null],
     ],
   );
   assert.equal(converged, false);
 });
 
-test('a dead agent does not hold the whole; a place of another log is unknown', () => {
+test('an agent that has nothing of its scope before it has realised the head', () => {
+  const { agents, converged } = of([agent('far', { realised_position: 16 })], { scope: ['network/other'] });
+  assert.deepEqual([agents[0]?.state, agents[0]?.realised, agents[0]?.reported], ['converged', 20, 16]);
+  assert.equal(converged, true);
+});
+
+test('what left the scope is owed until it is reported', () => {
+  const [l2, dhcp] = of([
+    agent('l2', { host: 'h1', realised_position: 18 }),
+    agent('dhcp', { host: 'h1', role: 'dhcp', realised_position: 18 }),
+  ]).agents;
+  assert.deepEqual(
+    [l2, dhcp].map((one) => one?.owed.map(({ key, since }) => [key, since])),
+    [[['network/m', 20]], [['network/m', 20]]],
+  );
+});
+
+test('what is owed tells since when, and whether it is late', () => {
+  const late = agent('late', {
+    realised_position: 17,
+    exceptions: [{ ...missing({ state: 'failed', since: 0 }), at: at(2) }],
+    exception_count: 1,
+  });
+  const of21 = of([late], { scope: ['network/n'], wallMs: Date.parse(at(20)) }).agents[0];
+  assert.deepEqual(
+    of21?.owed.map(({ key, object, state, since, sinceAt, overdue }) => [
+      [key, object, state, since, sinceAt],
+      overdue,
+    ]),
+    [
+      [['network/n', 'port/p', 'failed', 0, at(2)], true],
+      [['network/n', '', 'pending', 18, at(18)], false],
+    ],
+  );
+  assert.equal(of([late], { scope: ['network/n'], wallMs: Date.parse(at(22)) }).agents[0]?.overdue, 2);
+});
+
+test('an agent that is far behind owes everything from there on', () => {
+  const { agents } = of([agent('away', { realised_position: 3 })]);
+  assert.deepEqual(
+    agents[0]?.owed.map(({ key, since, reason }) => [key, since, reason]),
+    [['', 4, 'everything from position 4 on']],
+  );
+  assert.deepEqual([agents[0]?.realised, agents[0]?.lag], [3, 17]);
+});
+
+test('a dead agent does not hold the whole', () => {
   assert.equal(of([agent('ok'), agent('gone', { realised_position: 1 })], { dead: 'gone' }).converged, true);
-  const { agents, converged } = of([agent('ok'), agent('foreign')], { foreign: 'foreign' });
-  assert.deepEqual([agents[1]?.state, agents[1]?.realised, converged], ['unknown', null, false]);
 });

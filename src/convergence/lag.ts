@@ -1,58 +1,99 @@
-/** What each agent still owes: how far its watermark is behind the log, and what it reports as not realised. */
-import type { AgentRow, ReportException, Role } from '../resources/agent.ts';
+/** How each agent stands against the head of the log, in one word and in full. */
+import type { AgentRow, KeptException, Role } from '../resources/agent.ts';
+import { DEADLINES_MS, type Kind } from './deadlines.ts';
+import { currentPosition, type LogEnd, type Owed, owedBy } from './owed.ts';
+
+export type AgentState = 'converged' | 'waiting' | 'pending' | 'failing' | 'unknown';
+
+/** Something owed, and whether it should have been done by now. */
+export interface OwedNow extends Owed {
+  readonly overdue: boolean;
+}
 
 export interface AgentLag {
   readonly id: string;
   readonly host: string;
   readonly role: Role;
   readonly alive: boolean;
-  /** converged: nothing is owed; pending: it has yet to come; failing: something was tried or waits; unknown: no report of this log. */
-  readonly state: 'converged' | 'pending' | 'failing' | 'unknown';
+  /**
+   * converged: nothing is owed; waiting: only for the world (a link that is not plugged); pending: it has yet to come;
+   * failing: something was tried and did not work; unknown: no report of this log.
+   */
+  readonly state: AgentState;
   /** The position up to which everything is realised but for the exceptions; null: unknown. */
   readonly realised: number | null;
-  /** Positions between that and the head of the log; null: unknown. */
+  /** As it last reported; what does not concern it has not been reported, and counts as realised. */
+  readonly reported: number | null;
+  /** Positions between `realised` and the head of the log; null: unknown. */
   readonly lag: number | null;
-  readonly exceptions: readonly ReportException[];
+  readonly exceptions: readonly KeptException[];
   /** All of them, also those that did not fit into the report. */
   readonly exceptionCount: number;
+  /** Everything that is owed, exceptions among it. */
+  readonly owed: readonly OwedNow[];
+  /** How many of these are past their deadline. */
+  readonly overdue: number;
   /** When it last reported; for display. */
   readonly reportedAt: string;
 }
 
 export interface Convergence {
   readonly head: number;
-  /** Whether every living agent has realised the whole log. */
+  /** Whether nothing is owed by any living agent. */
   readonly converged: boolean;
   readonly agents: readonly AgentLag[];
 }
 
-function stateOf(realised: number | null, head: number, agent: AgentRow): AgentLag['state'] {
-  if (realised === null) return 'unknown';
-  if (agent.exceptions.some((exception) => exception.state !== 'pending')) return 'failing';
-  return realised >= head && agent.exception_count === 0 ? 'converged' : 'pending';
+export interface LagFacts {
+  readonly isAlive: (agent: AgentRow) => boolean;
+  /** The groups of the agent's host. */
+  readonly scopeOf: (host: string) => ReadonlySet<string>;
+  /** Now (ms since the epoch), by the clock that gave the log its times. */
+  readonly wallMs: number;
+  readonly deadlines?: Readonly<Record<Kind, number>>;
 }
 
-/** `isCurrent` says whether an agent's realised place is of the log whose head is `head`. */
-export function convergenceOf(
-  agents: readonly AgentRow[],
-  head: number,
-  facts: { readonly isAlive: (agent: AgentRow) => boolean; readonly isCurrent: (agent: AgentRow) => boolean },
-): Convergence {
-  const lags = agents.map((agent): AgentLag => {
-    const realised = facts.isCurrent(agent) ? agent.realised_position : null;
-    return {
-      id: agent.id,
-      host: agent.host,
-      role: agent.role,
-      alive: facts.isAlive(agent),
-      state: stateOf(realised, head, agent),
-      realised,
-      lag: realised === null ? null : Math.max(0, head - realised),
-      exceptions: agent.exceptions,
-      exceptionCount: agent.exception_count,
-      reportedAt: agent.heartbeat_at,
-    };
-  });
-  const converged = lags.every((lag) => !lag.alive || lag.state === 'converged');
-  return { head, converged, agents: lags };
+/** In one word, from what is owed. */
+export function stateOf(realised: number | null, owed: readonly Pick<Owed, 'state'>[]): AgentState {
+  if (realised === null) return 'unknown';
+  if (owed.some((one) => one.state === 'failed')) return 'failing';
+  if (owed.some((one) => one.state === 'pending')) return 'pending';
+  return owed.length > 0 ? 'waiting' : 'converged';
+}
+
+function isOverdue(owed: Owed, facts: LagFacts): boolean {
+  if (owed.state === 'waiting' || owed.sinceAt === null) return false;
+  const sinceMs = Date.parse(owed.sinceAt);
+  return facts.wallMs - sinceMs > (facts.deadlines ?? DEADLINES_MS)[owed.kind];
+}
+
+export function lagOf(agent: AgentRow, log: LogEnd, facts: LagFacts): AgentLag {
+  const { realised, owed } = owedBy(agent, log, facts.scopeOf(agent.host));
+  const now = owed.map((one): OwedNow => ({ ...one, overdue: isOverdue(one, facts) }));
+  const unnamed = agent.exception_count > agent.exceptions.length;
+  const state = stateOf(realised, owed);
+  return {
+    id: agent.id,
+    host: agent.host,
+    role: agent.role,
+    alive: facts.isAlive(agent),
+    state: state === 'converged' && unnamed ? 'pending' : state,
+    realised,
+    reported: currentPosition(agent, log),
+    lag: realised === null ? null : Math.max(0, log.head - realised),
+    exceptions: agent.exceptions,
+    exceptionCount: agent.exception_count,
+    owed: now,
+    overdue: now.filter((one) => one.overdue).length,
+    reportedAt: agent.heartbeat_at,
+  };
+}
+
+/** Whether nothing is owed, the world aside. */
+export const isConverged = (lag: Pick<AgentLag, 'state'>): boolean =>
+  lag.state === 'converged' || lag.state === 'waiting';
+
+export function convergenceOf(agents: readonly AgentRow[], log: LogEnd, facts: LagFacts): Convergence {
+  const lags = agents.map((agent) => lagOf(agent, log, facts));
+  return { head: log.head, converged: lags.every((lag) => !lag.alive || isConverged(lag)), agents: lags };
 }

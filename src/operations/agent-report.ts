@@ -1,7 +1,7 @@
 /** What an agent has realised, as it reports it; and what follows for ports. Status takes no position in the log. */
 import { timestamp } from '../lib/clock.ts';
 import { hasRealised } from '../convergence/provisioning.ts';
-import type { AgentRow, ReportException, Role } from '../resources/agent.ts';
+import type { AgentRow, KeptException, ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
 import type { PortRow } from '../resources/port.ts';
 import type { Transaction } from '../store/store.ts';
@@ -96,6 +96,15 @@ async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
   });
 }
 
+/** Each with the time at which it was first reported, for display: what was missing before has been since. */
+function datedAs(call: Call, before: AgentRow, exceptions: readonly ReportException[]): KeptException[] {
+  const nameOf = ({ key, object, since, state }: ReportException) =>
+    `${key} ${object} ${since} ${state === 'waiting'}`;
+  const known = new Map(before.exceptions.map((one) => [nameOf(one), one.at]));
+  const now = call.clock.wall().toISOString();
+  return exceptions.map((one) => ({ ...one, at: known.get(nameOf(one)) ?? now }));
+}
+
 export interface ReportOutcome {
   /** false: not newer than the last one, or of an agent that is not there. */
   readonly accepted: boolean;
@@ -121,7 +130,7 @@ export async function applyReport(
       counter: report.counter,
       realised_position: place?.position ?? null,
       realised_tag: place?.tag ?? null,
-      exceptions,
+      exceptions: datedAs(call, known, exceptions),
       exception_count: report.exceptionCount - (report.exceptions.length - exceptions.length),
       configurations: { ...report.configurations },
       heartbeat_at: timestamp(call.clock),

@@ -34,6 +34,12 @@ export interface ReportException {
   readonly reason: string;
 }
 
+/** An exception as it is kept. */
+export interface KeptException extends ReportException {
+  /** When it was first reported (UTC), for display. */
+  readonly at?: string;
+}
+
 /** An agent as stored: one row for each (host, role). */
 export interface AgentRow {
   readonly id: string;
@@ -54,7 +60,7 @@ export interface AgentRow {
   /** How far the agent has realised, but for its exceptions; null: unknown. */
   realised_position: number | null;
   realised_tag: number | null;
-  exceptions: ReportException[];
+  exceptions: KeptException[];
   exception_count: number;
   /** What the servers make of it: decides placement only, never delivery. */
   liveness: Liveness;

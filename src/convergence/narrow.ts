@@ -1,0 +1,63 @@
+/** Convergence seen for one resource, one position, or some states only. Pure. */
+import type { Role } from '../resources/agent.ts';
+import { type AgentLag, type AgentState, type OwedNow, stateOf } from './lag.ts';
+
+/** A resource, and which agents have to do with it. */
+export interface Subject {
+  readonly kind: 'port' | 'network' | 'subnet';
+  readonly id: string;
+  readonly networkId: string;
+  /** The hosts of each role that it concerns. */
+  readonly hosts: Readonly<Record<Role, ReadonlySet<string>>>;
+  /** Where the port is bound; '' where it is not, and for others. */
+  readonly boundHost: string;
+}
+
+export interface Narrowing {
+  readonly subject?: Subject | undefined;
+  /** Only what this change or an earlier one asked for. */
+  readonly position?: number | undefined;
+  /** Empty: any. */
+  readonly states: readonly AgentState[];
+}
+
+/** Whether what is owed (or reported as missing) bears on the subject. */
+export function bearsOn(subject: Subject, owed: { readonly key: string; readonly object: string }): boolean {
+  const { kind, id, networkId, boundHost } = subject;
+  const { key, object } = owed;
+  // Everything, or what may be anything.
+  if (key === '' && object === '') return true;
+  if (key !== '' && key !== `network/${networkId}`) return false;
+  if (kind === 'network') return key !== '';
+  if (object === `${kind}/${id}`) return true;
+  if (key === '') return false;
+  return object === '' || (kind === 'port' && boundHost !== '' && object === `endpoint/${boundHost}`);
+}
+
+/** What of an agent's standing is asked for. */
+function narrowed(lag: AgentLag, { subject, position }: Narrowing): AgentLag {
+  const isAsked = (one: { key: string; object: string; since: number; state: string }) =>
+    (!subject || bearsOn(subject, one)) &&
+    (position === undefined || one.state === 'waiting' || one.since <= position);
+  const owed: OwedNow[] = lag.owed.filter(isAsked);
+  const exceptions = lag.exceptions.filter(isAsked);
+  const unnamed = lag.exceptionCount - lag.exceptions.length;
+  const state = stateOf(lag.realised, owed);
+  return {
+    ...lag,
+    owed,
+    exceptions,
+    exceptionCount: exceptions.length + unnamed,
+    overdue: owed.filter((one) => one.overdue).length,
+    state: state === 'converged' && unnamed > 0 ? 'pending' : state,
+  };
+}
+
+/** The agents that are asked for, each with what is asked for. */
+export function narrow(lags: readonly AgentLag[], narrowing: Narrowing): AgentLag[] {
+  const { subject, position, states } = narrowing;
+  const concerned = subject ? lags.filter((lag) => subject.hosts[lag.role].has(lag.host)) : lags;
+  const asked =
+    subject || position !== undefined ? concerned.map((lag) => narrowed(lag, narrowing)) : concerned;
+  return states.length === 0 ? [...asked] : asked.filter((lag) => states.includes(lag.state));
+}
