@@ -76,6 +76,24 @@ export async function trim(session: Session, limits: { ageMs: number; keep: numb
   return rows.length;
 }
 
+/**
+ * Puts one new place in the stead of the whole log. Tags of late stay to be found, for whoever asks what became of a
+ * commit. The lock is held over more than one message here: a client that freezes in between is ended by its timeout.
+ */
+export async function beginEpoch(session: Session, tag: number): Promise<Place> {
+  await session.write({ text: 'update agents set realised_position = null, realised_tag = null' });
+  await session.write({ text: 'select pg_advisory_xact_lock($1, $2)', values: POSITION_LOCK });
+  const [head] = await session.write<{ position: number }>({
+    text: `with old as (delete from changes returning position, tag, committed_at),
+      kept as (insert into hintless_commits (tag, committed_at)
+        select tag, committed_at from old where committed_at > clock_timestamp() - interval '15 minutes')
+      insert into changes (position, tag, refs, hosts)
+        select max(position) + 1, $1::bigint, '{}', '{}' from old returning position`,
+    values: [tag],
+  });
+  return { position: (head as { position: number }).position, tag };
+}
+
 /** Forgets events from before `before`, and of the others the oldest beyond `keep`. */
 export async function trimEvents(session: Session, limits: { before: string; keep: number }): Promise<void> {
   await session.write({

@@ -3,7 +3,7 @@ import { type ClientConfig, Pool, type PoolConfig, types } from 'pg';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import { trim, trimEvents } from './change-log.ts';
+import { beginEpoch, trim, trimEvents } from './change-log.ts';
 import { migrate } from './migrate.ts';
 import { createNotifier } from './notify.ts';
 import { createPresence } from './servers.ts';
@@ -104,6 +104,12 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     },
     trim: (limits) => housekeeping(context, (session) => trim(session, limits)),
     trimEvents: (limits) => housekeeping(context, (session) => trimEvents(session, limits)),
+    async beginEpoch() {
+      const place = await housekeeping(context, (session) => beginEpoch(session, random.tag()));
+      notifier.tell();
+      wake();
+      return place;
+    },
     ...createPresence(context),
     close() {
       ended ??= end();

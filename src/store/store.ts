@@ -128,6 +128,11 @@ export interface Store {
   trim(limits: { ageMs: number; keep: number }): Promise<number>;
   /** Forgets events from before `at` (a timestamp as in their rows), and the oldest of more than `keep`. */
   trimEvents(limits: { before: string; keep: number }): Promise<void>;
+  /**
+   * Forgets the whole log but for one new place at its head, which names nothing, and what agents have realised. So every
+   * feed drops what it remembers, and every agent compares all that it holds with the rows. For after a restore.
+   */
+  beginEpoch(): Promise<Place>;
   /** Moves this server's beat; returns every server's. Observers time them on their own clock. */
   beat(serverId: string): Promise<ServerBeat[]>;
 }

@@ -181,6 +181,38 @@ export function logTests(withStore: WithStore): void {
       });
     }));
 
+  test('beginEpoch: one new place is all that the log holds, and nobody has realised anything', () =>
+    withStore(async (store) => {
+      await append(store, 1);
+      const before = await store.view((view) => view.head());
+      await store.transact(async (tx) => {
+        await tx.hosts.insert([host('a')]);
+        const realised = { realised_position: before.position, realised_tag: before.tag };
+        await tx.agents.insert([{ ...agent(1, 'a'), ...realised }]);
+      });
+      const last = await store.view((view) => view.head());
+      let woken = 0;
+      const end = store.onAppend(() => {
+        woken += 1;
+      });
+      const place = await store.beginEpoch();
+      assert.equal(place.position, last.position + 1);
+      assert.ok(woken >= 1);
+      end();
+      await store.view(async (view) => {
+        assert.deepEqual(await view.head(), place);
+        const changes = await view.changesFrom(0, 10);
+        assert.deepEqual(
+          changes.map(({ position, tag, refs, hosts }) => ({ position, tag, refs, hosts })),
+          [{ ...place, refs: [], hosts: [] }],
+        );
+        const [one] = await view.agents.find({});
+        assert.deepEqual([one?.realised_position, one?.realised_tag], [null, null]);
+      });
+      const { place: next } = await store.transact((tx) => tx.networks.insert([network(2)]));
+      assert.equal(next?.position, place.position + 1);
+    }));
+
   test('onAppend: called when a commit appended, not otherwise, until it is ended', () =>
     withStore(async (store) => {
       await append(store, 1);

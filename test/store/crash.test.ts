@@ -159,6 +159,21 @@ test('a restored older copy has lost the tail: known by the tag, also when the p
     assert.equal(await holds(instead), true);
   }));
 
+test('after an epoch no place from before it is held, whichever lineage it is of', () =>
+  withCrashing(async ({ store }) => {
+    const insert = async (n: number) =>
+      (await store.transact((tx) => tx.networks.insert([network(n)]))).place;
+    const places = [await insert(1), await insert(2)];
+    const epoch = await store.beginEpoch();
+    places.push(epoch, await insert(3));
+    const held = await store.view(async (view) => {
+      const changes = await view.changesFrom(0, 100);
+      return places.map((place) => changes.some((one) => one.tag === place?.tag));
+    });
+    assert.deepEqual(held, [false, false, true, true]);
+    assert.equal((await store.view((view) => view.networks.find({}))).length, 3);
+  }));
+
 test('the launcher takes over what a killed predecessor left: socket, locks, a process id of a stranger', async () => {
   const { directory, postgres, close } = await startTestCluster();
   try {

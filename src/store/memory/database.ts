@@ -15,6 +15,8 @@ import type { MemoryTransaction } from './transaction.ts';
 export interface MemoryHooks {
   /** Passed before each statement, after each wait for a lock, and between the position lock and the commit. */
   readonly pause?: (point: string) => Promise<void>;
+  /** Passed after a commit, before its client knows: one that stands still learns of it when it goes on. */
+  readonly answer?: () => Promise<void> | undefined;
   /** unanswered: it commits, but the answer is lost; lost: it does not commit, and that is not said either. */
   readonly commitFate?: () => 'answered' | 'unanswered' | 'lost';
   /** How a wake-up of `onAppend` travels; `own` when this connection appended. The default calls it soon. */
@@ -129,6 +131,19 @@ export class Database {
       count += 1;
     }
     return count;
+  }
+
+  beginEpoch(owner: object): Place {
+    this.commit += 1;
+    for (const entry of this.log) entry.trimmed = Math.min(entry.trimmed, this.commit);
+    const tag = this.random.tag();
+    const place = { position: this.append(tag, [], []), tag };
+    for (const row of rowsAt(this.tables.agents, {}, this.commit)) {
+      const unknown = { ...row, realised_position: null, realised_tag: null };
+      this.tables.agents.write(row.id as string, unknown, this.commit);
+    }
+    this.wake(owner);
+    return place;
   }
 
   trimEvents(before: string, keep: number): void {

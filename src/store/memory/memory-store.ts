@@ -10,6 +10,7 @@ import { RunAgain, StoreUnavailable } from '../store.ts';
 import type { MemoryHooks, Subscriber } from './database.ts';
 import { Database } from './database.ts';
 import { Deadlock } from './locks.ts';
+import type { AnyRow } from './rows.ts';
 import type { TableName } from './schema.ts';
 import { rowsAt } from './table-state.ts';
 import { openView, transactionTables } from './tables.ts';
@@ -21,13 +22,15 @@ export interface MemoryConnection extends Store {
    * Nothing can be done with the connection afterwards.
    */
   cut(finishCommits: boolean): void;
+  /** The database ends what this client has open and does not go on with, as its session timeouts have it. */
+  timeOut(): void;
 }
 
 export interface MemoryStore extends Store {
   connect(hooks: MemoryHooks): MemoryConnection;
   /** A standby without the last `n` positions is promoted: they never were, connections break. A restored backup is the same. */
   loseTail(n: number): void;
-  /** The committed state right now, for those who watch the world from outside. Not copies. */
+  /** The committed state right now, for those who watch the world from outside. Not to be changed. */
   rows<Name extends TableName>(table: Name): RowOf<Name>[];
   /** As of a place in the log, forgotten ones included; undefined if the log does not hold it. */
   rowsAt<Name extends TableName>(table: Name, place: Place): RowOf<Name>[] | undefined;
@@ -47,12 +50,19 @@ const MAX_ATTEMPTS = 100;
 export function openMemoryStore(options: { clock: Clock; random: Random }): MemoryStore {
   const db = new Database(options.clock, options.random);
   const connect = (hooks: MemoryHooks) => openConnection(db, hooks);
+  /** What was looked at last, until something is committed. */
+  const looked = new Map<TableName, { commit: number; term: number; rows: AnyRow[] }>();
   return {
     ...connect({}),
     connect,
     loseTail: (n) => db.loseTail(n),
-    rows: <Name extends TableName>(table: Name) =>
-      rowsAt(db.tables[table], {}, db.commit) as unknown as RowOf<Name>[],
+    rows<Name extends TableName>(table: Name) {
+      const known = looked.get(table);
+      const isSame = known?.commit === db.commit && known.term === db.term;
+      const rows = isSame ? known.rows : rowsAt(db.tables[table], {}, db.commit);
+      if (!isSame) looked.set(table, { commit: db.commit, term: db.term, rows });
+      return rows as unknown as RowOf<Name>[];
+    },
     rowsAt<Name extends TableName>(table: Name, place: Place) {
       const entry = db.log[place.position];
       if (entry?.tag !== place.tag) return undefined;
@@ -99,6 +109,7 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
     if (fate === 'lost') throw new StoreUnavailable('no answer to COMMIT, and it did not happen');
     const place = db.apply(tx, identity);
     own.delete(tx);
+    await hooks.answer?.();
     if (fate === 'answered') return place;
     await pause('resolve');
     if (place && db.log[place.position]?.tag === place.tag) return place;
@@ -138,10 +149,17 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
       await pause('trim');
       db.trimEvents(before, keep);
     },
+    async beginEpoch() {
+      await pause('epoch');
+      return db.beginEpoch(identity);
+    },
     async beat(serverId) {
       await pause('beat');
       db.beats.set(serverId, (db.beats.get(serverId) ?? 0) + 1);
       return [...db.beats].sort().map(([id, beat]) => ({ id, beat }));
+    },
+    timeOut() {
+      for (const tx of [...own]) if (!tx.committing) rollBack(tx);
     },
     cut(finishCommits) {
       isCut = true;
