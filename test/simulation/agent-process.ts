@@ -6,7 +6,7 @@ import type { Random } from '../../src/lib/random.ts';
 import { Journal } from '../../src/watch/journal.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import type { Listening } from './connection.ts';
-import { Disk } from './disk.ts';
+import { Disk, type DiskTroubles } from './disk.ts';
 import { openHostDoor } from './host-door.ts';
 import { Incarnation } from './incarnation.ts';
 import type { Network } from './network.ts';
@@ -22,6 +22,12 @@ export interface AgentProcessOptions {
   readonly network: Network;
   readonly servers: readonly Listening[];
   readonly roles: (parts: { host: Host; life: Incarnation; mirror: Mirror }) => RoleAgent[];
+  readonly disk: DiskTroubles;
+  readonly configurations: Readonly<Record<string, unknown>>;
+  readonly physicalNetworks: readonly string[];
+  /** Whether its host is there at all. */
+  readonly hasHost: () => boolean;
+  readonly wallOffset: () => number;
   /** Told when a life has read its journal and begins. */
   readonly onBorn: (agent: AgentProcess) => void;
 }
@@ -32,19 +38,19 @@ export class AgentProcess {
   mirror: Mirror | undefined;
   runner: AgentRunner | undefined;
   readonly #options: AgentProcessOptions;
-  readonly #disk: Disk;
+  readonly disk: Disk;
   #lives = 0;
 
   constructor(options: AgentProcessOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#disk = new Disk(options.random, () => options.network.weather);
+    this.disk = new Disk(options.random, () => options.network.weather, options.disk);
   }
 
   start(): void {
-    if (this.life?.alive) return;
-    const { scheduler, random } = this.#options;
-    const life = new Incarnation(scheduler, this.name, random);
+    const { scheduler, random, wallOffset, hasHost } = this.#options;
+    if (this.life?.alive || !hasHost()) return;
+    const life = new Incarnation(scheduler, this.name, random, wallOffset);
     this.life = life;
     this.#lives += 1;
     life.follow(this.#run(life, this.#lives));
@@ -58,13 +64,14 @@ export class AgentProcess {
 
   async #run(life: Incarnation, incarnation: number): Promise<void> {
     const { name, network, scheduler, random, servers } = this.#options;
-    const journal = await Journal.open(this.#disk.open(life), name);
+    const journal = await Journal.open(this.disk.open(life), name);
     const host = openHostDoor({
       host: this.#options.host,
       life,
       scheduler,
       random,
       weather: () => network.weather,
+      disk: this.#options.disk,
     });
     const { mirror } = journal;
     this.mirror = mirror;
@@ -78,8 +85,8 @@ export class AgentProcess {
       random: life.random,
       incarnation,
       tunnelIp: this.#options.tunnelIp,
-      physicalNetworks: [],
-      configurations: {},
+      physicalNetworks: this.#options.physicalNetworks,
+      configurations: this.#options.configurations,
       concurrency: 4,
       keyTimeoutMs: 60_000,
       reportIntervalMs: 5_000,

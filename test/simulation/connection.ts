@@ -1,7 +1,7 @@
 /** One watch on its way between an agent and a server: frames in order but for the weather, until either end is gone. */
 import {
   type Frame,
-  HEARTBEAT_TIMEOUT_MS,
+  HEARTBEAT_MS,
   type Report,
   type ReportAnswer,
   type WatchRequest,
@@ -17,6 +17,8 @@ import { happens } from './weather.ts';
 export interface ServerEnd {
   /** The connection takes again after a `write` that said false. */
   drained(): void;
+  /** A heartbeat came. */
+  heard(): void;
   /** The agent, or the way to it, is gone. */
   closed(): void;
 }
@@ -51,6 +53,8 @@ export class Connection {
   #serverOpen = false;
   /** Whether what the server writes gets anywhere. */
   #carries = true;
+  /** The life of the server that took it. */
+  #their: Incarnation | undefined;
   #end: ServerEnd | undefined;
   #inFlight = 0;
   #isBlocked = false;
@@ -72,17 +76,34 @@ export class Connection {
     this.#network.scheduler.after(this.#network.delay(), label, () => this.#arrive(request));
     const close = () => {
       this.#agentOpen = false;
-      this.#closeServer(this.#network.delay());
+      this.#tellServer();
     };
     this.#life.atDeath(close);
+    this.#life.clock.after(HEARTBEAT_MS, () => this.#beat());
     return close;
+  }
+
+  #beat(): void {
+    if (!this.#agentOpen) return;
+    this.#life.clock.after(HEARTBEAT_MS, () => this.#beat());
+    const { scheduler } = this.#network;
+    const isLost = !this.#carries || this.#network.isLost();
+    if (isLost || this.#network.isParted(this.agent, this.server, 'up')) return;
+    scheduler.after(this.#network.delay(), '', () => {
+      this.#their?.enter(() => {
+        if (!this.#serverOpen) return;
+        this.#network.heard(this.agent);
+        this.#end?.heard();
+      });
+    });
   }
 
   /** Breaks it. An end that does not hear of it finds out by the other's silence. */
   cut(hears: { agent: boolean; server: boolean }): void {
-    this.#carries = false;
     if (hears.agent) this.#endAgent({ reason: 'connection reset' });
-    this.#closeServer(hears.server ? this.#network.delay() : HEARTBEAT_TIMEOUT_MS);
+    if (hears.server) this.#tellServer();
+    this.#network.connections.delete(this);
+    this.#carries = false;
   }
 
   /** The agent reads nothing for so long. */
@@ -92,23 +113,27 @@ export class Connection {
 
   /** A frame from somewhere reaches the agent on this connection. */
   inject(frame: Frame): void {
-    this.#deliver(frame);
+    this.#life.enter(() => this.#deliver(frame));
   }
 
   #arrive(request: string): void {
-    if (!this.#agentOpen || this.#network.isParted(this.agent, this.server)) return;
+    if (!this.#agentOpen || this.#network.isParted(this.agent, this.server, 'up')) return;
     const their = this.#listening.life;
     if (!their?.alive) {
       this.#endAgent({ reason: 'connection refused' });
       return;
     }
     this.#serverOpen = true;
+    this.#network.deliveries += 1;
     this.#network.connections.add(this);
     their.atDeath(() => {
       this.#serverOpen = false;
       this.cut({ agent: true, server: true });
     });
-    their.run(() => {
+    this.#their = their;
+    their.enter(() => {
+      if (!this.#serverOpen) return;
+      this.#network.heard(this.agent);
       this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
     });
   }
@@ -136,17 +161,25 @@ export class Connection {
 
   #sendOnce(line: string, how: 'in order' | 'overtaking' | 'late'): void {
     const { scheduler, random } = this.#network;
-    if (this.#network.isLost() || this.#network.isParted(this.agent, this.server)) return;
+    if (this.#network.isLost() || this.#network.isParted(this.agent, this.server, 'down')) return;
     const frame = parseFrame(line);
-    if (!frame) return;
+    if (!frame || frame === 'unknown') return;
     const at = scheduler.now + this.#network.delay() + (how === 'late' ? random.next() ** 3 * LATE_MS : 0);
     const arrival = how === 'overtaking' ? at : Math.max(at, this.#lastArrival + TINY_MS);
     if (how === 'in order') this.#lastArrival = arrival;
     this.#inFlight += line.length;
     scheduler.after(arrival - scheduler.now, `${this.#label} ${describe(frame)}`, () => {
-      this.#inFlight -= line.length;
-      this.#deliver(frame);
-      this.#drain();
+      if (!this.#agentOpen || !this.#life.alive) {
+        this.#inFlight -= line.length;
+        this.#drain();
+        return;
+      }
+      // an agent that stands still does not read
+      this.#life.enter(() => {
+        this.#inFlight -= line.length;
+        this.#deliver(frame);
+        this.#drain();
+      });
     });
   }
 
@@ -154,41 +187,52 @@ export class Connection {
     if (!this.#agentOpen || !this.#life.alive) return;
     const seen = this.#network.tap(this.agent, frame);
     if (!seen) return;
-    this.#life.run(() => this.#listener.onFrame(seen));
+    this.#network.deliveries += 1;
+    this.#listener.onFrame(seen);
     this.#network.delivered(this.agent);
   }
 
   #drain(): void {
     if (!this.#isBlocked || this.#inFlight > SEND_BUFFER / 2 || !this.#serverOpen) return;
     this.#isBlocked = false;
-    const their = this.#listening.life;
-    if (their?.alive) their.run(() => this.#end?.drained());
+    this.#their?.enter(() => this.#end?.drained());
   }
 
   #endByServer(end: WatchEnd): void {
     if (!this.#serverOpen) return;
     this.#serverOpen = false;
     this.#network.connections.delete(this);
-    if (!this.#network.isParted(this.agent, this.server)) this.#endAgent(end);
+    if (!this.#network.isParted(this.agent, this.server, 'down')) this.#endAgent(end);
+    this.#closed(this.#network.delay());
   }
 
   #endAgent(end: WatchEnd): void {
     const { scheduler } = this.#network;
     const delayMs = Math.max(this.#network.delay(), this.#lastArrival - scheduler.now + TINY_MS);
     scheduler.after(delayMs, `${this.#label} end: ${end.reason}`, () => {
-      if (!this.#agentOpen || !this.#life.alive) return;
-      this.#agentOpen = false;
-      this.#life.run(() => this.#listener.onEnd(end));
+      this.#life.enter(() => {
+        if (!this.#agentOpen) return;
+        this.#agentOpen = false;
+        this.#listener.onEnd(end);
+      });
     });
   }
 
-  #closeServer(afterMs: number): void {
+  /** The agent's end is closed. A server that does not hear of it misses its heartbeats. */
+  #tellServer(): void {
     this.#network.connections.delete(this);
-    const their = this.#listening.life;
+    if (!this.#carries || this.#network.isParted(this.agent, this.server, 'up')) return;
+    this.#closed(this.#network.delay());
+  }
+
+  #closed(afterMs: number): void {
     this.#network.scheduler.after(afterMs, `${this.#label} closed`, () => {
-      if (!this.#serverOpen) return;
       this.#serverOpen = false;
-      if (their?.alive) their.run(() => this.#end?.closed());
+      this.#their?.enter(() => {
+        const end = this.#end;
+        this.#end = undefined;
+        end?.closed();
+      });
     });
   }
 }
@@ -208,5 +252,7 @@ function describe(frame: Frame): string {
       return `digest at ${frame.at.position}`;
     case 'goodbye':
       return `goodbye ${frame.reason}`;
+    case 'remedy':
+      return `remedy ${frame.how} ${frame.role} ${frame.keys.join(' ')}`;
   }
 }

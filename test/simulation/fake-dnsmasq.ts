@@ -40,7 +40,9 @@ export class FakeDnsmasq implements FakeProgram {
   readonly #files: Files;
   readonly #options = new Map<string, string[]>();
   readonly #given: FakeDnsmasqOptions;
-  #lines: HostLine[] = [];
+  #lines: readonly HostLine[] = [];
+  #leases: readonly string[] = [];
+  #leasesOf: readonly HostLine[] | undefined;
   #hasEnded = false;
 
   constructor(given: FakeDnsmasqOptions) {
@@ -54,8 +56,17 @@ export class FakeDnsmasq implements FakeProgram {
   }
 
   /** What it would lease: `mac ip`, sorted. */
-  leases(): string[] {
-    return this.#lines.map((line) => `${line.mac} ${line.ip}`).sort();
+  leases(): readonly string[] {
+    if (this.#leasesOf !== this.#lines) {
+      this.#leasesOf = this.#lines;
+      this.#leases = this.#lines.map((line) => `${line.mac} ${line.ip}`).sort();
+    }
+    return this.#leases;
+  }
+
+  /** The small files of hosts that it has read, or would. */
+  hostFiles(): string[] {
+    return this.#inDirectories('dhcp-hostsdir');
   }
 
   signalled(signal: FakeSignal): 'ends' | 'stays' {
@@ -133,7 +144,7 @@ export class FakeDnsmasq implements FakeProgram {
         this.#log(`duplicate dhcp-host IP address ${ip} at line ${index + 1} of ${path}`, 'dnsmasq-dhcp');
         return;
       }
-      this.#lines.push({ path, mac, ip });
+      this.#lines = [...this.#lines, { path, mac, ip }];
     });
   }
 

@@ -4,6 +4,7 @@
  */
 import type { FloodStep, Host, HostEvent, LinkStep, StepResult } from '../../src/host/host.ts';
 import type { Random } from '../../src/lib/random.ts';
+import type { DiskTroubles } from './disk.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Scheduler } from './scheduler.ts';
 import { delay, happens, type Weather } from './weather.ts';
@@ -14,18 +15,27 @@ export interface HostDoorOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly weather: () => Weather;
+  readonly disk: DiskTroubles;
 }
 
 const CALL_MS = 0.5;
 const STEP_MS = 0.2;
 const INJECTED = 'injected: no memory';
+const FULL = 'no space left on device';
+/** A disk that is slow. */
+const SLOWEST_MS = 2_000;
+/** What needs room on the disk. */
+const WRITES = new Set<PropertyKey>(['writeFile', 'appendDurably']);
 
 /** Reads that a real host answers as long as it runs; they are not made to fail. */
 const NEVER_FAIL = new Set<PropertyKey>(['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles']);
 
 export function openHostDoor(options: HostDoorOptions): Host {
-  const { host, life, scheduler, random, weather } = options;
-  const delays = () => ({ before: delay(random, CALL_MS, weather().slowness / 4), after: 0.01 });
+  const { host, life, scheduler, random, weather, disk } = options;
+  const delays = (writes: boolean) => {
+    const slow = writes && disk.isSlow() ? random.next() * SLOWEST_MS : 0;
+    return { before: slow + delay(random, CALL_MS, weather().slowness / 4), after: 0.01 };
+  };
 
   async function stepByStep<Step>(
     label: string,
@@ -53,7 +63,7 @@ export function openHostDoor(options: HostDoorOptions): Host {
     follow: (onEvent, signal) =>
       host.follow((event: HostEvent) => {
         scheduler.after(delay(random, CALL_MS), '', () => {
-          if (life.alive && !signal.aborted) life.run(() => onEvent(event));
+          life.enter(() => signal.aborted || onEvent(event));
         });
       }, signal),
   };
@@ -64,7 +74,8 @@ export function openHostDoor(options: HostDoorOptions): Host {
       const method = target[name as keyof Host] as unknown;
       if (typeof method !== 'function') return method;
       return (...args: unknown[]) =>
-        life.call(`host ${String(name)} ${describe(args)}`, delays(), () => {
+        life.call(`host ${String(name)} ${describe(args)}`, delays(WRITES.has(name)), () => {
+          if (WRITES.has(name) && disk.isFull()) throw new Error(FULL);
           if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
           return method.apply(target, args);
         });

@@ -2,7 +2,7 @@
 import type { NetworkRow } from '../../src/resources/network.ts';
 import type { PortRow } from '../../src/resources/port.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
-import type { HostPicture, Machine } from './machine.ts';
+import { type HostPicture, type Machine, PHYSICAL } from './machine.ts';
 import { endpointsOf, type Rows } from './oracle.ts';
 
 export const tapOf = (port: { id: string }) => `tap${port.id.slice(0, 11)}`;
@@ -52,6 +52,7 @@ export async function hostDifference(machine: Machine, rows: Rows): Promise<stri
   const networks = rows.networks.filter((n) => present.has(n.id) || served.has(n.id));
   return (
     extraLinks(networks, picture) ??
+    physicalDifference(networks, machine, picture) ??
     first(networks, (network) => networkDifference(network, { machine, picture, rows })) ??
     tapDifference(machine.name, picture, rows) ??
     dhcpDifference(
@@ -82,12 +83,27 @@ function extraLinks(networks: readonly NetworkRow[], { links }: HostPicture): st
   );
 }
 
+/** A link to a physical network is on the bridge of the flat network that has it, or on none. */
+function physicalDifference(
+  networks: readonly NetworkRow[],
+  { physicalNetworks }: Machine,
+  { links }: HostPicture,
+): string | undefined {
+  return first(physicalNetworks, (name) => {
+    const flat = networks.find((one) => one.network_type === 'flat' && one.physical_network === name);
+    const link = links.get(PHYSICAL.get(name) as string);
+    const wanted = flat ? bridgeOf(flat.id) : null;
+    return link?.master === wanted ? undefined : `${link?.name} is on ${link?.master}, not ${wanted}`;
+  });
+}
+
 function networkDifference(network: NetworkRow, { machine, picture, rows }: Context): string | undefined {
   const bridge = picture.links.get(bridgeOf(network.id));
-  const vxlan = picture.links.get(vxlanOf(network));
+  const vxlan = network.network_type === 'vxlan' ? picture.links.get(vxlanOf(network)) : undefined;
   if (!bridge) return `no bridge for network ${network.id}`;
   if (bridge.up !== network.admin_state_up) return `${bridge.name} is up: ${bridge.up}`;
   if (bridge.mtu !== network.mtu) return `${bridge.name} has MTU ${bridge.mtu}, not ${network.mtu}`;
+  if (network.network_type !== 'vxlan') return undefined;
   if (vxlan?.vxlan?.id !== network.segmentation_id) return `no vxlan for network ${network.id}`;
   if (vxlan.master !== bridge.name) return `${vxlan.name} is on ${vxlan.master}`;
   const wanted = endpointsOf(network.id, rows)
@@ -156,7 +172,7 @@ export async function statusDifference(
   for (const port of rows.ports) {
     const machine = machines.find((one) => one.name === port.host);
     const network = rows.networks.find((one) => one.id === port.network_id);
-    if (!machine || !network?.admin_state_up) continue;
+    if (!machine || !network?.admin_state_up || port.vif_type !== 'bridge') continue;
     const isUp = port.admin_state_up && isWired(port, await machine.look());
     if (port.status === 'ACTIVE' && !isUp) return `port ${port.id} is ACTIVE and not wired`;
     if (port.status !== 'ACTIVE' && isUp) return `port ${port.id} is ${port.status}, though served`;

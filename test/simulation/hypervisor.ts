@@ -32,7 +32,8 @@ export class Hypervisor {
   }
 
   async #tick(): Promise<void> {
-    const { host, name } = this.#machine;
+    const { host, name, isOff } = this.#machine;
+    if (isOff) return;
     const { links } = await this.#machine.look();
     const bound = this.#store
       .rows('ports')

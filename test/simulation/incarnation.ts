@@ -8,6 +8,8 @@ import type { Scheduler } from './scheduler.ts';
 
 const NEVER = new Promise<never>(() => undefined);
 const WALL_ORIGIN = Date.UTC(2026, 0, 1);
+/** What waited for a process that stood still comes in its order, each so much after the one before. */
+const TINY_MS = 0.001;
 
 export class Incarnation {
   readonly name: string;
@@ -18,17 +20,27 @@ export class Incarnation {
   readonly #scheduler: Scheduler;
   readonly #atDeath: (() => void)[] = [];
   #alive = true;
+  /** What comes to the process while it stands still; undefined while it runs. */
+  #kept: (() => void)[] | undefined;
 
-  /** `origin`: what this life's monotonic clock says at the simulation's start. */
-  constructor(scheduler: Scheduler, name: string, chance: Random) {
+  /** `wallOffset`: by how many milliseconds the wall clock of its machine is wrong now. */
+  constructor(scheduler: Scheduler, name: string, chance: Random, wallOffset: () => number = () => 0) {
     this.name = name;
     this.#scheduler = scheduler;
     this.random = seededRandom(chance.tag());
+    // what its monotonic clock says at the simulation's start
     const origin = integerBetween(this.random, 0, 1_000_000);
     this.clock = {
       now: () => origin + scheduler.now,
-      wall: () => new Date(WALL_ORIGIN + scheduler.now),
-      after: (delayMs, fire) => this.#scheduler.after(delayMs, '', () => this.#alive && this.run(fire)),
+      wall: () => new Date(WALL_ORIGIN + scheduler.now + wallOffset()),
+      after: (delayMs, fire) => {
+        let isCancelled = false;
+        const cancel = this.#scheduler.after(delayMs, '', () => this.enter(() => isCancelled || fire()));
+        return () => {
+          isCancelled = true;
+          cancel();
+        };
+      },
     };
   }
 
@@ -36,10 +48,38 @@ export class Incarnation {
     return this.#alive;
   }
 
+  get isFrozen(): boolean {
+    return this.#kept !== undefined;
+  }
+
+  /** The process stands still until `thaw`: its clock goes on, what comes to it waits. */
+  freeze(): void {
+    if (this.#alive) this.#kept ??= [];
+  }
+
+  thaw(): void {
+    if (!this.#kept) return;
+    const next = this.#kept.shift();
+    if (!next) {
+      this.#kept = undefined;
+      return;
+    }
+    if (this.#alive) this.run(next);
+    this.#scheduler.after(TINY_MS, '', () => this.thaw());
+  }
+
+  /** Code of the process goes on: at once, or when the process does; never once it is dead. */
+  enter(code: () => void): void {
+    if (!this.#alive) return;
+    if (this.#kept) this.#kept.push(code);
+    else this.run(code);
+  }
+
   /** Ends this life at once. */
   kill(): void {
     if (!this.#alive) return;
     this.#alive = false;
+    this.#kept = undefined;
     for (const end of this.#atDeath.splice(0)) end();
   }
 
@@ -49,7 +89,7 @@ export class Incarnation {
     else end();
   }
 
-  /** Runs code of the process; an error that it lets out is a bug of the process and fails the simulation. */
+  /** Runs code of the process, which does not stand still; an error that it lets out is a bug of the process and fails the simulation. */
   run(code: () => void): void {
     try {
       code();
@@ -82,11 +122,8 @@ export class Incarnation {
     if (!this.#alive) return NEVER;
     return new Promise<Result>((resolve, reject) => {
       const answer = (settle: () => void) => {
-        if (delays.after === 0) {
-          if (this.#alive) settle();
-          return;
-        }
-        this.#scheduler.after(delays.after, '', () => this.#alive && settle());
+        if (delays.after === 0) this.enter(settle);
+        else this.#scheduler.after(delays.after, '', () => this.enter(settle));
       };
       this.#scheduler.after(delays.before, `${this.name} ${label}`, () => {
         if (!this.#alive && this.random.next() < 0.5) return;

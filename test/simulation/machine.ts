@@ -10,10 +10,69 @@ import { Violation } from './violation.ts';
 import type { Scheduler } from './scheduler.ts';
 import { delay, pick, type Weather } from './weather.ts';
 
+const DNSMASQ = 'dnsmasq-';
 const DNSMASQ_MS = 3;
+/** Links that lead to physical networks: ours to enslave, not to make or delete. */
+export const PHYSICAL: ReadonlyMap<string, string> = new Map([['physnet1', 'eth1']]);
 const FOREIGN = ['eth0', 'virbr0', 'vnet7', 'vxlan-ops'];
+const STAYING = new Set([...FOREIGN, ...PHYSICAL.values()]);
 const FOREIGN_FILE = 'other/keep';
 const FOREIGN_PROCESS = 'other';
+
+/** What was done; undefined: there was nothing to do it to. */
+type Done = string | undefined;
+
+const isOurs = ({ name }: Link) => /^(brq|tap|vxlan-\d)/.test(name);
+const serversOf = ({ processes }: HostPicture) => processes.filter((name) => name !== FOREIGN_PROCESS);
+const entriesOf = ({ flood }: HostPicture) => flood.filter(({ link }) => !FOREIGN.includes(link));
+
+/** Each breaks one thing. */
+const DRIFTS: readonly ((machine: Machine, random: Random, picture: HostPicture) => Done)[] = [
+  ({ host }, random, picture) => {
+    const server = pick(random, serversOf(picture));
+    if (server === undefined) return undefined;
+    host.endProcess(server);
+    return `end ${server}`;
+  },
+  ({ host }, random, picture) => {
+    const entry = pick(random, entriesOf(picture));
+    if (!entry) return undefined;
+    host.meddleFlood({ op: 'delete', ...entry });
+    return `delete flood ${JSON.stringify(entry)}`;
+  },
+  ({ host }, random, picture) => {
+    const entry = pick(random, entriesOf(picture));
+    if (!entry) return undefined;
+    host.meddleFlood({ op: 'add', link: entry.link, destination: '203.0.113.9' });
+    return `add flood to ${entry.link}`;
+  },
+  ({ host }, random, { links }) => {
+    // a tap of a machine is the hypervisor's to delete
+    const link = pick(
+      random,
+      [...links.values()].filter((one) => isOurs(one) && one.kind !== 'tun'),
+    );
+    if (!link) return undefined;
+    host.meddle(null, { op: 'delete-link', name: link.name });
+    return `delete ${link.name}`;
+  },
+  ({ host }, random, { links }) => {
+    const link = pick(random, [...links.values()].filter(isOurs));
+    if (!link) return undefined;
+    const change = link.master && random.next() < 0.5 ? { master: null } : { up: false };
+    host.meddle(null, { op: 'set-link', name: link.name, ...change });
+    return `set ${link.name} ${JSON.stringify(change)}`;
+  },
+  ({ host }, random, { processes }) => {
+    const paths = processes
+      .filter((name) => name.startsWith(DNSMASQ))
+      .flatMap((name) => (host.process(name)?.program as FakeDnsmasq | undefined)?.hostFiles() ?? []);
+    const path = pick(random, paths);
+    if (path === undefined) return undefined;
+    host.files.remove(path);
+    return `remove ${path}`;
+  },
+];
 
 /** What a host shows at one moment. */
 export interface HostPicture {
@@ -23,18 +82,32 @@ export interface HostPicture {
   readonly processes: readonly string[];
 }
 
+export interface MachineOptions {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly weather: () => Weather;
+  /** Of PHYSICAL. */
+  readonly physicalNetworks: readonly string[];
+}
+
 export class Machine {
   readonly name: string;
+  readonly physicalNetworks: readonly string[];
   readonly host: FakeHost;
+  /** Powered off for good. */
+  isOff = false;
+  /** Grows with whatever the invariants look at. */
+  changes = 1;
   /** Whether anything that the invariants look at may have changed since the last picture. */
   #isStale = true;
   #picture: HostPicture | undefined;
   /** What is not ours, as it was at first. */
   #foreign: string | undefined;
 
-  constructor(name: string, options: { scheduler: Scheduler; random: Random; weather: () => Weather }) {
+  constructor(name: string, options: MachineOptions) {
     const { scheduler, random, weather } = options;
     this.name = name;
+    this.physicalNetworks = options.physicalNetworks;
     this.host = new FakeHost({
       program: (spec, pid, host) => {
         const [program, , conf = ''] = spec.argv;
@@ -50,9 +123,7 @@ export class Machine {
               if (host.process(spec.name)?.pid === pid) act();
             });
           },
-          onChange: () => {
-            this.#isStale = true;
-          },
+          onChange: () => this.#changed(),
         });
       },
       run: (namespace, argv, host) => {
@@ -75,13 +146,20 @@ export class Machine {
     this.host.meddleFlood({ op: 'add', link: 'vxlan-ops', destination: '198.51.100.2' });
     this.host.files.write(this.host.absolute(FOREIGN_FILE), 'not ours');
     void this.host.startProcess({ name: FOREIGN_PROCESS, namespace: null, argv: ['other'], configHash: '' });
-    void this.host.follow(() => {
-      this.#isStale = true;
-    }, new AbortController().signal);
+    for (const name of options.physicalNetworks)
+      this.host.plug({ name: PHYSICAL.get(name) as string, kind: 'other' });
+    void this.host.follow(() => this.#changed(), new AbortController().signal);
   }
 
-  get isStale(): boolean {
-    return this.#isStale;
+  #changed(): void {
+    this.#isStale = true;
+    this.changes += 1;
+  }
+
+  /** The power goes, and does not come back. */
+  die(): void {
+    this.isOff = true;
+    this.#changed();
   }
 
   /** What it shows now; `anew` also where nothing told of a change (namespaces come and go unheard). */
@@ -119,38 +197,22 @@ export class Machine {
     for (const name of processes) if (name !== FOREIGN_PROCESS) this.host.endProcess(name);
     for (const name of namespaces) await this.host.removeNamespace(name);
     for (const { name } of links.values()) {
-      if (name !== 'lo' && !FOREIGN.includes(name)) this.host.meddle(null, { op: 'delete-link', name });
+      if (name !== 'lo' && !STAYING.has(name)) this.host.meddle(null, { op: 'delete-link', name });
     }
   }
 
   /** Another hand breaks something that is the agent's; says what. */
   async meddle(random: Random): Promise<string | undefined> {
-    const { links, flood, processes } = await this.look(true);
-    const ours = [...links.values()].filter(({ name }) => /^(brq|tap|vxlan-\d)/.test(name));
-    const entries = flood.filter(({ link }) => !FOREIGN.includes(link));
-    const servers = processes.filter((name) => name !== FOREIGN_PROCESS);
-    const link = pick(random, ours);
-    const entry = pick(random, entries);
-    const server = pick(random, servers);
-    const lot = Math.floor(random.next() * 5);
-    if (lot === 0 && server) {
-      this.host.endProcess(server);
-      return `end ${server}`;
-    }
-    if (lot === 1 && entry) {
-      this.host.meddleFlood({ op: 'delete', ...entry });
-      return `delete flood ${JSON.stringify(entry)}`;
-    }
-    if (lot === 2 && entry) {
-      this.host.meddleFlood({ op: 'add', link: entry.link, destination: '203.0.113.9' });
-      return `add flood to ${entry.link}`;
-    }
-    if (!link) return undefined;
-    // a tap of a machine is the hypervisor's to delete
-    const op = lot === 3 && link.kind !== 'tun' ? 'delete-link' : 'set-link';
-    if (op === 'delete-link') this.host.meddle(null, { op, name: link.name });
-    else this.host.meddle(null, { op, name: link.name, ...(link.master ? { master: null } : { up: false }) });
-    return `${op} ${link.name}`;
+    const drift = pick(random, DRIFTS) as (machine: Machine, random: Random, picture: HostPicture) => Done;
+    const picture = await this.look(true);
+    const done = drift(this, random, picture);
+    if (done !== undefined) this.#changed();
+    return done;
+  }
+
+  /** The networks whose dnsmasq runs here. */
+  servedNetworks({ processes }: HostPicture): string[] {
+    return processes.filter((name) => name.startsWith(DNSMASQ)).map((name) => name.slice(DNSMASQ.length));
   }
 
   /** The network's dnsmasq, if it runs here. */

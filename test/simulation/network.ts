@@ -8,10 +8,17 @@ import type { Transport } from '../../src/watch/transport.ts';
 import { Connection, type Listening, type Tap } from './connection.ts';
 import type { Incarnation } from './incarnation.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Troubles } from './troubles.ts';
 import { delay, happens, type Weather } from './weather.ts';
 
 const USUAL_MS = 3;
 const REPORT_TIMEOUT_MS = 5000;
+
+/** up: from the agent to the server. */
+export type Way = 'up' | 'down';
+
+/** The trouble that nothing passes that way. */
+export const partedName = (agent: string, server: string, way: Way) => `cut ${agent} ${server} ${way}`;
 
 export class Network {
   weather: Weather;
@@ -22,34 +29,26 @@ export class Network {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly connections = new Set<Connection>();
-  /** Pairs `agent server` between which nothing passes. */
-  readonly #partitions = new Set<string>();
+  /** Messages that arrived and were taken: watch requests, frames, reports and their answers. */
+  deliveries = 0;
+  /** When each agent was last heard by a server that runs. */
+  readonly heardAt = new Map<string, number>();
+  readonly troubles: Troubles;
 
-  constructor(scheduler: Scheduler, random: Random, weather: Weather) {
-    this.scheduler = scheduler;
-    this.random = random;
-    this.weather = weather;
+  constructor(options: { scheduler: Scheduler; random: Random; weather: Weather; troubles: Troubles }) {
+    this.scheduler = options.scheduler;
+    this.random = options.random;
+    this.weather = options.weather;
+    this.troubles = options.troubles;
   }
 
-  /** From now on nothing passes between them; neither is told. */
-  part(agent: string, server: string): void {
-    this.#partitions.add(`${agent} ${server}`);
-    for (const connection of [...this.connections]) {
-      if (connection.agent !== agent || connection.server !== server) continue;
-      connection.cut({ agent: false, server: false });
-    }
+  isParted(agent: string, server: string, way: Way): boolean {
+    return this.troubles.has(partedName(agent, server, way));
   }
 
-  join(agent: string, server: string): void {
-    this.#partitions.delete(`${agent} ${server}`);
-  }
-
-  heal(): void {
-    this.#partitions.clear();
-  }
-
-  isParted(agent: string, server: string): boolean {
-    return this.#partitions.has(`${agent} ${server}`);
+  /** A server that runs has heard of the agent. */
+  heard(agent: string): void {
+    this.heardAt.set(agent, this.scheduler.now);
   }
 
   delay(): number {
@@ -75,24 +74,34 @@ export class Network {
   #report(life: Incarnation, server: Listening, text: string): Promise<ReportAnswer> {
     return new Promise((resolve, reject) => {
       const tell = (afterMs: number, settle: () => void) => {
-        this.scheduler.after(afterMs, '', () => {
-          if (life.alive) settle();
-        });
+        if (this.isParted(life.name, server.name, 'down')) return;
+        this.scheduler.after(afterMs, '', () => life.enter(settle));
       };
-      const fail = (reason: string, afterMs = this.delay()) => tell(afterMs, () => reject(new Error(reason)));
+      const fail = (reason: string) => tell(this.delay(), () => reject(new Error(reason)));
+      const take = () => {
+        this.deliveries += 1;
+        this.heard(life.name);
+        server.report(JSON.parse(text) as Report).then(
+          (answer) => {
+            if (this.isLost()) return;
+            tell(this.delay(), () => {
+              this.deliveries += 1;
+              resolve(answer);
+            });
+          },
+          (error: unknown) => tell(this.delay(), () => reject(error)),
+        );
+      };
       const arrive = () => {
         const their = server.life;
         if (!their?.alive) return fail('connection refused');
         their.atDeath(() => fail('connection reset'));
-        server.report(JSON.parse(text) as Report).then(
-          (answer) => this.isLost() || tell(this.delay(), () => resolve(answer)),
-          (error: unknown) => tell(this.delay(), () => reject(error)),
-        );
+        their.enter(take);
       };
-      fail('timed out', REPORT_TIMEOUT_MS);
+      this.scheduler.after(REPORT_TIMEOUT_MS, '', () => life.enter(() => reject(new Error('timed out'))));
       const copies = happens(this.random, this.weather.duplication) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
-        if (this.isLost() || this.isParted(life.name, server.name)) continue;
+        if (this.isLost() || this.isParted(life.name, server.name, 'up')) continue;
         this.scheduler.after(this.delay(), `${life.name}>${server.name} report`, arrive);
       }
     });

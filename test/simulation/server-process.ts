@@ -5,7 +5,7 @@ import { scheduleUnhosted } from '../../src/operations/dhcp.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
 import { sleep } from '../../src/lib/clock.ts';
-import type { Random } from '../../src/lib/random.ts';
+import { integerBetween, type Random } from '../../src/lib/random.ts';
 import { Fault } from '../../src/resources/errors.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import type { MemoryConnection, MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -16,13 +16,14 @@ import type { Sink } from '../../src/watch/stream.ts';
 import type { ServerEnd } from './connection.ts';
 import { Incarnation } from './incarnation.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Troubles } from './troubles.ts';
 import { Violation } from './violation.ts';
 import { delay, happens, type Weather } from './weather.ts';
 import type { Request } from './workload.ts';
 
 const SETTINGS: Settings = {
   vniRange: [1, 400],
-  flatNetworks: [],
+  flatNetworks: ['physnet1'],
   vlanRefusal: 'not here',
   underlayMtu: 1500,
   macPrefix: 'fa:16:3e',
@@ -36,6 +37,9 @@ const SETTINGS: Settings = {
 };
 
 const STATEMENT_MS = 0.4;
+/** A database that is slow for this server alone, and one that cannot be reached. */
+const SLOWEST_STATEMENT_MS = 1_500;
+const UNREACHABLE_MS = 800;
 const DUTY_MS = 5_000;
 /** One batch may be larger than the ring: it is kept all the same. */
 const LARGEST_BATCH = 100_000;
@@ -49,6 +53,10 @@ export interface ServerProcessOptions {
   readonly store: MemoryStore;
   readonly weather: () => Weather;
   readonly limits: Partial<FeedLimits>;
+  /** Where they are not the usual ones. */
+  readonly settings: Partial<Settings>;
+  readonly troubles: Troubles;
+  readonly wallOffset: () => number;
   /** Names of the servers that live. */
   readonly living: () => ReadonlySet<string>;
 }
@@ -74,16 +82,17 @@ export class ServerProcess {
   start(): void {
     if (this.life?.alive) return;
     const { scheduler, random, store, weather } = this.#options;
-    const life = new Incarnation(scheduler, this.name, random);
+    const life = new Incarnation(scheduler, this.name, random, this.#options.wallOffset);
     this.life = life;
     this.#store = store.connect({
-      pause: (point) => life.pause(point, delay(random, STATEMENT_MS, weather().slowness / 10)),
+      pause: (point) => this.#statement(life, point),
+      answer: () => (life.isFrozen ? life.pause('answer', STATEMENT_MS) : undefined),
       commitFate: () =>
         happens(random, weather().lostAnswer) ? (random.next() < 0.5 ? 'unanswered' : 'lost') : 'answered',
       carryWake: (wake, own) => {
         if (!own && happens(random, weather().lostWake)) return;
         scheduler.after(own ? 0 : delay(random, 5), '', () => {
-          if (life.alive) life.run(wake);
+          life.enter(wake);
         });
       },
     });
@@ -103,6 +112,26 @@ export class ServerProcess {
     this.#duties = createAgentDuties({ store: this.#store, serverId: this.name, call: () => this.#call() });
     life.follow(this.feed.run(life.stopping.signal));
     life.follow(this.#work(life));
+  }
+
+  /** Each statement's way to the database. What a COMMIT has reached is done even if the server stands still. */
+  async #statement(life: Incarnation, point: string): Promise<void> {
+    const { random, weather, scheduler, troubles } = this.#options;
+    const usual = delay(random, STATEMENT_MS, weather().slowness / 10);
+    if (point === 'commit' && life.alive) {
+      await new Promise<void>((resolve) => scheduler.after(usual, `${this.name} commit`, resolve));
+      return;
+    }
+    const isSlow = troubles.has(`slow database ${this.name}`) || troubles.has('slow database');
+    await life.pause(point, usual + (isSlow ? integerBetween(random, 50, SLOWEST_STATEMENT_MS) : 0));
+    if (!troubles.has(`no database ${this.name}`) && !troubles.has('no database')) return;
+    await life.pause('no answer', random.next() < 0.5 ? 0 : UNREACHABLE_MS);
+    throw new StoreUnavailable('the database cannot be reached');
+  }
+
+  /** The database gives up on what this server has open: it stands still, or cannot be heard. */
+  timeOut(): void {
+    this.#store?.timeOut();
   }
 
   kill(finishCommits: boolean): void {
@@ -194,7 +223,7 @@ export class ServerProcess {
       caller: { projectId: 'demo', userId: 'someone', isAdmin: true },
       clock,
       random,
-      settings: SETTINGS,
+      settings: { ...SETTINGS, ...this.#options.settings },
       isAlive: (agent) => this.#options.living().has(agent.server_id),
       isEligible: (agent) => agent.liveness === 'alive' && this.#options.living().has(agent.server_id),
     };

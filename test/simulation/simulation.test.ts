@@ -14,7 +14,7 @@ async function playAll(scenario: Scenario, seeds: number): Promise<void> {
   }
 }
 
-test('whatever goes wrong, every host ends as the rows want it', () => playAll(chaos, 60));
+test('whatever goes wrong, every host ends as the rows want it', () => playAll(chaos, 40));
 
 test('a message from before a crash changes nothing after the resync (R14)', () =>
   playAll(staleDelivery, 12));

@@ -55,3 +55,16 @@ export function delay(random: Random, usualMs: number, slowness = 0): number {
 export function pick<Item>(random: Random, items: readonly Item[]): Item | undefined {
   return items[Math.floor(random.next() * items.length)];
 }
+
+/** One of them, each as often as its weight says beside the others'. */
+export function weighted<Item extends { readonly weight: number }>(
+  random: Random,
+  items: readonly Item[],
+): Item | undefined {
+  let lot = random.next() * items.reduce((sum, { weight }) => sum + weight, 0);
+  for (const item of items) {
+    lot -= item.weight;
+    if (lot < 0) return item;
+  }
+  return undefined;
+}

@@ -10,7 +10,7 @@ import { createSubnet, deleteSubnet, updateSubnet } from '../../src/operations/s
 import type { ExtraDhcpOpt } from '../../src/resources/port.ts';
 import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { Transaction } from '../../src/store/store.ts';
-import { pick } from './weather.ts';
+import { pick, weighted } from './weather.ts';
 
 /** One request: a name for the trace, and what a server does for it. */
 export interface Request {
@@ -178,14 +178,7 @@ const ACTIONS: readonly { readonly weight: number; readonly action: Action }[] =
   { weight: 3, action: dropNetwork },
 ];
 
-const TOTAL = ACTIONS.reduce((sum, { weight }) => sum + weight, 0);
-
 /** The next request; undefined when what was drawn makes no sense now. */
 export function drawRequest(options: WorkloadOptions): Request | undefined {
-  let lot = options.random.next() * TOTAL;
-  for (const { weight, action } of ACTIONS) {
-    lot -= weight;
-    if (lot < 0) return action(options);
-  }
-  return undefined;
+  return weighted(options.random, ACTIONS)?.action(options);
 }

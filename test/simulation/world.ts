@@ -2,26 +2,31 @@
 import { createDhcpAgent } from '../../src/agents/dhcp/reconciler.ts';
 import type { RoleAgent } from '../../src/agents/role.ts';
 import { createL2Agent } from '../../src/agents/l2/reconciler.ts';
-import { type Random, seededRandom } from '../../src/lib/random.ts';
+import type { Random } from '../../src/lib/random.ts';
+import type { Settings } from '../../src/operations/operation.ts';
 import { type MemoryStore, openMemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { FeedLimits } from '../../src/watch/feed.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { AgentProcess } from './agent-process.ts';
-import { ActiveWatch } from './active-watch.ts';
+import type { Struck } from './faults/fault.ts';
 import { hostDifference, statusDifference } from './host-oracle.ts';
 import { Hypervisor } from './hypervisor.ts';
-import { Machine } from './machine.ts';
-import { differenceOf, MirrorWatch, rowsNow } from './invariants.ts';
+import { Machine, PHYSICAL } from './machine.ts';
+import { differenceOf, rowsNow } from './invariants.ts';
 import { Violation } from './violation.ts';
 import { Network } from './network.ts';
 import { expectedScope } from './oracle.ts';
 import { Scheduler } from './scheduler.ts';
 import { ServerProcess } from './server-process.ts';
+import { streamOf } from './streams.ts';
+import { Troubles } from './troubles.ts';
+import { Watches } from './watches.ts';
 import { CALM, type Weather } from './weather.ts';
 import type { Request, WorkloadOptions } from './workload.ts';
 
-/** What may be under way, for each host. */
+/** What may be under way: so much, and so much more for each host. */
 const MOST_EVENTS = 10_000;
+const MOST_EVENTS_EACH = 500;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -30,9 +35,13 @@ export interface WorldOptions {
   readonly weather: Weather;
   /** Of the feeds, where they are not the usual ones. */
   readonly limits?: Partial<FeedLimits>;
+  readonly settings?: Partial<Settings>;
+  /** How many availability zones the hosts are spread over. */
+  readonly zones?: number;
 }
 
 export class World {
+  readonly seed: number;
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
@@ -41,77 +50,99 @@ export class World {
   readonly machines: readonly Machine[];
   readonly agents: readonly AgentProcess[];
   readonly hypervisors: readonly Hypervisor[];
+  /** What is wrong right now. */
+  readonly troubles = new Troubles();
+  /** By how much the wall clock of a process's machine is wrong, in milliseconds. */
+  readonly wallOffsets = new Map<string, number>();
   /** Positions up to here are never lost: the hosts themselves are made there. */
   floor = 0;
-  /** No new requests and faults. */
-  isOver = false;
+  /** Told of each fault. */
+  onStruck: (kind: string, struck: Struck) => void = () => undefined;
+  /** How long it took until everything was as the rows want it. */
+  convergedInMs: number | undefined;
   /** Where a planted bug may get its hands on an agent's parts. */
   onMirror: (mirror: Mirror) => void = () => undefined;
   onRoles: (roles: RoleAgent[]) => RoleAgent[] = (roles) => roles;
-  readonly #mirrors: MirrorWatch;
-  readonly #active: ActiveWatch;
+  readonly watches: Watches;
+  readonly #agentsByName: ReadonlyMap<string, AgentProcess>;
 
   constructor(options: WorldOptions) {
-    const random = seededRandom(options.seed);
-    const fork = () => seededRandom(random.tag());
-    this.random = fork();
-    this.scheduler = new Scheduler(fork());
-    const { scheduler } = this;
+    const { seed } = options;
+    const stream = (name: string) => streamOf(seed, name);
+    this.seed = seed;
+    this.random = stream('world');
+    this.scheduler = new Scheduler(stream('order'));
+    const { scheduler, troubles } = this;
     const clock = {
       now: () => scheduler.now,
       wall: () => new Date(Date.UTC(2026, 0, 1) + scheduler.now),
       after: (delayMs: number, fire: () => void) => scheduler.after(delayMs, '', fire),
     };
-    this.store = openMemoryStore({ clock, random: fork() });
-    this.network = new Network(scheduler, fork(), options.weather);
+    this.store = openMemoryStore({ clock, random: stream('store') });
+    this.network = new Network({ scheduler, random: stream('network'), weather: options.weather, troubles });
     const { network, store } = this;
-    this.servers = Array.from(
-      { length: options.servers },
-      (_, i) =>
+    const weather = () => network.weather;
+    this.servers = numbered('server', options.servers).map(
+      (name) =>
         new ServerProcess({
-          name: `server${i + 1}`,
-          scheduler,
-          random: fork(),
-          store,
-          weather: () => network.weather,
+          ...{ name, scheduler, store, troubles, weather, random: stream(name) },
           limits: options.limits ?? {},
+          settings: options.settings ?? {},
+          wallOffset: () => this.wallOffsets.get(name) ?? 0,
           living: () => new Set(this.servers.filter((s) => s.life?.alive).map((s) => s.name)),
         }),
     );
-    const names = Array.from({ length: options.hosts }, (_, i) => `host${i + 1}`);
-    this.machines = names.map(
-      (name) => new Machine(name, { scheduler, random: fork(), weather: () => network.weather }),
+    this.machines = numbered('host', options.hosts).map((name, i) => {
+      const physicalNetworks = i % 3 === 2 ? [] : [...PHYSICAL.keys()];
+      return new Machine(name, { scheduler, random: stream(`machine ${name}`), weather, physicalNetworks });
+    });
+    this.agents = this.machines.map((machine, i) =>
+      this.#agentOf(machine, { tunnelIp: tunnelIpOf(i), zone: `zone${i % (options.zones ?? 1)}` }),
     );
-    this.agents = this.machines.map((machine, i) => this.#agentOf(machine, `192.0.2.${i + 1}`, fork()));
+    this.#agentsByName = new Map(this.agents.map((agent) => [agent.name, agent]));
     this.hypervisors = this.machines.map(
-      (machine) => new Hypervisor(machine, { store, scheduler, random: fork() }),
+      (machine) =>
+        new Hypervisor(machine, { store, scheduler, random: stream(`hypervisor ${machine.name}`) }),
     );
-    this.#mirrors = new MirrorWatch(store);
-    this.#active = new ActiveWatch({ store, machines: this.machines, now: () => scheduler.now });
-    scheduler.afterEach = () => this.#active.look();
+    this.watches = new Watches(this);
+    scheduler.afterEach = () => this.watches.afterEvent();
     network.delivered = (name) => this.guard(() => this.#check(name));
   }
 
-  #agentOf(machine: Machine, tunnelIp: string, random: Random): AgentProcess {
-    const { name } = machine;
+  #agentOf(machine: Machine, { tunnelIp, zone }: { tunnelIp: string; zone: string }): AgentProcess {
+    const { name, physicalNetworks } = machine;
+    const bridgeMappings = new Map(physicalNetworks.map((one) => [one, PHYSICAL.get(one) as string]));
+    const { scheduler, network, servers, troubles } = this;
     return new AgentProcess({
-      name,
-      tunnelIp,
+      ...{ name, tunnelIp, scheduler, network, servers, physicalNetworks },
       host: machine.host,
-      scheduler: this.scheduler,
-      random,
-      network: this.network,
-      servers: this.servers,
+      random: streamOf(this.seed, name),
+      configurations: { availability_zone: zone },
+      disk: {
+        isSlow: () => troubles.has(`slow disk ${name}`),
+        isFull: () => troubles.has(`full disk ${name}`),
+      },
+      hasHost: () => !machine.isOff,
+      wallOffset: () => this.wallOffsets.get(name) ?? 0,
       roles: ({ host, life, mirror }) =>
         this.onRoles([
-          createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings: new Map() }),
+          createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings }),
           createDhcpAgent({ host, world: mirror, hostName: name, clock: life.clock, random: life.random }),
         ]),
       onBorn: (agent) => {
-        this.#mirrors.reborn(agent.name);
+        this.watches.reborn(agent.name);
         if (agent.mirror) this.onMirror(agent.mirror);
       },
     });
+  }
+
+  agent(name: string): AgentProcess | undefined {
+    return this.#agentsByName.get(name);
+  }
+
+  /** Hosts that have not lost their power for good. */
+  livingMachines(): Machine[] {
+    return this.machines.filter((machine) => !machine.isOff);
   }
 
   /** Makes the hosts' rows and starts every process. */
@@ -133,10 +164,12 @@ export class World {
   /** The worst is over: everything runs, everything passes. */
   calm(): void {
     this.network.weather = CALM;
-    this.network.heal();
+    this.troubles.clear();
     for (const hypervisor of this.hypervisors) hypervisor.isRestless = false;
-    for (const server of this.servers) server.start();
-    for (const agent of this.agents) agent.start();
+    for (const process of [...this.servers, ...this.agents]) {
+      process.life?.thaw();
+      process.start();
+    }
   }
 
   later(delayMs: number, label: string, act: () => void): void {
@@ -162,52 +195,72 @@ export class World {
 
   loseTail(n: number): void {
     this.store.loseTail(n);
-    this.#active.forget();
+    this.watches.forget();
   }
 
   /** A user's request to a server that lives; false: refused, or there is none. */
-  async ask(request: Request): Promise<boolean> {
+  async ask(request: Request, random: Random = this.random): Promise<boolean> {
     const living = this.servers.filter((server) => server.life?.alive);
-    const server = living[Math.floor(this.random.next() * living.length)];
+    const server = living[Math.floor(random.next() * living.length)];
     if (!server) return false;
     this.scheduler.note(`${server.name} asked to ${request.label}`);
     return server.request(request);
   }
 
-  workload(limits: { maxNetworks: number; maxPorts: number }): WorkloadOptions {
-    return { random: this.random, store: this.store, hosts: this.agents.map((a) => a.name), ...limits };
+  workload(random: Random, limits: { maxNetworks: number; maxPorts: number }): WorkloadOptions {
+    return { random, store: this.store, hosts: this.agents.map((a) => a.name), ...limits };
   }
 
   /** What is not yet as the rows want it; undefined when all is. */
   async difference(): Promise<string | undefined> {
     const rows = rowsNow(this.store);
-    for (const { name, mirror } of this.agents) {
+    const living = this.livingMachines();
+    for (const { name } of living) {
+      const mirror = this.agent(name)?.mirror;
       if (!mirror) return `${name} does not run`;
       const difference = differenceOf(mirror, expectedScope(name, rows));
       if (difference) return `mirror of ${name} ${difference}`;
     }
-    for (const machine of this.machines) {
+    for (const machine of living) {
       const difference = await hostDifference(machine, rows);
       if (difference) return `${machine.name}: ${difference}`;
     }
-    return statusDifference(rows, this.machines);
+    return statusDifference(rows, living);
   }
 
   /** Waits until nothing differs; a Violation if that takes longer than `withinMs`. */
   async converge(withinMs: number): Promise<void> {
-    const deadline = this.scheduler.now + withinMs;
+    const began = this.scheduler.now;
+    this.scheduler.note(`calm: everything must be as the rows want it within ${withinMs / 1000} s`);
     for (;;) {
       const difference = await this.difference();
+      this.convergedInMs = this.scheduler.now - began;
       if (!difference) return;
-      if (this.scheduler.now >= deadline) throw new Violation('convergence', difference);
+      if (this.convergedInMs >= withinMs) throw new Violation('convergence', difference);
       await this.scheduler.run(this.scheduler.now + 250, () => false);
     }
   }
 
+  /** Nothing more is done for so long, and all stays as it is. */
+  async stayQuiet(forMs: number): Promise<void> {
+    this.scheduler.note(`quiet: nothing may change for ${forMs / 1000} s`);
+    const before = this.store.head();
+    await this.scheduler.run(this.scheduler.now + forMs, () => false);
+    const difference = await this.difference();
+    if (difference) throw new Violation('quiet', difference);
+    const { position } = this.store.head();
+    if (position !== before.position) {
+      throw new Violation('quiet', `the log went on from ${before.position} to ${position}`);
+    }
+  }
+
   #check(name: string): void {
-    const agent = this.agents.find((one) => one.name === name);
-    if (agent?.mirror) this.#mirrors.check(name, agent.mirror);
+    const mirror = this.agent(name)?.mirror;
+    if (mirror) this.watches.checkMirror(name, mirror);
     for (const server of this.servers) server.checkBounds();
-    this.scheduler.checkBounds(MOST_EVENTS);
+    this.scheduler.checkBounds(MOST_EVENTS + MOST_EVENTS_EACH * this.machines.length);
   }
 }
+
+const numbered = (word: string, count: number) => Array.from({ length: count }, (_, i) => `${word}${i + 1}`);
+const tunnelIpOf = (i: number) => `192.0.${2 + Math.floor(i / 200)}.${(i % 200) + 1}`;

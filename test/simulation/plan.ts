@@ -1,0 +1,88 @@
+/**
+ * What is to happen in one run, written down before it begins: a world, its weather, what users ask and when, what goes
+ * wrong and when. Each request and fault has a seed of its own, so one can be left out and the others stay as they are.
+ * A plan is what a seed draws, what a scenario file holds, and what is made smaller when a run has failed.
+ */
+import { integerBetween, type Random } from '../../src/lib/random.ts';
+import { FAULTS } from './faults.ts';
+import { streamOf } from './streams.ts';
+import { CALM, drawWeather, type Weather, weighted } from './weather.ts';
+
+/** Something that happens at a time, by chance of its own. */
+export interface Planned {
+  readonly atMs: number;
+  readonly seed: number;
+}
+
+export interface PlannedFault extends Planned {
+  readonly kind: string;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly hosts: number;
+  readonly servers: number;
+  readonly zones: number;
+  readonly weather: Weather;
+  /** Feeds that can keep next to nothing, so that what is for thousands of agents happens with a few. */
+  readonly narrow: boolean;
+  readonly maxNetworks: number;
+  readonly maxPorts: number;
+  /** When the worst is over. */
+  readonly durationMs: number;
+  /** How long everything is watched once it has converged: nothing may happen any more. */
+  readonly quietMs: number;
+  readonly requests: readonly Planned[];
+  readonly faults: readonly PlannedFault[];
+}
+
+/** Most worlds are small; one in so many has hundreds of hosts, and little time. */
+const LARGE_ONE_IN = 60;
+
+export function drawPlan(seed: number): Plan {
+  const random = streamOf(seed, 'plan');
+  const isLarge = random.next() < 1 / LARGE_ONE_IN;
+  const hosts = isLarge ? integerBetween(random, 60, 250) : integerBetween(random, 2, 5);
+  const isLong = !isLarge && random.next() < 0.1;
+  const longest = isLarge ? 8_000 : isLong ? 150_000 : 40_000;
+  const durationMs = integerBetween(random, isLarge ? 4_000 : 10_000, longest);
+  const busy = isLarge ? 30 : 100;
+  return {
+    seed,
+    hosts,
+    servers: integerBetween(random, 1, 3),
+    zones: integerBetween(random, 1, 3),
+    weather: random.next() < 0.15 ? CALM : drawWeather(random),
+    narrow: !isLarge && random.next() < 0.4,
+    maxNetworks: isLarge ? 30 : integerBetween(random, 1, 4),
+    maxPorts: isLarge ? 200 : integerBetween(random, 3, 15),
+    durationMs,
+    quietMs: random.next() < 0.15 ? 30_000 : 0,
+    requests: drawRequests(random, { durationMs, everyMs: integerBetween(random, busy, 15 * busy) }),
+    faults: drawFaults(random, { durationMs, everyMs: integerBetween(random, isLarge ? 100 : 400, 6_000) }),
+  };
+}
+
+interface Pace {
+  readonly durationMs: number;
+  readonly everyMs: number;
+}
+
+function* times(random: Random, { durationMs, everyMs }: Pace, fromMs: number): Iterable<number> {
+  for (let at = fromMs; at < durationMs; at += everyMs * 2 * random.next()) yield Math.round(at);
+}
+
+function drawRequests(random: Random, pace: Pace): Planned[] {
+  return [...times(random, pace, 500)].map((atMs) => ({ atMs, seed: random.tag() }));
+}
+
+/** A selection for one run: some kinds absent, others frequent, so that each meets the rest undisturbed as well. */
+function drawFaults(random: Random, pace: Pace): PlannedFault[] {
+  const kinds = [...FAULTS.values()].flatMap(({ name, weight }) =>
+    random.next() < 0.6 ? [{ name, weight: weight * 10 ** (2 * random.next() - 1) }] : [],
+  );
+  return [...times(random, pace, 1_000)].flatMap((atMs) => {
+    const kind = weighted(random, kinds)?.name;
+    return kind === undefined ? [] : [{ kind, atMs, seed: random.tag() }];
+  });
+}

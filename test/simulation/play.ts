@@ -1,0 +1,48 @@
+/** Plays a plan: users, bad weather and faults as planned; then calm, in which everything must converge within the bound. */
+import { seededRandom } from '../../src/lib/random.ts';
+import type { FeedLimits } from '../../src/watch/feed.ts';
+import { FAULTS } from './faults.ts';
+import type { Plan } from './plan.ts';
+import { CONVERGE_MS } from './scenario.ts';
+import { drawRequest } from './workload.ts';
+import { World } from './world.ts';
+
+const NARROW: Partial<FeedLimits> = {
+  stallMs: 3_000,
+  tailChanges: 15,
+  tailRefs: 60,
+  ringBytes: 4_000,
+  snapshots: { perSecond: 4, burst: 2 },
+  joinersPerCycle: 2,
+  groupsPerCycle: 2,
+};
+
+export async function playPlan(plan: Plan, prepare: (world: World) => void): Promise<void> {
+  const { seed, hosts, servers, zones, weather, narrow } = plan;
+  const world = new World({ seed, hosts, servers, zones, weather, ...(narrow ? { limits: NARROW } : {}) });
+  prepare(world);
+  await world.begin();
+  schedule(world, plan);
+  await world.scheduler.run(plan.durationMs, () => false);
+  world.calm();
+  await world.converge(CONVERGE_MS);
+  if (plan.quietMs > 0) await world.stayQuiet(plan.quietMs);
+}
+
+function schedule(world: World, { requests, faults, maxNetworks, maxPorts }: Plan): void {
+  for (const { atMs, seed } of requests) {
+    world.later(atMs, '', () => {
+      const random = seededRandom(seed);
+      const request = drawRequest(world.workload(random, { maxNetworks, maxPorts }));
+      if (request) world.follow(world.ask(request, random));
+    });
+  }
+  for (const { atMs, seed, kind } of faults) {
+    world.later(atMs, '', () => {
+      const struck = FAULTS.get(kind)?.strike(world, seededRandom(seed));
+      if (!struck) return;
+      world.scheduler.note(`fault: ${struck.what}`);
+      world.onStruck(kind, struck);
+    });
+  }
+}
