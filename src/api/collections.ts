@@ -1,5 +1,6 @@
 /** Each resource's attribute map joined to its operations. */
 import { deleteAgent, listAgents, showAgent, updateAgent, type AgentView } from '../operations/agent.ts';
+import { agentStandings } from '../operations/convergence.ts';
 import { zonesOfNetworks } from '../operations/availability-zone.ts';
 import {
   createNetwork,
@@ -111,6 +112,10 @@ const ports = collection<PortRow>(portMap, {
 /** `2026-01-31T12:00:00Z` the way Neutron shows it for agents. */
 const agentTime = (time: string): string => time.replace('T', ' ').replace('Z', '');
 
+function shownPlace({ realised_position: position, realised_tag: tag }: AgentRow): string | null {
+  return position === null || tag === null ? null : formatPlace({ position, tag });
+}
+
 const agents = collection<AgentView>(
   agentMap,
   {
@@ -118,20 +123,26 @@ const agents = collection<AgentView>(
     remove: deleteAgent,
     show: showAgent,
     list: (tables, call, query) => listAgents(tables, call, query as unknown as ListQuery<AgentRow>),
-    compute: () =>
-      Promise.resolve((row) => ({
-        agent_type: row.agent_type,
-        binary: row.binary,
-        topic: row.topic,
-        alive: row.alive,
-        created_at: agentTime(row.created_at),
-        started_at: agentTime(row.started_at),
-        heartbeat_timestamp: agentTime(row.heartbeat_at),
-        'deuteron:realised':
-          row.realised_position === null || row.realised_tag === null
-            ? null
-            : formatPlace({ position: row.realised_position, tag: row.realised_tag }),
-      })),
+    async compute(tables, call, rows) {
+      const standingOf = await agentStandings(tables, call, rows);
+      return (row) => {
+        const { synced, lag, pending, overdue } = standingOf(row.id);
+        return {
+          agent_type: row.agent_type,
+          binary: row.binary,
+          topic: row.topic,
+          alive: row.alive,
+          created_at: agentTime(row.created_at),
+          started_at: agentTime(row.started_at),
+          heartbeat_timestamp: agentTime(row.heartbeat_at),
+          resources_synced: synced,
+          'deuteron:realised': shownPlace(row),
+          'deuteron:lag': lag,
+          'deuteron:pending': pending,
+          'deuteron:overdue': overdue,
+        };
+      };
+    },
   },
   { adminOnly: true, noCreate: 'Agent creation using API is not supported.' },
 );

@@ -1,6 +1,5 @@
-/** What Deuteron adds to the Networking API: hosts with their credentials, and what is not converged. Admins only. */
+/** What Deuteron adds to the Networking API: hosts with their credentials. Admins only. */
 import type { FastifyRequest } from 'fastify';
-import { convergence } from '../operations/convergence.ts';
 import { addHost, listHosts, removeHost } from '../operations/host.ts';
 import type { HostRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
@@ -29,11 +28,6 @@ const SAYS = {
     summary: 'Takes a host away, with its agents.',
     parameters: [parameter('force', 'Even if ports are bound to it.', { type: 'boolean' })],
     status: 204,
-  },
-  convergence: {
-    id: 'show_convergence',
-    summary: 'What agents have not realised yet.',
-    answer: object({ convergence: { type: 'object' } }),
   },
 };
 
@@ -88,15 +82,6 @@ export function addDeuteron(api: Api, secret: () => string): void {
       const force = query(request).get('force') === 'true';
       const written = await api.store.transact((tx) => removeHost(tx, call, { name, force }));
       return sendWritten(reply, { status: 204, place: written.place });
-    },
-  );
-  api.route(
-    { method: 'GET', url: '/v2.0/deuteron/convergence', says: SAYS.convergence },
-    async (request, reply) => {
-      const call = api.callOf(request);
-      adminOnly(call.caller, 'get_convergence');
-      const found = await api.store.view((view) => convergence(view, call));
-      return reply.send(JSON.stringify({ convergence: found }));
     },
   );
 }

@@ -40,7 +40,8 @@ const badRequest = (message: string): Fault => new Fault('HTTPBadRequest', messa
 const badInput = (reason: string): Fault =>
   new Fault('InvalidInput', `Invalid input for operation: ${reason}.`);
 
-function readLimit(parameters: URLSearchParams): number {
+/** `limit`; 0 where it is not given: all. */
+export function readLimit(parameters: URLSearchParams): number {
   const given = parameters.get('limit') ?? '0';
   if (!/^\+?\d{1,9}$/.test(given.trim()))
     throw new Fault(

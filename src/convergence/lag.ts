@@ -3,7 +3,8 @@ import type { AgentRow, KeptException, Role } from '../resources/agent.ts';
 import { DEADLINES_MS, type Kind } from './deadlines.ts';
 import { currentPosition, type LogEnd, type Owed, owedBy } from './owed.ts';
 
-export type AgentState = 'converged' | 'waiting' | 'pending' | 'failing' | 'unknown';
+export const AGENT_STATES = ['converged', 'waiting', 'pending', 'failing', 'unknown'] as const;
+export type AgentState = (typeof AGENT_STATES)[number];
 
 /** Something owed, and whether it should have been done by now. */
 export interface OwedNow extends Owed {

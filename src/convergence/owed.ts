@@ -5,8 +5,8 @@
  * An agent to whose scope nothing in (realised, head] belongs has realised the head: bookmarks need not bring it there.
  * The work is bounded: the log is given from a position on, and whoever is behind that owes "everything from there on".
  */
-import { type Group, hostGroup, splitKey, splitRef } from '../resources/agent-view.ts';
-import type { AgentRow, ReportException, Role } from '../resources/agent.ts';
+import { dhcpGroup, type Group, hostGroup, splitKey, splitRef } from '../resources/agent-view.ts';
+import type { AgentRow, ReportException } from '../resources/agent.ts';
 import { type Kind, kindOf } from './deadlines.ts';
 import { type Hint, readHint, type Target, targetsOf } from './targets.ts';
 
@@ -170,19 +170,13 @@ function behind(
 function concerned(change: ReadChange, host: string, sees: (group: Group) => boolean): Target[] {
   const targets = targetsOf(change.hint, host, sees);
   if (!change.hosts.includes(host)) return targets;
-  // Its scope may have changed: a network that it does not have now, it may have had until then.
+  // Its scope may have changed: what it does not have now, it may have had until then.
   for (const ref of change.refs) {
     const { group, key } = splitRef(ref);
-    const of = splitKey(group);
-    if (of.kind !== 'network' || key !== `endpoint/${host}` || sees(`dhcp/${of.id}`)) continue;
-    targets.push(
-      ...(['l2', 'dhcp'] as Role[]).map((role) => ({
-        role,
-        key: group,
-        object: '',
-        kind: 'network' as const,
-      })),
-    );
+    if (key !== `endpoint/${host}`) continue;
+    const gone = { key: group, object: '', kind: 'network' } as const;
+    if (!sees(group)) targets.push({ role: 'l2', ...gone });
+    if (!sees(dhcpGroup(splitKey(group).id))) targets.push({ role: 'dhcp', ...gone });
   }
   return targets;
 }

@@ -2,10 +2,14 @@
 import { type AgentLag, type AgentState, type Convergence, isConverged, lagOf } from '../convergence/lag.ts';
 import { narrow, type Subject } from '../convergence/narrow.ts';
 import { LogEnd } from '../convergence/owed.ts';
+import { type OwnOwed, type OwnResources, ownOwed } from '../convergence/own.ts';
 import type { AgentRow, Role } from '../resources/agent.ts';
 import type { Tables, View } from '../store/store.ts';
 import { networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
+
+export { AGENT_STATES, type AgentLag, type AgentState, type Convergence } from '../convergence/lag.ts';
+export type { OwnOwed } from '../convergence/own.ts';
 
 /** An agent that is further behind owes "everything from there on": what is read stays bounded, however long it was away. */
 const MAX_CHANGES = 1_000;
@@ -57,6 +61,35 @@ export async function readLags(
   return { head: log.head, lags: agents.map((agent) => lagOf(agent, log, facts)) };
 }
 
+/** What `/v2.0/agents` shows of an agent's standing. */
+export interface AgentStanding {
+  /** Whether it has realised everything, but for what waits for the world; null: unknown. */
+  readonly synced: boolean | null;
+  /** Positions between what it has realised and the head; null: unknown. */
+  readonly lag: number | null;
+  readonly pending: number | null;
+  readonly overdue: number | null;
+}
+
+const UNKNOWN: AgentStanding = { synced: null, lag: null, pending: null, overdue: null };
+
+/** How agents stand, by id. The log is read in views only: in a transaction that writes, everything is unknown. */
+export async function agentStandings(
+  tables: Tables | View,
+  call: Call,
+  agents: readonly AgentRow[],
+): Promise<(id: string) => AgentStanding> {
+  if (!('changesFrom' in tables) || agents.length === 0) return () => UNKNOWN;
+  const { lags } = await readLags(tables, call, agents);
+  const standings = lags.map((lag): [string, AgentStanding] => {
+    const pending = lag.owed.filter((one) => one.state !== 'waiting').length;
+    const synced = lag.state === 'unknown' ? null : isConverged(lag);
+    return [lag.id, { synced, lag: lag.lag, pending, overdue: lag.overdue }];
+  });
+  const byId = new Map(standings);
+  return (id) => byId.get(id) ?? UNKNOWN;
+}
+
 /** Which agents have to do with a resource. Throws the Fault of one that is not there. */
 export async function readSubject(
   tables: Tables,
@@ -101,5 +134,46 @@ export async function convergence(
   });
   const { head, lags } = await readLags(view, call, agents);
   const asked = narrow(lags, { subject, position, states });
-  return { head, converged: asked.every((lag) => !lag.alive || isConverged(lag)), agents: asked };
+  // What has not been committed yet nobody has realised.
+  const isThere = position === undefined || position <= head;
+  return { head, converged: isThere && asked.every((lag) => !lag.alive || isConverged(lag)), agents: asked };
 }
+
+export type OwnQuery = Pick<ConvergenceQuery, 'role' | 'resource' | 'position' | 'states'>;
+
+/** What is not realised of the caller's own ports, subnets and networks, wherever they are. */
+export async function ownConvergence(
+  view: View,
+  call: Call,
+  query: OwnQuery = {},
+): Promise<{ head: number; converged: boolean; resources: OwnOwed[] }> {
+  const { resource, role, position, states = [] } = query;
+  const { projectId: project_id } = call.caller;
+  const ports = await view.ports.find({ project_id });
+  const subnets = await view.subnets.find({ project_id });
+  const networks = await view.networks.find({ project_id });
+  const own = {
+    ports: new Map(ports.map((port) => [port.id, { networkId: port.network_id, host: port.host }])),
+    subnets: new Set(subnets.map((subnet) => subnet.id)),
+    networks: new Set(networks.map((network) => network.id)),
+  };
+  if (resource) checkOwn(own, resource);
+  const agents = await view.agents.find(role === undefined ? {} : { role });
+  const { head, lags } = await readLags(view, call, agents);
+  const asked = position === undefined ? lags : narrow(lags, { position, states: [] });
+  const resources = ownOwed(asked, own).filter(
+    (one) =>
+      (!resource || one.resource === `${resource.kind}/${resource.id}`) &&
+      (states.length === 0 || states.includes(STATE_OF[one.state])),
+  );
+  const isThere = position === undefined || position <= head;
+  return { head, converged: isThere && resources.every((one) => one.state === 'waiting'), resources };
+}
+
+function checkOwn(own: OwnResources, { kind, id }: { kind: ResourceKind; id: string }): void {
+  if (kind === 'port' && !own.ports.has(id)) throw portNotFound(id);
+  if (kind === 'subnet' && !own.subnets.has(id)) throw subnetNotFound(id);
+  if (kind === 'network' && !own.networks.has(id)) throw networkNotFound(id);
+}
+
+const STATE_OF = { failed: 'failing', pending: 'pending', waiting: 'waiting' } as const;

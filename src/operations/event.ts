@@ -16,31 +16,38 @@ export interface NewEvent {
 }
 
 /**
- * Writes an event; returns the row, for the log to say the same. Its time (UTC, milliseconds) is this server's own and
- * only for display: the order of two servers' events is that of their clocks.
+ * The row of an event. Its time (UTC, milliseconds) is this server's own and only for display: the order of two servers'
+ * events is that of their clocks.
  */
+export function eventRow(call: Pick<Call, 'clock' | 'random'>, event: NewEvent): EventRow {
+  const at = call.clock.wall().toISOString();
+  return { id: call.random.uuid(), at, host: '', role: '', object: '', data: {}, ...event };
+}
+
+/** Writes an event; returns the row, for the log to say the same. */
 export async function record(
   tx: Pick<Transaction, 'events'>,
   call: Pick<Call, 'clock' | 'random'>,
   event: NewEvent,
 ): Promise<EventRow> {
-  const row: EventRow = {
-    id: call.random.uuid(),
-    at: call.clock.wall().toISOString(),
-    host: '',
-    role: '',
-    object: '',
-    data: {},
-    ...event,
-  };
+  const row = eventRow(call, event);
   await tx.events.insert([row]);
   return row;
 }
 
-/** The events that pass the query's filters, newest first, from after its marker on. */
-export async function listEvents(
-  tables: Pick<Tables, 'events'>,
-  query: Pick<ListQuery<EventRow>, 'filters' | 'after' | 'limit'>,
-): Promise<EventRow[]> {
-  return tables.events.list({ ...query, sort: [{ column: 'at', descending: true }] });
+export interface EventQuery extends Pick<ListQuery<EventRow>, 'filters' | 'after' | 'limit'> {
+  readonly isOldestFirst?: boolean;
+}
+
+/** The events that pass the filters, newest first unless asked otherwise, from after the marker on. */
+export async function listEvents(tables: Pick<Tables, 'events'>, query: EventQuery): Promise<EventRow[]> {
+  const { isOldestFirst = false, ...rest } = query;
+  const descending = !isOldestFirst;
+  return tables.events.list({
+    ...rest,
+    sort: [
+      { column: 'at', descending },
+      { column: 'id', descending },
+    ],
+  });
 }

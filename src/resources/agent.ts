@@ -1,5 +1,5 @@
 import { attributeMap } from './attribute.ts';
-import { boolean, constant, nullable, shown, text, uuid } from './values.ts';
+import { boolean, nullable, shown, text, uuid } from './values.ts';
 
 /** Neutron's names of agent types, binaries and topics. */
 export const AGENT_TYPES = {
@@ -148,8 +148,9 @@ export const agentMap = attributeMap<AgentRow>({
     {
       name: 'resources_synced',
       column: null,
-      type: constant(null, 'it is only shown'),
-      description: 'Always null: there is no Placement to keep in step.',
+      type: shown({ type: ['boolean', 'null'] }),
+      description:
+        'Whether it has realised everything that is committed, but for what waits for the world; null if unknown.',
     },
     {
       name: 'deuteron:realised',
@@ -162,7 +163,25 @@ export const agentMap = attributeMap<AgentRow>({
       name: 'deuteron:exceptions',
       column: 'exception_count',
       type: shown({ type: 'integer' }),
-      description: 'How many keys or objects it has not realised.',
+      description: 'How many keys or objects it has reported as not realised.',
+    },
+    {
+      name: 'deuteron:lag',
+      column: null,
+      type: shown({ type: ['integer', 'null'] }),
+      description: 'How many positions of the change log are beyond what it has realised; null if unknown.',
+    },
+    {
+      name: 'deuteron:pending',
+      column: null,
+      type: shown({ type: ['integer', 'null'] }),
+      description: 'How many things it owes, but for what waits for the world; null if unknown.',
+    },
+    {
+      name: 'deuteron:overdue',
+      column: null,
+      type: shown({ type: ['integer', 'null'] }),
+      description: 'How many of these are past their deadline; null if unknown.',
     },
   ],
 });

@@ -20,6 +20,7 @@ export const FAULT_STATUS = {
   SubnetNotFound: 404,
   PortNotFound: 404,
   AgentNotFound: 404,
+  EventNotFound: 404,
   QuotaNotFound: 404,
   ExtensionNotFound: 404,
   HostNotFound: 404,

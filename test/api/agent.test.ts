@@ -41,6 +41,9 @@ test('an agent has what clients expect of one', async () => {
     resources_synced: null,
     'deuteron:realised': null,
     'deuteron:exceptions': 0,
+    'deuteron:lag': null,
+    'deuteron:pending': 1,
+    'deuteron:overdue': 0,
   });
 });
 

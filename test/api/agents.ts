@@ -2,8 +2,10 @@
 import { realClock } from '../../src/lib/clock.ts';
 import { realRandom } from '../../src/lib/random.ts';
 import { registerAgent } from '../../src/operations/agent.ts';
+import { applyReport } from '../../src/operations/agent-report.ts';
+import { type NewEvent, record } from '../../src/operations/event.ts';
 import { addHost } from '../../src/operations/host.ts';
-import type { Role } from '../../src/resources/agent.ts';
+import type { ReportException, Role } from '../../src/resources/agent.ts';
 import { SETTINGS, type ApiUnderTest } from './api-under-test.ts';
 
 const call = {
@@ -34,4 +36,43 @@ export async function addAgent(
     });
   });
   return result.id;
+}
+
+export interface Told {
+  readonly host: string;
+  readonly role: Role;
+  readonly counter: number;
+  /** Up to where it has realised everything else; the head if not given, null for unknown. */
+  readonly realised?: number | null;
+  readonly exceptions?: readonly ReportException[];
+}
+
+/** The agent's report, taken by the server as if it had come from its host. */
+export async function report(api: ApiUnderTest, told: Told): Promise<void> {
+  const { host, role, counter, exceptions = [] } = told;
+  const place = await api.store.view(async (view) => {
+    const head = await view.head();
+    if (told.realised === undefined || told.realised === null) return told.realised === null ? null : head;
+    const [change] = await view.changesFrom(told.realised, 1);
+    return change ? { position: change.position, tag: change.tag } : null;
+  });
+  const body = {
+    role,
+    incarnation: 1,
+    counter,
+    exceptions,
+    exceptionCount: exceptions.length,
+    configurations: {},
+  };
+  await api.store.transact((tx) => applyReport(tx, call, { host, report: body, place }));
+}
+
+let told = Date.UTC(2026, 0, 31, 12);
+
+/** An event, as the server's own duties write them, a second after the one before. Gives its id. */
+export async function tell(api: ApiUnderTest, event: NewEvent): Promise<string> {
+  told += 1_000;
+  const at = new Date(told);
+  const clock = { ...realClock, wall: () => at };
+  return (await api.store.transact((tx) => record(tx, { ...call, clock }, event))).result.id;
 }

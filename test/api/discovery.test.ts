@@ -105,6 +105,7 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/agents/{id}/dhcp-networks/{network} delete',
     '/v2.0/availability_zones get',
     '/v2.0/deuteron/convergence get',
+    '/v2.0/deuteron/events get',
     '/v2.0/deuteron/hosts get post',
     '/v2.0/deuteron/hosts/{name} delete',
     '/v2.0/extensions get',
