@@ -52,6 +52,8 @@ export function addWatch(app: FastifyInstance, options: WatchOptions): void {
     raw.on('close', () => handle.closed());
     // a connection that breaks says so by 'close'
     raw.on('error', () => raw.destroy());
+    // whose request stays open will say that it is there
+    if (lines) handle.heard();
     lines?.onLine(() => handle.heard());
     if (raw.destroyed) handle.closed();
     register(asked).catch((error: unknown) => {

@@ -10,7 +10,14 @@ import { isIP } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { Addresses, type Resolve } from './addresses.ts';
-import { HEARTBEAT_MS, type Report, type ReportAnswer, type WatchRequest } from './protocol.ts';
+import {
+  HEARTBEAT_BOUNDS_MS,
+  HEARTBEAT_MS,
+  type Frame,
+  type Report,
+  type ReportAnswer,
+  type WatchRequest,
+} from './protocol.ts';
 import type { Transport, WatchEnd, WatchListener } from './transport.ts';
 import { LineSplitter, parseFrame } from './wire.ts';
 
@@ -70,7 +77,8 @@ export class HttpTransport implements Transport {
   }
 
   connect(server: number, request: WatchRequest, listener: WatchListener): () => void {
-    const { clock, heartbeatMs = HEARTBEAT_MS } = this.#options;
+    const { clock } = this.#options;
+    let heartbeatMs = this.#options.heartbeatMs ?? HEARTBEAT_MS;
     const sent = this.#request(server, {
       path: WATCH_PATH,
       agents: this.#watchAgents,
@@ -95,11 +103,20 @@ export class HttpTransport implements Transport {
       cancelBeat = clock.after(heartbeatMs, beat);
     };
     cancelBeat = clock.after(heartbeatMs, beat);
+    const onFrame = (frame: Frame) => {
+      if (frame.type === 'hello' && frame.heartbeatMs !== undefined) {
+        const [least, most] = HEARTBEAT_BOUNDS_MS;
+        heartbeatMs = Math.min(most, Math.max(least, frame.heartbeatMs));
+        cancelBeat();
+        beat();
+      }
+      listener.onFrame(frame);
+    };
     const cancelTimeout = this.#connectTimeout(sent, () => end({ reason: 'no connection in time' }));
     this.#noteAddress(server, { sent, isOpen: () => open });
     // an 'error' may follow our own destroy: then nobody listens any more
     sent.on('error', (error) => end({ reason: reasonOf(error) }));
-    sent.on('response', (response) => readWatch(response, { listener, end, isOpen: () => open }));
+    sent.on('response', (response) => readWatch(response, { onFrame, end, isOpen: () => open }));
     sent.write(`${JSON.stringify(request)}\n`);
     return close;
   }
@@ -176,7 +193,7 @@ const isAddress = (hostname: string): boolean => isIP(hostname.replace(/^\[|\]$/
 
 function readWatch(
   response: http.IncomingMessage,
-  to: { listener: WatchListener; end: (end: WatchEnd) => void; isOpen: () => boolean },
+  to: { onFrame: (frame: Frame) => void; end: (end: WatchEnd) => void; isOpen: () => boolean },
 ): void {
   if (response.statusCode !== 200) {
     readText(response, MAX_REASON_CHARACTERS).then(
@@ -194,7 +211,7 @@ function readWatch(
       if (!to.isOpen()) return;
       const frame = parseFrame(line);
       if (!frame) return to.end({ reason: `not a frame: ${line.slice(0, 100)}` });
-      if (frame !== 'unknown') to.listener.onFrame(frame);
+      if (frame !== 'unknown') to.onFrame(frame);
     }
   });
   response.on('error', (error) => to.end({ reason: reasonOf(error) }));

@@ -24,6 +24,8 @@ export interface Link {
   stream: Stream | undefined;
   /** The connection is gone, or was refused. */
   isClosed: boolean;
+  /** It sends heartbeats. */
+  beats: boolean;
 }
 
 /** Why a whole comparison is due: it holds nothing, its place is of another lineage, or too far back. */

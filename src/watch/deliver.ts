@@ -17,6 +17,8 @@ export interface Telling {
   readonly reading: Reading;
   readonly streams: Streams;
   readonly server: string;
+  /** What agents are told to keep to. */
+  readonly pace: Pick<HelloFrame, 'heartbeatMs' | 'idleMs'>;
   readonly now: number;
   /** Opens the stream of an agent that joins; undefined: it is gone, or gives way to a later life of its host. */
   readonly open: (entry: Entry) => Stream | undefined;
@@ -78,8 +80,8 @@ function contents({ reading, streams }: Telling, parts: Parts): Map<Stream, Cont
 
 const bodyOf = (reading: Reading, name: Group, key: string) => reading.bodies.get(`${name}|${key}`) ?? null;
 
-function helloLine(server: string, mode: HelloFrame['mode']): string {
-  return encodeFrame({ type: 'hello', version: PROTOCOL_VERSION, server, mode });
+function helloLine({ server, pace }: Telling, mode: HelloFrame['mode']): string {
+  return encodeFrame({ type: 'hello', version: PROTOCOL_VERSION, server, mode, ...pace });
 }
 
 /** What changed last comes first: an agent makes things in the order in which it learns of them. */
@@ -87,9 +89,10 @@ const lastFirst = (names: Iterable<Group>, newest: Telling['newest']): Group[] =
   [...names].sort((a, b) => newest(b) - newest(a));
 
 function sendDeltas(
-  { reading, server, now, newest }: Telling,
+  telling: Telling,
   to: { entry: Extract<Entry, { type: 'deltas' }>; stream: Stream; parts: Parts },
 ): void {
+  const { reading, now, newest } = telling;
   const { entry, stream, parts } = to;
   for (const name of entry.enter) parts.addWhole(name, reading.whole.get(name) ?? new Map());
   const changes = lastFirst(entry.keys.keys(), newest).map((name) => {
@@ -101,12 +104,12 @@ function sendDeltas(
     leave: entry.leave,
     changes: encodeGroups(changes),
   };
-  stream.line(parts, helloLine(server, 'deltas'), now);
+  stream.line(parts, helloLine(telling, 'deltas'), now);
   stream.batch(parts, content, now);
 }
 
 function sendGroups(
-  { reading, server, now, newest }: Telling,
+  telling: Telling,
   to: {
     entry: Extract<Entry, { type: 'groups' }>;
     stream: Stream;
@@ -114,10 +117,11 @@ function sendGroups(
     digests: Map<Group, Digest>;
   },
 ): void {
+  const { reading, now, newest } = telling;
   const { entry, stream, parts, digests } = to;
   const held = entry.joiner.request.groups;
   const sent: Group[] = [];
-  stream.line(parts, helloLine(server, 'groups'), now);
+  stream.line(parts, helloLine(telling, 'groups'), now);
   for (const name of lastFirst(entry.scope, newest)) {
     const objects = reading.whole.get(name) ?? new Map();
     const digest = digests.get(name) ?? digestOf(objects);

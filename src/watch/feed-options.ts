@@ -4,7 +4,13 @@ import type { Random } from '../lib/random.ts';
 import type { Group, Ref } from '../resources/agent-view.ts';
 import { AUDIT_DEFAULTS, type AuditLimits } from './audit.ts';
 import type { SnapshotReason } from './cycle.ts';
-import { BOOKMARK_MS, HEARTBEAT_TIMEOUT_MS, type WatchRequest } from './protocol.ts';
+import {
+  BOOKMARK_MS,
+  HEARTBEAT_MS,
+  HEARTBEAT_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  type WatchRequest,
+} from './protocol.ts';
 import type { FeedSource } from './source.ts';
 
 /** A change that was written to an agent's watch. For one that was away, what it missed is one change. */
@@ -26,6 +32,9 @@ export interface FeedLimits {
   readonly flushMs: readonly [number, number];
   readonly bookmarkMs: number;
   readonly heartbeatTimeoutMs: number;
+  /** What agents are told to keep to. */
+  readonly heartbeatMs: number;
+  readonly idleMs: number;
   /** A stream that does not drain for so long is cut. */
   readonly stallMs: number;
   /** How long a connect may wait for its answer. */
@@ -46,6 +55,8 @@ export const FEED_DEFAULTS: FeedLimits = {
   flushMs: [5, 500],
   bookmarkMs: BOOKMARK_MS,
   heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
+  heartbeatMs: HEARTBEAT_MS,
+  idleMs: IDLE_TIMEOUT_MS,
   stallMs: 20_000,
   answerMs: 2_000,
   tailChanges: 20_000,
@@ -65,6 +76,10 @@ export interface FeedOptions {
   readonly limits?: Partial<FeedLimits>;
   /** An agent's watch was opened or has ended. */
   readonly onPresence?: (host: string, connected: boolean) => void;
+  /** A heartbeat came: often. */
+  readonly onHeard?: (host: string) => void;
+  /** Since when this process has been in a state to hear; what came before, nobody is cut for. */
+  readonly attentiveSince?: (now: number) => number;
   /** A watch was opened, in place of an older one or not. What it is sent then is not told, but for what it missed. */
   readonly onAttached?: (request: WatchRequest) => void;
   /** A change went to an agent. Called for each agent that it concerns: keep it cheap. */

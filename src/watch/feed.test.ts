@@ -314,6 +314,17 @@ test('an agent that was heard and falls silent is cut; one that never said anyth
   assert.deepEqual(world.presence, ['+a', '+b', '-b']);
 });
 
+test('an agent whose request says that it will be heard is cut also if it never is', async () => {
+  await worldWith({}, []);
+  const { sink, handle } = world.attach(watchRequest('a'));
+  handle.heard();
+  await world.clock.advance(100);
+  const [hello] = sink.frames();
+  assert.ok(hello?.type === 'hello' && (hello.heartbeatMs ?? 0) > 0 && (hello.idleMs ?? 0) > 0);
+  await world.clock.advance(10_000);
+  assert.equal(sink.state, 'ended');
+});
+
 test('bookmarks come while nothing happens, and while the database is gone', async () => {
   let isDown = false;
   const failing = (source: FeedSource): FeedSource => ({

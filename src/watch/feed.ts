@@ -81,6 +81,11 @@ export class Feed {
     return this.#streams.hosts();
   }
 
+  /** The groups that a host's agent was told of, if it is connected here. */
+  scopeOf(host: string): ReadonlySet<Group> | undefined {
+    return this.#streams.of(host)?.scope;
+  }
+
   metrics(): FeedMetrics {
     const open = this.#streams.all().reduce((sum, stream) => sum + stream.bytes, 0);
     return {
@@ -103,7 +108,7 @@ export class Feed {
    */
   attach(request: WatchRequest, sink: Sink): WatchHandle {
     const now = this.#now();
-    const link: Link = { stream: undefined, isClosed: false };
+    const link: Link = { stream: undefined, isClosed: false, beats: false };
     const joiner: Joiner = { request, sink, since: now, link };
     if (this.#hasEnded) this.#options.clock.after(0, () => this.#refuse(joiner, 'the server stops', 0));
     else this.#joiners.push(joiner);
@@ -115,13 +120,19 @@ export class Feed {
     return {
       drained: () => link.stream?.drained(this.#now()),
       heard: () => {
-        if (link.stream && !link.stream.isClosed) this.#heardAt.set(link.stream, this.#now());
+        link.beats = true;
+        if (link.stream && !link.stream.isClosed) this.#heard(link.stream);
       },
       closed: () => {
         link.isClosed = true;
         if (link.stream) this.#forget(link.stream);
       },
     };
+  }
+
+  #heard(stream: Stream): void {
+    this.#heardAt.set(stream, this.#now());
+    this.#options.onHeard?.(stream.host);
   }
 
   /** Sends the digests of these groups soon to whoever watches them, so much a second. false: too many wait already. */
@@ -262,6 +273,7 @@ export class Feed {
         reading,
         streams: this.#streams,
         server: this.#options.serverId,
+        pace: { heartbeatMs: this.#limits.heartbeatMs, idleMs: this.#limits.idleMs },
         now: this.#now(),
         open: (entry) => this.#open(entry),
         audited: audit.groups,
@@ -308,6 +320,7 @@ export class Feed {
     this.#streams.add(stream);
     this.#options.onAttached?.(request);
     if (!other) this.#options.onPresence?.(request.host, true);
+    if (joiner.link.beats) this.#heard(stream);
     const mismatches = request.mismatched?.length ?? 0;
     this.#counts.mismatches += mismatches;
     if (mismatches > 0) this.#audit.found();
@@ -370,12 +383,14 @@ export class Feed {
   #tendOnce(now: number): void {
     const { stallMs, heartbeatTimeoutMs, bookmarkMs, answerMs } = this.#limits;
     const parts = this.#memory ? new Parts(this.#memory.last) : undefined;
+    const attentiveSince = this.#options.attentiveSince?.(now) ?? 0;
+    const isSilent = (heardAt: number | undefined) =>
+      heardAt !== undefined && now - Math.max(heardAt, attentiveSince) > heartbeatTimeoutMs;
     let isAnyBlocked = false;
     for (const stream of this.#streams.all()) {
-      const heardAt = this.#heardAt.get(stream);
       if (stream.fellOut) this.#cut(stream, 'fell out');
       else if (stream.blockedAt !== null && now - stream.blockedAt > stallMs) this.#cut(stream, 'stalled');
-      else if (heardAt !== undefined && now - heardAt > heartbeatTimeoutMs) this.#cut(stream, 'silent');
+      else if (isSilent(this.#heardAt.get(stream))) this.#cut(stream, 'silent');
       else if (stream.blockedAt !== null) isAnyBlocked = true;
       else if (parts && now >= stream.nextBookmarkAt) {
         stream.nextBookmarkAt = now + bookmarkMs;

@@ -25,12 +25,15 @@ export const PROTOCOL_VERSION = 1;
 /**
  * Liveness on an open watch, both ways. The request body may stay open: its first line is the WatchRequest, and each
  * later (blank) line is a heartbeat. An agent that began with heartbeats and then is not heard for HEARTBEAT_TIMEOUT_MS
- * is cut. The server writes at least a bookmark every BOOKMARK_MS.
+ * is cut. The server writes at least a bookmark every BOOKMARK_MS. How fast it really goes follows from the time within
+ * which the server is to find a death: `hello` says it, and the agent keeps to it within bounds.
  */
 export const HEARTBEAT_MS = 2_500;
 export const HEARTBEAT_TIMEOUT_MS = 9_000;
 export const BOOKMARK_MS = 5_000;
 export const IDLE_TIMEOUT_MS = 15_000;
+export const HEARTBEAT_BOUNDS_MS = [100, 10_000] as const;
+export const IDLE_BOUNDS_MS = [2_000, 60_000] as const;
 
 /** A sum mod 2^64 of hash(key, canonical body), as 16 hex digits; '0000000000000000' for an empty group. */
 export type Digest = string;
@@ -66,6 +69,10 @@ export interface HelloFrame {
   readonly server: string;
   /** deltas: the log holds the agent's place, the next frame is a batch from it. groups: it does not, or a full compare is due. */
   readonly mode: 'deltas' | 'groups';
+  /** How often the agent should say that it is there; absent: HEARTBEAT_MS. */
+  readonly heartbeatMs?: number;
+  /** The agent should leave a watch on which nothing has come for so long; absent: IDLE_TIMEOUT_MS. */
+  readonly idleMs?: number;
 }
 
 /** A whole group as of `at`: it replaces what the mirror holds of it. Durable when applied. */

@@ -165,3 +165,23 @@ test('being live forgets the failures before it', () => {
   assert.equal(synced.failures, 0);
   assert.equal(synced.until, NOW + options.idleTimeoutMs);
 });
+
+test('a server says when to give it up, within bounds; the next one says so anew', () => {
+  const step = (state: SessionState, event: SessionEvent, now: number) =>
+    stepSession(state, event, { now, options });
+  const hello = (connection: number, idleMs?: number): SessionEvent => ({
+    ...{ type: 'frame', connection },
+    frame: { ...FRAMES['hello-deltas'], ...(idleMs === undefined ? {} : { idleMs }) },
+  });
+  const batch = (connection: number): SessionEvent => ({ type: 'frame', connection, frame: FRAMES.batch });
+  const first = step(startSession(0), { type: 'wake' }, 0).state;
+  const paced = step(first, hello(1, 3_000), 10).state;
+  assert.equal(paced.until, 3_010);
+  const live = step(paced, batch(1), 20).state;
+  assert.equal(live.until, 3_020);
+  const left = step(live, { type: 'wake' }, 3_020).state;
+  const second = step(left, { type: 'wake' }, left.until).state;
+  assert.equal(step(second, hello(2), 5_000).state.until, 5_000 + SESSION_DEFAULTS.idleTimeoutMs);
+  assert.equal(step(second, hello(2, 1), 5_000).state.until, 7_000);
+  assert.equal(step(second, hello(2, 1e9), 5_000).state.until, 65_000);
+});

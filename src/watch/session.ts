@@ -10,7 +10,7 @@
  */
 import type { Random } from '../lib/random.ts';
 import type { Frame } from './protocol.ts';
-import { IDLE_TIMEOUT_MS } from './protocol.ts';
+import { IDLE_BOUNDS_MS, IDLE_TIMEOUT_MS } from './protocol.ts';
 
 export interface SessionOptions {
   readonly random: Random;
@@ -55,6 +55,8 @@ interface Connected<Name extends string> {
   readonly server: number;
   readonly connection: number;
   readonly failures: number;
+  /** Given up when nothing has come for so long, as this server said. */
+  readonly idleMs?: number;
 }
 
 export type SessionStateName = SessionState['name'];
@@ -166,13 +168,24 @@ function onFrame(state: Exclude<SessionState, { name: 'waiting' }>, frame: Frame
   if (next === undefined || next === 'waiting' || (frame.type === 'hello' && state.name !== 'connecting')) {
     return giveUp(state, `a ${frame.type} frame while ${state.name}`, { ...context, close: true });
   }
-  const until = context.now + context.options.idleTimeoutMs;
+  const idleMs = idleOf(state, frame);
+  const until = context.now + (idleMs ?? context.options.idleTimeoutMs);
   const failures = next === 'live' ? 0 : state.failures;
   return {
-    state: { name: next, until, server: state.server, connection: state.connection, failures },
+    state: {
+      ...{ name: next, until, server: state.server, connection: state.connection, failures },
+      ...(idleMs === undefined ? {} : { idleMs }),
+    },
     effects: [{ type: 'apply', frame }],
     wakeAt: until,
   };
+}
+
+/** What the server asked for in its hello, within bounds. */
+function idleOf(state: Exclude<SessionState, { name: 'waiting' }>, frame: Frame): number | undefined {
+  if (frame.type !== 'hello' || frame.idleMs === undefined) return state.idleMs;
+  const [least, most] = IDLE_BOUNDS_MS;
+  return Math.min(most, Math.max(least, frame.idleMs));
 }
 
 /**

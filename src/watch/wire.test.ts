@@ -56,6 +56,8 @@ test('what is no frame is not taken for one', () => {
       { ...batch, changes: { g: 1 } },
       { ...batch, changes: undefined },
       { type: 'hello', version: 1, server: 's', mode: 'other' },
+      { type: 'hello', version: 1, server: 's', mode: 'deltas', heartbeatMs: 0 },
+      { type: 'hello', version: 1, server: 's', mode: 'deltas', idleMs: '5' },
       { type: 'synced', at, scope: ['a'] },
       { type: 'digest', at, groups: { g: 1 } },
       { type: 'remedy', id: 'x', role: 'l2', keys: [], how: 'resync' },

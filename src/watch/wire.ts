@@ -51,6 +51,9 @@ const isKeys = (value: unknown): boolean =>
   isNames(value) && (value as string[]).length > 0 && (value as string[]).length <= MAX_REMEDY_KEYS;
 const isBodyOrNull = (value: unknown): boolean => value === null || isRecord(value);
 
+const isDurationIfAny = (value: unknown): boolean =>
+  value === undefined || (Number.isFinite(value) && (value as number) > 0);
+
 const FRAME_TYPE = /^[a-z][a-z-]{0,31}$/;
 
 const SHAPES: Readonly<Record<Frame['type'], Readonly<Record<string, (value: unknown) => boolean>>>> = {
@@ -58,6 +61,8 @@ const SHAPES: Readonly<Record<Frame['type'], Readonly<Record<string, (value: unk
     version: Number.isSafeInteger,
     server: isText,
     mode: (value) => value === 'deltas' || value === 'groups',
+    heartbeatMs: isDurationIfAny,
+    idleMs: isDurationIfAny,
   },
   group: { at: isPlace, group: isText, objects: isRecordOf(isRecord) },
   synced: { at: isPlace, scope: isNames, sent: isNames },
