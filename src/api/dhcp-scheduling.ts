@@ -6,7 +6,7 @@ import {
   dhcpAgentsOfNetwork,
   networksOfDhcpAgent,
   removeNetworkFromDhcpAgent,
-} from '../operations/dhcp.ts';
+} from '../operations/dhcp-bindings.ts';
 import { showNetwork } from '../operations/network.ts';
 import { agentMap } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReportException } from '../resources/agent.ts';
 import type { ProvisioningBlockRow } from '../resources/port.ts';
-import { type BlockFacts, isLifted, type Progress } from './provisioning.ts';
+import { type BlockFacts, isLifted, type Progress, type Server } from './provisioning.ts';
 
 const Q = 10;
 const block = (entity: 'L2' | 'DHCP', changes: Partial<ProvisioningBlockRow> = {}): ProvisioningBlockRow => ({
@@ -26,11 +26,7 @@ const exception = (changes: Partial<ReportException> = {}): ReportException => (
   reason: '',
   ...changes,
 });
-const facts = (
-  l2: Progress[],
-  dhcp: (Progress & { alive: boolean })[] = [],
-  changes: Partial<BlockFacts> = {},
-): BlockFacts => ({
+const facts = (l2: Progress[], dhcp: Server[] = [], changes: Partial<BlockFacts> = {}): BlockFacts => ({
   networkId: 'n',
   portId: 'p',
   generation: 3,
@@ -39,7 +35,7 @@ const facts = (
   dhcp,
   ...changes,
 });
-const alive = (one: Progress) => ({ ...one, alive: true });
+const alive = (one: Progress, since: number | null = 0) => ({ ...one, alive: true, since });
 
 test('L2 is lifted once the bound host is at or above the position', () => {
   assert.equal(isLifted(block('L2'), facts([progress('a', Q)])), true);
@@ -81,7 +77,7 @@ test('L2 also waits for living DHCP hosts to flood to the bound one', () => {
   assert.equal(with_([progress('d', Q, exception())]), false);
   assert.equal(with_([progress('d', Q, exception({ object: 'endpoint/a' }))]), false);
   assert.equal(with_([progress('d', Q, exception({ object: 'endpoint/z' }))]), true);
-  assert.equal(with_([progress('d', null)], [{ ...progress('d', null), alive: false }]), true);
+  assert.equal(with_([progress('d', null)], [{ ...progress('d', null), alive: false, since: 0 }]), true);
   assert.equal(with_([], dhcp), true);
 });
 
@@ -91,11 +87,27 @@ test('DHCP is lifted by any one of the agents, dead or alive now', () => {
       block('DHCP'),
       facts(
         [],
-        dhcp.map((one) => ({ ...one, alive: false })),
+        dhcp.map((one) => ({ ...one, alive: false, since: 0 })),
       ),
     );
   assert.equal(lifted(), false);
   assert.equal(lifted(progress('d', Q - 1), progress('e', Q)), true);
   assert.equal(lifted(progress('d', Q, exception({ object: 'port/p' }))), false);
   assert.equal(lifted(progress('d', Q, exception()), progress('e', Q - 1)), false);
+});
+
+test('an agent that was given the network later lifts DHCP only from its binding on, and the old one does until it goes', () => {
+  const lifted = (...dhcp: Server[]) => isLifted(block('DHCP'), facts([progress('a', Q)], dhcp));
+  assert.equal(lifted(alive(progress('new', Q + 4), Q + 5)), false);
+  assert.equal(lifted(alive(progress('new', Q + 5), Q + 5)), true);
+  assert.equal(lifted(alive(progress('new', Q + 5), null)), false);
+  assert.equal(lifted(alive(progress('new', Q), Q + 5), alive(progress('old', Q))), true);
+});
+
+test('one that was only just given the network does not hold a port that others serve', () => {
+  const l2 = [progress('a', Q), progress('old', Q), progress('new', Q - 5)];
+  const lifted = (...dhcp: Server[]) => isLifted(block('L2'), facts(l2, dhcp));
+  assert.equal(lifted(alive(progress('old', Q)), alive(progress('new', Q - 1), Q)), true);
+  assert.equal(lifted(alive(progress('old', Q)), alive(progress('new', Q), Q)), false);
+  assert.equal(lifted(alive(progress('new', Q - 1), Q)), false, 'nobody else is there');
 });

@@ -23,8 +23,15 @@ export interface BlockFacts {
   readonly boundHost: string;
   /** L2 agents by host, of the bound host and of the DHCP hosts. */
   readonly l2: ReadonlyMap<string, Progress>;
-  /** The network's DHCP agents, those that live marked so. */
-  readonly dhcp: readonly (Progress & { readonly alive: boolean })[];
+  /** The network's DHCP agents, those that are leaving it included: they serve on. */
+  readonly dhcp: readonly Server[];
+}
+
+/** A DHCP agent of the network. */
+export interface Server extends Progress {
+  readonly alive: boolean;
+  /** The position since which the network is its own (null: not yet committed); what it had realised before says nothing of it. */
+  readonly since: number | null;
 }
 
 /** Whether an exception says that the change at `position` is not realised. What waits, waits whenever it was asked for. */
@@ -46,6 +53,20 @@ export function hasRealised(
   });
 }
 
+/** Whether the agent has realised its binding, and the object, as of `position`. */
+const serves = (agent: Server, target: { networkId: string; object: string }, position: number): boolean =>
+  agent.since !== null && hasRealised(agent, target, Math.max(position, agent.since));
+
+/**
+ * The DHCP hosts whose floods a new port waits for: the living ones that serve by now. One that was only just given the network
+ * does not hold a port that others serve; where none serves yet, all that live count.
+ */
+function answering(facts: BlockFacts): Server[] {
+  const alive = facts.dhcp.filter((agent) => agent.alive);
+  const started = alive.filter((agent) => serves(agent, { networkId: facts.networkId, object: '' }, 0));
+  return started.length > 0 ? started : alive;
+}
+
 /** Whether what the block waits for has been reported. */
 export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolean {
   const { position } = block;
@@ -54,13 +75,17 @@ export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolea
   const { networkId, boundHost } = facts;
   const object = `port/${facts.portId}`;
   if (block.entity === 'DHCP') {
-    return facts.dhcp.some((agent) => hasRealised(agent, { networkId, object }, position));
+    return facts.dhcp.some((agent) => serves(agent, { networkId, object }, position));
   }
   if (!hasRealised(facts.l2.get(boundHost), { networkId, object }, position)) return false;
-  return facts.dhcp.every(({ host, alive }) => {
+  return answering(facts).every(({ host, since }) => {
     const l2 = facts.l2.get(host);
     // A dead host, or one without an L2 agent, floods nothing: waiting for it would hold the port for good.
-    if (host === boundHost || !alive || !l2) return true;
-    return hasRealised(l2, { networkId, object: `endpoint/${boundHost}` }, position);
+    if (host === boundHost || !l2) return true;
+    return hasRealised(
+      l2,
+      { networkId, object: `endpoint/${boundHost}` },
+      Math.max(position, since ?? position),
+    );
   });
 }

@@ -11,6 +11,10 @@ export interface AgentDutiesOptions {
   readonly store: Store;
   readonly serverId: string;
   readonly call: () => Call;
+  /** A report was taken; `place`: what it says to have realised, if this log holds it. */
+  readonly onReported?: (report: Report, place: Place | null) => void;
+  /** An agent connected here. */
+  readonly onRegistered?: () => void;
 }
 
 /** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
@@ -20,7 +24,8 @@ async function heldPlace(store: Store, place: Place | null): Promise<Place | nul
   return change?.position === place.position && change.tag === place.tag ? place : null;
 }
 
-export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions) {
+export function createAgentDuties(options: AgentDutiesOptions) {
+  const { store, serverId, call, onReported, onRegistered } = options;
   /** What each agent last said of itself here. */
   const requests = new Map<string, WatchRequest>();
   const register = async (request: WatchRequest): Promise<void> => {
@@ -31,6 +36,7 @@ export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions)
       const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
       await store.transact((tx) => registerAgent(tx, call(), { ...registration, server_id: serverId }));
     }
+    onRegistered?.();
   };
   return {
     authenticate: async (credential: string): Promise<string | undefined> => {
@@ -42,6 +48,7 @@ export function createAgentDuties({ store, serverId, call }: AgentDutiesOptions)
       const place = await heldPlace(store, report.realised);
       const { host } = report;
       const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
+      if (result.accepted) onReported?.(report, place);
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
       if (!result.registered && request?.incarnation === report.incarnation) await register(request);

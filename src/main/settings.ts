@@ -1,3 +1,4 @@
+import type { RescheduleLimits } from '../background/reschedule.ts';
 import type { Settings } from '../operations/operation.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigurationError } from './options.ts';
@@ -37,5 +38,17 @@ export function settingsFrom(config: ServerConfig): Settings {
     maxHostRoutes: MAX_HOST_ROUTES,
     maxFixedIpsPerPort: MAX_FIXED_IPS,
     agentDownTimeMs: config['agent-down-seconds'] * 1000,
+  };
+}
+
+/** How fast DHCP is moved between agents, from the configuration. Throws ConfigurationError. */
+export function rescheduleLimits(config: ServerConfig): RescheduleLimits {
+  for (const name of ['reschedule-per-second', 'reschedule-in-flight'] as const) {
+    if (config[name] < 1) throw new ConfigurationError(`--${name}: ${config[name]} is less than 1`);
+  }
+  return {
+    perSecond: config['reschedule-per-second'],
+    inFlight: config['reschedule-in-flight'],
+    evenPerMinute: Math.max(0, config['rebalance-per-minute']),
   };
 }

@@ -91,6 +91,43 @@ async function freeAddresses(
     .slice(0, count);
 }
 
+const DRAWS = 6;
+
+/**
+ * Free addresses of many subnets of many locked networks at once, up to `count` of each, in few statements. Subnets with the
+ * same pools draw the same numbers: one question is enough for all of them, and its answer is short.
+ */
+export async function drawAddresses(
+  tx: Transaction,
+  call: Call,
+  wanted: readonly { readonly subnet: SubnetRow; readonly count: number }[],
+): Promise<Map<string, string[]>> {
+  const draws = new Map<string, string[]>();
+  const poolsOf = (subnet: SubnetRow) => JSON.stringify(subnet.allocation_pools);
+  for (const { subnet, count } of wanted) {
+    const pools = poolsOf(subnet);
+    if ((draws.get(pools)?.length ?? 0) >= count + DRAWS) continue;
+    const drawn = candidates(rangesOf(subnet.allocation_pools), count + DRAWS, call.random);
+    draws.set(
+      pools,
+      drawn.map((value) => formatAddress({ version: subnet.ip_version, value })),
+    );
+  }
+  const found = await tx.ipAllocations.find({
+    subnet_id: wanted.map(({ subnet }) => subnet.id),
+    ip_address: [...new Set([...draws.values()].flat())],
+  });
+  const used = new Set(found.map((row) => `${row.subnet_id} ${row.ip_address}`));
+  const free = new Map<string, string[]>();
+  for (const { subnet, count } of wanted) {
+    const drawn = draws.get(poolsOf(subnet)) ?? [];
+    let own = drawn.filter((address) => !used.has(`${subnet.id} ${address}`)).slice(0, count);
+    if (own.length < count) own = await freeAddresses(tx, call, { subnet, count, taken: new Set() });
+    free.set(subnet.id, own);
+  }
+  return free;
+}
+
 /**
  * Decides the addresses that each port wants: those named first, then free ones, each from the first of its subnets that
  * has one. Throws a Fault if one named is taken or none is left; `partial` leaves out what is not to be had instead.

@@ -3,7 +3,7 @@ import { timestamp } from '../lib/clock.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { bind, bindingFacts } from './binding.ts';
-import { leaveNetworks, lockServedNetworks, scheduleUnderserved } from './dhcp.ts';
+import { leaveNetworks, lockServedNetworks } from './dhcp-scheduling.ts';
 import { agentNotFound, hostNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, reopenBlocks } from './provisioning.ts';
@@ -77,7 +77,7 @@ function zoneOf({ availability_zone: zone }: Readonly<Record<string, unknown>>):
 
 /**
  * An agent connected. A new incarnation makes what it had realised unknown (which revokes nothing), an old one that comes
- * late changes nothing. Networks that found no agent when they were made are given to a new DHCP agent.
+ * late changes nothing. Networks that found no agent when they were made are the background's to give it.
  */
 export async function registerAgent(
   tx: Transaction,
@@ -124,13 +124,6 @@ export async function registerAgent(
     await tx.agents.insert([agent]);
   }
   if (role === 'l2') await bindWaitingPorts(tx, call, host);
-  // Presence is told to `isAlive` once this has committed: for this transaction the agent lives.
-  const alive: Call = {
-    ...call,
-    isAlive: (one) => one.id === agent.id || call.isAlive(one),
-    isEligible: (one) => (one.id === agent.id ? one.liveness === 'alive' : call.isEligible(one)),
-  };
-  if (role === 'dhcp') await scheduleUnderserved(tx, alive);
   return agent;
 }
 

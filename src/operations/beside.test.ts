@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deleteAgent } from './agent.ts';
-import { moveDhcpNetwork } from './dhcp.ts';
 import { removeHost } from './host.ts';
 import { deleteNetwork } from './network.ts';
 import { createPort, deletePort, type PortChanges, type PortCreate, updatePort } from './port.ts';
@@ -105,16 +104,6 @@ test('a DHCP port keeps count of its revisions: renamed, and one more subnet, or
     const now = w.row(before.id);
     assert.deepEqual([now?.name, now?.revision_number], ['new', before.revision_number + 2], work);
   }
-});
-
-test('a moved DHCP port keeps count of its revisions', async () => {
-  const w = await world();
-  const { dhcp: to } = await w.host('h2');
-  const before = w.dhcpPorts()[0]!;
-  const move = { networkId: w.net.id, from: w.agents.dhcp.id, to: to.id };
-  await w.beside(w.change(before.id, { name: 'new' }), (tx) => moveDhcpNetwork(tx, w.call, move));
-  const now = w.row(before.id);
-  assert.deepEqual([now?.name, now?.host, now?.revision_number], ['new', 'h2', before.revision_number + 2]);
 });
 
 test('an agent that goes while a network is given to it leaves that to others too', async () => {

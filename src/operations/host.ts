@@ -5,7 +5,7 @@ import type { HostRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { UniqueViolation } from '../store/store.ts';
-import { leaveNetworks, lockServedNetworks } from './dhcp.ts';
+import { leaveNetworks, lockServedNetworks } from './dhcp-scheduling.ts';
 import { hostNotFound, invalidInput } from './faults.ts';
 import type { Call } from './operation.ts';
 import { UNBOUND } from './binding.ts';

@@ -66,7 +66,7 @@ function checkCount(call: Call, count: number): void {
 }
 
 /** The row of a new port but for its addresses. */
-function portRow(
+export function portRow(
   call: Call,
   asked: PortCreate,
   context: { network: NetworkRow; facts: BindingFacts; mac: string },

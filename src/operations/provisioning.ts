@@ -34,19 +34,6 @@ export async function reopenBlocks(tx: Transaction, port: PortRow): Promise<void
   if (blocks.length > 0) await tx.provisioningBlocks.insert(blocks);
 }
 
-/**
- * Who serves the network is about to change: its open blocks are from now on of this transaction. What an agent had
- * realised when the network was not yet its own says nothing of it.
- */
-export async function raiseBlocks(tx: Transaction, networkId: string): Promise<void> {
-  const ports = await tx.ports.find({ network_id: networkId });
-  if (ports.length === 0) return;
-  await tx.provisioningBlocks.update(
-    { port_id: ports.map((port) => port.id) },
-    { tag: tx.tag, position: null },
-  );
-}
-
 export const progressOf = (agent: AgentRow): Progress => ({
   host: agent.host,
   realised: agent.realised_position,
@@ -72,7 +59,8 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
   const dhcpOf = (networkId: string) =>
     bindings.flatMap((binding) => {
       const agent = binding.network_id === networkId ? byId.get(binding.agent_id) : undefined;
-      return agent ? [{ ...progressOf(agent), alive: call.isAlive(agent) }] : [];
+      if (!agent) return [];
+      return [{ ...progressOf(agent), alive: call.isAlive(agent), since: binding.position }];
     });
   const left = new Map(ports.map((port) => [port.id, 0]));
   const lifted: ProvisioningBlockRow[] = [];

@@ -6,7 +6,7 @@ import type { PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { setAddresses } from './addresses.ts';
-import { syncDhcp } from './dhcp.ts';
+import { syncDhcp } from './dhcp-scheduling.ts';
 import { forbidden, invalidInput, networkNotFound, subnetInUse, subnetNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';

@@ -1,0 +1,239 @@
+/**
+ * Keeps every network's DHCP on agents that live: the leader begins moves, any server finishes them when a report says that the target
+ * serves. What is to be done is read from rows each time (operations/dhcp-reschedule.ts): nothing is queued, nothing waits for a dead
+ * agent, and a server that takes over knows all there is to know. It runs when it is woken (an agent died, returned, connected) and
+ * now and then by itself.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { openUnserved, tellUnserved } from '../operations/dhcp-alerts.ts';
+import { finishMoves, leavingNetworks, ripeNetworks } from '../operations/dhcp-handover.ts';
+import { beginMoves, type Move } from '../operations/dhcp-moves.ts';
+import { planReschedule, type ReschedulePlan } from '../operations/dhcp-reschedule.ts';
+import { syncDhcp } from '../operations/dhcp-scheduling.ts';
+import type { Call } from '../operations/operation.ts';
+import type { Store, Transaction } from '../store/store.ts';
+import { Bucket } from './bucket.ts';
+
+export interface RescheduleLimits {
+  /** Replicas that are added in a second, over all agents. */
+  readonly perSecond: number;
+  /** Networks that one agent may have been given and not serve yet. */
+  readonly inFlight: number;
+  /** Networks that are moved in a minute to even out loads; 0 never does. */
+  readonly evenPerMinute: number;
+}
+
+export const RESCHEDULE_DEFAULTS: RescheduleLimits = { perSecond: 500, inFlight: 300, evenPerMinute: 6 };
+
+export interface RescheduleOptions {
+  readonly store: Pick<Store, 'transact' | 'view'>;
+  readonly call: () => Call;
+  readonly clock: Clock;
+  readonly limits: RescheduleLimits;
+  readonly leader: { readonly isLeader: boolean; guard(tx: Pick<Transaction, 'leases'>): Promise<void> };
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+/** One transaction's networks: small enough that a user's request for one of them waits a moment only. */
+const BATCH = 100;
+const LOOK_MS = 2_000;
+/** How often every network is looked at, and every sixth time all DHCP ports too. */
+const LOOK_AT_ALL_MS = 10_000;
+const LOOKS_PER_PORT_LOOK = 6;
+const AGAIN_MS = 100;
+const FINISH_MS = { shortest: 50, longest: 2_000 };
+
+export class Rescheduler {
+  readonly #options: RescheduleOptions;
+  readonly #additions: Bucket;
+  readonly #evening: Bucket;
+  /** Ends the pause of each loop early. */
+  #wakeLook: () => void = () => undefined;
+  #wakeFinish: () => void = () => undefined;
+  #woken = true;
+  /** When all were looked at last, and how often. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looks = 0;
+  /** The last look found what cannot be helped: it is not repeated until something changes. */
+  #helpless = false;
+  /** As far as known here, whether any binding is leaving. */
+  #leaving = true;
+  #reported = false;
+  #open: readonly string[] | undefined;
+
+  constructor(options: RescheduleOptions) {
+    this.#options = options;
+    const { clock, limits } = options;
+    const { perSecond, evenPerMinute } = limits;
+    this.#additions = new Bucket(clock, { perSecond, most: 2 * perSecond });
+    this.#evening = new Bucket(clock, { perSecond: evenPerMinute / 60, most: Math.ceil(evenPerMinute / 2) });
+  }
+
+  /** Something about agents has changed: one died, returned, connected, was switched off or removed. */
+  wake(): void {
+    this.#woken = true;
+    this.#wakeLook();
+  }
+
+  /** A report was taken here: a target may serve now. Costs nothing while nothing is moved. */
+  reported(): void {
+    if (!this.#leaving) return;
+    this.#reported = true;
+    this.#wakeFinish();
+  }
+
+  /** Until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#runLooks(signal), this.#runFinishing(signal)]);
+  }
+
+  /**
+   * Looks and begins what is to be done, with `all` at every network. Whether there is more to do soon. Throws NotLeader where another
+   * server leads: nothing of the transaction remains.
+   */
+  async look(all: boolean): Promise<boolean> {
+    const { store, call, limits } = this.#options;
+    const most = Math.min(this.#additions.available(), 10 * BATCH);
+    const order = {
+      ...{ all, most, budget: limits.inFlight },
+      ports: all && this.#looks++ % LOOKS_PER_PORT_LOOK === 0,
+      even: all ? this.#evening.available() : 0,
+    };
+    const plan = await store.view((view) => planReschedule(view, call(), order));
+    await this.#begin(plan.moves);
+    await this.#mendPorts(plan.portless);
+    if (plan.looked) await this.#tell(plan);
+    this.#helpless = plan.looked && plan.moves.length === 0 && !plan.waiting;
+    return plan.waiting;
+  }
+
+  /** Finishes the moves whose targets serve. Returns how many bindings went. */
+  async finish(): Promise<number> {
+    const { store, call } = this.#options;
+    const { ripe, leaving } = await store.view(async (view) => ({
+      ripe: await ripeNetworks(view, call()),
+      leaving: (await leavingNetworks(view)).length,
+    }));
+    let gone = 0;
+    for (const ids of batches(ripe)) {
+      gone += (await store.transact((tx) => finishMoves(tx, call(), ids))).result;
+    }
+    this.#leaving = leaving > gone;
+    return gone;
+  }
+
+  async #begin(moves: readonly Move[]): Promise<void> {
+    const { store, call, leader } = this.#options;
+    for (const batch of batches(moves)) {
+      const { result } = await store.transact(async (tx) => {
+        const begun = await beginMoves(tx, call(), batch);
+        await leader.guard(tx);
+        return begun;
+      });
+      this.#additions.take(result.added);
+      if (batch[0]?.why === 'uneven') this.#evening.take(batch.length);
+      if (result.leaving > 0) this.#leaving = true;
+    }
+  }
+
+  async #mendPorts(networkIds: readonly string[]): Promise<void> {
+    const { store, call, leader } = this.#options;
+    for (const id of batches(networkIds)) {
+      await store.transact(async (tx) => {
+        await syncDhcp(tx, call(), await tx.networks.lock({ id }));
+        await leader.guard(tx);
+      });
+    }
+  }
+
+  /** Alerts and their ends. What is open is read once a leadership: from then on this server alone changes it. */
+  async #tell({ unserved }: ReschedulePlan): Promise<void> {
+    const { store, call, leader } = this.#options;
+    const open = this.#open ?? (await store.view((view) => openUnserved(view)));
+    const now = new Set(unserved);
+    const known = new Set(open);
+    const changed = [...unserved.filter((id) => !known.has(id)), ...open.filter((id) => !now.has(id))];
+    const still = new Set(open);
+    for (const ids of batches(changed)) {
+      const { result } = await store.transact(async (tx) => {
+        const told = await tellUnserved(tx, call(), {
+          unserved: ids.filter((id) => now.has(id)),
+          ended: ids.filter((id) => !now.has(id)),
+        });
+        await leader.guard(tx);
+        return told;
+      });
+      for (const id of ids) still.delete(id);
+      for (const id of result) still.add(id);
+    }
+    this.#open = [...still];
+  }
+
+  async #runLooks(signal: AbortSignal): Promise<void> {
+    const { clock, leader, onFailure } = this.#options;
+    while (!signal.aborted) {
+      let again = false;
+      const all = this.#woken || clock.now() - this.#lookedAt >= LOOK_AT_ALL_MS;
+      // What wakes it from here on may not be in what it reads now.
+      this.#woken = false;
+      if (!leader.isLeader) {
+        this.#open = undefined;
+        this.#lookedAt = Number.NEGATIVE_INFINITY;
+      } else if (all || !this.#helpless) {
+        if (all) this.#lookedAt = clock.now();
+        try {
+          again = await this.look(all);
+        } catch (error) {
+          this.#open = undefined;
+          onFailure('reschedule', error);
+        }
+      }
+      if (this.#woken) continue;
+      await pause(clock, again ? AGAIN_MS : LOOK_MS, { signal, hand: (wake) => (this.#wakeLook = wake) });
+    }
+  }
+
+  async #runFinishing(signal: AbortSignal): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    let pauseMs = FINISH_MS.shortest;
+    while (!signal.aborted) {
+      let gone = 0;
+      this.#reported = false;
+      try {
+        gone = await this.finish();
+      } catch (error) {
+        onFailure('finish moves', error);
+      }
+      pauseMs = gone > 0 ? FINISH_MS.shortest : Math.min(2 * pauseMs, FINISH_MS.longest);
+      // Reports come in flocks: a moment for the rest of the flock.
+      await pause(clock, FINISH_MS.shortest, { signal, hand: () => undefined });
+      if (!this.#reported) await pause(clock, pauseMs, { signal, hand: (wake) => (this.#wakeFinish = wake) });
+    }
+  }
+}
+
+function batches<Item>(items: readonly Item[]): Item[][] {
+  const found: Item[][] = [];
+  for (let at = 0; at < items.length; at += BATCH) found.push(items.slice(at, at + BATCH));
+  return found;
+}
+
+/** Waits; what it hands out ends that early. */
+function pause(
+  clock: Clock,
+  ms: number,
+  { signal, hand }: { readonly signal: AbortSignal; readonly hand: (wake: () => void) => void },
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      hand(() => undefined);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal.addEventListener('abort', end, { once: true });
+    hand(end);
+  });
+}

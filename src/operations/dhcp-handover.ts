@@ -1,0 +1,137 @@
+/** The end of moves: bindings that were leaving go, with their DHCP ports, once enough others serve (dhcp-moves.ts). */
+import { hasRealised } from '../convergence/provisioning.ts';
+import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import type { PortRow } from '../resources/port.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
+import { mayGo } from '../scheduling/turnover.ts';
+import type { Tables, Transaction } from '../store/store.ts';
+import { aboutNetworks } from './dhcp-move-events.ts';
+import { standingOf } from './dhcp-placement.ts';
+import { covers, dhcpDeviceId } from './dhcp-ports.ts';
+import { record } from './event.ts';
+import type { Call } from './operation.ts';
+import { progressOf } from './provisioning.ts';
+
+/** One network's rows. */
+interface NetworkFacts {
+  readonly id: string;
+  readonly bindings: readonly DhcpBindingRow[];
+  readonly served: readonly SubnetRow[];
+  readonly ports: readonly PortRow[];
+  readonly dhcp: ReadonlyMap<string, AgentRow>;
+  /** L2 agents by host. */
+  readonly l2: ReadonlyMap<string, AgentRow>;
+}
+
+const portOf = (facts: NetworkFacts, host: string): PortRow | undefined =>
+  facts.ports.find((port) => port.device_id === dhcpDeviceId(host, facts.id));
+
+/** Whether the agent's dnsmasq runs as of the binding: nothing is outstanding of that, and the network as a whole does not fail. */
+function isRunning(agent: AgentRow | undefined, networkId: string, position: number): boolean {
+  if (!agent || !hasRealised(progressOf(agent), { networkId, object: '' }, position)) return false;
+  // It reports more exceptions than it lists: this network may be among them.
+  if (agent.exception_count > agent.exceptions.length) return false;
+  return !agent.exceptions.some(
+    (one) => one.key === `network/${networkId}` && one.object === '' && one.state !== 'pending',
+  );
+}
+
+/**
+ * Whether the agent serves the network as of its binding: its dnsmasq runs, its port is wired with an address wherever there is
+ * DHCP, and each living host with a port of the network floods to it. A host that does not yet would lose its DHCP with the old server.
+ */
+function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boolean {
+  const { position, host } = binding;
+  if (position === null || !isRunning(facts.dhcp.get(binding.agent_id), facts.id, position)) return false;
+  if (facts.served.length === 0) return true;
+  const port = portOf(facts, host);
+  if (!port || !covers(port, facts.served)) return false;
+  const reaches = (from: string): boolean => {
+    const agent = facts.l2.get(from);
+    if (!agent || !call.isAlive(agent)) return true;
+    const object = from === host ? `port/${port.id}` : `endpoint/${host}`;
+    return hasRealised(progressOf(agent), { networkId: facts.id, object }, position);
+  };
+  return [...new Set([host, ...facts.ports.map((one) => one.host)])].every(
+    (from) => from === '' || reaches(from),
+  );
+}
+
+/** The agents whose leaving bindings of the network may go. */
+function done(call: Call, facts: NetworkFacts): Set<string> {
+  const bindings = facts.bindings.map((binding) => ({
+    ...standingOf(call, binding, facts.dhcp.get(binding.agent_id)),
+    served: isServed(call, facts, binding),
+  }));
+  return new Set(mayGo(bindings, call.settings.dhcpAgentsPerNetwork));
+}
+
+async function readFacts(tx: Transaction, networks: readonly NetworkRow[]): Promise<NetworkFacts[]> {
+  const network_id = networks.map((network) => network.id);
+  const of = <Row extends { readonly network_id: string }>(rows: readonly Row[]) =>
+    Map.groupBy(rows, (row) => row.network_id);
+  const bindings = await tx.dhcpBindings.find({ network_id });
+  const served = of(await tx.subnets.find({ network_id, enable_dhcp: true }));
+  const ports = await tx.ports.find({ network_id });
+  const hosts = new Set([...bindings, ...ports].map((row) => row.host));
+  const agents = await tx.agents.find({ host: [...hosts] });
+  const dhcp = new Map(agents.filter((one) => one.role === 'dhcp').map((one) => [one.id, one]));
+  const l2 = new Map(agents.filter((one) => one.role === 'l2').map((one) => [one.host, one]));
+  const [ownBindings, ownPorts] = [of(bindings), of(ports)];
+  return network_id.map((id) => ({
+    ...{ id, dhcp, l2 },
+    bindings: ownBindings.get(id) ?? [],
+    served: served.get(id) ?? [],
+    ports: ownPorts.get(id) ?? [],
+  }));
+}
+
+/** The networks with a binding that is leaving: few at most times. */
+export async function leavingNetworks(tables: Tables): Promise<string[]> {
+  const leaving = await tables.dhcpBindings.find({ leaving: true });
+  return [...new Set(leaving.map((binding) => binding.network_id))];
+}
+
+/** Those of them that are worth a look under their locks: some other agent has realised its binding. */
+export async function ripeNetworks(tables: Tables, call: Call): Promise<string[]> {
+  const ids = await leavingNetworks(tables);
+  if (ids.length === 0) return [];
+  const bindings = await tables.dhcpBindings.find({ network_id: ids, leaving: false });
+  const agents = new Map((await tables.agents.find({ role: 'dhcp' })).map((agent) => [agent.id, agent]));
+  const ripe = bindings.filter(({ agent_id, network_id, position }) => {
+    const agent = agents.get(agent_id);
+    return agent && position !== null && call.isAlive(agent) && isRunning(agent, network_id, position);
+  });
+  return [...new Set(ripe.map((binding) => binding.network_id))];
+}
+
+/**
+ * Removes what was leaving from those of these networks where enough others serve now. Returns how many bindings went. For a
+ * hundred networks or so at once: their ports are read.
+ */
+export async function finishMoves(
+  tx: Transaction,
+  call: Call,
+  networkIds: readonly string[],
+): Promise<number> {
+  const facts = await readFacts(tx, await tx.networks.lock({ id: networkIds }));
+  const going = facts.flatMap((network) => {
+    const agents = done(call, network);
+    const bindings = network.bindings.filter((one) => one.leaving && agents.has(one.agent_id));
+    return bindings.map((binding) => ({ binding, port: portOf(network, binding.host) }));
+  });
+  const ports = going.flatMap(({ port }) => port?.id ?? []);
+  if (ports.length > 0) await tx.ports.remove({ id: ports });
+  for (const [agent_id, own] of Map.groupBy(going, ({ binding }) => binding.agent_id)) {
+    const network_id = own.map(({ binding }) => binding.network_id);
+    await tx.dhcpBindings.remove({ agent_id, network_id, leaving: true });
+    const { host } = own[0]!.binding;
+    const event = aboutNetworks({ id: agent_id, host }, network_id, {
+      ...{ kind: 'move-done', severity: 'info' },
+      say: (networks) => `DHCP of ${networks} is served by others; ${host} no longer has it.`,
+    });
+    await record(tx, call, event);
+  }
+  return going.length;
+}

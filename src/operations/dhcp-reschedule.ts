@@ -1,0 +1,185 @@
+/**
+ * What the background should do about DHCP, read from rows: networks of dead agents and of those that are switched off, networks
+ * with too few agents, moves whose target died, ports that somebody deleted, agents with far more than others. It only reads and
+ * decides; `beginMoves` does it. Nothing is remembered from one time to the next.
+ */
+import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
+import type { NetworkRow } from '../resources/network.ts';
+import { type Candidate, type Demand, planPlacements } from '../scheduling/place.ts';
+import { mostLoaded, planRebalance, type Served } from '../scheduling/rebalance.ts';
+import { lacking, turnover } from '../scheduling/turnover.ts';
+import type { Tables } from '../store/store.ts';
+import type { Move } from './dhcp-moves.ts';
+import { candidateOf, demandOf, eligibleAgents, standingOf } from './dhcp-placement.ts';
+import { withoutPort } from './dhcp-scheduling.ts';
+import type { Call } from './operation.ts';
+
+export interface RescheduleOrder {
+  /** Looks at every network; else only at those of agents that are dead or switched off, and at moves under way. */
+  readonly all: boolean;
+  /** Looks for bindings whose port is gone, at every port. */
+  readonly ports: boolean;
+  /** Replicas to add at most. */
+  readonly most: number;
+  /** Networks that an agent may have been given and not serve yet. */
+  readonly budget: number;
+  /** Networks to move at most to even out loads, when there is nothing else to do. */
+  readonly even: number;
+}
+
+export interface ReschedulePlan {
+  /** false: there was no reason to look. */
+  readonly looked: boolean;
+  readonly moves: readonly Move[];
+  /** Whether more is to be done as soon as there is room. */
+  readonly waiting: boolean;
+  /** Networks with a binding that lacks its port: for `syncDhcp`. */
+  readonly portless: readonly string[];
+  /** Networks with DHCP and no living agent, also after these moves. */
+  readonly unserved: readonly string[];
+}
+
+const NOTHING: ReschedulePlan = { looked: false, moves: [], waiting: false, portless: [], unserved: [] };
+
+/** The rows of one decision. */
+interface Facts {
+  readonly agents: ReadonlyMap<string, AgentRow>;
+  readonly bindings: readonly DhcpBindingRow[];
+  readonly own: ReadonlyMap<string, readonly DhcpBindingRow[]>;
+  readonly candidates: readonly Candidate[];
+}
+
+/** How many networks the agent has been given and does not serve yet, by what it reported. */
+function owed(agent: AgentRow, bindings: readonly DhcpBindingRow[]): number {
+  const realised = agent.realised_position;
+  return bindings.filter((one) => one.position === null || realised === null || one.position > realised)
+    .length;
+}
+
+async function readFacts(tables: Tables, call: Call, budget: number): Promise<Facts> {
+  const agents = await tables.agents.find({ role: 'dhcp' });
+  const bindings = await tables.dhcpBindings.find({});
+  const staying = Map.groupBy(
+    bindings.filter((one) => !one.leaving),
+    (one) => one.agent_id,
+  );
+  const candidates = (await eligibleAgents(tables, call)).map(({ agent, physicalNetworks }) => {
+    const given = staying.get(agent.id) ?? [];
+    const room = Math.max(0, budget - owed(agent, given));
+    return candidateOf(agent, { physicalNetworks, load: given.length, room });
+  });
+  return {
+    agents: new Map(agents.map((agent) => [agent.id, agent])),
+    bindings,
+    own: Map.groupBy(bindings, (binding) => binding.network_id),
+    candidates,
+  };
+}
+
+/** The bindings that may be a matter now: of agents that are dead or switched off, and those that are leaving. */
+async function suspects(tables: Tables, call: Call): Promise<DhcpBindingRow[]> {
+  const agents = await tables.agents.find({ role: 'dhcp' });
+  const gone = agents.filter((agent) => !agent.admin_state_up || !call.isAlive(agent));
+  const left = gone.length > 0 ? await tables.dhcpBindings.find({ agent_id: gone.map((one) => one.id) }) : [];
+  return [...left, ...(await tables.dhcpBindings.find({ leaving: true }))];
+}
+
+const standings = (call: Call, facts: Facts, networkId: string) =>
+  (facts.own.get(networkId) ?? []).map((one) => standingOf(call, one, facts.agents.get(one.agent_id)));
+
+function demandFor(call: Call, facts: Facts, network: NetworkRow): Demand {
+  const bindings = facts.own.get(network.id) ?? [];
+  const good = standings(call, facts, network.id).filter((one) => !one.leaving && one.alive && one.on);
+  return demandOf(network, {
+    bindings,
+    staying: good.map((one) => facts.agents.get(one.agentId)),
+    missing: lacking(standings(call, facts, network.id), call.settings.dhcpAgentsPerNetwork),
+  });
+}
+
+/** The moves that these networks, which have DHCP, need. */
+async function planMoves(
+  tables: Tables,
+  call: Call,
+  { facts, networkIds, most }: { facts: Facts; networkIds: readonly string[]; most: number },
+): Promise<{ moves: Move[]; waiting: boolean }> {
+  const wanted = call.settings.dhcpAgentsPerNetwork;
+  const short = networkIds.filter((id) => lacking(standings(call, facts, id), wanted) > 0);
+  const networks = short.length > 0 ? await tables.networks.find({ id: short }) : [];
+  const demands = networks.map((network) => demandFor(call, facts, network));
+  const plan = planPlacements(demands, facts.candidates, most);
+  const additions = Map.groupBy(plan.additions, (one) => one.networkId);
+  const waiting = new Set(plan.waiting);
+  const moves = networkIds.flatMap((networkId): Move[] => {
+    const add = (additions.get(networkId) ?? []).map((one) => one.agentId);
+    const { leave, stay } = turnover(standings(call, facts, networkId), add.length, wanted);
+    // Somebody will be given it soon: until then nothing is turned back.
+    const kept = waiting.has(networkId) ? [] : stay;
+    if (add.length + leave.length + kept.length === 0) return [];
+    const isOff = leave.some((id) => facts.agents.get(id)?.admin_state_up === false);
+    const why = leave.length === 0 ? 'short' : isOff ? 'off' : 'dead';
+    return [{ networkId, add, leave, stay: kept, why }];
+  });
+  return { moves, waiting: waiting.size > 0 };
+}
+
+/** A few moves from the agent that has far more than others. */
+async function planEven(tables: Tables, facts: Facts, most: number): Promise<Move[]> {
+  const source = mostLoaded(facts.candidates);
+  if (!source || most <= 0) return [];
+  const own = facts.bindings.filter((one) => one.agent_id === source.id && !one.leaving);
+  const settled = own.filter((one) => !facts.own.get(one.network_id)?.some((other) => other.leaving));
+  const networks = await tables.networks.find({ id: settled.map((one) => one.network_id) });
+  const served = networks.map((network): Served => {
+    const bindings = facts.own.get(network.id) ?? [];
+    const others = bindings.filter((one) => one.agent_id !== source.id);
+    return {
+      networkId: network.id,
+      physicalNetwork: network.physical_network,
+      zoneHints: network.availability_zone_hints,
+      bound: new Set(bindings.map((one) => one.agent_id)),
+      otherZones: others.map((one) => facts.agents.get(one.agent_id)?.availability_zone ?? ''),
+    };
+  });
+  const others = facts.candidates.filter((one) => one.id !== source.id);
+  return planRebalance(source, others, { networks: served, most }).map(({ networkId, from, to }) => ({
+    ...{ networkId, leave: [from], add: [to], stay: [] },
+    why: 'uneven' as const,
+  }));
+}
+
+/** What is to be done now. */
+export async function planReschedule(
+  tables: Tables,
+  call: Call,
+  { all, ports, most, budget, even }: RescheduleOrder,
+): Promise<ReschedulePlan> {
+  const found = await suspects(tables, call);
+  if (found.length === 0 && !all) return NOTHING;
+  const facts = await readFacts(tables, call, budget);
+  const concerned = [...new Set(found.map((one) => one.network_id))];
+  const subnets = await tables.subnets.find({
+    enable_dhcp: true,
+    ...(all ? {} : { network_id: concerned }),
+  });
+  const networkIds = [...new Set(subnets.map((subnet) => subnet.network_id))].sort();
+  const { moves, waiting } = await planMoves(tables, call, { facts, networkIds, most });
+  const portless = ports
+    ? await withoutPort(
+        tables,
+        networkIds.flatMap((id) => facts.own.get(id) ?? []),
+      )
+    : [];
+  const given = new Set(moves.filter((move) => move.add.length > 0).map((move) => move.networkId));
+  const isAlive = ({ agent_id }: DhcpBindingRow) => {
+    const agent = facts.agents.get(agent_id);
+    return agent !== undefined && call.isAlive(agent);
+  };
+  return {
+    looked: true,
+    moves: moves.length === 0 && all && !waiting ? await planEven(tables, facts, even) : moves,
+    waiting,
+    portless,
+    unserved: networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive)),
+  };
+}
