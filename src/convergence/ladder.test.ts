@@ -146,6 +146,13 @@ test('silence of a third of the hosts is not theirs', () => {
   assert.equal(play({ ...pair, facts: facts(['a', 'b']) }).length, 4, 'of two, two may fail');
 });
 
+test('a host whose roles are all silent has its watch cut once', () => {
+  const roles = (['dhcp', 'l2'] as const).map((role) => silence({ role }));
+  const [cut, ...more] = new Ladder(0).decide(roles, facts(), 0);
+  assert.deepEqual(more, []);
+  assert.deepEqual(cut?.of.objects, ['dhcp', 'l2']);
+});
+
 test('objects of one key climb together', () => {
   const objects = ['port/1', 'port/2'].map((object) => stuck({ object, role: 'l2', forMs: 100 }));
   const [decision, ...more] = new Ladder(0).decide(objects, facts(), 0);

@@ -110,7 +110,7 @@ export interface Case {
   readonly role: Role;
   /** `network/<id>`; '' for the agent as a whole. */
   readonly key: string;
-  /** What of it, if it is not all; the oldest first, a few. */
+  /** What of it, if it is not all; the oldest first, a few. Of silence: the roles. */
   readonly objects: readonly string[];
   /** How many entries are overdue. */
   readonly count: number;
@@ -243,8 +243,8 @@ export class Ladder {
   }
 }
 
-const nameOf = (of: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
-  `${of.climb} ${of.host} ${of.role} ${of.key}`;
+const nameOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
+  climb === 'silent' ? `${climb} ${host}` : `${climb} ${host} ${role} ${key}`;
 
 /** What there is to climb for: for each agent its silence, its lag, or the keys that are stuck. */
 function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: LadderLimits): Case[] {
@@ -252,7 +252,7 @@ function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: Ladder
   const silent = overdue.filter((one) => one.state === 'silent');
   const silentHosts = new Set(silent.map((one) => one.host)).size;
   const isOurs = silentHosts >= limits.silentHosts && silentHosts > limits.silentShare * facts.connected.size;
-  if (!isOurs) for (const one of silent) cases.push(caseOf('silent', [one]));
+  if (!isOurs) for (const of of Map.groupBy(silent, (one) => one.host).values()) cases.push(silenceOf(of));
   const owed = overdue.filter((one) => one.state !== 'silent');
   for (const entries of Map.groupBy(owed, ({ host, role }) => `${host} ${role}`).values()) {
     const [{ host, role }] = entries as [Overdue, ...Overdue[]];
@@ -265,6 +265,12 @@ function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: Ladder
     for (const of of Map.groupBy(stuck, (one) => one.key).values()) cases.push(caseOf(role, of));
   }
   return cases;
+}
+
+/** A host has one watch, however many of its roles are silent. */
+function silenceOf(entries: readonly Overdue[]): Case {
+  const objects = entries.map((one) => one.role).sort();
+  return { ...caseOf('silent', entries), objects };
 }
 
 function caseOf(climb: Climb, entries: readonly Overdue[]): Case {

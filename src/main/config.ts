@@ -104,6 +104,24 @@ export const SERVER_OPTIONS = {
     default: 1,
     help: 'DHCP agents that serve each network side by side.',
   },
+  'reschedule-per-second': {
+    kind: 'integer',
+    default: 500,
+    placeholder: 'NETWORKS',
+    help: 'Networks whose DHCP is given to other agents in a second at most, when agents die or are switched off.',
+  },
+  'reschedule-in-flight': {
+    kind: 'integer',
+    default: 300,
+    placeholder: 'NETWORKS',
+    help: 'Networks that one DHCP agent may have been given and not serve yet; others wait, or go elsewhere.',
+  },
+  'rebalance-per-minute': {
+    kind: 'integer',
+    default: 6,
+    placeholder: 'NETWORKS',
+    help: 'Networks that are moved in a minute from the most to the least loaded DHCP agent, without an outage, while loads differ by more than 10 and a quarter; 0 never does.',
+  },
   'dns-domain': {
     kind: 'text',
     default: 'openstacklocal.',
@@ -138,6 +156,13 @@ export const SERVER_OPTIONS = {
     help: 'Changes younger than this are never trimmed; an agent that was away longer compares groups.',
   },
   'change-log-keep': { kind: 'integer', default: 100_000, help: 'Changes that are kept whatever their age.' },
+  'events-keep-days': {
+    kind: 'integer',
+    default: 30,
+    placeholder: 'DAYS',
+    help: 'Events (remedies, deaths, moves, alerts) older than this are forgotten.',
+  },
+  'events-keep': { kind: 'integer', default: 100_000, help: 'Events that are kept at most.' },
   'log-level': LOG_LEVEL,
 } as const satisfies OptionTable;
 

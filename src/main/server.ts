@@ -9,9 +9,9 @@ import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
 import { Leader } from '../background/leader.ts';
+import { Rescheduler } from '../background/reschedule.ts';
 import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
-import { scheduleUnhosted } from '../operations/dhcp.ts';
 import { liftAllBlocks } from '../operations/provisioning.ts';
 import type { Call, Settings } from '../operations/operation.ts';
 import { agentObjectsSource } from '../store/agent-objects.ts';
@@ -19,6 +19,8 @@ import { type OpenedStore, openStore } from '../store/open.ts';
 import { Feed } from '../watch/feed.ts';
 import { createAgentDuties } from './agent-duties.ts';
 import type { ServerConfig } from './config.ts';
+import { registerConvergenceMetrics } from './convergence-metrics.ts';
+import { createConvergenceParts, tellTo } from './convergence-parts.ts';
 import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { registerFeedMetrics } from './feed-metrics.ts';
@@ -27,12 +29,11 @@ import { type Certificate, describeAddress, listenAddresses, listenOn, type List
 import type { Log } from './logging.ts';
 import { ConfigurationError } from './options.ts';
 import { AgentPresence } from '../background/presence.ts';
-import { settingsFrom } from './settings.ts';
+import { rescheduleLimits, settingsFrom } from './settings.ts';
 
 const BEAT_MS = 2_000;
 /** Others take the lead over when its beat has stood still for so many beats. */
 const MISSED_BEATS = 5;
-const SCHEDULE_MS = 5_000;
 const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
 const CLOSE_LIMIT_MS = 3_000;
@@ -98,28 +99,33 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     ...{ store, serverId, call, onFailure, clock: realClock },
     downTimeMs: settings.agentDownTimeMs,
   });
+  const follower = createConvergenceParts({
+    ...{ store, call, config, onFailure, clock: realClock, tell: tellTo(log) },
+  });
   const feed = new Feed({
     source: agentObjectsSource(store),
     clock: realClock,
     random: realRandom,
     serverId,
-    onPresence: (host, connected) => presence.changed(host, connected),
+    ...follower.hooks,
+    onPresence: (host, connected) => {
+      presence.changed(host, connected);
+      if (!connected) follower.detached(host);
+    },
     onError: (error) => onFailure('feed', error),
   });
   const leader = new Leader({
     ...{ store, serverId, onFailure, clock: realClock, beatMs: BEAT_MS, takeoverMs: MISSED_BEATS * BEAT_MS },
     onChange: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
   });
+  const { remedies, duties: followUp } = follower.follow(feed);
+  const rescheduler = new Rescheduler({
+    ...{ store, call, leader, onFailure, clock: realClock },
+    limits: rescheduleLimits(config),
+  });
   const duties: Duty[] = [
+    ...followUp,
     { name: 'beat', intervalMs: BEAT_MS, perform: () => presence.beat() },
-    {
-      name: 'schedule',
-      intervalMs: SCHEDULE_MS,
-      leaderOnly: true,
-      perform: async () => {
-        while ((await store.transact((tx) => scheduleUnhosted(tx, call()))).result > 0);
-      },
-    },
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -140,7 +146,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  return { serverId, call, presence, leader, feed, duties, onFailure };
+  return { serverId, call, presence, leader, feed, follower, remedies, rescheduler, duties, onFailure };
 }
 
 /** A handler of plain requests; the app must be ready. */
@@ -175,11 +181,9 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const running: Promise<void>[] = [];
   const store = await openPatiently(connection, log, asked);
   try {
-    const { call, presence, leader, feed, duties, onFailure, serverId } = createParts(config, {
-      store,
-      settings,
-      log,
-    });
+    const parts = createParts(config, { store, settings, log });
+    const { call, presence, leader, feed, duties, onFailure, serverId, follower, remedies, rescheduler } =
+      parts;
     await presence.beat();
     const cancelForgetting = realClock.after(settings.agentDownTimeMs, () => {
       presence.forgetLost().catch((error) => onFailure('presence', error));
@@ -187,6 +191,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     registerFeedMetrics(metrics, feed);
+    registerConvergenceMetrics(metrics, { ...follower, remedies, clock: realClock });
     const api = createApi({
       ...{ store, identify, settings, log, metrics, clock: realClock, random: realRandom },
       isAlive: call().isAlive,
@@ -204,12 +209,20 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     });
     const agentApi = createAgentApi({
       ...{ feed, log, clock: realClock, random: realRandom },
-      ...createAgentDuties({ store, serverId, call }),
+      ...createAgentDuties({
+        ...{ store, serverId, call },
+        onReported: (report, place) => {
+          follower.reported(report, place);
+          rescheduler.reported();
+        },
+        onRegistered: () => rescheduler.wake(),
+      }),
       onError: (error) => onFailure('agent', error),
     });
     running.push(
       feed.run(ended),
-      leader.run(ended),
+      leader.run(asked),
+      rescheduler.run(ended),
       runDuties(duties, { clock: realClock, leader, onFailure }, ended),
     );
     const agents = await listenOn({

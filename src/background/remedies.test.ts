@@ -1,0 +1,113 @@
+/** The ladder on a whole server with agents that fail: what is written down, and what becomes of the networks. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { RemedyStage } from '../../test/support/remedy-stage.ts';
+import type { EventRow } from '../resources/event.ts';
+
+let stage: RemedyStage;
+beforeEach(() => {
+  stage = new RemedyStage();
+});
+afterEach(async () => {
+  await stage.close();
+  assert.deepEqual(stage.failures, []);
+});
+
+const followed = () =>
+  stage.events().filter(({ kind }) => kind === 'remedy' || kind === 'alert' || kind === 'alert-ended');
+const word = ({ kind, host, data }: EventRow) =>
+  [kind, data['step'] ?? data['alert'], host, ...(data['done'] === false ? ['not done'] : [])].join(' ');
+const bindings = () =>
+  stage.store.rows('dhcpBindings').map(({ host, leaving }) => `${host}${leaving ? ' leaving' : ''}`);
+
+/** It fails from now on, and there is a change to realise. */
+async function breakNow(dhcp: { broken: Map<string, string> }, key: string): Promise<void> {
+  dhcp.broken.set(key, 'it does not start');
+  await stage.store.transact((tx) =>
+    tx.subnets.update({ network_id: key.slice('network/'.length) }, { dns_nameservers: ['192.0.2.5'] }),
+  );
+}
+
+test('a key that comes up once it is rebuilt gets there by three steps, and nothing more happens', async () => {
+  const dhcp = await stage.startAgent('a');
+  const good = await stage.createNetwork();
+  const key = await stage.createNetwork();
+  dhcp.rebuildable.add(key);
+  await breakNow(dhcp, key);
+  await stage.clock.advance(60_000);
+  assert.deepEqual(followed().map(word), ['remedy 1 a', 'remedy 2 a', 'remedy 3 a']);
+  assert.ok(followed().every((event) => event.object === key && event.role === 'dhcp'));
+  assert.match(
+    followed()[0]?.message ?? '',
+    /^dhcp on a has not realised network\/.* for \d+\.\d s \(it does not start\): its mirror is compared/,
+  );
+  assert.deepEqual(dhcp.remedies, [`forget ${key}`, `forget ${key}`, `rebuild ${key}`]);
+  assert.deepEqual([...dhcp.served].sort(), [good, key].sort());
+  assert.deepEqual(followed(), stage.told, 'the log says what the table says');
+});
+
+test('what does not come up is given to another agent, and the first is relieved of it', async () => {
+  const first = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  assert.deepEqual(bindings(), ['a']);
+  const second = await stage.startAgent('b');
+  await breakNow(first, key);
+  await stage.clock.advance(40_000);
+  assert.deepEqual(followed().map(word), ['remedy 1 a', 'remedy 2 a', 'remedy 3 a', 'remedy 4 a']);
+  assert.deepEqual([...second.served], [key]);
+  assert.deepEqual(bindings(), ['b']);
+  assert.deepEqual([...first.served], []);
+});
+
+test('where there is no other agent an alert is raised, and ends when it comes right', async () => {
+  const dhcp = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  await breakNow(dhcp, key);
+  await stage.clock.advance(40_000);
+  assert.deepEqual(followed().map(word), [
+    ...['remedy 1 a', 'remedy 2 a', 'remedy 3 a', 'remedy 4 a not done', 'alert 5 a'],
+  ]);
+  assert.equal(followed().at(-1)?.severity, 'error');
+  assert.deepEqual(stage.remedies.alerts(), { stuck: 1, silent: 0, lagging: 0 });
+  dhcp.broken.clear();
+  await stage.clock.advance(60_000);
+  assert.equal(word(followed().at(-1) as EventRow), 'alert-ended stuck a');
+  assert.deepEqual(stage.remedies.alerts(), { stuck: 0, silent: 0, lagging: 0 });
+  assert.deepEqual([...dhcp.served], [key]);
+  assert.deepEqual(stage.remedies.steps, { audit: 1, resync: 1, rebuild: 1, replace: 1, cut: 0, alert: 1 });
+});
+
+test('the first step comes within a second of the deadline', async () => {
+  const dhcp = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  await stage.clock.advance(5_000);
+  await breakNow(dhcp, key);
+  const from = stage.clock.wall().getTime();
+  await stage.clock.advance(10_000);
+  const [first] = followed();
+  const afterMs = Date.parse(first?.at ?? '') - from;
+  assert.ok(afterMs > 3_000 && afterMs <= 4_000, `${afterMs}`);
+});
+
+test('an agent whose reports stop has its watch cut, then it is told of', async () => {
+  await stage.startAgent('a');
+  await stage.createNetwork();
+  await stage.clock.advance(10_000);
+  stage.mute.add('a');
+  await stage.clock.advance(60_000);
+  assert.deepEqual(followed().map(word), ['remedy 2 a', 'alert 5 a']);
+  assert.equal(followed()[0]?.data['remedy'], 'cut');
+  assert.deepEqual(stage.feed.connected(), ['a'], 'it came again');
+});
+
+test('networks that fail all at once are not tried one by one', async () => {
+  const dhcp = await stage.startAgent('a');
+  const keys: string[] = [];
+  for (let i = 0; i < 8; i++) keys.push(await stage.createNetwork());
+  await stage.clock.advance(5_000);
+  for (const key of keys) await breakNow(dhcp, key);
+  await stage.clock.advance(60_000);
+  assert.deepEqual(followed().map(word), ['alert 5 a']);
+  assert.equal(followed()[0]?.data['alert'], 'lagging');
+  assert.deepEqual(dhcp.remedies, []);
+});

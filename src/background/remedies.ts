@@ -1,0 +1,202 @@
+/**
+ * Looks after the agents whose watch this server holds: what is overdue is climbed for (convergence/ladder.ts), step by
+ * step, and every step is written down. Needs no leader: each agent is connected to one server.
+ */
+import {
+  type Alert,
+  ALERTS,
+  type Case,
+  type Decision,
+  Ladder,
+  type Step,
+  STEP_NUMBERS,
+} from '../convergence/ladder.ts';
+import type { Tracker } from '../convergence/tracker.ts';
+import type { Clock } from '../lib/clock.ts';
+import { replaceDhcpBinding } from '../operations/dhcp-moves.ts';
+import type { NewEvent } from '../operations/event.ts';
+import type { Call } from '../operations/operation.ts';
+import { dhcpGroup, type Group, hostGroup, splitKey } from '../resources/agent-view.ts';
+import type { Role } from '../resources/agent.ts';
+import type { Store } from '../store/store.ts';
+import type { EventWriter } from './event-writer.ts';
+
+/** What the watch lends a hand with. */
+export interface RemedyWatch {
+  /** Hosts whose agent is connected here. */
+  connected(): readonly string[];
+  /** How many keys the role has to care for there. */
+  keys(host: string, role: Role): number;
+  /** Digests of the groups go to whoever watches them. false: too many wait already. */
+  auditNow(groups: readonly Group[]): boolean;
+  /** false: it cannot be handed to the agent. */
+  remedy(host: string, ask: RemedyAsk): boolean;
+  /** Ends the watch, so that the agent connects anew. */
+  cut(host: string, reason: string): boolean;
+}
+
+export interface RemedyAsk {
+  readonly id: string;
+  readonly role: Role;
+  readonly keys: readonly string[];
+  readonly how: 'resync' | 'rebuild';
+}
+
+export interface RemediesOptions {
+  readonly store: Pick<Store, 'transact' | 'view'>;
+  readonly clock: Clock;
+  readonly call: () => Call;
+  readonly tracker: Pick<Tracker, 'overdue'>;
+  readonly watch: RemedyWatch;
+  readonly events: EventWriter;
+  /** Whether this server itself is prompt. While it is not, it judges nobody. */
+  readonly isHealthy?: () => boolean;
+  readonly onFailure: (what: string, error: unknown) => void;
+}
+
+type Taken = Extract<Decision, { type: 'step' }>;
+
+export class Remedies {
+  readonly #options: RemediesOptions;
+  readonly #ladder: Ladder;
+  readonly #steps: Record<Step, number> = { audit: 0, resync: 0, rebuild: 0, replace: 0, cut: 0, alert: 0 };
+
+  constructor(options: RemediesOptions) {
+    this.#options = options;
+    this.#ladder = new Ladder(options.clock.now());
+  }
+
+  /** Steps taken since the start. */
+  get steps(): Readonly<Record<Step, number>> {
+    return this.#steps;
+  }
+
+  /** Alerts that are open here, by kind. */
+  alerts(): Record<Alert, number> {
+    const open: Record<Alert, number> = { stuck: 0, silent: 0, lagging: 0 };
+    for (const { climb } of this.#ladder.alerts()) open[ALERTS[climb]]++;
+    return open;
+  }
+
+  /** One look at what is overdue, and what follows. Several times a second it finds what is new within that time. */
+  async tick(): Promise<void> {
+    const { clock, tracker, watch, events, isHealthy } = this.#options;
+    if (isHealthy?.() ?? true) {
+      const now = clock.now();
+      const overdue = tracker.overdue(now);
+      const connected = new Set(watch.connected());
+      const facts = { connected, keys: (host: string, role: Role) => watch.keys(host, role) };
+      for (const decision of this.#ladder.decide(overdue, facts, now)) {
+        if (decision.type === 'step') await this.#take(decision);
+        else events.add(endOf(decision.of, decision.isHere));
+      }
+    }
+    await events.flush();
+  }
+
+  async #take(taken: Taken): Promise<void> {
+    const { events, onFailure, clock, call } = this.#options;
+    const id = call().random.uuid();
+    try {
+      const isDone = await this.#perform(taken, id);
+      this.#steps[taken.step]++;
+      events.add(eventOf(taken, { id, isDone }));
+    } catch (error) {
+      this.#ladder.failed(taken, clock.now());
+      onFailure(`remedy ${taken.step}`, error);
+    }
+  }
+
+  /** false: it could not be done; the next step is due as if it had not helped. */
+  async #perform({ step, of }: Taken, id: string): Promise<boolean> {
+    const { watch } = this.#options;
+    const { host, role, key } = of;
+    switch (step) {
+      case 'audit':
+        return watch.auditNow(groupsOf(of));
+      case 'resync':
+      case 'rebuild':
+        return watch.remedy(host, { id, role, keys: [key], how: step });
+      case 'replace':
+        return this.#replace(of);
+      case 'cut':
+        return watch.cut(host, 'its reports do not come');
+      case 'alert':
+        return true;
+    }
+  }
+
+  async #replace({ host, role, key }: Case): Promise<boolean> {
+    const { store, call } = this.#options;
+    const networkId = splitKey(key).id;
+    const { result } = await store.transact(async (tx) => {
+      const agent = await tx.agents.get({ host, role });
+      return agent ? replaceDhcpBinding(tx, call(), { networkId, agentId: agent.id }) : 'nobody';
+    });
+    return result !== 'nobody';
+  }
+}
+
+/** The groups that the role makes the key from. */
+function groupsOf({ host, role, key }: Case): Group[] {
+  return role === 'dhcp' ? [dhcpGroup(splitKey(key).id), key] : [key, hostGroup(host)];
+}
+
+/** What is done, and what is said where it could not be. */
+const DONE: Readonly<Record<Step, readonly [string, string]>> = {
+  audit: ['its mirror is compared with the rows', 'its mirror waits for its turn to be compared'],
+  resync: ['the agent is asked to do it anew', 'the agent cannot be asked to do it anew'],
+  rebuild: [
+    'the agent is asked to rebuild what does not serve',
+    'the agent cannot be asked to rebuild what does not serve',
+  ],
+  replace: ['another agent is to serve it', 'no other agent can serve it'],
+  cut: ['its watch is cut, so that it connects anew', 'its watch has ended by itself'],
+  alert: ['what could be done has not helped', ''],
+};
+
+/** Silence of all roles is of none in particular. */
+const roleOf = ({ climb, role, objects }: Case): Role | '' =>
+  climb === 'silent' && objects.length > 1 ? '' : role;
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+/** What is the matter, as the beginning of a sentence. */
+function matterOf({ climb, host, role, key, objects, count, reason, forMs }: Case): string {
+  if (climb === 'silent') return `No report of ${objects.join(' and ')} on ${host} for ${seconds(forMs)}`;
+  if (climb === 'lagging')
+    return `${role} on ${host} is behind as a whole: ${count} overdue, the oldest for ${seconds(forMs)}`;
+  return `${role} on ${host} has not realised ${key} for ${seconds(forMs)} (${reason})`;
+}
+
+function dataOf(of: Case): Record<string, unknown> {
+  const { objects, count, since, reason, forMs } = of;
+  return { objects, count, since, reason, overdue_ms: Math.round(forMs) };
+}
+
+function eventOf({ step, round, of }: Taken, { id, isDone }: { id: string; isDone: boolean }): NewEvent {
+  const { host, key, climb } = of;
+  const isAlert = step === 'alert';
+  const matter = matterOf(of);
+  const done = isAlert && climb === 'lagging' ? '' : `: ${DONE[step][isDone ? 0 : 1]}`;
+  const common = { host, role: roleOf(of), object: key, message: `${matter}${done}.` };
+  const data = { step: STEP_NUMBERS[step], remedy: step, id, done: isDone, round, ...dataOf(of) };
+  return isAlert
+    ? {
+        kind: 'alert',
+        severity: climb === 'lagging' ? 'warning' : 'error',
+        ...common,
+        data: { alert: ALERTS[climb], ...data },
+      }
+    : { kind: 'remedy', severity: isDone ? 'info' : 'warning', ...common, data };
+}
+
+function endOf(of: Case, isHere: boolean): NewEvent {
+  const { host, role, key, climb } = of;
+  const what = climb === 'silent' ? 'What is reported' : `${role}${key === '' ? '' : `, ${key},`}`;
+  const message = isHere
+    ? `${what} on ${host} is as it should be again.`
+    : `${host} is not connected to this server any more: another follows it up.`;
+  const data = { alert: ALERTS[climb], resolved: isHere };
+  return { kind: 'alert-ended', severity: 'info', host, role: roleOf(of), object: key, message, data };
+}
