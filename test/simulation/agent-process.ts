@@ -7,7 +7,7 @@ import { Journal } from '../../src/watch/journal.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import type { Listening } from './connection.ts';
 import { Disk, type DiskTroubles } from './disk.ts';
-import { openHostDoor } from './host-door.ts';
+import { type HostDoor, openHostDoor } from './host-door.ts';
 import { Incarnation } from './incarnation.ts';
 import type { Network } from './network.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -40,11 +40,17 @@ export class AgentProcess {
   readonly #options: AgentProcessOptions;
   readonly disk: Disk;
   #lives = 0;
+  #door: HostDoor | undefined;
 
   constructor(options: AgentProcessOptions) {
     this.name = options.name;
     this.#options = options;
     this.disk = new Disk(options.random, () => options.network.weather, options.disk);
+  }
+
+  /** How much it has asked of its host and not been answered. */
+  get callsUnderWay(): number {
+    return this.life?.alive ? (this.#door?.underWay() ?? 0) : 0;
   }
 
   start(): void {
@@ -65,7 +71,7 @@ export class AgentProcess {
   async #run(life: Incarnation, incarnation: number): Promise<void> {
     const { name, network, scheduler, random, servers } = this.#options;
     const journal = await Journal.open(this.disk.open(life), name);
-    const host = openHostDoor({
+    const door = openHostDoor({
       host: this.#options.host,
       life,
       scheduler,
@@ -73,6 +79,8 @@ export class AgentProcess {
       weather: () => network.weather,
       disk: this.#options.disk,
     });
+    this.#door = door;
+    const { host } = door;
     const { mirror } = journal;
     this.mirror = mirror;
     this.#options.onBorn(this);

@@ -30,11 +30,27 @@ const WRITES = new Set<PropertyKey>(['writeFile', 'appendDurably']);
 /** Reads that a real host answers as long as it runs; they are not made to fail. */
 const NEVER_FAIL = new Set<PropertyKey>(['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles']);
 
-export function openHostDoor(options: HostDoorOptions): Host {
+export interface HostDoor {
+  readonly host: Host;
+  /** How many calls are not answered yet. */
+  underWay(): number;
+}
+
+export function openHostDoor(options: HostDoorOptions): HostDoor {
   const { host, life, scheduler, random, weather, disk } = options;
   const delays = (writes: boolean) => {
     const slow = writes && disk.isSlow() ? random.next() * SLOWEST_MS : 0;
     return { before: slow + delay(random, CALL_MS, weather().slowness / 4), after: 0.01 };
+  };
+
+  let count = 0;
+  const counted = <Result>(answer: Promise<Result>): Promise<Result> => {
+    count += 1;
+    const end = () => {
+      count -= 1;
+    };
+    answer.then(end, end);
+    return answer;
   };
 
   async function stepByStep<Step>(
@@ -57,9 +73,9 @@ export function openHostDoor(options: HostDoorOptions): Host {
   const special: Partial<Host> = {
     absolute: (path) => host.absolute(path),
     changeLinks: (namespace, steps) =>
-      stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step])),
+      counted(stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step]))),
     changeFloodEntries: (steps) =>
-      stepByStep<FloodStep>('flood', steps, (step) => host.changeFloodEntries([step])),
+      counted(stepByStep<FloodStep>('flood', steps, (step) => host.changeFloodEntries([step]))),
     follow: (onEvent, signal) =>
       host.follow((event: HostEvent) => {
         scheduler.after(delay(random, CALL_MS), '', () => {
@@ -67,20 +83,23 @@ export function openHostDoor(options: HostDoorOptions): Host {
         });
       }, signal),
   };
-  return new Proxy(host, {
+  const proxy = new Proxy(host, {
     get(target, name) {
       const own = special[name as keyof Host];
       if (own) return own;
       const method = target[name as keyof Host] as unknown;
       if (typeof method !== 'function') return method;
       return (...args: unknown[]) =>
-        life.call(`host ${String(name)} ${describe(args)}`, delays(WRITES.has(name)), () => {
-          if (WRITES.has(name) && disk.isFull()) throw new Error(FULL);
-          if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
-          return method.apply(target, args);
-        });
+        counted(
+          life.call(`host ${String(name)} ${describe(args)}`, delays(WRITES.has(name)), () => {
+            if (WRITES.has(name) && disk.isFull()) throw new Error(FULL);
+            if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
+            return method.apply(target, args);
+          }),
+        );
     },
   });
+  return { host: proxy, underWay: () => count };
 }
 
 function describe(args: readonly unknown[]): string {

@@ -1,19 +1,32 @@
-/** `npm run sim -- --seed N | --seeds N [--from N] | --scenario NAME [--plant BUG] [--json] [--trace]`. */
+/** `npm run sim`: see USAGE. */
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { coverageText } from './coverage.ts';
+import { drawPlan, type Plan } from './plan.ts';
+import { playMany } from './play-many.ts';
 import { PLANTS, type Plant } from './plants.ts';
-import { run, type RunResult } from './run.ts';
+import { kindOf, run, runPlan, type RunResult } from './run.ts';
+import { readScenarioFile, writeScenarioFile } from './scenario-file.ts';
 import { SCENARIOS } from './scenarios.ts';
+import { shrink } from './shrink.ts';
+import { Totals } from './totals.ts';
 
-const USAGE = `usage: npm run sim -- [--seed N | --seeds N [--from N]] [--scenario NAME] [--plant BUG] [--json] [--trace]
+const USAGE = `usage: npm run sim -- [--seed N [--shrink] | --seeds N [--from N] | --file PATH] [more options]
 
   --seed N         play one seed
   --seeds N        play N seeds, from --from on (1)
+  --file PATH      play a scenario file
+  --shrink         of a seed or file that fails: find the fewest faults with which it still does, and write a scenario file
+  --write PATH     where to, instead of scenario-N.json
   --scenario NAME  what is played: ${Object.keys(SCENARIOS).join(', ')}
   --plant BUG      with a bug of ours in it, to see it found: ${Object.keys(PLANTS).join(', ')}
+  --jobs N         threads for many seeds (as many as there are processors)
+  --coverage       print which faults met which states, and what never met
   --trace          print the story of a seed
-  --json           print one object for each seed
+  --json           print one object for each seed, and one for all
 Exit codes: 0 nothing found, 1 a violation, 2 wrong usage.
 `;
+const SHRINK_BUDGET = 600;
 
 function fail(text: string): never {
   process.stderr.write(text);
@@ -27,8 +40,13 @@ const { values } = (() => {
         seed: { type: 'string' },
         seeds: { type: 'string' },
         from: { type: 'string', default: '1' },
+        file: { type: 'string' },
+        shrink: { type: 'boolean', default: false },
+        write: { type: 'string' },
         scenario: { type: 'string', default: 'chaos' },
         plant: { type: 'string' },
+        jobs: { type: 'string', default: String(availableParallelism()) },
+        coverage: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         trace: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -38,49 +56,98 @@ const { values } = (() => {
     fail(`${(error as Error).message}\n${USAGE}`);
   }
 })();
-if (values.help) {
-  process.stdout.write(USAGE);
-  process.exit(0);
-}
-const scenario = SCENARIOS[values.scenario] ?? fail(`no such scenario: ${values.scenario}\n${USAGE}`);
-const plant =
-  values.plant === undefined
-    ? undefined
-    : ((PLANTS[values.plant] as Plant | undefined) ?? fail(`no such plant: ${values.plant}\n${USAGE}`));
-const first = Number(values.seed ?? values.from);
-const count = values.seed === undefined ? Number(values.seeds ?? 1) : 1;
-if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) fail(USAGE);
 
-function say(result: RunResult): void {
-  if (values.trace) process.stdout.write(`${result.story.join('\n')}\n`);
+/** A whole number of at least one. */
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : fail(`--${name} ${text}: no such number\n${USAGE}`);
+}
+
+const say = (text: string) => process.stdout.write(text);
+
+function tell(result: RunResult): void {
+  if (values.trace) say(`${result.story.join('\n')}\n`);
   if (values.json) {
-    const { story: _, ...rest } = result;
-    process.stdout.write(`${JSON.stringify(rest)}\n`);
-    return;
-  }
-  if (result.failure) {
-    process.stdout.write(`seed ${result.seed}: ${result.failure}\n  again: ${result.replay}\n`);
-  } else if (count === 1) {
-    process.stdout.write(
-      `seed ${result.seed}: trace ${result.trace}, ${result.steps} steps, ${(result.virtualMs / 1000).toFixed(1)} s of virtual time\n`,
-    );
+    const { story: _, coverage: __, ...rest } = result;
+    say(`${JSON.stringify(rest)}\n`);
+  } else if (result.failure !== undefined) {
+    say(`seed ${result.seed}: ${result.failure}\n  again: ${result.replay}\n`);
   }
 }
 
-const began = performance.now();
-let failed = 0;
-let played = 0;
-let steps = 0;
-for (let seed = first; seed < first + count; seed++) {
-  const result = await run(scenario, { seed, ...(plant ? { plant } : {}) });
-  steps += result.steps;
-  played += 1;
-  if (result.failure) failed += 1;
-  say(result);
-  if (plant && result.failure) break;
+function tellOne(result: RunResult): void {
+  tell(result);
+  if (values.json || result.failure !== undefined) return;
+  const converged = ((result.convergedInMs ?? 0) / 1000).toFixed(1);
+  const virtual = (result.virtualMs / 1000).toFixed(1);
+  say(`seed ${result.seed}: trace ${result.trace}, ${result.steps} steps, ${result.deliveries} deliveries, `);
+  say(`${virtual} s of virtual time, converged ${converged} s after the worst\n`);
 }
-if (count > 1 && !values.json) {
-  const seconds = (performance.now() - began) / 1000;
-  process.stdout.write(`${played} seeds, ${failed} failed, ${steps} steps, ${seconds.toFixed(1)} s\n`);
+
+/** Makes a failing plan small, and writes it. Returns whether it failed at all. */
+async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): Promise<boolean> {
+  const first = await runPlan(plan, plant);
+  if (first.failure === undefined) {
+    say('it does not fail: there is nothing to make smaller\n');
+    return false;
+  }
+  const kind = kindOf(first.failure);
+  const found = await shrink(plan, {
+    budget: SHRINK_BUDGET,
+    fails: async (one) => kindOf((await runPlan(one, plant)).failure ?? '') === kind,
+    onSmaller: ({ faults, requests, hosts, servers }) =>
+      process.stderr.write(
+        `${faults.length} faults, ${requests.length} requests, ${hosts} hosts, ${servers} servers\n`,
+      ),
+  });
+  const { failure = '', story } = await runPlan(found.plan, plant);
+  if (values.trace) say(`${story.join('\n')}\n`);
+  say(`${failure}\n${found.tries} tries; what is left:\n`);
+  for (const { kind: name, atMs } of found.plan.faults) say(`  ${(atMs / 1000).toFixed(3)} ${name}\n`);
+  for (const line of story.filter((text) => text.includes(' fault: '))) say(`  ${line}\n`);
+  const { requests, hosts, servers, durationMs } = found.plan;
+  say(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
+  writeScenarioFile(path, { about: failure.split('\n', 1)[0] ?? '', plan: found.plan });
+  say(`again: npm run sim -- --file ${path}${plant ? ` --plant ${plant.name}` : ''}\n`);
+  return true;
 }
-process.exit(failed > 0 ? 1 : 0);
+
+async function main(): Promise<boolean> {
+  const scenario = SCENARIOS[values.scenario] ?? fail(`no such scenario: ${values.scenario}\n${USAGE}`);
+  const plant = values.plant === undefined ? undefined : PLANTS[values.plant];
+  if (values.plant !== undefined && !plant) fail(`no such plant: ${values.plant}\n${USAGE}`);
+  const file = values.file === undefined ? undefined : readScenarioFile(values.file);
+  const seed = values.seed === undefined ? undefined : numberOf('seed', values.seed);
+  if (values.shrink) {
+    const plan = file?.plan ?? (seed === undefined ? fail(USAGE) : drawPlan(seed));
+    return shrinkPlan(plan, plant, values.write ?? `scenario-${plan.seed}.json`);
+  }
+  if (file !== undefined || seed !== undefined || values.seeds === undefined) {
+    const result = file ? await runPlan(file.plan, plant) : await run(scenario, { seed: seed ?? 1, plant });
+    tellOne(result);
+    if (values.coverage) say(coverageText(result.coverage));
+    return result.failure !== undefined;
+  }
+  const totals = new Totals();
+  await playMany({
+    scenario: scenario.name,
+    plant: plant?.name,
+    first: numberOf('from', values.from),
+    count: numberOf('seeds', values.seeds),
+    jobs: numberOf('jobs', values.jobs),
+    onResult(result) {
+      totals.add(result);
+      if (values.json || result.failure !== undefined) tell(result);
+      // a planted bug is found once
+      return plant !== undefined && result.failure !== undefined;
+    },
+  });
+  say(values.json ? `${JSON.stringify({ total: totals.figures() })}\n` : totals.text());
+  if (values.coverage) say(coverageText(totals.coverage));
+  return totals.failed > 0;
+}
+
+if (values.help) say(USAGE);
+else process.exitCode = (await main()) ? 1 : 0;

@@ -6,16 +6,14 @@
 import { integerBetween, type Random } from '../../src/lib/random.ts';
 import { FAULTS } from './faults.ts';
 import { streamOf } from './streams.ts';
+import { ACTIONS } from './workload.ts';
 import { CALM, drawWeather, type Weather, weighted } from './weather.ts';
 
 /** Something that happens at a time, by chance of its own. */
 export interface Planned {
+  readonly kind: string;
   readonly atMs: number;
   readonly seed: number;
-}
-
-export interface PlannedFault extends Planned {
-  readonly kind: string;
 }
 
 export interface Plan {
@@ -33,8 +31,15 @@ export interface Plan {
   /** How long everything is watched once it has converged: nothing may happen any more. */
   readonly quietMs: number;
   readonly requests: readonly Planned[];
-  readonly faults: readonly PlannedFault[];
+  readonly faults: readonly Planned[];
 }
+
+interface Kind {
+  readonly name: string;
+  readonly weight: number;
+}
+
+const ACTION_KINDS: readonly Kind[] = Object.entries(ACTIONS).map(([name, { weight }]) => ({ name, weight }));
 
 /** Most worlds are small; one in so many has hundreds of hosts, and little time. */
 const LARGE_ONE_IN = 60;
@@ -73,15 +78,19 @@ function* times(random: Random, { durationMs, everyMs }: Pace, fromMs: number): 
 }
 
 function drawRequests(random: Random, pace: Pace): Planned[] {
-  return [...times(random, pace, 500)].map((atMs) => ({ atMs, seed: random.tag() }));
+  return planned(random, [...times(random, pace, 500)], ACTION_KINDS);
 }
 
 /** A selection for one run: some kinds absent, others frequent, so that each meets the rest undisturbed as well. */
-function drawFaults(random: Random, pace: Pace): PlannedFault[] {
+function drawFaults(random: Random, pace: Pace): Planned[] {
   const kinds = [...FAULTS.values()].flatMap(({ name, weight }) =>
     random.next() < 0.6 ? [{ name, weight: weight * 10 ** (2 * random.next() - 1) }] : [],
   );
-  return [...times(random, pace, 1_000)].flatMap((atMs) => {
+  return planned(random, [...times(random, pace, 1_000)], kinds);
+}
+
+function planned(random: Random, at: readonly number[], kinds: readonly Kind[]): Planned[] {
+  return at.flatMap((atMs) => {
     const kind = weighted(random, kinds)?.name;
     return kind === undefined ? [] : [{ kind, atMs, seed: random.tag() }];
   });

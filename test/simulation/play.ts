@@ -4,7 +4,7 @@ import type { FeedLimits } from '../../src/watch/feed.ts';
 import { FAULTS } from './faults.ts';
 import type { Plan } from './plan.ts';
 import { CONVERGE_MS } from './scenario.ts';
-import { drawRequest } from './workload.ts';
+import { ACTIONS } from './workload.ts';
 import { World } from './world.ts';
 
 const NARROW: Partial<FeedLimits> = {
@@ -30,19 +30,20 @@ export async function playPlan(plan: Plan, prepare: (world: World) => void): Pro
 }
 
 function schedule(world: World, { requests, faults, maxNetworks, maxPorts }: Plan): void {
-  for (const { atMs, seed } of requests) {
+  for (const { kind, atMs, seed } of requests) {
     world.later(atMs, '', () => {
       const random = seededRandom(seed);
-      const request = drawRequest(world.workload(random, { maxNetworks, maxPorts }));
+      const request = ACTIONS[kind]?.action(world.workload(random, { maxNetworks, maxPorts }));
       if (request) world.follow(world.ask(request, random));
     });
   }
   for (const { atMs, seed, kind } of faults) {
     world.later(atMs, '', () => {
+      const count = world.coverage.before(kind);
       const struck = FAULTS.get(kind)?.strike(world, seededRandom(seed));
       if (!struck) return;
       world.scheduler.note(`fault: ${struck.what}`);
-      world.onStruck(kind, struck);
+      count(struck);
     });
   }
 }

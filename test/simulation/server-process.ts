@@ -1,7 +1,7 @@
 /** A server: one life after another of the real operations and feed over the in-memory store, entered below HTTP. */
+import { RESCHEDULE_DEFAULTS, Rescheduler } from '../../src/background/reschedule.ts';
 import { createAgentDuties } from '../../src/main/agent-duties.ts';
 import { agentDisconnected } from '../../src/operations/agent.ts';
-import { scheduleUnhosted } from '../../src/operations/dhcp.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
 import { sleep } from '../../src/lib/clock.ts';
@@ -44,7 +44,7 @@ const DUTY_MS = 5_000;
 /** One batch may be larger than the ring: it is kept all the same. */
 const LARGEST_BATCH = 100_000;
 /** An agent that gave up is taken off the line when the server hears of it: a few tries each. */
-const MOST_JOINING = 50;
+const MOST_JOINING_EACH = 12;
 
 export interface ServerProcessOptions {
   readonly name: string;
@@ -56,6 +56,8 @@ export interface ServerProcessOptions {
   /** Where they are not the usual ones. */
   readonly settings: Partial<Settings>;
   readonly troubles: Troubles;
+  /** How many there are. */
+  readonly hosts: number;
   readonly wallOffset: () => number;
   /** Names of the servers that live. */
   readonly living: () => ReadonlySet<string>;
@@ -109,8 +111,14 @@ export class ServerProcess {
         if (!isOrdinary(error)) throw error;
       },
     });
-    this.#duties = createAgentDuties({ store: this.#store, serverId: this.name, call: () => this.#call() });
+    const rescheduler = this.#rescheduler(life, this.#store);
+    this.#duties = createAgentDuties({
+      ...{ store: this.#store, serverId: this.name, call: () => this.#call() },
+      onReported: () => rescheduler.reported(),
+      onRegistered: () => rescheduler.wake(),
+    });
     life.follow(this.feed.run(life.stopping.signal));
+    life.follow(rescheduler.run(life.stopping.signal));
     life.follow(this.#work(life));
   }
 
@@ -153,7 +161,7 @@ export class ServerProcess {
     if (metrics.ringBytes > most) {
       throw new Violation('queues bounded', `${this.name} keeps ${metrics.ringBytes} bytes for slow readers`);
     }
-    if (metrics.joining > MOST_JOINING) {
+    if (metrics.joining > 10 + MOST_JOINING_EACH * this.#options.hosts) {
       throw new Violation('queues bounded', `${metrics.joining} agents wait at ${this.name}`);
     }
   }
@@ -187,10 +195,22 @@ export class ServerProcess {
     );
   }
 
+  /** Every server moves networks here, as if each led: that must do no harm. */
+  #rescheduler(life: Incarnation, store: MemoryConnection): Rescheduler {
+    return new Rescheduler({
+      ...{ store, clock: life.clock, limits: RESCHEDULE_DEFAULTS },
+      call: () => this.#call(),
+      leader: { isLeader: true, guard: async () => undefined },
+      onFailure: (what, error) => {
+        if (!isOrdinary(error)) throw error;
+        this.#options.scheduler.note(`${this.name} ${what}: ${(error as Error).message}`);
+      },
+    });
+  }
+
   async #work(life: Incarnation): Promise<void> {
     while (life.alive) {
       await sleep(life.clock, DUTY_MS * (0.5 + life.random.next()));
-      await this.#transact('schedule', (tx, call) => scheduleUnhosted(tx, call));
       await this.#transact('lift', (tx, call) => liftAllBlocks(tx, call));
     }
   }

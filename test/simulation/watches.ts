@@ -1,14 +1,24 @@
 /** Those who watch over a world: each is told of what happens, and throws a Violation for what must not. */
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { ActiveWatch } from './active-watch.ts';
+import { EventWatch } from './event-watch.ts';
 import { MirrorWatch } from './invariants.ts';
+import { LeaderWatch } from './leader-watch.ts';
 import { ServedWatch } from './served-watch.ts';
 import type { World } from './world.ts';
+
+/** Each host may die and come back a few times a minute, with all the networks that it serves. */
+function mostEvents({ machines, scheduler, store }: World): number {
+  const minutes = 1 + scheduler.now / 60_000;
+  return 50 + minutes * (20 * machines.length + 20 * store.rows('networks').length);
+}
 
 export class Watches {
   readonly #mirrors: MirrorWatch;
   readonly #served: ServedWatch;
   readonly #active: ActiveWatch;
+  readonly leaders: LeaderWatch;
+  readonly events: EventWatch;
 
   constructor(world: World) {
     const { store, machines, scheduler } = world;
@@ -17,10 +27,14 @@ export class Watches {
     this.#mirrors = new MirrorWatch(store);
     this.#served = new ServedWatch({ store, machines, now });
     this.#active = new ActiveWatch({ store, served: this.#served, hosts: names });
+    this.leaders = new LeaderWatch({ store, servers: world.servers, now });
+    this.events = new EventWatch({ store, now, most: () => mostEvents(world) });
   }
 
   afterEvent(): Promise<void> | undefined {
     this.#active.throwIfFound();
+    this.leaders.throwIfFound();
+    this.events.throwIfFound();
     return this.#served.look();
   }
 
@@ -37,5 +51,6 @@ export class Watches {
   forget(): void {
     this.#active.forget();
     this.#served.forget();
+    this.leaders.forget();
   }
 }

@@ -3,14 +3,17 @@
  * address, a subnet in use): that is ordinary.
  */
 import { integerBetween, type Random } from '../../src/lib/random.ts';
+import { deleteAgent, updateAgent } from '../../src/operations/agent.ts';
+import { addNetworkToDhcpAgent, removeNetworkFromDhcpAgent } from '../../src/operations/dhcp-bindings.ts';
 import { createNetwork, deleteNetwork, updateNetwork } from '../../src/operations/network.ts';
 import type { Call } from '../../src/operations/operation.ts';
 import { createPort, deletePort, updatePort } from '../../src/operations/port.ts';
+import { updateQuota } from '../../src/operations/quota.ts';
 import { createSubnet, deleteSubnet, updateSubnet } from '../../src/operations/subnet.ts';
 import type { ExtraDhcpOpt } from '../../src/resources/port.ts';
 import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { Transaction } from '../../src/store/store.ts';
-import { pick, weighted } from './weather.ts';
+import { pick } from './weather.ts';
 
 /** One request: a name for the trace, and what a server does for it. */
 export interface Request {
@@ -38,13 +41,65 @@ const addNetwork: Action = ({ random, store, maxNetworks }) => {
   const id = random.uuid();
   const third = integerBetween(random, 0, 200);
   const enableDhcp = random.next() < 0.85;
+  const flat = random.next() < 0.12 ? { network_type: 'flat' as const, physical_network: 'physnet1' } : {};
   return {
     label: `create network ${short(id)}`,
     work: async (tx, call) => {
-      await createNetwork(tx, call, [{ id, name: `n${third}` }]);
+      await createNetwork(tx, call, [{ id, name: `n${third}`, ...flat }]);
       const subnet = { network_id: id, ip_version: 4 as const, cidr: `10.0.${third}.0/26` };
       await createSubnet(tx, call, [{ ...subnet, enable_dhcp: enableDhcp }]);
     },
+  };
+};
+
+const agentsOf = (store: MemoryStore, role: string) =>
+  store.rows('agents').filter((agent) => agent.role === role);
+
+/** Drains an agent, or gives it work again. */
+const switchAgent: Action = ({ random, store }) => {
+  const agent = pick(random, agentsOf(store, 'dhcp'));
+  if (!agent) return undefined;
+  const changes = { admin_state_up: !agent.admin_state_up };
+  return {
+    label: `update agent of ${agent.host} ${JSON.stringify(changes)}`,
+    work: (tx, call) => updateAgent(tx, call, { id: agent.id, changes }),
+  };
+};
+
+const dropAgent: Action = ({ random, store }) => {
+  const agent = pick(random, agentsOf(store, random.next() < 0.7 ? 'dhcp' : 'l2'));
+  if (!agent) return undefined;
+  return {
+    label: `delete agent ${agent.role} of ${agent.host}`,
+    work: (tx, call) => deleteAgent(tx, call, { id: agent.id }),
+  };
+};
+
+const scheduleNetwork: Action = ({ random, store }) => {
+  const network = pick(random, store.rows('networks'));
+  const agent = pick(random, agentsOf(store, 'dhcp'));
+  if (!network || !agent) return undefined;
+  return {
+    label: `give network ${short(network.id)} to ${agent.host}`,
+    work: (tx, call) => addNetworkToDhcpAgent(tx, call, { agentId: agent.id, networkId: network.id }),
+  };
+};
+
+const unscheduleNetwork: Action = ({ random, store }) => {
+  const binding = pick(random, store.rows('dhcpBindings'));
+  if (!binding) return undefined;
+  const { agent_id: agentId, network_id: networkId } = binding;
+  return {
+    label: `take network ${short(networkId)} from ${binding.host}`,
+    work: (tx, call) => removeNetworkFromDhcpAgent(tx, call, { agentId, networkId }),
+  };
+};
+
+const limitPorts: Action = ({ random }) => {
+  const limit = random.next() < 0.5 ? -1 : integerBetween(random, 0, 20);
+  return {
+    label: `limit ports to ${limit}`,
+    work: (tx, call) => updateQuota(tx, call, { projectId: 'demo', limits: { port: limit } }),
   };
 };
 
@@ -166,19 +221,20 @@ const dropNetwork: Action = ({ random, store }) => {
   };
 };
 
-const ACTIONS: readonly { readonly weight: number; readonly action: Action }[] = [
-  { weight: 10, action: addNetwork },
-  { weight: 4, action: addSubnet },
-  { weight: 30, action: addPorts },
-  { weight: 5, action: changeNetwork },
-  { weight: 5, action: changeSubnet },
-  { weight: 22, action: changePort },
-  { weight: 12, action: dropPort },
-  { weight: 2, action: dropSubnet },
-  { weight: 3, action: dropNetwork },
-];
-
-/** The next request; undefined when what was drawn makes no sense now. */
-export function drawRequest(options: WorkloadOptions): Request | undefined {
-  return weighted(options.random, ACTIONS)?.action(options);
-}
+/** Every kind of request, with how often it is made beside the others. */
+export const ACTIONS: Readonly<Record<string, { readonly weight: number; readonly action: Action }>> = {
+  'add-network': { weight: 10, action: addNetwork },
+  'add-subnet': { weight: 4, action: addSubnet },
+  'add-ports': { weight: 30, action: addPorts },
+  'change-network': { weight: 5, action: changeNetwork },
+  'change-subnet': { weight: 5, action: changeSubnet },
+  'change-port': { weight: 22, action: changePort },
+  'drop-port': { weight: 12, action: dropPort },
+  'drop-subnet': { weight: 2, action: dropSubnet },
+  'drop-network': { weight: 3, action: dropNetwork },
+  'switch-agent': { weight: 3, action: switchAgent },
+  'drop-agent': { weight: 1, action: dropAgent },
+  'schedule-network': { weight: 3, action: scheduleNetwork },
+  'unschedule-network': { weight: 1, action: unscheduleNetwork },
+  'limit-ports': { weight: 1, action: limitPorts },
+};

@@ -8,7 +8,7 @@ import { type MemoryStore, openMemoryStore } from '../../src/store/memory/memory
 import type { FeedLimits } from '../../src/watch/feed.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { AgentProcess } from './agent-process.ts';
-import type { Struck } from './faults/fault.ts';
+import { CoverageWatch } from './coverage.ts';
 import { hostDifference, statusDifference } from './host-oracle.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { Machine, PHYSICAL } from './machine.ts';
@@ -27,6 +27,8 @@ import type { Request, WorkloadOptions } from './workload.ts';
 /** What may be under way: so much, and so much more for each host. */
 const MOST_EVENTS = 10_000;
 const MOST_EVENTS_EACH = 500;
+/** Requests that a server still had, and networks that are evened out over the agents. */
+const SETTLE_MS = 40_000;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -56,8 +58,7 @@ export class World {
   readonly wallOffsets = new Map<string, number>();
   /** Positions up to here are never lost: the hosts themselves are made there. */
   floor = 0;
-  /** Told of each fault. */
-  onStruck: (kind: string, struck: Struck) => void = () => undefined;
+  readonly coverage = new CoverageWatch(this);
   /** How long it took until everything was as the rows want it. */
   convergedInMs: number | undefined;
   /** Where a planted bug may get its hands on an agent's parts. */
@@ -86,6 +87,7 @@ export class World {
       (name) =>
         new ServerProcess({
           ...{ name, scheduler, store, troubles, weather, random: stream(name) },
+          hosts: options.hosts,
           limits: options.limits ?? {},
           settings: options.settings ?? {},
           wallOffset: () => this.wallOffsets.get(name) ?? 0,
@@ -241,8 +243,9 @@ export class World {
     }
   }
 
-  /** Nothing more is done for so long, and all stays as it is. */
+  /** Once what was begun is through, nothing more is done for so long, and all stays as it is. */
   async stayQuiet(forMs: number): Promise<void> {
+    await this.scheduler.run(this.scheduler.now + SETTLE_MS, () => false);
     this.scheduler.note(`quiet: nothing may change for ${forMs / 1000} s`);
     const before = this.store.head();
     await this.scheduler.run(this.scheduler.now + forMs, () => false);
