@@ -25,6 +25,7 @@ ping iputils-ping
 setpriv util-linux
 nsenter util-linux
 sysctl procps
+faketime faketime
 LIST
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -6,8 +6,10 @@ import { hostsOf, type Layout, serversOf } from './layout.ts';
 import { createNetwork } from './network.ts';
 import type { Identity } from './processes.ts';
 import {
+  agentState,
   configureAgent,
   configureDatabase,
+  configureEnvironment,
   configureServer,
   hasSharedDatabase,
   type Place,
@@ -32,6 +34,10 @@ export interface UpOptions {
   readonly programs?: boolean;
   readonly serverOptions?: ServiceOptions;
   readonly agentOptions?: ServiceOptions;
+  /** Each agent's state directory is a file system of its own of this size, which can become full; a plain directory without. */
+  readonly agentDiskMb?: number;
+  /** Environment variables of every server, agent and database. */
+  readonly environment?: ServiceOptions;
   /** The process whose end should end the lab: named to whoever finds the lab in the way. */
   readonly owner?: Identity | null;
   readonly report?: (progress: string) => void;
@@ -56,6 +62,7 @@ export async function bringUp(options: UpOptions, layout: Layout, make: (place: 
   check();
   await createNetwork(ground, layout);
   await Promise.all(layout.nodes.map((node) => holdNode(clock, { ground, stateDirectory }, node)));
+  if (options.environment) for (const node of layout.nodes) configureEnvironment(node, options.environment);
   const place = { clock, ground, layout };
   const lab = make(place);
   report(`namespaces and links of ${hostsOf(layout).length} hosts and ${serversOf(layout).length} server(s)`);
@@ -96,6 +103,7 @@ async function startAgents(lab: Lab, options: UpOptions, report: Report): Promis
       const answer = await lab.api('POST', '/v2.0/deuteron/hosts', { host: { name: host.name } });
       writeCredential(host, answer.host.credential);
       configureAgent(lab.layout, host, options.agentOptions);
+      if (options.agentDiskMb !== undefined) await giveDisk(lab, host.name, options.agentDiskMb);
       return startService(lab.place, host, 'agent');
     }),
   );
@@ -105,4 +113,12 @@ async function startAgents(lab: Lab, options: UpOptions, report: Report): Promis
     await whileRunning(lab.place, records[at]!, wait, () => lab.hasLiveAgents(host.name));
   }
   report(`agents of ${hosts.map((host) => host.name).join(', ')} are connected`);
+}
+
+/** It goes with the host's mount namespace. */
+async function giveDisk(lab: Lab, host: string, sizeMb: number): Promise<void> {
+  const directory = agentState(lab.node(host));
+  const mount = `mkdir -p "$0" && mount -t tmpfs -o size=${sizeMb}m,mode=0755 tmpfs "$0"`;
+  const done = await lab.run(host, ['sh', '-c', mount, directory]);
+  if (done.code !== 0) throw new Error(`no file system for the agent of ${host}: ${done.stderr.trim()}`);
 }

@@ -80,6 +80,22 @@ export function databaseIsReady(server: LabNode): boolean {
   return existsSync(file) && readFileSync(file, 'utf8').trimEnd().endsWith('ready');
 }
 
+/** Where an agent keeps its state, as a path on its host: from outside it is seen through `pathInNode`. */
+export const agentState = (host: LabNode): string => join(host.directory, 'agent');
+
+const environmentFile = (node: LabNode): string => join(node.directory, 'environment.json');
+
+/** Variables for whatever is started on the node from now on. */
+export function configureEnvironment(node: LabNode, variables: Settings): void {
+  mkdirSync(node.directory, { recursive: true });
+  writeFileSync(environmentFile(node), JSON.stringify(variables));
+}
+
+function environmentOf(node: LabNode): Settings {
+  const file = environmentFile(node);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Settings) : {};
+}
+
 export const credentialFile = (host: LabNode): string => join(host.directory, 'credential');
 
 export function configureAgent(layout: Layout, host: LabNode, extra: ServiceOptions = {}): void {
@@ -91,7 +107,7 @@ export function configureAgent(layout: Layout, host: LabNode, extra: ServiceOpti
     host: host.name,
     'tunnel-ip': addressOn(host, 'tunnel'),
     'credential-file': credentialFile(host),
-    'state-directory': join(host.directory, 'agent'),
+    'state-directory': agentState(host),
     'bridge-mappings': 'external:ext0',
     ...extra,
   });
@@ -120,7 +136,7 @@ export function startService(place: Place, node: LabNode, command: ServiceComman
     stateDirectory: layout.stateDirectory,
     name: serviceName(node, command),
     argv: [...enterNode(ground, layout, node), ...argv],
-    env: serviceEnvironment(),
+    env: { ...serviceEnvironment(), ...environmentOf(node) },
   });
 }
 

@@ -1,12 +1,15 @@
 /**
  * `npm run lab -- [STORY...] [--keep] [--seed N] [--short] [--list]`: tells stories in their long form, each in a lab of its
  * own, with a timeline. With --keep the lab stays up afterwards, for looking around.
+ * `npm run lab -- faults ...` tries faults instead: `faults/main.ts`.
  */
 import { parseArgs } from 'node:util';
 import { leftovers } from '../../src/lab/lifecycle.ts';
 import { isRunning, readRecords } from '../../src/lab/processes.ts';
 import { missingForLab } from '../../src/lab/requirements.ts';
 import { tailOfLog } from '../../src/lab/services.ts';
+import { tryFaults } from './faults/main.ts';
+import { FAULTS } from './faults/list.ts';
 import { STORIES, setStage, stageName, strikeStage, tellStory } from './playbill.ts';
 import type { Story } from './story.ts';
 
@@ -20,6 +23,9 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string' },
     short: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    rounds: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
   },
 });
 
@@ -58,9 +64,13 @@ async function tellAlone(story: Story, seed: number): Promise<boolean> {
 async function main(): Promise<number> {
   if (values.list) {
     for (const story of STORIES) out(`${story.name.padEnd(32)}${story.summary}`);
+    out(`${'faults'.padEnd(32)}each of these, and a table: --only NAME, --rounds N, --json`);
+    for (const fault of FAULTS) out(`  ${fault.name.padEnd(30)}${fault.summary}`);
     return 0;
   }
-  const unknown = positionals.filter((name) => !STORIES.some((story) => story.name === name));
+  const unknown = positionals.filter(
+    (name) => name !== 'faults' && !STORIES.some((story) => story.name === name),
+  );
   if (unknown.length > 0) {
     out(`no such story: ${unknown.join(', ')}; there are ${STORIES.map((story) => story.name).join(', ')}`);
     return 2;
@@ -70,8 +80,10 @@ async function main(): Promise<number> {
     out(`A lab cannot run here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
     return 1;
   }
-  process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
+  if (positionals[0] === 'faults')
+    return tryFaults({ ...values, rounds: Math.max(1, Number(values.rounds) || 1), seed });
+  process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
   const wanted = STORIES.filter((story) => positionals.length === 0 || positionals.includes(story.name));
   let failed = 0;
   for (const story of wanted) {

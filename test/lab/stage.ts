@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from '../../src/lab/lab.ts';
-import { hasSharedDatabase, serviceName, serviceOf } from '../../src/lab/services.ts';
-import { hostsOf, serversOf } from '../../src/lab/layout.ts';
+import { agentState, hasSharedDatabase, serviceName, serviceOf } from '../../src/lab/services.ts';
+import { pathInNode } from '../../src/lab/ground.ts';
+import { hostsOf, type LabNode, serversOf } from '../../src/lab/layout.ts';
 import {
   type Lease,
   leaseOf,
@@ -150,13 +151,19 @@ export class Stage {
     const isServed = (text: string) =>
       text.split('\n').some((line) => line.includes(port.mac_address) && line.includes(addressOf(port)));
     return hostsOf(this.lab.layout)
-      .filter((host) => dhcpFiles(join(host.directory, 'agent')).some(isServed))
+      .filter((host) => dhcpFiles(this.agentFiles(host)).some(isServed))
       .map((host) => host.name);
+  }
+
+  /** The agent's state directory; it may be a file system that only the host has. */
+  agentFiles(host: LabNode): string {
+    const directory = agentState(host);
+    return pathInNode(this.lab.layout, host, directory) ?? directory;
   }
 
   isMentioned(macAddress: string): boolean {
     return hostsOf(this.lab.layout).some((host) =>
-      dhcpFiles(join(host.directory, 'agent')).some((text) => text.includes(macAddress)),
+      dhcpFiles(this.agentFiles(host)).some((text) => text.includes(macAddress)),
     );
   }
 

@@ -46,8 +46,8 @@ export interface ProbeResult {
   readonly options: Readonly<Record<string, string>>;
 }
 
-const DISCOVER = 1;
-const OFFER = 2;
+export const DISCOVER = 1;
+export const OFFER = 2;
 const REQUEST = 3;
 const ACK = 5;
 const NAK = 6;
@@ -55,10 +55,12 @@ const COOKIE = 0x63825363;
 /** After this a REQUEST counts as lost. */
 const REQUEST_LIMIT_MS = 200;
 
-const epochMs = () => performance.timeOrigin + performance.now();
+/** Milliseconds since the epoch, with fractions: comparable between processes of one machine. */
+export const epochMs = () => performance.timeOrigin + performance.now();
 const bytesOfIp = (ip: string) => ip.split('.').map(Number);
 
-function packet(type: number, xid: number, mac: string, extra: readonly number[]): Buffer {
+/** A client's packet (RFC 2131) that asks for its answer by broadcast. */
+export function packet(type: number, xid: number, mac: string, extra: readonly number[]): Buffer {
   const bytes = Buffer.alloc(300);
   bytes.set([1, 1, 6, 0]);
   bytes.writeUInt32BE(xid, 4);
@@ -70,7 +72,7 @@ function packet(type: number, xid: number, mac: string, extra: readonly number[]
   return bytes;
 }
 
-interface Answer {
+export interface Answer {
   readonly type: number;
   readonly ip: string;
   readonly server: string;
@@ -78,7 +80,7 @@ interface Answer {
 }
 
 /** null: not an answer to that transaction. */
-function parseAnswer(bytes: Buffer, xid: number): Answer | null {
+export function parseAnswer(bytes: Buffer, xid: number): Answer | null {
   if (bytes.length < 244 || bytes[0] !== 2 || bytes.readUInt32BE(4) !== xid) return null;
   const options: Record<string, string> = {};
   for (let at = 240; at < bytes.length && bytes[at] !== 255; ) {
@@ -98,7 +100,7 @@ function parseAnswer(bytes: Buffer, xid: number): Answer | null {
 }
 
 /** The link up, its broadcasts routed to it, and answers from a server that no route leads to let in. */
-function prepare(link: string): void {
+export function prepare(link: string): void {
   for (const argv of [
     ['link', 'set', link, 'up'],
     ['route', 'replace', '255.255.255.255/32', 'dev', link],
@@ -112,7 +114,8 @@ function prepare(link: string): void {
   }
 }
 
-function bound(socket: Socket): Promise<void> {
+/** Listens where a client does. */
+export function bound(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);
     socket.bind(68, '0.0.0.0', () => {

@@ -1,0 +1,93 @@
+/** Faults of servers and of their database. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { mustRun } from '../../../src/lab/program.ts';
+import { end, findRunning } from '../../../src/lab/processes.ts';
+import { serviceName } from '../../../src/lab/services.ts';
+import { realClock } from '../../../src/lib/clock.ts';
+import { addressOf, PATIENCE_MS, type Port } from '../stage.ts';
+import type { Fault, Trouble } from './fault.ts';
+
+const serverKilled: Fault = {
+  name: 'server-killed',
+  summary: 'one of two servers is killed (kill -9); it is started again by what supervises it',
+  lab: 'servers',
+  losesHost: false,
+  countedFrom: 'cause',
+  mender: 'then its agents connect to another',
+  async cause({ stage, note }) {
+    await stage.lab.kill('ctl1', 'server');
+    note('kill -9 of server ctl1');
+  },
+};
+
+const databaseDown: Fault = {
+  name: 'database-down',
+  summary: 'the database is gone for a while (kill -9): agents keep all they have',
+  lab: 'servers',
+  losesHost: false,
+  lasts: { short: 6, long: 30 },
+  countedFrom: 'heal',
+  mender: 'then the servers connect again',
+  async cause({ stage, supervisor, note }) {
+    supervisor.hold('database');
+    await stage.lab.kill('ctl1', 'database');
+    note('kill -9 of the database');
+  },
+  async heal({ stage, supervisor }) {
+    supervisor.release('database');
+    await stage.lab.startDatabase({ timeoutMs: PATIENCE_MS });
+  },
+};
+
+const dataOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'data');
+const backupOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'backup');
+
+/** Ends the server, which brings its own database, in order; does the work; starts it again. */
+async function whileStopped(trouble: Trouble, work: () => Promise<unknown>): Promise<void> {
+  const { stage, supervisor } = trouble;
+  const { lab } = stage;
+  supervisor.hold('ctl1');
+  const record = findRunning(lab.layout.stateDirectory, serviceName(lab.node('ctl1'), 'server'));
+  if (record) await end(realClock, [record], PATIENCE_MS);
+  await work();
+  supervisor.release('ctl1');
+  await lab.waitForServer('ctl1', { timeoutMs: PATIENCE_MS });
+}
+
+/** Keeps a backup, then changes much; the backup comes back. The agents must end with what it says. */
+const backupRestored: Fault = {
+  name: 'backup-restored',
+  summary: 'an older backup of the database is put back: hosts end with what it says',
+  lab: 'hosts',
+  losesHost: false,
+  losesWrites: true,
+  countedFrom: 'cause',
+  mender: 'agents compare with the restored log and fetch what differs',
+  async prepare(trouble) {
+    const { stage, subject, memory, note } = trouble;
+    const kept = await stage.port(subject.network, undefined, { name: 'in-the-backup' });
+    await stage.untilServed(kept);
+    await whileStopped(trouble, () => mustRun(['cp', '-a', dataOf(trouble), backupOf(trouble)]));
+    note('a backup is made');
+    const lost = await stage.port(subject.network, undefined, { name: 'after-the-backup' });
+    await stage.lab.api('DELETE', `/v2.0/ports/${kept.id}`);
+    await stage.untilServed(lost);
+    await stage.settle();
+    memory.set('kept', JSON.stringify(kept)).set('lost', JSON.stringify(lost));
+  },
+  async cause(trouble) {
+    await whileStopped(trouble, async () => {
+      rmSync(dataOf(trouble), { recursive: true });
+      await mustRun(['mv', backupOf(trouble), dataOf(trouble)]);
+    });
+    trouble.note('the backup is back, the server runs');
+  },
+  async isMended({ stage, memory }) {
+    const [kept, lost] = ['kept', 'lost'].map((name) => JSON.parse(memory.get(name)!) as Port);
+    const isLost = stage.servingHosts(lost!).length === 0;
+    return addressOf(kept!) !== '' && stage.servingHosts(kept!).length > 0 && isLost;
+  },
+};
+
+export const SERVER_FAULTS: readonly Fault[] = [backupRestored, serverKilled, databaseDown];
