@@ -9,6 +9,7 @@ import { createNotifier } from './notify.ts';
 import { createPresence } from './servers.ts';
 import type { Store } from './store.ts';
 import { housekeeping, type TransactionContext, transact, view } from './transaction.ts';
+import { Vigil } from './vigil.ts';
 
 /** What the store logs to. */
 export interface StoreLog {
@@ -48,8 +49,10 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { clock, random, log } = options;
   const connection = connectionConfig(options);
   await migrate(connection, log);
+  const vigil = new Vigil({ connection, clock, log });
   const pool = new Pool({
     ...connection,
+    stream: vigil.socket,
     max: options.connections ?? 10,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
@@ -61,6 +64,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   pool.on('error', () => undefined); // the same error again: the pool has dropped the session
   const context: TransactionContext = {
     pool,
+    vigil,
     clock,
     random,
     names: new Map(),
@@ -80,7 +84,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     heard: wake,
   });
   const ending = new AbortController();
-  const listening = notifier.run(ending.signal);
+  const listening = Promise.all([notifier.run(ending.signal), vigil.run(pool, ending.signal)]);
   const end = async () => {
     ending.abort();
     await listening;

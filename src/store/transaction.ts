@@ -12,9 +12,11 @@ import { Session, type StatementNames } from './session.ts';
 import { RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
 import { openTable } from './table.ts';
 import { DESCRIPTIONS } from './tables.ts';
+import type { Vigil } from './vigil.ts';
 
 export interface TransactionContext {
   readonly pool: Pool;
+  readonly vigil: Vigil;
   readonly clock: Clock;
   readonly random: Random;
   readonly names: StatementNames;
@@ -85,10 +87,17 @@ export function housekeeping<Result>(
 }
 
 async function openSession(context: TransactionContext, begin: string): Promise<Session> {
+  const { pool, vigil } = context;
+  const connecting = pool.connect();
   let client: PoolClient;
   try {
-    client = await context.pool.connect();
+    client = await vigil.unlessSilent(connecting);
   } catch (error) {
+    // it may still come, after nobody waits for it any more
+    connecting.then(
+      (late) => late.release(),
+      () => undefined,
+    );
     throw translate(error);
   }
   return new Session(client, context.names, begin);
