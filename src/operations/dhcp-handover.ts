@@ -8,7 +8,7 @@ import { mayGo } from '../scheduling/turnover.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { aboutNetworks } from './dhcp-move-events.ts';
 import { standingOf } from './dhcp-placement.ts';
-import { covers, dhcpDeviceId } from './dhcp-ports.ts';
+import { covers, DHCP_OWNER, dhcpDeviceId } from './dhcp-ports.ts';
 import { record } from './event.ts';
 import type { Call } from './operation.ts';
 import { progressOf } from './provisioning.ts';
@@ -30,8 +30,6 @@ const portOf = (facts: NetworkFacts, host: string): PortRow | undefined =>
 /** Whether the agent's dnsmasq runs as of the binding: nothing is outstanding of that, and the network as a whole does not fail. */
 function isRunning(agent: AgentRow | undefined, networkId: string, position: number): boolean {
   if (!agent || !hasRealised(progressOf(agent), { networkId, object: '' }, position)) return false;
-  // It reports more exceptions than it lists: this network may be among them.
-  if (agent.exception_count > agent.exceptions.length) return false;
   return !agent.exceptions.some(
     (one) => one.key === `network/${networkId}` && one.object === '' && one.state !== 'pending',
   );
@@ -53,9 +51,8 @@ function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boo
     const object = from === host ? `port/${port.id}` : `endpoint/${host}`;
     return hasRealised(progressOf(agent), { networkId: facts.id, object }, position);
   };
-  return [...new Set([host, ...facts.ports.map((one) => one.host)])].every(
-    (from) => from === '' || reaches(from),
-  );
+  const clients = facts.ports.filter((one) => one.device_owner !== DHCP_OWNER && one.host !== '');
+  return [...new Set([host, ...clients.map((one) => one.host)])].every(reaches);
 }
 
 /** The agents whose leaving bindings of the network may go. */
