@@ -35,8 +35,8 @@ const databaseDown: Fault = {
     note('kill -9 of the database');
   },
   async heal({ stage, supervisor }) {
-    supervisor.release('database');
     await stage.lab.startDatabase({ timeoutMs: PATIENCE_MS });
+    supervisor.release('database');
   },
 };
 
@@ -51,8 +51,8 @@ async function whileStopped(trouble: Trouble, work: () => Promise<unknown>): Pro
   const record = findRunning(lab.layout.stateDirectory, serviceName(lab.node('ctl1'), 'server'));
   if (record) await end(realClock, [record], PATIENCE_MS);
   await work();
-  supervisor.release('ctl1');
   await lab.waitForServer('ctl1', { timeoutMs: PATIENCE_MS });
+  supervisor.release('ctl1');
 }
 
 /** Keeps a backup, then changes much; the backup comes back. The agents must end with what it says. */

@@ -10,9 +10,11 @@ const LOOK_MS = 100;
 export class Supervisor {
   readonly #stage: Stage;
   readonly #held = new Set<string>();
+  /** Let go and not yet started: they did not end by themselves. */
+  readonly #released = new Set<string>();
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
-  /** What it started, by the name of the service, e.g. `h1.agent`. */
+  /** What had ended and it started, by the name of the service, e.g. `h1.agent`. */
   readonly started: { readonly name: string; readonly at: number }[] = [];
 
   constructor(stage: Stage) {
@@ -27,6 +29,7 @@ export class Supervisor {
 
   release(name: string): void {
     this.#held.delete(name);
+    this.#released.add(name);
   }
 
   async stop(): Promise<void> {
@@ -44,8 +47,10 @@ export class Supervisor {
     while (!signal.aborted) {
       for (const { node, command, held } of [...shared, ...wanted]) {
         const name = serviceName(node, command);
-        if (this.#held.has(held) || findRunning(lab.layout.stateDirectory, name)) continue;
-        this.started.push({ name, at: epochMs() });
+        if (this.#held.has(held)) continue;
+        const runs = findRunning(lab.layout.stateDirectory, name) !== undefined;
+        if (!this.#released.delete(held) && !runs) this.started.push({ name, at: epochMs() });
+        if (runs) continue;
         await lab.start(node.name, command);
       }
       await sleep(realClock, LOOK_MS, signal);
