@@ -16,6 +16,7 @@ import { addConvergence } from './convergence.ts';
 import { addDeuteron } from './deuteron.ts';
 import { addDhcpScheduling } from './dhcp-scheduling.ts';
 import { addEvents } from './events.ts';
+import { addExplain } from './explain.ts';
 import { addExtensions } from './extensions.ts';
 import { faultAnswer } from './faults.ts';
 import { addHealth } from './health.ts';
@@ -192,6 +193,7 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   addDeuteron(api, options.secret);
   addConvergence(api);
   addEvents(api);
+  addExplain(api);
   addQuotas(api);
   addHealth(api, options.ready);
   addOpenApi(api, { routes, collections });

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Role } from '../resources/agent.ts';
+import {
+  type BindingFacts,
+  type DhcpFacts,
+  explainAgent,
+  explainNetwork,
+  explainPort,
+  type Explanation,
+  type PortFacts,
+} from './explain.ts';
+import type { AgentFacts, Audience, EventFacts } from './findings.ts';
+import type { AgentLag, OwedNow } from './lag.ts';
+import type { Subject } from './narrow.ts';
+
+const AT = '2026-01-31T12:00:05.250Z';
+const admin: Audience = { isAdmin: true, events: [] };
+const member: Audience = { isAdmin: false, events: [] };
+const withEvents = (...events: Partial<EventFacts>[]): Audience => ({
+  isAdmin: true,
+  events: events.map((event) => ({
+    ...{ id: 'e', at: AT, kind: 'remedy', host: '', role: '', object: '', message: '', data: {} },
+    ...event,
+  })),
+});
+
+const owed = (over: Partial<OwedNow> = {}): OwedNow => ({
+  ...{ key: 'network/n', object: 'port/p', kind: 'port', state: 'failed', since: 7, sinceAt: AT },
+  ...{ reason: 'it said no', overdue: false },
+  ...over,
+});
+function agent(
+  host: string,
+  role: Role,
+  lag: Partial<AgentLag> = {},
+  over: Partial<AgentFacts> = {},
+): AgentFacts {
+  return {
+    ...{ id: `${host}-${role}`, host, role, liveness: 'alive', adminStateUp: true, heardAt: AT },
+    lag: {
+      ...{
+        id: `${host}-${role}`,
+        host,
+        role,
+        alive: true,
+        state: 'converged',
+        realised: 9,
+        reported: 9,
+        lag: 0,
+      },
+      ...{ exceptions: [], exceptionCount: 0, owed: [], overdue: 0, reportedAt: AT },
+      ...lag,
+    },
+    ...over,
+  };
+}
+const away = (host: string, role: Role, over: Partial<AgentFacts> = {}) =>
+  agent(host, role, { alive: false }, over);
+const bound = (one: AgentFacts, over: Partial<BindingFacts> = {}): BindingFacts => ({
+  ...{ agent: one, leaving: false, position: 5 },
+  ...over,
+});
+const dhcpOf = (bindings: readonly BindingFacts[], over: Partial<DhcpFacts> = {}): DhcpFacts => ({
+  ...{ networkId: 'n', isWanted: true, bindings, usable: 1 },
+  ...over,
+});
+const subject = (over: Partial<Subject> = {}): Subject => ({
+  ...{ kind: 'port', id: 'p', networkId: 'n', boundHost: 'h1' },
+  hosts: { l2: new Set(['h1']), dhcp: new Set(['h2']) },
+  ...over,
+});
+const port = (over: Partial<PortFacts> = {}): PortFacts => ({
+  ...{ subject: subject(), status: 'ACTIVE', adminStateUp: true, vifType: 'bridge', wantsDhcp: true },
+  ...{ isHostKnown: true, l2: agent('h1', 'l2'), floods: [agent('h2', 'l2')] },
+  dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]),
+  fleet: { agents: 4, alive: 4 },
+  ...over,
+});
+const network = (dhcp: DhcpFacts, audience: Audience = admin): Explanation =>
+  explainNetwork(
+    {
+      subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
+      ...{ dhcp, l2: [], fleet: { agents: 4, alive: 4 } },
+    },
+    audience,
+  );
+const codes = (explanation: Explanation): string[] => explanation.findings.map((one) => one.code);
+
+test('what is well is said to be, with where and by whom', () => {
+  const { state, summary } = explainPort(port(), admin);
+  assert.deepEqual(
+    [state, summary],
+    ['converged', 'Port p is as it should be: ACTIVE, wired on h1, its DHCP served by h2.'],
+  );
+  assert.equal(
+    explainPort(port(), member).summary,
+    'Port p is as it should be: ACTIVE, wired on its host, its DHCP served by 1 agent.',
+  );
+});
+
+test('a port that is bound to no host', () => {
+  const { state, summary } = explainPort(
+    port({ subject: subject({ boundHost: '' }), status: 'DOWN', vifType: 'unbound', l2: undefined }),
+    admin,
+  );
+  assert.equal(state, 'waiting');
+  assert.equal(
+    summary,
+    'Port p is bound to no host. Nobody has asked for it to be anywhere (binding:host_id is empty).',
+  );
+});
+
+test('a port on a host without an agent, or that nobody knows', () => {
+  const failed = { status: 'DOWN', vifType: 'binding_failed', l2: undefined };
+  assert.equal(
+    explainPort(port(failed), admin).summary,
+    "Port p could not be bound to h1: its agent has never come. It is bound as soon as the host's agent comes.",
+  );
+  assert.match(explainPort(port({ ...failed, isHostKnown: false }), admin).summary, /no such host is known/);
+  const off = agent('h1', 'l2', {}, { adminStateUp: false });
+  assert.match(explainPort(port({ ...failed, l2: off }), admin).summary, /the L2 agent is switched off/);
+});
+
+test("the agent of the port's host is dead, or away", () => {
+  const died = withEvents({ kind: 'agent-died', host: 'h1', message: 'h1 died' });
+  const dead = explainPort(port({ l2: away('h1', 'l2', { liveness: 'dead' }) }), died);
+  assert.equal(
+    dead.summary,
+    'The L2 agent of h1 is taken for dead (2026-01-31T12:00:05Z), not heard since 2026-01-31T12:00:05Z. ' +
+      'What runs on the host runs on. Once it is back it gets what it missed.',
+  );
+  assert.deepEqual(codes(explainPort(port({ l2: away('h1', 'l2') }), admin)), ['agent-away']);
+});
+
+test('a link that is not plugged', () => {
+  const l2 = agent('h1', 'l2', { owed: [owed({ state: 'waiting', reason: 'link tapp is not there' })] });
+  const { state, summary } = explainPort(port({ l2, status: 'DOWN' }), admin);
+  assert.equal(state, 'waiting');
+  assert.equal(
+    summary,
+    'The link of port p is not on h1 since 2026-01-31T12:00:05Z: link tapp is not there. ' +
+      'Somebody has to plug it in there (the hypervisor, or `deuteron port plug`).',
+  );
+});
+
+test('dnsmasq refuses, and what was done about it', () => {
+  const dhcp = dhcpOf([bound(agent('h2', 'dhcp', { owed: [owed({ reason: 'dnsmasq: bad option' })] }))]);
+  const done = withEvents(
+    { host: 'h9', object: 'network/n', message: 'elsewhere.' },
+    { host: 'h2', object: 'network/n', message: 'the key is done anew.' },
+  );
+  const { state, summary } = explainPort(port({ dhcp }), done);
+  assert.equal(state, 'failing');
+  assert.equal(
+    summary,
+    'DHCP on h2 fails for port p since 2026-01-31T12:00:05Z: dnsmasq: bad option. ' +
+      'Last done, at 2026-01-31T12:00:05Z: the key is done anew.',
+  );
+  const own = explainPort(port({ dhcp }), member);
+  assert.doesNotMatch(JSON.stringify(own), /h1|h2|dnsmasq|bad option/);
+  assert.match(own.summary, /DHCP on a host that serves its DHCP fails for port p/);
+});
+
+test('the DHCP of a network is served by no living agent', () => {
+  const none = network(dhcpOf([], { usable: 0 }));
+  assert.equal(
+    none.summary,
+    'No agent has the DHCP of network n: there is no living DHCP agent that takes networks. ' +
+      'It is given to the first that comes; its clients keep their leases until they run out.',
+  );
+  const alert = withEvents({ kind: 'alert', object: 'network/n', message: 'nobody' });
+  const dead = network(dhcpOf([bound(away('h2', 'dhcp', { liveness: 'dead' }))]), alert);
+  assert.deepEqual([dead.state, codes(dead)], ['failing', ['dhcp-unserved', 'agent-dead']]);
+  assert.match(
+    dead.summary,
+    /is alive \(h2\) since 2026-01-31T12:00:05Z: 1 living DHCP agents could take it/,
+  );
+});
+
+test('one of several servers is away: no outage', () => {
+  const dhcp = dhcpOf([bound(agent('h2', 'dhcp')), bound(away('h3', 'dhcp'))]);
+  assert.deepEqual([network(dhcp).state, codes(network(dhcp))], ['pending', ['agent-away']]);
+});
+
+test('a move under way', () => {
+  const begun = withEvents({ kind: 'move-begun', host: 'h2', data: { networks: ['n'] }, message: 'moves' });
+  const moving = dhcpOf([
+    bound(agent('h2', 'dhcp'), { leaving: true }),
+    bound(agent('h3', 'dhcp'), { position: 12 }),
+  ]);
+  const { state, summary } = network(moving, begun);
+  assert.equal(state, 'pending');
+  assert.equal(
+    summary,
+    'The DHCP of network n moves from h2 to h3 since 2026-01-31T12:00:05Z. ' +
+      'The old one serves on until the new one does. The new one has not reported it as served yet.',
+  );
+});
+
+test('an agent that is behind, and one that has said nothing yet', () => {
+  const late = owed({ state: 'pending', reason: 'not reported back yet', overdue: true });
+  const lagging = agent('h1', 'l2', { state: 'pending', lag: 12, owed: [late], overdue: 1 });
+  const fleet = { agents: 4, alive: 4 };
+  const behind = explainAgent({ name: 'h1', agents: [lagging], fleet }, admin);
+  assert.deepEqual(codes(behind), ['agent-lagging', 'overdue']);
+  assert.match(behind.summary, /is behind: 12 positions of the log are not realised there/);
+  const fresh = agent('h1', 'l2', { state: 'unknown', realised: null, lag: null });
+  assert.deepEqual(codes(explainAgent({ name: 'h1', agents: [fresh], fleet }, admin)), ['agent-unknown']);
+});
+
+test('the whole fleet is silent', () => {
+  const l2 = away('h1', 'l2');
+  const dhcp = dhcpOf([bound(away('h2', 'dhcp'))], { usable: 0 });
+  const all = explainPort(port({ l2, dhcp, fleet: { agents: 4, alive: 0 } }), admin);
+  assert.equal(codes(all)[0], 'fleet-silent');
+  const mass = withEvents({ kind: 'alert', object: 'fleet', message: 'mass' });
+  const some = explainPort(port({ l2, fleet: { agents: 4, alive: 2 } }), mass);
+  assert.equal(codes(some)[0], 'mass-silence');
+  const over = withEvents(
+    { kind: 'alert-ended', object: 'fleet', message: 'over' },
+    { kind: 'alert', object: 'fleet', message: 'mass' },
+  );
+  assert.deepEqual(codes(explainPort(port({ l2, fleet: { agents: 4, alive: 2 } }), over)), ['agent-away']);
+});

@@ -1,0 +1,205 @@
+/**
+ * What may be the matter, one finding each: what is missing, where, since when, why, what is being done. Facts in,
+ * sentences out; pure. `explain.ts` says which of them apply to a port, a network, an agent.
+ *
+ * A member gets no names of hosts, nor what a host's programs said (as Neutron hides `binding:host_id`).
+ */
+import type { Liveness, Role } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
+import type { AgentLag, OwedNow } from './lag.ts';
+
+export type FindingState = 'waiting' | 'pending' | 'failing';
+
+export interface Finding {
+  /** For programs, e.g. `agent-dead`. */
+  readonly code: string;
+  /** failing: it does not come by itself as things are; pending: it is on its way; waiting: for the world. */
+  readonly state: FindingState;
+  /** '' where it is of no host, or is not to be told. */
+  readonly host: string;
+  readonly role: Role | '';
+  /** Since when (UTC); null: not known. */
+  readonly since: string | null;
+  /** The whole, for people. */
+  readonly sentence: string;
+}
+
+/** An agent as it stands. */
+export interface AgentFacts {
+  readonly id: string;
+  readonly host: string;
+  readonly role: Role;
+  readonly liveness: Liveness;
+  readonly adminStateUp: boolean;
+  /** When it was last heard, if it is not alive. */
+  readonly heardAt: string;
+  readonly lag: AgentLag;
+}
+
+export type EventFacts = Pick<
+  EventRow,
+  'id' | 'at' | 'kind' | 'host' | 'role' | 'object' | 'message' | 'data'
+>;
+
+/** Who asks, and what else is known. */
+export interface Audience {
+  readonly isAdmin: boolean;
+  /** What happened lately, the newest first; [] for members. */
+  readonly events: readonly EventFacts[];
+}
+
+interface Parts {
+  readonly code: string;
+  readonly state: FindingState;
+  readonly host?: string;
+  readonly role?: Role;
+  readonly what: string;
+  readonly since?: string | null;
+  /** From an agent: only admins get it. */
+  readonly why?: string;
+  /** A whole sentence. */
+  readonly doing?: string;
+}
+
+/** `2026-01-31T12:00:03.123Z` or `...:03Z` as people read it. */
+export const shortTime = (at: string): string => at.replace(/\.\d+Z$/, 'Z');
+
+export function finding(audience: Audience, parts: Parts): Finding {
+  const { code, state, host = '', role = '', what, why = '', doing = '' } = parts;
+  const since = parts.since || null;
+  const told = audience.isAdmin ? why : '';
+  const sentence = [
+    what,
+    since === null ? '' : ` since ${shortTime(since)}`,
+    told === '' ? '' : `: ${told.replace(/[.\s]+$/, '')}`,
+    '.',
+    doing === '' ? '' : ` ${doing}`,
+  ].join('');
+  return { code, state, host: audience.isAdmin ? host : '', role, since, sentence };
+}
+
+/** The host's name, or words for it. */
+export const named = (audience: Audience, host: string, words: string): string =>
+  audience.isAdmin ? host : words;
+
+const ROLE_NAMES: Readonly<Record<Role, string>> = { l2: 'L2 agent', dhcp: 'DHCP agent' };
+
+/** The last of these events about an object (or a batch with it), if any. */
+export function lastAbout(
+  { events }: Audience,
+  about: { readonly object?: string; readonly host?: string; readonly kinds: readonly EventFacts['kind'][] },
+): EventFacts | undefined {
+  const { object, host, kinds } = about;
+  return events.find(
+    (event) =>
+      kinds.includes(event.kind) &&
+      (object === undefined || event.object === object || batchHas(event, object)) &&
+      (host === undefined || event.host === host || event.host === ''),
+  );
+}
+
+/** A move of many networks is one event. */
+function batchHas({ data }: EventFacts, object: string): boolean {
+  const { networks } = data;
+  return Array.isArray(networks) && networks.some((id) => object === `network/${String(id)}`);
+}
+
+/** What is being done about a key on a host, from what was written down. */
+export function doingAbout(
+  audience: Audience,
+  about: { readonly key: string; readonly host: string },
+  otherwise: string,
+): string {
+  const { key: object, host } = about;
+  const kinds = ['remedy', 'alert', 'alert-ended', 'move-begun', 'move-done'] as const;
+  const last = lastAbout(audience, { object, host, kinds });
+  return last ? `Last done, at ${shortTime(last.at)}: ${last.message}` : otherwise;
+}
+
+/** What is the matter with an agent as a whole; [] where nothing is. */
+export function agentFindings(audience: Audience, agent: AgentFacts): Finding[] {
+  const { host, role, lag, liveness } = agent;
+  const who = `The ${ROLE_NAMES[role]} of ${named(audience, host, 'the host')}`;
+  const of = { host, role };
+  if (liveness === 'dead') {
+    const died = lastAbout(audience, { host, kinds: ['agent-died'] });
+    const networks =
+      role === 'dhcp' ? 'Its networks are given to living agents. ' : 'What runs on the host runs on. ';
+    const doing = `${networks}Once it is back it gets what it missed.`;
+    const what = `${who} is taken for dead${died ? ` (${shortTime(died.at)})` : ''}, not heard`;
+    return [
+      finding(audience, { code: 'agent-dead', state: 'failing', ...of, what, since: agent.heardAt, doing }),
+    ];
+  }
+  if (!lag.alive) {
+    const doing = 'What runs on the host runs on; once it is back it gets what it missed.';
+    const what = `${who} is connected to no server`;
+    return [
+      finding(audience, { code: 'agent-away', state: 'failing', ...of, what, since: agent.heardAt, doing }),
+    ];
+  }
+  const found: Finding[] = [];
+  if (liveness === 'held') {
+    const what = `${who} died several times lately and gets nothing new for a while`;
+    found.push(finding(audience, { code: 'agent-held', state: 'waiting', ...of, what }));
+  }
+  if (!agent.adminStateUp) {
+    const what = `${who} is switched off (admin_state_up is false) and gets nothing new`;
+    found.push(finding(audience, { code: 'agent-off', state: 'waiting', ...of, what }));
+  }
+  if (lag.state === 'unknown') {
+    const [whole] = lag.owed.filter((one) => one.key === '');
+    const what = `${who} has not said yet what it has realised of the log`;
+    const doing = 'It looks at everything first, and then reports.';
+    const since = whole?.sinceAt ?? null;
+    found.push(finding(audience, { code: 'agent-unknown', state: 'pending', ...of, what, since, doing }));
+  }
+  const behind = lag.owed.filter((one) => one.state === 'pending' && one.since > 0);
+  const oldest = behind.find((one) => one.sinceAt !== null)?.sinceAt ?? null;
+  if (behind.some((one) => one.overdue) && lag.lag !== null && lag.lag > 0) {
+    const what = `${who} is behind: ${lag.lag} positions of the log are not realised there`;
+    const doing = doingAbout(audience, { key: '', host }, 'It has them, or gets them once it reads again.');
+    found.push(
+      finding(audience, { code: 'agent-lagging', state: 'pending', ...of, what, since: oldest, doing }),
+    );
+  }
+  return found;
+}
+
+/** Something that one agent owes. */
+export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed: OwedNow): Finding {
+  const where = named(audience, host, role === 'l2' ? 'its host' : 'a host that serves its DHCP');
+  const thing = thingOf(audience, owed);
+  const common = { host, role, since: owed.sinceAt, why: owed.reason };
+  if (owed.state === 'waiting') {
+    if (owed.object.startsWith('port/') && role === 'l2') {
+      const doing = 'Somebody has to plug it in there (the hypervisor, or `deuteron port plug`).';
+      const what = `The link of ${thing} is not on ${where}`;
+      return finding(audience, { ...common, code: 'link-missing', state: 'waiting', what, doing });
+    }
+    const what = `${thing} waits on ${where}`;
+    return finding(audience, { ...common, code: `${role}-waiting`, state: 'waiting', what });
+  }
+  const about = { key: owed.key, host };
+  if (owed.state === 'failed') {
+    const doing = doingAbout(audience, about, 'The agent tries again.');
+    const what =
+      role === 'l2' ? `${thing} cannot be wired on ${where}` : `DHCP on ${where} fails for ${thing}`;
+    return finding(audience, { ...common, code: `${role}-failing`, state: 'failing', what, doing });
+  }
+  const late = owed.overdue ? ' It should be done by now.' : ' That takes a moment.';
+  const doing = doingAbout(audience, about, '');
+  const what = `${thing} is not realised on ${where} yet`;
+  const more = doing === '' ? late.trim() : `${late.trim()} ${doing}`;
+  const code = owed.overdue ? 'overdue' : 'pending';
+  return finding(audience, { ...common, code, state: 'pending', what, doing: more });
+}
+
+function thingOf(audience: Audience, { key, object, since }: OwedNow): string {
+  if (object.startsWith('endpoint/')) {
+    const other = named(audience, object.slice('endpoint/'.length), 'another host');
+    return `The way to ${other} for ${key.replace('/', ' ')}`;
+  }
+  if (object !== '') return object.replace('/', ' ');
+  return key === '' ? `everything from position ${since} on` : key.replace('/', ' ');
+}

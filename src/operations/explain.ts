@@ -1,0 +1,193 @@
+/** Why a port, a network or an agent is not as it should be: the facts, as of one consistent view. */
+import {
+  type BindingFacts,
+  type DhcpFacts,
+  type Explanation,
+  explainAgent,
+  explainNetwork,
+  explainPort,
+  type FleetFacts,
+} from '../convergence/explain.ts';
+import type { AgentFacts, Audience, EventFacts } from '../convergence/findings.ts';
+import type { AgentRow, Role } from '../resources/agent.ts';
+import { AGENT_TYPES } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
+import { canonicalUuid } from '../resources/values.ts';
+import type { View } from '../store/store.ts';
+import { readLags, readSubject } from './convergence.ts';
+import { agentNotFound, portNotFound } from './faults.ts';
+import { listEvents } from './event.ts';
+import type { Call } from './operation.ts';
+import { owns, visibleNetwork } from './standard.ts';
+
+export type { Explanation } from '../convergence/explain.ts';
+
+const MOST_EVENTS = 20;
+/** A network may span the whole fleet; who is well need not be looked at one by one. */
+const MOST_AGENTS = 2_000;
+
+/** The agents as they stand, by id. */
+async function readAgents(
+  view: View,
+  call: Call,
+  rows: readonly AgentRow[],
+): Promise<Map<string, AgentFacts>> {
+  const agents = rows.slice(0, MOST_AGENTS);
+  const { lags } = await readLags(view, call, agents);
+  const facts = agents.map((agent, at): [string, AgentFacts] => [
+    agent.id,
+    {
+      id: agent.id,
+      host: agent.host,
+      role: agent.role,
+      liveness: agent.liveness,
+      adminStateUp: agent.admin_state_up,
+      heardAt: agent.heartbeat_at,
+      lag: lags[at]!,
+    },
+  ]);
+  return new Map(facts);
+}
+
+/** What happened lately about these objects, at these hosts, and to the fleet; the newest first. */
+async function readAudience(
+  view: View,
+  call: Call,
+  { objects, hosts }: { readonly objects: readonly string[]; readonly hosts: readonly string[] },
+): Promise<Audience> {
+  const { isAdmin } = call.caller;
+  if (!isAdmin) return { isAdmin, events: [] };
+  const list = (column: 'object' | 'host', values: readonly string[], kinds?: readonly EventRow['kind'][]) =>
+    values.length === 0
+      ? Promise.resolve([])
+      : listEvents(view, {
+          filters: [
+            { column, operator: 'in', values },
+            ...(kinds ? [{ column: 'kind', operator: 'in', values: kinds } as const] : []),
+          ],
+          limit: MOST_EVENTS,
+        });
+  const found = [
+    ...(await list('object', objects)),
+    ...(await list('host', hosts, ['agent-died', 'agent-returned', 'move-begun', 'move-done', 'alert'])),
+    ...(await list('object', ['fleet'], ['alert', 'alert-ended'])).slice(0, 1),
+  ];
+  const byId = new Map(found.map((event): [string, EventFacts] => [event.id, event]));
+  const events = [...byId.values()].sort((a, b) => (a.at > b.at ? -1 : 1));
+  return { isAdmin, events };
+}
+
+async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; usable: number }> {
+  const agents = await view.agents.find({});
+  const alive = agents.filter((agent) => call.isAlive(agent));
+  const usable = alive.filter(
+    (agent) => agent.role === 'dhcp' && agent.admin_state_up && agent.liveness === 'alive',
+  );
+  return { fleet: { agents: agents.length, alive: alive.length }, usable: usable.length };
+}
+
+/** Everything about a network's DHCP but the agents' standing. */
+async function readDhcp(view: View, networkId: string) {
+  const subnets = await view.subnets.find({ network_id: networkId, enable_dhcp: true });
+  const bindings = await view.dhcpBindings.find({ network_id: networkId });
+  const ids = bindings.map((binding) => binding.agent_id);
+  const agents = ids.length === 0 ? [] : await view.agents.find({ id: ids });
+  return { subnets, bindings, agents };
+}
+
+type DhcpRows = Awaited<ReturnType<typeof readDhcp>>;
+
+function dhcpFacts(
+  networkId: string,
+  { subnets, bindings }: DhcpRows,
+  { agents, usable }: { agents: ReadonlyMap<string, AgentFacts>; usable: number },
+): DhcpFacts {
+  const facts = bindings.flatMap(({ agent_id, leaving, position }): BindingFacts[] => {
+    const agent = agents.get(agent_id);
+    return agent ? [{ agent, leaving, position }] : [];
+  });
+  return { networkId, isWanted: subnets.length > 0, bindings: facts, usable };
+}
+
+/** The caller's own port, or any for an admin. */
+export async function explainPortById(view: View, call: Call, id: string): Promise<Explanation> {
+  const port = await view.ports.get({ id });
+  if (!port || !owns(call, port)) throw portNotFound(id);
+  const subject = await readSubject(view, { kind: 'port', id });
+  const dhcp = await readDhcp(view, port.network_id);
+  const hosts = [...new Set([port.host, ...dhcp.bindings.map((binding) => binding.host)])].filter(
+    (host) => host !== '',
+  );
+  const l2 = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
+  const agents = await readAgents(view, call, [...l2, ...dhcp.agents]);
+  const factsOf = (row: AgentRow | undefined) => row && agents.get(row.id);
+  const served = new Set(dhcp.subnets.map((subnet) => subnet.id));
+  const { fleet, usable } = await readFleet(view, call);
+  const objects = [`port/${id}`, `network/${port.network_id}`];
+  return explainPort(
+    {
+      subject,
+      status: port.status,
+      adminStateUp: port.admin_state_up,
+      vifType: port.vif_type,
+      wantsDhcp:
+        port.device_owner !== 'network:dhcp' && port.fixed_ips.some((ip) => served.has(ip.subnet_id)),
+      isHostKnown: port.host !== '' && (await view.hosts.count({ name: port.host })) > 0,
+      l2: factsOf(l2.find((row) => row.host === port.host)),
+      floods: l2.filter((row) => row.host !== port.host).flatMap((row) => factsOf(row) ?? []),
+      dhcp: dhcpFacts(port.network_id, dhcp, { agents, usable }),
+      fleet,
+    },
+    await readAudience(view, call, { objects, hosts }),
+  );
+}
+
+/** A network that the caller may see. */
+export async function explainNetworkById(view: View, call: Call, id: string): Promise<Explanation> {
+  await visibleNetwork(view, call, id);
+  const subject = await readSubject(view, { kind: 'network', id });
+  const dhcp = await readDhcp(view, id);
+  const hosts = [...subject.hosts.l2];
+  const l2 = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
+  const agents = await readAgents(view, call, [...dhcp.agents, ...l2]);
+  const { fleet, usable } = await readFleet(view, call);
+  return explainNetwork(
+    {
+      subject,
+      dhcp: dhcpFacts(id, dhcp, { agents, usable }),
+      l2: l2.flatMap((row) => agents.get(row.id) ?? []),
+      fleet,
+    },
+    await readAudience(view, call, {
+      objects: [`network/${id}`],
+      hosts: dhcp.bindings.map((binding) => binding.host),
+    }),
+  );
+}
+
+/** By an agent's id, `HOST` (all its roles) or `HOST/ROLE`. */
+async function findAgents(view: View, name: string): Promise<AgentRow[]> {
+  const id = canonicalUuid(name);
+  const byId = id === undefined ? undefined : await view.agents.get({ id });
+  if (byId) return [byId];
+  const byHost = await view.agents.find({ host: name });
+  if (byHost.length > 0) return byHost;
+  const slash = name.lastIndexOf('/');
+  const role = name.slice(slash + 1);
+  if (slash < 1 || !Object.hasOwn(AGENT_TYPES, role)) return [];
+  return view.agents.find({ host: name.slice(0, slash), role: role as Role });
+}
+
+/** An agent, or all of a host's. For admins. */
+export async function explainAgentByName(view: View, call: Call, name: string): Promise<Explanation> {
+  const rows = await findAgents(view, name);
+  const [first] = rows;
+  if (!first) throw agentNotFound(name);
+  const agents = await readAgents(view, call, rows);
+  const { fleet } = await readFleet(view, call);
+  const shown = rows.length === 1 ? `${first.host}/${first.role}` : first.host;
+  return explainAgent(
+    { name: shown, agents: [...agents.values()], fleet },
+    await readAudience(view, call, { objects: [], hosts: [first.host] }),
+  );
+}

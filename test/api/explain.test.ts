@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { addAgent, report, tell } from './agents.ts';
+import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
+
+let api: ApiUnderTest;
+const dead = new Set<string>();
+let network: Json;
+let port: Json;
+let l2: string;
+let dhcp: string;
+
+const explain = async (subject: string, as = 'admin'): Promise<Json> =>
+  (await api.expect(200, 'GET', `/v2.0/deuteron/explain/${subject}`, { as })).explanation;
+const codes = (explanation: Json): string[] => explanation.findings.map((one: Json) => one.code);
+const failing = (over: object = {}) => ({
+  ...{
+    key: `network/${network.id}`,
+    object: `port/${port.id}`,
+    state: 'failed' as const,
+    since: 1,
+    reason: 'no',
+  },
+  ...over,
+});
+
+before(async () => {
+  api = await startApi({ isAlive: (agent) => !dead.has(agent.id) });
+  l2 = await addAgent(api, { host: 'h1', role: 'l2' });
+  dhcp = await addAgent(api, { host: 'h1', role: 'dhcp' });
+  network = (await api.expect(201, 'POST', '/v2.0/networks', { as: 'red', body: { network: {} } })).network;
+  const subnet = { network_id: network.id, ip_version: 4, cidr: '10.0.0.0/24' };
+  await api.expect(201, 'POST', '/v2.0/subnets', { as: 'red', body: { subnet } });
+  const asked = { network_id: network.id, project_id: 'red', 'binding:host_id': 'h1' };
+  port = (await api.expect(201, 'POST', '/v2.0/ports', { body: { port: asked } })).port;
+});
+after(() => api?.close());
+
+test('a port from nothing to served, and what is in between', async () => {
+  assert.deepEqual([...new Set(codes(await explain(`port/${port.id}`)))], ['agent-unknown']);
+  const waiting = failing({ state: 'waiting', reason: 'link tap is not there' });
+  await report(api, { host: 'h1', role: 'l2', counter: 1, exceptions: [waiting] });
+  await report(api, {
+    host: 'h1',
+    role: 'dhcp',
+    counter: 1,
+    exceptions: [failing({ reason: 'dnsmasq: bad' })],
+  });
+  const both = await explain(`port/${port.id}`);
+  assert.deepEqual([both.state, codes(both)], ['failing', ['dhcp-failing', 'link-missing']]);
+  assert.match(
+    both.summary,
+    /^DHCP on h1 fails for port \S+ since \S+Z: dnsmasq: bad\. The agent tries again\. /,
+  );
+  const object = `network/${network.id}`;
+  await tell(api, {
+    kind: 'remedy',
+    severity: 'warning',
+    host: 'h1',
+    role: 'dhcp',
+    object,
+    message: 'Done anew.',
+  });
+  const treated = await explain(`port/${port.id}`);
+  assert.match(treated.summary, /Last done, at \S+Z: Done anew\./);
+  assert.deepEqual(
+    treated.events.map((one: Json) => one.message),
+    ['Done anew.'],
+  );
+  const own = await explain(`port/${port.id}`, 'red');
+  assert.deepEqual(codes(own), ['dhcp-failing', 'link-missing']);
+  assert.doesNotMatch(JSON.stringify(own), /h1|dnsmasq|Done anew/);
+  await report(api, { host: 'h1', role: 'l2', counter: 2 });
+  await report(api, { host: 'h1', role: 'dhcp', counter: 2 });
+  const well = await explain(`port/${port.id}`);
+  assert.deepEqual(
+    [well.state, well.summary],
+    ['converged', `Port ${port.id} is as it should be: ACTIVE, wired on h1, its DHCP served by h1.`],
+  );
+  assert.equal((await explain(`network/${network.id}`)).state, 'converged');
+});
+
+test('a network whose only server is gone', async () => {
+  dead.add(dhcp);
+  const { state, summary } = await explain(`network/${network.id}`);
+  assert.equal(state, 'failing');
+  assert.match(summary, /^None of the agents that have the DHCP of network \S+ is alive \(h1\)/);
+  dead.add(l2);
+  assert.equal(codes(await explain(`network/${network.id}`))[0], 'fleet-silent');
+  dead.clear();
+});
+
+test('a port that is bound to no host', async () => {
+  const body = { port: { network_id: network.id } };
+  const unbound = (await api.expect(201, 'POST', '/v2.0/ports', { body })).port;
+  assert.deepEqual(codes(await explain(`port/${unbound.id}`)), ['unbound']);
+  await api.expect(204, 'DELETE', `/v2.0/ports/${unbound.id}`);
+});
+
+test('an agent by id, host, or host and role', async () => {
+  await report(api, { host: 'h1', role: 'dhcp', counter: 3, exceptions: [failing()] });
+  for (const name of [dhcp, 'h1', encodeURIComponent('h1/dhcp')])
+    assert.deepEqual(codes(await explain(`agent/${name}`)), ['dhcp-failing'], name);
+  assert.equal((await explain(`agent/${encodeURIComponent('h1/l2')}`)).subject, 'agent/h1/l2');
+  await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/nobody');
+  await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/h1%2Fl9');
+  await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/%00');
+});
+
+test('others learn nothing', async () => {
+  await api.expect(404, 'GET', `/v2.0/deuteron/explain/port/${port.id}`, { as: 'blue' });
+  await api.expect(404, 'GET', `/v2.0/deuteron/explain/network/${network.id}`, { as: 'blue' });
+  await api.expect(403, 'GET', '/v2.0/deuteron/explain/agent/h1', { as: 'red' });
+  await api.expect(404, 'GET', '/v2.0/deuteron/explain/port/1');
+});
+
+test('nothing here was a bug', () => assert.deepEqual(api.bugs, []));
