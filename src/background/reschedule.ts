@@ -11,6 +11,7 @@ import { beginMoves, type Move } from '../operations/dhcp-moves.ts';
 import { planReschedule, type ReschedulePlan } from '../operations/dhcp-reschedule.ts';
 import { syncDhcp } from '../operations/dhcp-scheduling.ts';
 import type { Call } from '../operations/operation.ts';
+import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import { Bucket } from './bucket.ts';
 
@@ -32,6 +33,8 @@ export interface RescheduleOptions {
   readonly limits: RescheduleLimits;
   readonly leader: { readonly isLeader: boolean; guard(tx: Pick<Transaction, 'leases'>): Promise<void> };
   readonly onFailure: (what: string, error: unknown) => void;
+  /** Told of each event once it is written: for the log. */
+  readonly onEvent?: (event: EventRow) => void;
 }
 
 /** One transaction's networks: small enough that a user's request for one of them waits a moment only. */
@@ -60,6 +63,7 @@ export class Rescheduler {
   #leaving = true;
   #reported = false;
   #open: readonly string[] | undefined;
+  #counts = { added: 0, gone: 0 };
 
   constructor(options: RescheduleOptions) {
     this.#options = options;
@@ -67,6 +71,11 @@ export class Rescheduler {
     const { perSecond, evenPerMinute } = limits;
     this.#additions = new Bucket(clock, { perSecond, most: 2 * perSecond });
     this.#evening = new Bucket(clock, { perSecond: evenPerMinute / 60, most: Math.ceil(evenPerMinute / 2) });
+  }
+
+  /** Bindings that this server added and took away, and how many networks nobody serves, as far as the leader knows. */
+  get counts(): { readonly added: number; readonly gone: number; readonly unserved: number } {
+    return { ...this.#counts, unserved: this.#open?.length ?? 0 };
   }
 
   /** Something about agents has changed: one died, returned, connected, was switched off or removed. */
@@ -116,9 +125,12 @@ export class Rescheduler {
     }));
     let gone = 0;
     for (const ids of batches(ripe)) {
-      gone += (await store.transact((tx) => finishMoves(tx, call(), ids))).result;
+      const { result } = await store.transact((tx) => finishMoves(tx, call(), ids));
+      this.#tellOf(result.events);
+      gone += result.gone;
     }
     this.#leaving = leaving > gone;
+    this.#counts.gone += gone;
     return gone;
   }
 
@@ -130,7 +142,9 @@ export class Rescheduler {
         await leader.guard(tx);
         return begun;
       });
+      this.#tellOf(result.events);
       this.#additions.take(result.added);
+      this.#counts.added += result.added;
       if (batch[0]?.why === 'uneven') this.#evening.take(batch.length);
       if (result.leaving > 0) this.#leaving = true;
     }
@@ -164,9 +178,14 @@ export class Rescheduler {
         return told;
       });
       for (const id of ids) still.delete(id);
-      for (const id of result) still.add(id);
+      for (const id of result.open) still.add(id);
+      this.#tellOf(result.events);
     }
     this.#open = [...still];
+  }
+
+  #tellOf(events: readonly EventRow[]): void {
+    for (const event of events) this.#options.onEvent?.(event);
   }
 
   async #runLooks(signal: AbortSignal): Promise<void> {

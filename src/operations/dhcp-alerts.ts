@@ -36,36 +36,39 @@ async function withPorts(tables: Tables, networkIds: readonly string[]): Promise
 
 /**
  * Tells that nobody serves those of the networks `unserved` that have ports and were not told of, and the end of that for `ended`.
- * Returns for which of them the alert is open now.
+ * `open` says for which of them the alert is open now.
  */
 export async function tellUnserved(
   tx: Transaction,
   call: Call,
   { unserved, ended }: { readonly unserved: readonly string[]; readonly ended: readonly string[] },
-): Promise<string[]> {
+): Promise<{ open: string[]; events: EventRow[] }> {
   const ids = [...unserved, ...ended];
   // Whoever tells of the same network waits here, and sees then that it was told.
   const known = new Set((await tx.networks.lock({ id: ids })).map((network) => network.id));
   const told = openAmong(await tx.events.find({ object: ids.map(objectOf) }));
   const fresh = unserved.filter((id) => known.has(id) && !told.has(objectOf(id)));
   const used = await withPorts(tx, fresh);
+  const events: EventRow[] = [];
   for (const id of used) {
-    await record(tx, call, {
+    const row = await record(tx, call, {
       ...{ kind: 'alert', severity: 'error', role: 'dhcp', object: objectOf(id) },
       message: `No living agent serves DHCP of network ${id}, and there is none to give it to.`,
       data: { alert: UNSERVED },
     });
+    events.push(row);
   }
   for (const id of ended) {
     const ends = told.get(objectOf(id));
     if (ends === undefined) continue;
-    await record(tx, call, {
+    const row = await record(tx, call, {
       ...{ kind: 'alert-ended', severity: 'info', role: 'dhcp', object: objectOf(id) },
       message: known.has(id)
         ? `DHCP of network ${id} has a living agent again, or is no longer asked for.`
         : `Network ${id}, which no agent served, is gone.`,
       data: { alert: UNSERVED, ends },
     });
+    events.push(row);
   }
-  return unserved.filter((id) => used.has(id) || told.has(objectOf(id)));
+  return { open: unserved.filter((id) => used.has(id) || told.has(objectOf(id))), events };
 }

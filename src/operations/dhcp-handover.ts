@@ -1,6 +1,7 @@
 /** The end of moves: bindings that were leaving go, with their DHCP ports, once enough others serve (dhcp-moves.ts). */
 import { hasRealised } from '../convergence/provisioning.ts';
 import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
@@ -103,15 +104,21 @@ export async function ripeNetworks(tables: Tables, call: Call): Promise<string[]
   return [...new Set(ripe.map((binding) => binding.network_id))];
 }
 
+export interface Finished {
+  /** Bindings that went. */
+  readonly gone: number;
+  readonly events: readonly EventRow[];
+}
+
 /**
- * Removes what was leaving from those of these networks where enough others serve now. Returns how many bindings went. For a
+ * Removes what was leaving from those of these networks where enough others serve now. For a
  * hundred networks or so at once: their ports are read.
  */
 export async function finishMoves(
   tx: Transaction,
   call: Call,
   networkIds: readonly string[],
-): Promise<number> {
+): Promise<Finished> {
   const facts = await readFacts(tx, await tx.networks.lock({ id: networkIds }));
   const going = facts.flatMap((network) => {
     const agents = done(call, network);
@@ -120,6 +127,7 @@ export async function finishMoves(
   });
   const ports = going.flatMap(({ port }) => port?.id ?? []);
   if (ports.length > 0) await tx.ports.remove({ id: ports });
+  const events: EventRow[] = [];
   for (const [agent_id, own] of Map.groupBy(going, ({ binding }) => binding.agent_id)) {
     const network_id = own.map(({ binding }) => binding.network_id);
     await tx.dhcpBindings.remove({ agent_id, network_id, leaving: true });
@@ -128,7 +136,7 @@ export async function finishMoves(
       ...{ kind: 'move-done', severity: 'info' },
       say: (networks) => `DHCP of ${networks} is served by others; ${host} no longer has it.`,
     });
-    await record(tx, call, event);
+    events.push(await record(tx, call, event));
   }
-  return going.length;
+  return { gone: going.length, events };
 }

@@ -1,5 +1,6 @@
 /** What moves write down: one event a batch and agent, not one a network; ids and counts are in its data. */
 import type { AgentRow } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
 import type { Transaction } from '../store/store.ts';
 import type { MoveReason, Step } from './dhcp-moves.ts';
 import { type NewEvent, record } from './event.ts';
@@ -44,7 +45,8 @@ const countsOf = (hosts: readonly string[]) =>
   Object.fromEntries([...Map.groupBy(hosts, (host) => host)].sort().map(([host, all]) => [host, all.length]));
 
 /** Writes down what has begun: by source, else by target. */
-export async function recordBegun(tx: Transaction, call: Call, steps: readonly Step[]): Promise<void> {
+export async function recordBegun(tx: Transaction, call: Call, steps: readonly Step[]): Promise<EventRow[]> {
+  const written: EventRow[] = [];
   const group = (agentsOf: (step: Step) => readonly AgentRow[]) =>
     Map.groupBy(
       steps.flatMap((step) => agentsOf(step).map((agent) => ({ agent, step }))),
@@ -60,7 +62,7 @@ export async function recordBegun(tx: Transaction, call: Call, steps: readonly S
       say: (networks) => `DHCP of ${networks} moves from ${agent.host}, which ${WHY[step.why]}, to ${to}.`,
       data: { why: step.why, targets },
     });
-    await record(tx, call, event);
+    written.push(await record(tx, call, event));
   }
   for (const own of group((step) => (step.leave.length === 0 ? step.add : []))) {
     const [{ agent }] = own as [(typeof own)[number]];
@@ -69,7 +71,7 @@ export async function recordBegun(tx: Transaction, call: Call, steps: readonly S
       say: (networks) => `DHCP of ${networks} with too few agents is given to ${agent.host}.`,
       data: { why: 'short', targets: { [agent.host]: own.length } },
     });
-    await record(tx, call, event);
+    written.push(await record(tx, call, event));
   }
   for (const own of group((step) => step.stay)) {
     const [{ agent }] = own as [(typeof own)[number]];
@@ -78,6 +80,7 @@ export async function recordBegun(tx: Transaction, call: Call, steps: readonly S
       say: (networks) => `DHCP of ${networks} stays on ${agent.host}: nobody else is there to serve.`,
       data: { why: 'short', targets: {} },
     });
-    await record(tx, call, event);
+    written.push(await record(tx, call, event));
   }
+  return written;
 }

@@ -8,6 +8,7 @@
  * out what no longer fits. So two servers that decide the same at once do it once.
  */
 import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
@@ -40,6 +41,8 @@ export interface Begun {
   readonly added: number;
   readonly leaving: number;
   readonly kept: number;
+  /** What was written down, for the log to say the same. */
+  readonly events: readonly EventRow[];
 }
 
 /** The rows that moves are checked against, their networks locked. */
@@ -176,7 +179,7 @@ async function mark(tx: Transaction, leaving: boolean, pairs: ReturnType<typeof 
 
 /** Begins many moves, of different networks, in one transaction. */
 export async function beginMoves(tx: Transaction, call: Call, moves: readonly Move[]): Promise<Begun> {
-  if (moves.length === 0) return { added: 0, leaving: 0, kept: 0 };
+  if (moves.length === 0) return { added: 0, leaving: 0, kept: 0, events: [] };
   const facts = await readFacts(
     tx,
     moves.map((move) => move.networkId),
@@ -204,8 +207,7 @@ export async function beginMoves(tx: Transaction, call: Call, moves: readonly Mo
   const added = done.flatMap(({ network, add }) => add.map((agent) => ({ network_id: network.id, agent })));
   if (added.length > 0) await insertBindings(tx, added);
   await insertPorts(tx, ports, [...facts.served.values()].flat());
-  await recordBegun(tx, call, done);
-  return { added: added.length, leaving, kept };
+  return { added: added.length, leaving, kept, events: await recordBegun(tx, call, done) };
 }
 
 /** replaced: another was given it; leaving: that had happened already; nobody: there is none to give it to, or it is not bound. */

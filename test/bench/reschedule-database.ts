@@ -87,7 +87,7 @@ export function measureDatabase(networks: number): Promise<Figures> {
     const finished = await timed(async () => {
       let gone = 0;
       for (const batch of batches(ids))
-        gone += (await store.transact((tx) => finishMoves(tx, call, batch))).result;
+        gone += (await store.transact((tx) => finishMoves(tx, call, batch))).result.gone;
       return gone;
     });
     if (finished.result !== networks)
