@@ -20,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   serve: async () => (await import('./serve.ts')).serveBench,
   restart: async () => (await import('./restart.ts')).restartBench,
   watch: async () => (await import('./watch.ts')).watchBench,
+  reschedule: async () => (await import('./reschedule.ts')).rescheduleBench,
 };
 
 function usage(): void {
