@@ -46,6 +46,11 @@ export interface RoleAgent {
    * the same time as `reconcile` of the key, which follows at once. What it throws is the key's failure.
    */
   rebuild?(key: string, signal: AbortSignal): Promise<void>;
+  /**
+   * A small look at what no event tells of, a part of it at a time; every two seconds while the agent has a mirror. Gives the
+   * keys that have drifted.
+   */
+  patrol?(): Promise<Iterable<string>>;
   /** For `configurations` in `/v2.0/agents`. */
   configurations(): Record<string, unknown>;
 }

@@ -47,8 +47,19 @@ export interface RunnerOptions {
   readonly onFailure: (what: string, error: unknown) => void;
   /** A server asked for a remedy, for the log. */
   readonly onRemedy?: (remedy: RemedyFrame) => void;
+  /** Each audit that has come to its end, for the log. */
+  readonly onAudit?: (audit: Audit) => void;
   /** Each change of the session's state, for the log. */
   readonly onState?: (state: SessionState) => void;
+}
+
+/** One comparison of everything with the host. */
+export interface Audit {
+  readonly durationMs: number;
+  /** `<role> <key>` of what had to be repaired. */
+  readonly drifted: readonly string[];
+  /** Until the next, give or take a quarter. */
+  readonly nextMs: number;
 }
 
 /** Reports within this of one another become one. */
@@ -63,6 +74,7 @@ const PASS_RETRY_MS = 1_000;
 const LISTEN_LIMIT_MS = 2_000;
 /** Lost events come many at a time; the pass that makes up for them comes once. */
 const OVERFLOW_GATHER_MS = 100;
+const PATROL_MS = 2_000;
 
 /** What a full pass looks at: what the mirror has, or also what only the host has. */
 type PassKind = 'mirror' | 'everything';
@@ -78,7 +90,7 @@ class Crew {
   #wanted = false;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #repaired = false;
+  #repaired = new Set<string>();
   /** The last pass that was asked for; `#asked`: of what kind, until it begins. */
   #passing: Promise<void> = Promise.resolve();
   #asked: PassKind | null = null;
@@ -142,11 +154,15 @@ class Crew {
     }
   }
 
-  /** Whether the last audit had to repair anything, and forgets it. */
-  takeRepaired(): boolean {
-    const repaired = this.#repaired;
-    this.#repaired = false;
+  /** The keys that had to be repaired since this was last asked, each after the role. */
+  takeRepaired(): string[] {
+    const repaired = [...this.#repaired].map((key) => `${this.agent.role} ${key}`);
+    this.#repaired.clear();
     return repaired;
+  }
+
+  async patrol(): Promise<void> {
+    for (const key of (await this.agent.patrol?.()) ?? []) this.controller.mark(key, 0, { urgent: true });
   }
 
   /** `since`: the oldest position that a change may be of; marking a younger one would claim the older as realised. */
@@ -203,7 +219,7 @@ class Crew {
 
   #onOutcome(key: string, outcome: Outcome): void {
     this.#first?.delete(key);
-    if (outcome.repaired) this.#repaired = true;
+    if (outcome.repaired) this.#repaired.add(key);
     this.reportWithin(this.#first?.size === 0 ? REPORT_GATHER_MS : REPORT_IDLE_MS);
   }
 
@@ -301,6 +317,7 @@ export class AgentRunner {
       host.follow((event) => this.#onHostEvent(event), signal),
       this.#follower.run(signal),
       this.#audit(signal),
+      this.#patrol(signal),
     ]);
     cancelLimit();
     this.#ended = true;
@@ -374,11 +391,25 @@ export class AgentRunner {
       await sleep(clock, periodMs * (0.75 + random.next() / 2), signal);
       if (signal.aborted || !this.#ready) continue;
       for (const crew of this.#crews) crew.takeRepaired();
+      const begunAt = clock.now();
       await Promise.race([this.#startPass(), ended]);
       const idle = Promise.all(this.#crews.map((crew) => crew.controller.idle()));
       await Promise.race([idle, ended]);
-      const drifted = this.#crews.filter((crew) => crew.takeRepaired()).length > 0;
-      periodMs = drifted ? Math.max(auditMs, periodMs / 2) : Math.min(auditMs * AUDIT_GROWTH, periodMs * 2);
+      const drifted = this.#crews.flatMap((crew) => crew.takeRepaired());
+      periodMs =
+        drifted.length > 0 ? Math.max(auditMs, periodMs / 2) : Math.min(auditMs * AUDIT_GROWTH, periodMs * 2);
+      this.#options.onAudit?.({ durationMs: clock.now() - begunAt, drifted, nextMs: periodMs });
+    }
+  }
+
+  /** What the host does not tell of itself is looked at bit by bit, between audits. */
+  async #patrol(signal: AbortSignal): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    while (!signal.aborted) {
+      await sleep(clock, PATROL_MS, signal);
+      if (signal.aborted || !this.#ready) continue;
+      const looks = await Promise.allSettled(this.#crews.map((crew) => crew.patrol()));
+      for (const look of looks) if (look.status === 'rejected') onFailure('patrol', look.reason);
     }
   }
 }

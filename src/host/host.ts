@@ -82,14 +82,40 @@ export interface ProcessSpec {
   readonly configHash: string;
 }
 
+export type ProcessSignal = 'TERM' | 'HUP' | 'KILL' | 'USR1' | 'USR2';
+
 export interface ProcessState {
   readonly pid: number;
   readonly configHash: string;
+  /** Why it is known to do nothing though it is alive, as a sentence's end ("is stopped"); null: nothing is known. */
+  readonly stuck: string | null;
 }
 
-/** Something changed on the host by another hand, or a process of ours ended. Only a hint: look again. */
+/** What became of a link. no-carrier: it is up, and the other end of the wire is not. */
+export type LinkNews = 'up' | 'no-carrier' | 'down' | 'gone';
+
+/**
+ * Something changed on the host, mostly by another hand, or a process of ours ended. Only a hint: look again. What this
+ * host's own verbs change is told too, but for files.
+ */
 export type HostEvent =
-  | { readonly type: 'link'; readonly name: string; readonly namespace: string | null }
+  | {
+      readonly type: 'link';
+      readonly name: string;
+      /** null: the host's own. Another: one that a link of the host's own leads into. */
+      readonly namespace: string | null;
+      readonly news: LinkNews;
+    }
+  /** An address of a link came or went; only of namespaces that a link of the host's own leads into. */
+  | { readonly type: 'address'; readonly namespace: string; readonly news: 'came' | 'went' }
+  /** A named namespace came, or its name went (those who are in it may run on). */
+  | { readonly type: 'namespace'; readonly name: string; readonly news: 'came' | 'went' }
+  /** A file or directory below a watched directory changed by another hand, or went. The path is as the verbs take it. */
+  | { readonly type: 'file'; readonly path: string }
+  /** Something in a table of the host's own namespace: family and name, as in `rulesetMark`. */
+  | { readonly type: 'ruleset'; readonly table: string }
+  /** A process of ours is alive and does nothing: `findProcess` says why. Told again until it ends or goes on. */
+  | { readonly type: 'process-stuck'; readonly name: string }
   /** `present`: whether the entry is there now. */
   | { readonly type: 'flood'; readonly link: string; readonly destination: string; readonly present: boolean }
   | { readonly type: 'process-ended'; readonly name: string }
@@ -99,7 +125,11 @@ export type HostEvent =
 export interface Host {
   /** Names of all named namespaces. */
   namespaces(): Promise<Set<string>>;
-  ensureNamespace(name: string): Promise<void>;
+  /**
+   * Makes it. `holder`: a process of ours that may still be in the namespace that lost this name; then that one gets its
+   * name back, with all that is in it.
+   */
+  ensureNamespace(name: string, holder?: string): Promise<void>;
   /** Deletes it with every link in it; fine if it is not there. */
   removeNamespace(name: string): Promise<void>;
 
@@ -118,7 +148,8 @@ export interface Host {
   applyRuleset(namespace: string | null, text: string): Promise<void>;
   /**
    * The table's comment (`table inet x { comment "deuteron:<hash>"; ... }`), to know whether it is as we left it; null if
-   * there is no such table. `table` is family and name: `inet deuteron_l2`.
+   * there is no such table, or what is in it is not what was applied with that comment. `table` is family and name:
+   * `inet deuteron_l2`.
    */
   rulesetMark(namespace: string | null, table: string): Promise<string | null>;
   /** The same for many namespaces at once; those without such a table are left out. */
@@ -129,11 +160,22 @@ export interface Host {
 
   readFile(path: string): Promise<string | null>;
   writeFile(path: string, text: string): Promise<void>;
+  /**
+   * Writes several, in their order: if there is no room for one of them, it throws and none is changed. `before` is called
+   * when nothing but the renaming is left to do.
+   */
+  writeFiles(texts: ReadonlyMap<string, string>, before?: () => Promise<void>): Promise<void>;
   removeFile(path: string): Promise<void>;
   /** Names in a directory; empty when it is not there. */
   listFiles(path: string): Promise<string[]>;
-  /** The directory with all below it. */
+  /** The directory with all below it; it is not watched any more. */
   removeDirectory(path: string): Promise<void>;
+  /**
+   * From now on `follow` tells of what changes in this directory (not below its directories) by another hand. To be said
+   * again after it may have been made anew. Where the kernel allows no more of that, nothing is told. What is in
+   * `ignored` is not ours to follow: files that programs write.
+   */
+  watchDirectory(path: string, ignored?: readonly string[]): Promise<void>;
   /** Appends to a file and makes it durable before it resolves. */
   appendDurably(path: string, text: string): Promise<void>;
   /** Where relative paths lie, for arguments of programs. */
@@ -148,9 +190,14 @@ export interface Host {
   findProcess(name: string): Promise<ProcessState | null>;
   /** Names of all processes that were started under this state directory and still run. */
   processes(): Promise<string[]>;
-  signalProcess(name: string, signal: 'TERM' | 'HUP' | 'KILL' | 'USR1'): Promise<void>;
+  signalProcess(name: string, signal: ProcessSignal): Promise<void>;
   /** Ends it (TERM, then KILL after `graceMs`) and forgets its files. */
   stopProcess(name: string, graceMs: number): Promise<void>;
+  /**
+   * Ends processes that another hand started with exactly this program and arguments, which name a file of ours; says how
+   * many. What bears our mark stays.
+   */
+  endCopies(argv: readonly string[]): Promise<number>;
   /** Runs a short program to its end, e.g. `dhcp_release`. */
   runProgram(
     namespace: string | null,
@@ -159,7 +206,6 @@ export interface Host {
 
   /**
    * Follows changes until `signal` aborts. 'overflow' comes first, once it listens: what changed before that is unknown.
-   * Only links of the host's own namespace are followed; a veth shows there when its namespace is deleted.
    */
   follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void>;
 }

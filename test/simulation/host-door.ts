@@ -25,7 +25,7 @@ const FULL = 'no space left on device';
 /** A disk that is slow. */
 const SLOWEST_MS = 2_000;
 /** What needs room on the disk. */
-const WRITES = new Set<PropertyKey>(['writeFile', 'appendDurably']);
+const WRITES = new Set<PropertyKey>(['writeFile', 'writeFiles', 'appendDurably']);
 
 /** Reads that a real host answers as long as it runs; they are not made to fail. */
 const NEVER_FAIL = new Set<PropertyKey>(['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles']);

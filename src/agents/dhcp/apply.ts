@@ -1,5 +1,5 @@
 /** Performs what `plan.ts` decided, through the host. */
-import type { Host, StepResult } from '../../host/host.ts';
+import type { Host, ProcessSpec, StepResult } from '../../host/host.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import { NAMESPACE_SYSCTLS, renderBase, TABLE_TEXT } from './dnsmasq.ts';
@@ -29,7 +29,10 @@ export interface Texts {
 const STOP_GRACE_MS = 2_000;
 const START_LIMIT_MS = 15_000;
 const RELOAD_LIMIT_MS = 15_000;
-const ADD_LIMIT_MS = 10_000;
+/** In that time it reads a file of ours, or it does not see its directory any more and has to be told by a reload. */
+const ADD_LIMIT_MS = 3_000;
+/** Its log may have been closed by a full disk: then it is told to open it anew, and to read all once more. */
+const RELOAD_FIRST_MS = 3_000;
 const RELEASE_LIMIT_MS = 1_000;
 /** More leases than this are given up faster by a restart. */
 const RELEASES_AT_MOST = 20;
@@ -49,7 +52,8 @@ export async function applyWiring(
   if (plan.makeNamespace) {
     // The directory first: it is what says that the namespace is ours.
     await Promise.all([host.writeFile(`${at.hosts}/.keep`, ''), host.removeFile(at.table)]);
-    await host.ensureNamespace(network.namespace);
+    // A dnsmasq that runs on in a namespace that lost its name serves: the name comes back, nothing else is touched.
+    await host.ensureNamespace(network.namespace, network.processName);
   }
   if (plan.applyTable) {
     // Also for a namespace that a life before this one got no further with; before there is a link in it.
@@ -103,47 +107,109 @@ function macsOf(files: ObservedFiles | null): Map<string, string> {
   return macs;
 }
 
-/** Starts dnsmasq, or restarts it, with everything written anew and the leases primed. */
-export async function start(
+/** What a start writes, but for the leases. */
+function startTexts(network: DesiredNetwork, texts: Texts): Map<string, string> {
+  const at = paths(network.id);
+  return new Map([
+    [at.conf, texts.conf],
+    [at.options, texts.options],
+    [at.fence, ''],
+    [at.base, renderBase(network.entries, 'hosts')],
+    [at.namesBase, renderBase(network.entries, 'names')],
+    [`${at.hosts}/.keep`, ''],
+    [`${at.names}/.keep`, ''],
+  ]);
+}
+
+async function primedLeases(
   tools: Tools,
   network: DesiredNetwork,
-  run: { texts: Texts; files: ObservedFiles | null; signal: AbortSignal },
-): Promise<Applied> {
+  files: ObservedFiles | null,
+): Promise<{ previous: string; text: string }> {
   const { host, clock, settings } = tools;
-  const { texts } = run;
-  const at = paths(network.id);
-  await host.stopProcess(network.processName, STOP_GRACE_MS);
-  const leases = primeLeases({
+  const previous = (await host.readFile(paths(network.id).leases)) ?? '';
+  const text = primeLeases({
     entries: network.entries,
     dhcpPortId: network.dhcpPortId,
-    previous: (await host.readFile(at.leases)) ?? '',
-    previousMacs: macsOf(run.files),
+    previous,
+    previousMacs: macsOf(files),
     nowSeconds: Math.floor(clock.wall().getTime() / 1000),
     leaseSeconds: settings.leaseSeconds,
   });
-  // Before the others: once they are written, nothing tells any more whom an IPv6 lease belonged to.
-  await host.writeFile(at.leases, leases);
-  await Promise.all([
-    host.writeFile(at.conf, texts.conf),
-    host.writeFile(at.options, texts.options),
-    host.writeFile(at.fence, ''),
-    host.writeFile(at.base, renderBase(network.entries, 'hosts')),
-    host.writeFile(at.namesBase, renderBase(network.entries, 'names')),
-    host.writeFile(`${at.hosts}/.keep`, ''),
-    host.writeFile(`${at.names}/.keep`, ''),
-    removeAdded(host, at.hosts),
-    removeAdded(host, at.names),
-    host.removeFile(at.log),
-  ]);
+  return { previous, text };
+}
+
+/** Whether dnsmasq would read from what lies there just what it is to serve. */
+function isWritten(network: DesiredNetwork, files: ObservedFiles | null, texts: Texts): boolean {
+  if (files?.conf !== texts.conf || files.options !== texts.options || files.untidy) return false;
+  if (files.reloading !== null || files.ports.size !== network.entries.size) return false;
+  return [...network.entries].every(([portId, { hosts, names }]) => {
+    const have = files.ports.get(portId);
+    return have?.hosts === hosts && have.names === names;
+  });
+}
+
+export interface StartRun {
+  readonly texts: Texts;
+  readonly files: ObservedFiles | null;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts dnsmasq, or restarts it, with everything written anew and the leases primed. What runs is ended only once there
+ * is room for all that. Without room a dnsmasq that is dead is started with what lies there, if that is what is wanted;
+ * otherwise it throws.
+ */
+export async function start(tools: Tools, network: DesiredNetwork, run: StartRun): Promise<Applied> {
+  const { host } = tools;
+  const at = paths(network.id);
+  const stop = () => host.stopProcess(network.processName, STOP_GRACE_MS);
+  let added = true;
+  try {
+    // Before any other is in place: once they are, nothing tells any more whom an IPv6 lease belonged to.
+    const { previous, text } = await primedLeases(tools, network, run.files);
+    const writes = new Map([[at.leases, text], ...startTexts(network, run.texts)]);
+    await host.writeFiles(writes, async () => {
+      await stop();
+      const last = await primedLeases(tools, network, run.files);
+      // It leased until its end.
+      if (last.previous !== previous) writes.set(at.leases, last.text);
+    });
+    const last = writes.get(at.leases) ?? text;
+    // Without room for it, it is as it was a moment before.
+    if (last !== text) await host.writeFile(at.leases, last).catch(() => undefined);
+  } catch (error) {
+    const found = await host.findProcess(network.processName);
+    const serves = found !== null && found.stuck === null;
+    if (serves || !isWritten(network, run.files, run.texts)) throw error;
+    await stop();
+    added = false;
+  }
+  const stale = added ? [removeAdded(host, at.hosts), removeAdded(host, at.names)] : [];
+  await Promise.all([...stale, host.removeFile(at.log)]);
   await host.removeFile(at.reloading);
-  await host.startProcess({
+  await host.startProcess(specOf(tools, network, run.texts.hash));
+  if (!tools.confirm) return { done: true, rejected: [] };
+  return untilLoaded(tools, network, {
+    texts: run.texts,
+    from: 0,
+    limitMs: START_LIMIT_MS,
+    signal: run.signal,
+  });
+}
+
+function specOf({ host }: Tools, network: DesiredNetwork, configHash: string): ProcessSpec {
+  return {
     name: network.processName,
     namespace: network.namespace,
-    argv: ['dnsmasq', '--keep-in-foreground', `--conf-file=${host.absolute(at.conf)}`],
-    configHash: texts.hash,
-  });
-  if (!tools.confirm) return { done: true, rejected: [] };
-  return untilLoaded(tools, network, { texts, from: 0, limitMs: START_LIMIT_MS, signal: run.signal });
+    argv: ['dnsmasq', '--keep-in-foreground', `--conf-file=${host.absolute(paths(network.id).conf)}`],
+    configHash,
+  };
+}
+
+/** Whether another hand had started the same dnsmasq, so that ours could not have its sockets; it is ended. */
+export async function endCopies(tools: Tools, network: DesiredNetwork): Promise<boolean> {
+  return (await tools.host.endCopies(specOf(tools, network, '').argv)) > 0;
 }
 
 /** Waits until dnsmasq has read what a start or reload gave it; `from`: where in the log that began. */
@@ -187,21 +253,23 @@ export async function reload(
   const { host } = tools;
   const { texts, releases } = run;
   const at = paths(network.id);
-  await host.writeFile(at.reloading, renderReloading(releases));
-  await Promise.all([
-    host.writeFile(at.options, texts.options),
-    host.writeFile(at.fence, ''),
-    host.writeFile(at.base, renderBase(network.entries, 'hosts')),
-    host.writeFile(at.namesBase, renderBase(network.entries, 'names')),
-    removeAdded(host, at.hosts),
-    removeAdded(host, at.names),
-  ]);
+  const marks = new Map([[at.reloading, renderReloading(releases)]]);
+  // Not the conf: it says what runs was started with.
+  await host.writeFiles(new Map([...startTexts(network, texts)].filter(([path]) => path !== at.conf)), () =>
+    host.writeFiles(marks),
+  );
+  await Promise.all([removeAdded(host, at.hosts), removeAdded(host, at.names)]);
   const before = await shortenedLog(tools, network);
   await host.signalProcess(network.processName, 'HUP');
   const rejections: Shortfall[] = [];
   if (tools.confirm) {
-    const wait = { texts, from: before.length, limitMs: RELOAD_LIMIT_MS, signal: run.signal };
-    const loaded = await untilLoaded(tools, network, wait);
+    const wait = { texts, from: before.length, limitMs: RELOAD_FIRST_MS, signal: run.signal };
+    let loaded = await untilLoaded(tools, network, wait);
+    if (!loaded.done && loaded.why === 'silent' && !run.signal.aborted) {
+      await host.signalProcess(network.processName, 'USR2');
+      await host.signalProcess(network.processName, 'HUP');
+      loaded = await untilLoaded(tools, network, { ...wait, limitMs: RELOAD_LIMIT_MS });
+    }
     if (!loaded.done) return loaded;
     rejections.push(...loaded.rejected);
     if (!(await release(tools, network, releases))) return { done: false, why: 'restart' };
@@ -258,22 +326,19 @@ export async function add(
 ): Promise<'done' | 'refused' | 'ended' | 'silent'> {
   const { host } = tools;
   const at = paths(network.id);
-  const hosts: string[] = [];
-  const names: string[] = [];
-  await Promise.all(
-    run.portIds.map(async (portId) => {
-      const entry = network.entries.get(portId);
-      if (entry === undefined) return;
-      if (entry.hosts !== '') {
-        hosts.push(portId);
-        await host.writeFile(`${at.hosts}/${portId}`, entry.hosts);
-      }
-      // After the entry: see log.ts.
-      if (entry.names !== '') {
-        names.push(portId);
-        await host.writeFile(`${at.names}/${portId}`, entry.names);
-      }
-    }),
+  const entries = run.portIds.flatMap((portId) => {
+    const entry = network.entries.get(portId);
+    return entry === undefined ? [] : [{ portId, entry }];
+  });
+  const hosts = entries.filter(({ entry }) => entry.hosts !== '').map(({ portId }) => portId);
+  const names = entries.filter(({ entry }) => entry.names !== '').map(({ portId }) => portId);
+  const textOf = (portId: string, part: 'hosts' | 'names') => network.entries.get(portId)?.[part] ?? '';
+  // The names after the entries: see log.ts.
+  await host.writeFiles(
+    new Map([
+      ...hosts.map((id) => [`${at.hosts}/${id}`, textOf(id, 'hosts')] as const),
+      ...names.map((id) => [`${at.names}/${id}`, textOf(id, 'names')] as const),
+    ]),
   );
   if (!tools.confirm) return 'done';
   const files = new Set(hosts.map((id) => host.absolute(`${at.hosts}/${id}`)));

@@ -77,7 +77,9 @@ export async function observeFiles(
   confirm: boolean,
 ): Promise<ObservedFiles | null> {
   const at = paths(networkId);
-  const [conf, options, base, namesBase, reloading, log, hosts, names] = await Promise.all([
+  const [fence, keeps, conf, options, base, namesBase, reloading, log, hosts, names] = await Promise.all([
+    host.readFile(at.fence),
+    Promise.all([at.hosts, at.names].map((directory) => host.readFile(`${directory}/.keep`))),
     host.readFile(at.conf),
     host.readFile(at.options),
     host.readFile(at.base),
@@ -95,6 +97,7 @@ export async function observeFiles(
   return {
     conf,
     options,
+    torn: keeps.includes(null) || (confirm && log === null),
     ports: new Map(
       [...ids].map((id) => [
         id,
@@ -106,6 +109,8 @@ export async function observeFiles(
       nameLines.untidy ||
       base === null ||
       namesBase === null ||
+      // Options in it would be every port's.
+      (fence ?? '') !== '' ||
       text.length > LONG_LOG_CHARACTERS,
     reloading: reloading === null ? null : parseReloading(reloading),
     unconfirmed:

@@ -22,6 +22,8 @@ export interface Release {
 export interface ObservedFiles {
   readonly conf: string | null;
   readonly options: string | null;
+  /** A directory that dnsmasq watches is gone, or its log: it can neither be told anything nor say anything. */
+  readonly torn: boolean;
   /** By port id: its lines, in `base` or in files of its own. */
   readonly ports: ReadonlyMap<string, { readonly hosts: string; readonly names: string }>;
   /** A port stands in two places with different lines, a file is missing, or the log has grown long. */

@@ -46,6 +46,7 @@ const files = (
 ): ObservedFiles => ({
   conf: 'conf',
   options: 'options',
+  torn: false,
   ports: new Map(entries.map(([n, made]) => [id(n), { hosts: made.hosts, names: made.names }])),
   untidy: false,
   reloading: null,
@@ -61,7 +62,7 @@ function plan(input: Partial<ServiceInput>) {
     options: 'options',
     hash: 'h',
     files: files([]),
-    process: { pid: 7, configHash: 'h' },
+    process: { pid: 7, configHash: 'h', stuck: null },
     fresh: false,
     watched: true,
     reloadable: true,
@@ -83,7 +84,14 @@ test('nothing to do', () => {
 test('what needs a start', () => {
   assert.equal(op({ process: null }), 'start');
   assert.equal(op({ fresh: true }), 'start');
-  assert.equal(op({ process: { pid: 7, configHash: 'other' } }), 'start');
+  assert.equal(op({ process: { pid: 7, configHash: 'h', stuck: 'is stopped' } }), 'start');
+  assert.equal(op({ files: files([], { torn: true }) }), 'start');
+  assert.equal(op({ process: { pid: 7, configHash: 'other', stuck: null } }), 'start');
+});
+
+test('a configuration that another hand edited is written anew, without a restart', () => {
+  assert.equal(op({ files: files([], { conf: 'edited' }) }), 'rewrite');
+  assert.equal(op({ files: files([], { conf: null }) }), 'rewrite');
 });
 
 test('a new port is added, without a reload', () => {
@@ -148,7 +156,7 @@ test("restarts for ports' own options are spaced, and the ports say that they wa
     network: network([one], { tagged }),
     conf: `conf\ndhcp-mac=set:port-1,${mac(1)}`,
     files: files([one]),
-    process: { pid: 7, configHash: 'other' },
+    process: { pid: 7, configHash: 'other', stuck: null },
   };
   assert.equal(op({ ...input, startedForMs: null }), 'start');
   assert.equal(op({ ...input, startedForMs: 5_000 }), 'start');

@@ -87,6 +87,8 @@ export interface ServiceInput {
 
 export type Service =
   | { readonly op: 'none' }
+  /** The conf file only: what runs was started with this meaning. */
+  | { readonly op: 'rewrite' }
   | { readonly op: 'start'; readonly reason: string }
   | { readonly op: 'reload'; readonly reason: string }
   | { readonly op: 'add'; readonly portIds: readonly string[] };
@@ -112,7 +114,9 @@ export function planService(input: ServiceInput): ServicePlan {
     shortfalls: [],
   });
   if (input.process === null) return start('it does not run');
+  if (input.process.stuck !== null) return start(`it ${input.process.stuck}`);
   if (input.fresh) return start('its link is another');
+  if (files.torn) return start('files that it reads or writes are gone');
 
   const later = input.process.configHash === input.hash ? null : deferredRestart(input);
   if (later === 'now') return start('its configuration changed');
@@ -139,7 +143,10 @@ export function planService(input: ServiceInput): ServicePlan {
   if (waitMs !== null && waitMs <= 0) return reload('ports were removed');
   const againMs = [waitMs, later?.againMs ?? null].filter((ms) => ms !== null);
   return {
-    service: difference.missing.length > 0 ? { op: 'add', portIds: difference.missing } : { op: 'none' },
+    service:
+      difference.missing.length > 0
+        ? { op: 'add', portIds: difference.missing }
+        : { op: later === null && files.conf !== input.conf ? 'rewrite' : 'none' },
     againMs: againMs.length > 0 ? Math.min(...againMs) : null,
     stale: difference.stale,
     releases,

@@ -1,5 +1,5 @@
 /** The `dhcp` role: what wakes a network's key, and the four steps (observe, plan, apply, remember) for it. */
-import type { Host, HostEvent } from '../../host/host.ts';
+import type { Host, HostEvent, ProcessState } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { CONVERGED, type Outcome, type Shortfall } from '../../reconcile/controller.ts';
@@ -8,8 +8,8 @@ import type { ObjectChange, RoleAgent, World } from '../role.ts';
 import {
   add,
   type Applied,
-  applyWiring,
   complaintOf,
+  endCopies,
   reload,
   remove,
   start,
@@ -31,8 +31,9 @@ import { configHash, renderConf, renderOptions, TABLE } from './dnsmasq.ts';
 import { isDomain, isNumber, isUuid, isV4, isV6 } from './grammar.ts';
 import { InotifyLimits } from './inotify.ts';
 import { observeFiles, observeWiring, paths } from './observe.ts';
-import type { ObservedFiles, ObservedWiring } from './observed.ts';
+import type { ObservedFiles } from './observed.ts';
 import { planService, planWiring, type ServicePlan } from './plan.ts';
+import { Wiring } from './wiring.ts';
 import { assert } from '../../lib/assert.ts';
 
 export interface DhcpAgentOptions {
@@ -52,23 +53,24 @@ export interface DhcpAgentOptions {
 
 /** What is known of one network; lost with the process, and never more than a shortcut. */
 interface Known {
-  /** The wiring that was found or made, as text: while it is this one nothing needs to be looked at. */
-  wiredAs: string | null;
-  wiredAt: number;
   files: ObservedFiles | null | undefined;
+  /** Grows when another hand changes one of them: what was read before does not hold. */
+  fileNews: number;
   rejected: readonly Shortfall[];
   staleSince: number | null;
   startedAt: number | null;
   /** How many things the network has, for `configurations`. */
   subnets: number;
   ports: number;
-  tap: string;
   watched: boolean;
+  /** The dnsmasq that does not hear of added files, though it was started to. */
+  deafPid: number | null;
 }
 
 const NOTHING: ObservedFiles = {
   conf: null,
   options: null,
+  torn: true,
   ports: new Map(),
   untidy: true,
   reloading: null,
@@ -76,13 +78,10 @@ const NOTHING: ObservedFiles = {
   rejected: [],
 };
 
-/** A message of the kernel about a link this soon after we changed it ourselves is an echo; audits see the rest. */
-const ECHO_MS = 1_000;
+/** Files of a network's directory that dnsmasq writes, or that say nothing of what it serves. */
+const NOT_FOLLOWED = ['log', 'leases', 'reloading'];
 /** That many dnsmasq that died while they reloaded are no coincidence. */
 const RELOAD_DEATHS = 2;
-
-const wiringText = (network: DesiredNetwork): string =>
-  JSON.stringify([network.tap, network.link, network.mac, network.mtu, network.addresses]);
 
 function settingsOf(options: DhcpAgentOptions): DhcpSettings {
   const settings: DhcpSettings = {
@@ -112,9 +111,11 @@ class DhcpAgent implements RoleAgent {
   readonly #world: World;
   readonly #tools: Tools;
   readonly #bulk: Bulk;
+  readonly #wiring: Wiring;
   readonly #limits: InotifyLimits;
   readonly #known = new Map<string, Known>();
   #reloadDeaths = 0;
+  #patrolled = 0;
 
   constructor(options: DhcpAgentOptions) {
     this.#world = options.world;
@@ -125,6 +126,7 @@ class DhcpAgent implements RoleAgent {
       confirm: options.confirm ?? true,
     };
     this.#bulk = new Bulk(options.host);
+    this.#wiring = new Wiring(this.#tools, this.#bulk);
     this.#limits = new InotifyLimits(options.host);
   }
 
@@ -144,21 +146,27 @@ class DhcpAgent implements RoleAgent {
   keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
     if (event.type === 'overflow') {
       this.#bulk.forget();
-      for (const known of this.#known.values()) known.wiredAs = null;
+      this.#wiring.distrustAll();
       return 'all';
     }
-    if (event.type === 'process-ended') {
+    if (event.type === 'process-ended' || event.type === 'process-stuck') {
       const id = event.name.replace(/^dnsmasq-/, '');
       return this.#known.has(id) ? [`network/${id}`] : [];
     }
-    if (event.type !== 'link') return [];
-    for (const [id, known] of this.#known) {
-      if (event.namespace === null ? known.tap !== event.name : namespaceOf(id) !== event.namespace) continue;
-      if (known.wiredAs !== null && this.#tools.clock.now() - known.wiredAt < ECHO_MS) return [];
-      this.#distrust(id);
-      return [`network/${id}`];
-    }
-    return [];
+    if (event.type === 'file') return this.#onFile(event.path);
+    const id = this.#wiring.onEvent(event);
+    return id === null ? [] : [`network/${id}`];
+  }
+
+  #onFile(path: string): string[] {
+    const [top, id = '', name] = path.split('/');
+    const known = top === 'dhcp' ? this.#known.get(id) : undefined;
+    if (known === undefined) return [];
+    known.files = undefined;
+    known.fileNews++;
+    // The table's mark lies there, or the whole directory went with it.
+    if (name === 'table' || name === undefined) this.#wiring.distrust(id);
+    return [`network/${id}`];
   }
 
   async allKeys(): Promise<string[]> {
@@ -183,10 +191,19 @@ class DhcpAgent implements RoleAgent {
   async observeAll(): Promise<void> {
     await this.#limits.raise();
     await this.#bulk.read();
-    for (const known of this.#known.values()) {
-      known.wiredAs = null;
-      known.files = undefined;
-    }
+    this.#wiring.distrustAll();
+    for (const known of this.#known.values()) known.files = undefined;
+  }
+
+  /** Tables of namespaces: nothing tells when another hand changes one, and asking costs a program. */
+  async patrol(): Promise<string[]> {
+    const { host } = this.#tools;
+    const ids = [...this.#known.keys()];
+    const id = ids[this.#patrolled++ % Math.max(1, ids.length)];
+    if (id === undefined || (await this.#isOurs(id)) || !this.#wiring.isBelieved(id)) return [];
+    await host.removeFile(paths(id).table);
+    this.#wiring.distrust(id);
+    return [`network/${id}`];
   }
 
   configurations(): Record<string, unknown> {
@@ -216,17 +233,37 @@ class DhcpAgent implements RoleAgent {
       }
       return await this.#serve(desired, signal);
     } catch (error) {
-      this.#distrust(id);
+      this.#wiring.distrust(id);
       const known = this.#known.get(id);
       if (known) known.files = undefined;
       throw error;
     }
   }
 
-  #distrust(id: string): void {
-    this.#bulk.touch(id);
+  forget(key: string): void {
+    const { id } = splitKey(key);
+    this.#wiring.distrust(id);
     const known = this.#known.get(id);
-    if (known) known.wiredAs = null;
+    if (known) known.files = undefined;
+  }
+
+  /**
+   * Ends a dnsmasq that does nothing, or whose link or namespace is not there any more, and forgets all that was seen of
+   * the network: what is missing then is made anew. One that serves stays.
+   */
+  async rebuild(key: string): Promise<void> {
+    const { host, settings } = this.#tools;
+    const { id } = splitKey(key);
+    this.forget(key);
+    const desired = desiredOf(this.#world, id, settings);
+    if (desired.kind !== 'served') return;
+    const { network } = desired;
+    const process = await host.findProcess(network.processName);
+    if (process === null) return;
+    const wiring = await observeWiring(host, id, network.tap);
+    // In a namespace without a name it may serve all the same.
+    const isCutOff = wiring.namespace && planWiring(network, wiring).fresh;
+    if (process.stuck !== null || isCutOff) await host.stopProcess(network.processName, 0);
   }
 
   async #remove(id: string): Promise<Outcome> {
@@ -237,6 +274,7 @@ class DhcpAgent implements RoleAgent {
       (await host.findProcess(network.processName)) !== null;
     const left = marked || ((await host.namespaces()).has(network.namespace) && (await this.#isOurs(id)));
     this.#known.delete(id);
+    this.#wiring.drop(id);
     if (!left) return CONVERGED;
     this.#bulk.touch(id);
     await remove(this.#tools, network);
@@ -247,16 +285,15 @@ class DhcpAgent implements RoleAgent {
     const found = this.#known.get(network.id);
     if (found) return found;
     const fresh: Known = {
-      wiredAs: null,
-      wiredAt: Number.NEGATIVE_INFINITY,
       files: undefined,
+      fileNews: 0,
       rejected: [],
       staleSince: null,
       startedAt: null,
       subnets: 0,
       ports: 0,
-      tap: network.tap,
       watched: true,
+      deafPid: null,
     };
     this.#known.set(network.id, fresh);
     return fresh;
@@ -266,52 +303,50 @@ class DhcpAgent implements RoleAgent {
     const { network } = desired;
     const { host } = this.#tools;
     const known = this.#knownOf(network);
-    known.tap = network.tap;
     known.subnets = network.subnets.length;
     known.ports = network.entries.size;
-    const wired = await this.#wire(network, known);
+    const wired = await this.#wiring.ensure(network);
     if (wired.failure !== null) {
       return { shortfalls: [{ object: '', state: 'failed', reason: wired.failure }, ...desired.shortfalls] };
     }
     if (known.files === undefined) {
+      // Before it is read: what changes meanwhile is told.
+      await this.#follow(network.id);
       known.files = await observeFiles(host, network.id, this.#tools.confirm);
       known.rejected = known.files?.rejected ?? [];
     }
     const process = await host.findProcess(network.processName);
     // What runs unwatched stays so until it has to be started for another reason.
-    if (process !== null && known.files?.conf != null)
-      known.watched = known.files.conf.includes('\ndhcp-hostsdir=');
+    if (process !== null) known.watched = this.#isWatched(network, known, process);
     const plan = this.#plan(network, known, { fresh: wired.fresh, process });
+    const { fileNews } = known;
     const failure = await this.#apply(network, known, plan, signal);
+    if (known.fileNews !== fileNews) known.files = undefined;
     const shortfalls = [...desired.shortfalls, ...known.rejected, ...plan.shortfalls];
     if (failure !== null) shortfalls.unshift({ object: '', state: 'failed', reason: failure });
     return {
       shortfalls,
       repaired: wired.changed || plan.service.op !== 'none',
-      ...(plan.againMs === null ? {} : { again: Math.max(1, Math.ceil(plan.againMs)) }),
+      ...againOf([plan.againMs, wired.againMs]),
     };
   }
 
-  async #wire(
-    network: DesiredNetwork,
-    known: Known,
-  ): Promise<{ failure: string | null; fresh: boolean; changed: boolean }> {
-    const { clock } = this.#tools;
-    const wanted = wiringText(network);
-    if (known.wiredAs === wanted) return { failure: null, fresh: false, changed: false };
-    const plan = planWiring(network, await this.#observeWiring(network));
-    const changed =
-      plan.makeNamespace || plan.applyTable || plan.hostSteps.length > 0 || plan.innerSteps.length > 0;
-    if (changed) this.#bulk.touch(network.id);
-    const failure = changed ? await applyWiring(this.#tools, network, plan) : null;
-    known.wiredAs = failure === null ? wanted : null;
-    if (changed) known.wiredAt = clock.now();
-    return { failure, fresh: plan.fresh, changed };
+  /** What of the network's files another hand changes is told from now on. */
+  async #follow(id: string): Promise<void> {
+    const { host } = this.#tools;
+    const at = paths(id);
+    await host.watchDirectory('dhcp');
+    await host.watchDirectory(at.directory, NOT_FOLLOWED);
+    await host.watchDirectory(at.hosts);
+    await host.watchDirectory(at.names);
   }
 
-  async #observeWiring(network: DesiredNetwork): Promise<ObservedWiring> {
-    const read = await this.#bulk.wiring(network.id, network.tap);
-    return read ?? observeWiring(this.#tools.host, network.id, network.tap);
+  /** Whether the running dnsmasq was started to read files that are added; what lies there now may be another's. */
+  #isWatched(network: DesiredNetwork, known: Known, process: ProcessState): boolean {
+    const { settings } = this.#tools;
+    for (const watched of [true, false])
+      if (process.configHash === configHash({ network, settings, watched })) return watched;
+    return known.files?.conf == null ? known.watched : known.files.conf.includes('\ndhcp-hostsdir=');
   }
 
   #texts(network: DesiredNetwork, watched: boolean): Texts {
@@ -327,7 +362,7 @@ class DhcpAgent implements RoleAgent {
   #plan(
     network: DesiredNetwork,
     known: Known,
-    found: { fresh: boolean; process: { pid: number; configHash: string } | null },
+    found: { fresh: boolean; process: ProcessState | null },
   ): ServicePlan {
     const now = this.#tools.clock.now();
     const { conf, options, hash } = this.#texts(network, known.watched);
@@ -338,7 +373,7 @@ class DhcpAgent implements RoleAgent {
       options,
       hash,
       files: known.files ?? NOTHING,
-      watched: known.watched,
+      watched: known.watched && (found.process === null || found.process.pid !== known.deafPid),
       reloadable: this.#reloadDeaths < RELOAD_DEATHS,
       staleForMs: known.staleSince === null ? null : now - known.staleSince,
       startedForMs: known.startedAt === null ? null : now - known.startedAt,
@@ -355,6 +390,11 @@ class DhcpAgent implements RoleAgent {
     const { service } = plan;
     known.staleSince = plan.stale ? (known.staleSince ?? this.#tools.clock.now()) : null;
     if (service.op === 'none') return null;
+    if (service.op === 'rewrite') {
+      await this.#tools.host.writeFile(paths(network.id).conf, this.#texts(network, known.watched).conf);
+      known.files = undefined;
+      return null;
+    }
     if (service.op === 'start') return this.#start(network, known, signal);
     const texts = this.#texts(network, known.watched);
     if (service.op === 'add') {
@@ -366,6 +406,8 @@ class DhcpAgent implements RoleAgent {
         return null;
       }
       if (added === 'ended') return this.#start(network, known, signal);
+      if (added === 'silent' && !signal.aborted)
+        known.deafPid = (await this.#tools.host.findProcess(network.processName))?.pid ?? null;
       return this.#reload(network, known, { texts, releases: plan.releases, signal });
     }
     return this.#reload(network, known, { texts, releases: plan.releases, signal });
@@ -397,6 +439,10 @@ class DhcpAgent implements RoleAgent {
     if (applied.done || applied.why !== 'ended') return this.#outcome(known, applied);
     const complaint = await complaintOf(this.#tools, network);
     if (complaint !== null) return `dnsmasq refuses its configuration: ${complaint}`;
+    if (await endCopies(this.#tools, network)) {
+      const alone = await start(this.#tools, network, { texts: this.#texts(network, true), files, signal });
+      return this.#outcome(known, alone);
+    }
     // It takes the configuration and yet ends at once: the kernel gave it no inotify instance.
     known.watched = false;
     const again = await start(this.#tools, network, { texts: this.#texts(network, false), files, signal });
@@ -413,6 +459,12 @@ class DhcpAgent implements RoleAgent {
     const { user } = this.#tools.settings;
     return `dnsmasq's user '${user}' may not read below ${this.#tools.host.absolute('dhcp')}: open the directories above`;
   }
+}
+
+/** The earliest of these times, if there is any. */
+function againOf(times: readonly (number | null)[]): { again?: number } {
+  const some = times.filter((ms) => ms !== null);
+  return some.length === 0 ? {} : { again: Math.max(1, Math.ceil(Math.min(...some))) };
 }
 
 /** What the directory holds after files for these ports were added and read. */

@@ -18,7 +18,7 @@ import {
 } from './desired.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
-import { TunnelGuard } from './tunnel-guard.ts';
+import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
 
 export interface L2Options extends L2Settings {
   readonly host: Host;
@@ -76,7 +76,13 @@ class L2Agent implements RoleAgent {
         this.#view.everythingChanged();
         this.#guard.hostChanged();
         return 'all';
+      case 'ruleset':
+        return event.table === GUARD_TABLE ? this.#keysOfGuard() : [];
       case 'process-ended':
+      case 'process-stuck':
+      case 'address':
+      case 'namespace':
+      case 'file':
         return [];
       case 'flood':
         // Mostly the echo of our own steps.
@@ -106,6 +112,12 @@ class L2Agent implements RoleAgent {
     this.#view.everythingChanged();
     // Unless a change that goes before the pass has read it all meanwhile.
     await this.#view.refreshStale();
+  }
+
+  /** A network whose links look as they should is wired: all that a remedy can do is to look again. */
+  forget(_key: string): void {
+    this.#guard.hostChanged();
+    this.#view.everythingChanged();
   }
 
   configurations(): Record<string, unknown> {
@@ -204,6 +216,13 @@ class L2Agent implements RoleAgent {
       const reason = `tunnel guard: ${error instanceof Error ? error.message : String(error)}`;
       return { shortfalls: [{ object: hostGroup(this.#world.host), state: 'failed', reason }] };
     }
+  }
+
+  /** The guard is the host's: any network's run looks after it. */
+  #keysOfGuard(): string[] {
+    this.#guard.hostChanged();
+    for (const group of this.#world.groups()) if (splitKey(group).kind === 'network') return [group];
+    return [];
   }
 
   #keysOfLink(name: string): string[] {

@@ -11,6 +11,7 @@ import type {
   HostEvent,
   Link,
   LinkStep,
+  ProcessSignal,
   ProcessSpec,
   ProcessState,
   StepResult,
@@ -20,7 +21,7 @@ import { FakeFiles } from './files.ts';
 import { FakeLinks, type ForeignLink } from './links.ts';
 import { applyText, type FakeTable } from './rulesets.ts';
 
-export type FakeSignal = 'TERM' | 'HUP' | 'KILL' | 'USR1';
+export type FakeSignal = ProcessSignal;
 
 /** What a running program does. */
 export interface FakeProgram {
@@ -49,6 +50,7 @@ interface Running {
   readonly spec: ProcessSpec;
   readonly pid: number;
   readonly program: FakeProgram | undefined;
+  stuck: string | null;
 }
 
 export class FakeHost implements Host {
@@ -64,11 +66,13 @@ export class FakeHost implements Host {
   constructor(options: FakeHostOptions = {}) {
     this.#options = options;
     this.files = new FakeFiles(options.stateDirectory ?? '/fake', (path) => {
-      for (const { program } of [...this.#running.values()]) program?.fileChanged?.(path);
+      for (const { program, stuck } of [...this.#running.values()])
+        if (stuck === null) program?.fileChanged?.(path);
     });
     this.#links = new FakeLinks({
-      linkChanged: ({ name, namespace }) =>
-        namespace === null && this.#tell({ type: 'link', name, namespace }),
+      linkChanged: ({ name, namespace }, news) => this.#tell({ type: 'link', name, namespace, news }),
+      addressChanged: (namespace, news) => this.#tell({ type: 'address', namespace, news }),
+      namespaceChanged: (name, news) => this.#tell({ type: 'namespace', name, news }),
       floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
     });
   }
@@ -89,9 +93,61 @@ export class FakeHost implements Host {
     return this.#links.changeFlood(step);
   }
 
+  /** Another hand writes a file of the state directory (path as the verbs take it), or removes it (null). */
+  meddleFile(path: string, text: string | null): void {
+    const absolute = this.absolute(path);
+    if (text === null) this.files.remove(absolute);
+    else this.files.write(absolute, text);
+    if (this.files.isWatched(absolute)) this.#tell({ type: 'file', path });
+  }
+
+  /** Another hand deletes a directory with all that is in it. */
+  meddleDirectory(path: string): void {
+    this.files.removeTree(this.absolute(path));
+    if (this.files.isWatched(this.absolute(path))) this.#tell({ type: 'file', path });
+  }
+
+  /** Another hand deletes a table of nftables. */
+  meddleTable(namespace: string | null, table: string): void {
+    if (this.#tables.get(namespace)?.delete(tableName(table)) && namespace === null)
+      this.#tell({ type: 'ruleset', table });
+  }
+
+  /** `ip netns delete` by another hand: programs inside keep the namespace; without any it is gone. */
+  meddleNamespace(name: string): void {
+    const holds = [...this.#running.values()].some(({ spec }) => spec.namespace === name);
+    if (holds) this.#links.loseName(name);
+    else this.#dropNamespace(name);
+  }
+
+  /** A process stands still: it takes no signal but KILL, and does nothing. */
+  hangProcess(name: string): void {
+    const found = this.#running.get(name);
+    if (found === undefined) return;
+    found.stuck = 'is stopped';
+    this.#tell({ type: 'process-stuck', name });
+  }
+
+  /** It goes on. */
+  resumeProcess(name: string): void {
+    const found = this.#running.get(name);
+    if (found !== undefined) found.stuck = null;
+  }
+
   /** A process ends by itself, or is killed by another hand. */
   endProcess(name: string): void {
-    if (this.#running.delete(name)) this.#tell({ type: 'process-ended', name });
+    const found = this.#running.get(name);
+    if (found === undefined) return;
+    this.#running.delete(name);
+    const { namespace } = found.spec;
+    const holds = [...this.#running.values()].some(({ spec }) => spec.namespace === namespace);
+    if (namespace !== null && this.#links.isNameless(namespace) && !holds) this.#dropNamespace(namespace);
+    this.#tell({ type: 'process-ended', name });
+  }
+
+  #dropNamespace(name: string): void {
+    this.#links.removeNamespace(namespaceName(name));
+    this.#tables.delete(name);
   }
 
   /** Some events were lost. */
@@ -100,7 +156,9 @@ export class FakeHost implements Host {
   }
 
   /** A running process: what it was started with, and what it is. */
-  process(name: string): { spec: ProcessSpec; pid: number; program: FakeProgram | undefined } | undefined {
+  process(
+    name: string,
+  ): { spec: ProcessSpec; pid: number; program: FakeProgram | undefined; stuck: string | null } | undefined {
     return this.#running.get(name);
   }
 
@@ -114,13 +172,14 @@ export class FakeHost implements Host {
     return this.#links.namespaces();
   }
 
-  async ensureNamespace(name: string): Promise<void> {
-    this.#links.addNamespace(name);
+  async ensureNamespace(name: string, holder?: string): Promise<void> {
+    const inside = this.#running.get(holder ?? '')?.spec.namespace === name;
+    if (inside && this.#links.isNameless(name)) this.#links.findName(name);
+    else this.#links.addNamespace(name);
   }
 
   async removeNamespace(name: string): Promise<void> {
-    this.#links.removeNamespace(namespaceName(name));
-    this.#tables.delete(name);
+    this.#dropNamespace(name);
   }
 
   async links(names?: readonly string[]): Promise<Link[]> {
@@ -152,7 +211,9 @@ export class FakeHost implements Host {
 
   async applyRuleset(namespace: string | null, text: string): Promise<void> {
     this.#needNamespace(namespace);
-    this.#tables.set(namespace, applyText(this.#tables.get(namespace) ?? new Map(), text));
+    const tables = applyText(this.#tables.get(namespace) ?? new Map(), text);
+    this.#tables.set(namespace, tables);
+    if (namespace === null) for (const table of tables.keys()) this.#tell({ type: 'ruleset', table });
   }
 
   async rulesetMark(namespace: string | null, table: string): Promise<string | null> {
@@ -183,6 +244,16 @@ export class FakeHost implements Host {
     this.files.write(this.absolute(path), text);
   }
 
+  async writeFiles(texts: ReadonlyMap<string, string>, before?: () => Promise<void>): Promise<void> {
+    const paths = [...texts.keys()].map((path) => this.absolute(path));
+    await before?.();
+    for (const [index, text] of [...texts.values()].entries()) this.files.write(paths[index] ?? '', text);
+  }
+
+  async watchDirectory(path: string, ignored: readonly string[] = []): Promise<void> {
+    this.files.watch(this.absolute(path), ignored);
+  }
+
   async removeFile(path: string): Promise<void> {
     this.files.remove(this.absolute(path));
   }
@@ -207,13 +278,15 @@ export class FakeHost implements Host {
     if (this.#running.has(processName(spec.name))) throw new Error(`${spec.name} is running already`);
     this.#needNamespace(spec.namespace);
     const pid = ++this.#lastPid;
-    this.#running.set(spec.name, { spec, pid, program: this.#options.program?.(spec, pid, this) });
-    return { pid, configHash: spec.configHash };
+    const program = this.#options.program?.(spec, pid, this);
+    this.#running.set(spec.name, { spec, pid, program, stuck: null });
+    return { pid, configHash: spec.configHash, stuck: null };
   }
 
   async findProcess(name: string): Promise<ProcessState | null> {
     const found = this.#running.get(processName(name));
-    return found === undefined ? null : { pid: found.pid, configHash: found.spec.configHash };
+    if (found === undefined) return null;
+    return { pid: found.pid, configHash: found.spec.configHash, stuck: found.stuck };
   }
 
   async processes(): Promise<string[]> {
@@ -222,7 +295,7 @@ export class FakeHost implements Host {
 
   async signalProcess(name: string, signal: FakeSignal): Promise<void> {
     const running = this.#running.get(processName(name));
-    if (running === undefined) return;
+    if (running === undefined || (running.stuck !== null && signal !== 'KILL')) return;
     if (signal === 'KILL' || (running.program?.signalled(signal) ?? 'ends') === 'ends') this.endProcess(name);
   }
 
@@ -230,6 +303,10 @@ export class FakeHost implements Host {
     await this.signalProcess(name, 'TERM');
     await this.signalProcess(name, 'KILL');
     this.files.remove(this.absolute(`log/${name}.log`));
+  }
+
+  async endCopies(_argv: readonly string[]): Promise<number> {
+    return 0;
   }
 
   async runProgram(namespace: string | null, argv: readonly string[]): Promise<Finished> {

@@ -5,6 +5,8 @@ export class FakeFiles {
   readonly root: string;
   readonly #texts = new Map<string, string>();
   readonly #onChange: (path: string) => void;
+  /** By directory: names that are not followed. */
+  readonly #watched = new Map<string, ReadonlySet<string>>();
 
   /** `onChange` hears of every file that is written, appended to or removed, after it happened. */
   constructor(root: string, onChange: (path: string) => void) {
@@ -14,6 +16,17 @@ export class FakeFiles {
 
   absolute(path: string): string {
     return `${this.root}/${relativePath(path)}`;
+  }
+
+  /** From now on `isWatched` is true of what is in the directory, but for the names that are ignored. */
+  watch(directory: string, ignored: readonly string[]): void {
+    this.#watched.set(directory, new Set(ignored));
+  }
+
+  isWatched(path: string): boolean {
+    const slash = path.lastIndexOf('/');
+    const ignored = this.#watched.get(path.slice(0, slash));
+    return ignored !== undefined && !ignored.has(path.slice(slash + 1));
   }
 
   read(path: string): string | null {
@@ -43,6 +56,8 @@ export class FakeFiles {
   }
 
   removeTree(directory: string): void {
+    for (const path of [...this.#watched.keys()])
+      if (path === directory || path.startsWith(`${directory}/`)) this.#watched.delete(path);
     for (const path of [...this.#texts.keys()]) if (path.startsWith(`${directory}/`)) this.remove(path);
   }
 }

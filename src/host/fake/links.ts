@@ -1,6 +1,6 @@
 /** Links of a host and of its namespaces, as far as agents can tell them from the kernel's. */
 import { assert } from '../../lib/assert.ts';
-import type { FloodEntry, FloodStep, Link, LinkStep, StepResult } from '../host.ts';
+import type { FloodEntry, FloodStep, Link, LinkNews, LinkStep, StepResult } from '../host.ts';
 import { addressWithPrefix, ipAddress, linkName, macAddress, mtuValue, namespaceName } from '../grammar.ts';
 
 interface Place {
@@ -22,7 +22,9 @@ interface FakeLink {
 }
 
 export interface LinkListener {
-  linkChanged(place: Place): void;
+  linkChanged(place: Place, news: LinkNews): void;
+  addressChanged(namespace: string, news: 'came' | 'went'): void;
+  namespaceChanged(name: string, news: 'came' | 'went'): void;
   floodChanged(entry: FloodEntry, present: boolean): void;
 }
 
@@ -40,6 +42,8 @@ const DEFAULT_MTU = 1500;
 
 export class FakeLinks {
   readonly #spaces = new Map<string | null, Map<string, FakeLink>>();
+  /** Namespaces that lost their name, with a program inside. */
+  readonly #nameless = new Set<string>();
   readonly #flood = new Map<string, Set<string>>();
   readonly #listener: LinkListener;
   #made = 0;
@@ -50,13 +54,17 @@ export class FakeLinks {
   }
 
   namespaces(): Set<string> {
-    return new Set([...this.#spaces.keys()].filter((name) => name !== null));
+    return new Set(
+      [...this.#spaces.keys()].filter((name) => name !== null).filter((name) => !this.#nameless.has(name)),
+    );
   }
 
   addNamespace(name: string | null): void {
     if (name !== null) namespaceName(name);
+    if (name !== null && this.#nameless.delete(name)) this.#spaces.delete(name);
     if (this.#spaces.has(name)) return;
     this.#spaces.set(name, new Map());
+    if (name !== null) this.#listener.namespaceChanged(name, 'came');
     this.#put(name, { ...this.#fresh('lo', 'other'), up: true, mtu: LOOPBACK_MTU, mac: '00:00:00:00:00:00' });
   }
 
@@ -65,10 +73,30 @@ export class FakeLinks {
     if (space === undefined) return;
     for (const link of [...space.values()]) if (link.peer !== null) this.#delete(name, link.name);
     this.#spaces.delete(name);
+    if (!this.#nameless.delete(name)) this.#listener.namespaceChanged(name, 'went');
+  }
+
+  /** The namespace is there for those in it only. */
+  loseName(name: string): void {
+    if (!this.#spaces.has(name) || this.#nameless.has(name)) return;
+    this.#nameless.add(name);
+    this.#listener.namespaceChanged(name, 'went');
+  }
+
+  isNameless(name: string): boolean {
+    return this.#nameless.has(name);
+  }
+
+  findName(name: string): void {
+    if (this.#nameless.delete(name)) this.#listener.namespaceChanged(name, 'came');
+  }
+
+  #isThere(namespace: string | null): boolean {
+    return this.#spaces.has(namespace) && !(namespace !== null && this.#nameless.has(namespace));
   }
 
   list(namespace: string | null): Link[] | undefined {
-    const space = this.#spaces.get(namespace);
+    const space = this.#isThere(namespace) ? this.#spaces.get(namespace) : undefined;
     if (space === undefined) return undefined;
     return [...space.values()].map(({ peer: _, addresses, ...link }) => ({
       ...link,
@@ -83,7 +111,7 @@ export class FakeLinks {
 
   /** One step in the namespace; null: done, or it was so already. */
   change(namespace: string | null, step: LinkStep): StepResult {
-    if (!this.#spaces.has(namespace)) return 'no such namespace';
+    if (!this.#isThere(namespace)) return 'no such namespace';
     switch (step.op) {
       case 'add-bridge':
         return this.#addBridge(namespace, step);
@@ -134,7 +162,13 @@ export class FakeLinks {
 
   #put(namespace: string | null, link: FakeLink): void {
     this.#space(namespace).set(link.name, link);
-    this.#listener.linkChanged({ namespace, name: link.name });
+    this.#tell(namespace, link);
+  }
+
+  #tell(namespace: string | null, { name, up, peer }: FakeLink): void {
+    const other = peer && this.#spaces.get(peer.namespace)?.get(peer.name);
+    const news = up ? (peer && !other?.up ? 'no-carrier' : 'up') : 'down';
+    this.#listener.linkChanged({ namespace, name }, news);
   }
 
   #addBridge(namespace: string | null, step: LinkStep & { op: 'add-bridge' }): StepResult {
@@ -188,7 +222,10 @@ export class FakeLinks {
     }
     if (step.up !== undefined) link.up = step.up;
     if (JSON.stringify([link.up, link.mtu, link.mac, link.master]) !== before) {
-      this.#listener.linkChanged({ namespace, name: step.name });
+      this.#tell(namespace, link);
+      const other = link.peer && this.#spaces.get(link.peer.namespace)?.get(link.peer.name);
+      // It has gained or lost its carrier.
+      if (link.peer && other?.up) this.#tell(link.peer.namespace, other);
     }
     return failure;
   }
@@ -202,9 +239,9 @@ export class FakeLinks {
     for (const member of space.values()) {
       if (member.master !== name) continue;
       member.master = null;
-      this.#listener.linkChanged({ namespace, name: member.name });
+      this.#tell(namespace, member);
     }
-    this.#listener.linkChanged({ namespace, name });
+    this.#listener.linkChanged({ namespace, name }, 'gone');
     if (link.peer !== null && this.#spaces.has(link.peer.namespace))
       this.#delete(link.peer.namespace, link.peer.name);
   }
@@ -215,9 +252,12 @@ export class FakeLinks {
   ): StepResult {
     const link = this.#space(namespace).get(linkName(step.link));
     const address = addressWithPrefix(step.address);
-    if (step.op === 'delete-address') link?.addresses.delete(address);
-    else if (link === undefined) return `no link ${step.link}`;
-    else link.addresses.add(address);
+    if (step.op === 'add-address' && link === undefined) return `no link ${step.link}`;
+    if (link === undefined || link.addresses.has(address) === (step.op === 'add-address')) return null;
+    if (step.op === 'add-address') link.addresses.add(address);
+    else link.addresses.delete(address);
+    if (namespace !== null)
+      this.#listener.addressChanged(namespace, step.op === 'add-address' ? 'came' : 'went');
     return null;
   }
 }

@@ -1,6 +1,7 @@
-import { appendFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { relativePath } from '../grammar.ts';
+import type { FileWatch } from './file-watch.ts';
 
 /** Where files are written before they are renamed into place: never in a directory that a program watches. */
 const STAGING = '.staging';
@@ -9,7 +10,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }
 
-export function createFiles(stateDirectory: string) {
+export function createFiles(stateDirectory: string, fileWatch: FileWatch) {
   let counter = 0;
   const directories = new Set<string>();
   /** Files whose directory entry is known to be on disk. */
@@ -40,8 +41,24 @@ export function createFiles(stateDirectory: string) {
   async function stage(text: string): Promise<string> {
     const staging = join(stateDirectory, STAGING);
     const path = join(staging, `${process.pid}-${counter++}`);
-    await inDirectory(staging, () => writeFile(path, text));
+    try {
+      await inDirectory(staging, () => writeFile(path, text));
+    } catch (error) {
+      // ENOSPC leaves an empty or half file, and every retry would leave one more.
+      await rm(path, { force: true });
+      throw error;
+    }
     return path;
+  }
+
+  async function unstage(paths: readonly string[]): Promise<void> {
+    await Promise.all(paths.map((path) => rm(path, { force: true })));
+  }
+
+  async function putInPlace(staged: string, target: string): Promise<void> {
+    anchored.delete(target);
+    fileWatch.willWrite(target, await lstat(staged));
+    await inDirectory(dirname(target), () => rename(staged, target));
   }
 
   return {
@@ -60,13 +77,38 @@ export function createFiles(stateDirectory: string) {
     async writeFile(path: string, text: string): Promise<void> {
       const target = absolute(path);
       const staged = await stage(text);
-      anchored.delete(target);
-      await inDirectory(dirname(target), () => rename(staged, target));
+      try {
+        await putInPlace(staged, target);
+      } catch (error) {
+        await unstage([staged]);
+        throw error;
+      }
+    },
+
+    async writeFiles(texts: ReadonlyMap<string, string>, before?: () => Promise<void>): Promise<void> {
+      const targets = [...texts.keys()].map(absolute);
+      const outcomes = await Promise.allSettled([...texts.values()].map(stage));
+      const staged = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const failed = outcomes.find((one) => one.status === 'rejected');
+      try {
+        if (failed) throw failed.reason;
+        await Promise.all([...new Set(targets.map((target) => dirname(target)))].map(ensureDirectory));
+        await before?.();
+        for (const [i, target] of targets.entries()) await putInPlace(staged[i] as string, target);
+      } catch (error) {
+        await unstage(staged);
+        throw error;
+      }
     },
 
     async removeFile(path: string): Promise<void> {
       anchored.delete(absolute(path));
+      fileWatch.willRemove(absolute(path));
       await rm(absolute(path), { force: true });
+    },
+
+    async watchDirectory(path: string, ignored: readonly string[] = []): Promise<void> {
+      await fileWatch.watchDirectory(absolute(path), ignored);
     },
 
     async listFiles(path: string): Promise<string[]> {
@@ -84,6 +126,7 @@ export function createFiles(stateDirectory: string) {
         for (const entry of known)
           if (entry === target || entry.startsWith(`${target}/`)) known.delete(entry);
       }
+      fileWatch.forget(target);
       await rm(target, { recursive: true, force: true });
     },
 

@@ -2,12 +2,13 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Host } from '../host.ts';
+import { createFileWatch } from './file-watch.ts';
 import { createFiles } from './files.ts';
 import { createFlood } from './flood.ts';
 import { namespaceName, sysctlPath } from '../grammar.ts';
 import { createLinks } from './links.ts';
 import { followKernel } from './monitor.ts';
-import { createNamespaces, writeSysctls } from './namespaces.ts';
+import { createNamespaces, followNamespaces, writeSysctls } from './namespaces.ts';
 import { createProcesses } from './processes.ts';
 import { createRuleset } from './ruleset.ts';
 import { createSpawner, inNamespace } from './spawner.ts';
@@ -37,12 +38,13 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     timeoutMs: options.stepTimeoutMs ?? 10_000,
     enter,
   });
-  const files = createFiles(stateDirectory);
+  const fileWatch = createFileWatch(stateDirectory);
+  const files = createFiles(stateDirectory, fileWatch);
   const { watch, ...processes } = createProcesses({ stateDirectory, clock, files, enter });
   const { stage: _, ...fileVerbs } = files;
 
   return {
-    ...createNamespaces(spawner),
+    ...createNamespaces(spawner, async (holder) => (await processes.findProcess(holder))?.pid ?? null),
     ...createLinks(spawner),
     ...createFlood(spawner),
     ...createRuleset(spawner, files),
@@ -60,10 +62,10 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     },
 
     async follow(onEvent, signal) {
-      await Promise.all([
-        followKernel({ clock, onEvent, signal, enter }),
-        watch((name) => onEvent({ type: 'process-ended', name }), signal),
-      ]);
+      fileWatch.listen((path) => onEvent({ type: 'file', path }), signal);
+      followNamespaces(clock, (name, news) => onEvent({ type: 'namespace', name, news }), signal);
+      await Promise.all([followKernel({ clock, onEvent, signal, enter }), watch(onEvent, signal)]);
+      fileWatch.close();
     },
   };
 }

@@ -1,7 +1,8 @@
+/** The kernel's own messages, as `ip`, `bridge` and `nft` print them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { sleep, type Clock } from '../../lib/clock.ts';
-import type { HostEvent } from '../host.ts';
+import type { HostEvent, LinkNews } from '../host.ts';
 import { listensOnNetlink } from './proc.ts';
 import { PROGRAM_ENVIRONMENT } from './spawner.ts';
 
@@ -12,10 +13,54 @@ const WELL_MS = 60_000;
 const LISTEN_POLL_MS = 2;
 const LISTEN_LIMIT_MS = 2000;
 
-/** A line of `ip -o monitor link`: `5: tap0@if2: <UP> ...`, or the same after `Deleted `. */
-export function linkEvent(line: string): HostEvent | null {
-  const name = /^(?:Deleted )?\d+: ([^:@\s]+)[:@]/.exec(line)?.[1];
-  return name === undefined ? null : { type: 'link', name, namespace: null };
+type Parse = (line: string) => HostEvent | null;
+
+function linkNews(deleted: boolean, flags: readonly string[]): LinkNews {
+  if (deleted) return 'gone';
+  if (!flags.includes('UP')) return 'down';
+  return flags.includes('LOWER_UP') && !flags.includes('NO-CARRIER') ? 'up' : 'no-carrier';
+}
+
+/** `5: tap0@if2: <BROADCAST,UP> mtu ...`, or the same after `Deleted `; `namespace` is where it was heard. */
+export function linkEvent(line: string, namespace: string | null): HostEvent | null {
+  const found = /^(Deleted )?\d+: ([^:@\s]+)(?:@[^:\s]+)?: <([^>]*)>/.exec(line);
+  if (found === null) return null;
+  const [, deleted, name = '', flags = ''] = found;
+  return { type: 'link', name, namespace, news: linkNews(deleted !== undefined, flags.split(',')) };
+}
+
+/** `2: t0    inet 192.0.2.2/24 ...`: the index is the link's, the name that `ip` puts there may be another link's. */
+export function addressEvent(line: string, namespace: string | null): HostEvent | null {
+  const found = /^(Deleted )?\d+: \S+\s+inet6? \S+ (?:.*)scope (\S+)/.exec(line);
+  if (found === null || namespace === null || found[2] === 'link') return null;
+  return { type: 'address', namespace, news: found[1] === undefined ? 'came' : 'went' };
+}
+
+/**
+ * Lines of `ip -o monitor all-nsid nsid link address`. Each begins with the number that its namespace has here; which
+ * name that is, the same source tells.
+ */
+export function createLinkParser(): { parse: Parse; learn: (line: string) => void } {
+  const names = new Map<string, string>();
+  const learn = (line: string) => {
+    const found = /^(Deleted )?nsid (\d+)(?: \(iproute2 netns name: (\S+)\))?/.exec(line);
+    if (found === null) return;
+    const [, deleted, number = '', name] = found;
+    if (deleted !== undefined || name === undefined) names.delete(number);
+    else names.set(number, name);
+  };
+  const parse: Parse = (line) => {
+    const found = /^\[nsid (current|\d+)\](.*)$/.exec(line);
+    // Without `all-nsid` nothing stands before it.
+    const [, number = 'current', rest = ''] = found ?? [line, 'current', line];
+    if (/^(?:Deleted )?nsid /.test(rest)) {
+      if (number === 'current') learn(rest);
+      return null;
+    }
+    const namespace = number === 'current' ? null : names.get(number);
+    return namespace === undefined ? null : (linkEvent(rest, namespace) ?? addressEvent(rest, namespace));
+  };
+  return { parse, learn };
 }
 
 /** A line of `bridge monitor fdb`; learned addresses are not ours to follow. */
@@ -26,15 +71,34 @@ export function floodEvent(line: string): HostEvent | null {
   return { type: 'flood', link, destination, present: deleted === undefined };
 }
 
-interface Source {
-  readonly argv: readonly string[];
-  readonly parse: (line: string) => HostEvent | null;
+/** A line of `nft monitor`: `delete rule inet x c handle 2`. */
+export function rulesetEvent(line: string): HostEvent | null {
+  const found = /^\s*(?:add|insert|delete|destroy|replace|flush) \w+ (\w+ \w+)/.exec(line);
+  return found === null ? null : { type: 'ruleset', table: found[1] ?? '' };
 }
 
-const SOURCES: readonly Source[] = [
-  { argv: ['ip', '-o', 'monitor', 'link'], parse: linkEvent },
-  { argv: ['bridge', 'monitor', 'fdb'], parse: floodEvent },
-];
+interface Source {
+  readonly argv: readonly string[];
+  /** Instead, where the kernel does not let us listen to other namespaces. */
+  readonly modest?: readonly string[];
+  readonly parse: Parse;
+  /** Run once it listens; what it prints goes to `learn` line by line. */
+  readonly first?: { readonly argv: readonly string[]; readonly learn: (line: string) => void };
+}
+
+function sources(): Source[] {
+  const { parse, learn } = createLinkParser();
+  return [
+    {
+      argv: ['ip', '-o', 'monitor', 'all-nsid', 'nsid', 'link', 'address'],
+      modest: ['ip', '-o', 'monitor', 'link'],
+      parse,
+      first: { argv: ['ip', 'netns', 'list-id'], learn },
+    },
+    { argv: ['bridge', 'monitor', 'fdb'], parse: floodEvent },
+    { argv: ['nft', 'monitor'], parse: rulesetEvent },
+  ];
+}
 
 interface Following {
   readonly clock: Clock;
@@ -49,20 +113,23 @@ interface Following {
  * happened before that is not known.
  */
 export async function followKernel(following: Following): Promise<void> {
-  let deaf = SOURCES.length;
+  const all = sources();
+  let deaf = all.length;
   const onListening = () => {
     if (deaf > 0) deaf--;
     if (deaf === 0) following.onEvent({ type: 'overflow' });
   };
-  await Promise.all(SOURCES.map((source) => followSource(source, following, onListening)));
+  await Promise.all(all.map((source) => followSource(source, following, onListening)));
 }
 
 async function followSource(source: Source, following: Following, onListening: () => void): Promise<void> {
   const { clock, signal } = following;
   let restartMs = FIRST_RESTART_MS;
+  let argv = source.argv;
   while (!signal.aborted) {
     const begunAt = clock.now();
-    await followOnce(source, following, onListening);
+    const heard = await followOnce({ ...source, argv }, following, onListening);
+    if (!heard && source.modest) argv = source.modest;
     // Each new start makes the agent look at everything: a program that cannot stay must not make that a loop.
     restartMs = clock.now() - begunAt > WELL_MS ? FIRST_RESTART_MS : restartMs;
     await sleep(clock, restartMs, signal);
@@ -70,28 +137,44 @@ async function followSource(source: Source, following: Following, onListening: (
   }
 }
 
-async function followOnce(source: Source, following: Following, onListening: () => void): Promise<void> {
-  const { clock, onEvent, signal } = following;
-  const argv = [...following.enter, ...source.argv];
-  const child = spawn(argv[0] ?? '', argv.slice(1), {
-    env: PROGRAM_ENVIRONMENT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = new Promise<void>((resolve) => {
+function launch({ enter }: Following, argv: readonly string[]) {
+  const [file = '', ...args] = [...enter, ...argv];
+  return spawn(file, args, { env: PROGRAM_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+const untilClosed = (child: ChildProcess) =>
+  new Promise<void>((resolve) => {
     child.once('error', () => resolve());
     child.once('close', () => resolve());
   });
+
+/** Until the program ends or `signal` aborts; whether it ever listened. */
+async function followOnce(source: Source, following: Following, onListening: () => void): Promise<boolean> {
+  const { clock, onEvent, signal } = following;
+  const child = launch(following, source.argv);
+  const ended = untilClosed(child);
   const stop = () => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = source.parse(line);
     if (event !== null) onEvent(event);
   });
+  let listens = false;
   // ENOBUFS ("No buffer space available"): the kernel dropped messages, the program goes on.
-  child.stderr.on('data', () => onEvent({ type: 'overflow' }));
-  if (await untilListening(child, clock)) onListening();
+  child.stderr.on('data', () => listens && onEvent({ type: 'overflow' }));
+  listens = await untilListening(child, clock);
+  if (listens && source.first) await learnFrom(source.first, following);
+  if (listens) onListening();
   await ended;
   signal.removeEventListener('abort', stop);
+  return listens;
+}
+
+async function learnFrom(first: NonNullable<Source['first']>, following: Following): Promise<void> {
+  const child = launch(following, first.argv);
+  createInterface({ input: child.stdout }).on('line', first.learn);
+  child.stderr.resume();
+  await untilClosed(child);
 }
 
 async function untilListening(child: ChildProcess, clock: Clock): Promise<boolean> {
@@ -101,5 +184,5 @@ async function untilListening(child: ChildProcess, clock: Clock): Promise<boolea
     if (listensOnNetlink(child.pid)) return true;
     await sleep(clock, LISTEN_POLL_MS);
   }
-  return runs();
+  return child.pid !== undefined && runs();
 }

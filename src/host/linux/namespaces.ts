@@ -1,4 +1,6 @@
-import { readdir, statfs, unlink } from 'node:fs/promises';
+import { existsSync, mkdirSync, watch } from 'node:fs';
+import { readdir, readlink, statfs, unlink } from 'node:fs/promises';
+import type { Clock } from '../../lib/clock.ts';
 import { namespaceName } from '../grammar.ts';
 import { parseLinks } from './links.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
@@ -12,7 +14,31 @@ async function isNamespace(name: string): Promise<boolean> {
   return found?.type === NSFS_MAGIC;
 }
 
-export function createNamespaces(spawner: Spawner) {
+/** A name is made in two steps, of which only the first is told. */
+const SETTLE_MS = 30;
+
+/** Tells of names that come and go, by another hand or ours, until `signal` aborts. */
+export function followNamespaces(
+  clock: Clock,
+  onNews: (name: string, news: 'came' | 'went') => void,
+  signal: AbortSignal,
+): void {
+  if (signal.aborted) return;
+  try {
+    mkdirSync(DIRECTORY, { recursive: true });
+    const watcher = watch(DIRECTORY, { persistent: false }, (_event, name) => {
+      if (name === null) return;
+      clock.after(SETTLE_MS, () => onNews(name, existsSync(`${DIRECTORY}/${name}`) ? 'came' : 'went'));
+    });
+    watcher.on('error', () => undefined);
+    signal.addEventListener('abort', () => watcher.close(), { once: true });
+  } catch {
+    // No inotify instance for us: audits see what becomes of namespaces.
+  }
+}
+
+/** `pidOf`: of a process of ours. */
+export function createNamespaces(spawner: Spawner, pidOf: (holder: string) => Promise<number | null>) {
   async function namespaces(): Promise<Set<string>> {
     const names = await readdir(DIRECTORY).catch((error: unknown) => {
       // Only when it is not there are there none: otherwise it is not known, and what runs in them must stay.
@@ -23,13 +49,25 @@ export function createNamespaces(spawner: Spawner) {
     return new Set(names.filter((_, index) => real[index]));
   }
 
+  /** Gives the namespace that the process is in its name back; false: it is in the host's own, or gone. */
+  async function attach(name: string, holder: string): Promise<boolean> {
+    const pid = await pidOf(holder);
+    if (pid === null) return false;
+    const inside = await readlink(`/proc/${pid}/ns/net`).catch(() => null);
+    const own = await spawner.run(['readlink', '/proc/self/ns/net']);
+    if (inside === null || own.code !== 0 || inside === own.stdout.trim()) return false;
+    await spawner.run(['ip', 'netns', 'attach', name, String(pid)]);
+    return isNamespace(name);
+  }
+
   return {
     namespaces,
 
-    async ensureNamespace(name: string): Promise<void> {
+    async ensureNamespace(name: string, holder?: string): Promise<void> {
       namespaceName(name);
       if (await isNamespace(name)) return;
       await unlink(`${DIRECTORY}/${name}`).catch(() => undefined);
+      if (holder !== undefined && (await attach(name, holder))) return;
       const input = `netns add ${name}\nnetns exec ${name} ip link set dev lo up\n`;
       const finished = await spawner.run(['ip', '-batch', '-'], { input });
       if (!(await isNamespace(name))) {

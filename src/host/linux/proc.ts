@@ -10,9 +10,11 @@ export interface ProcessIdentity {
   readonly startTime: number;
 }
 
-interface Stat {
+export interface Stat {
   readonly state: string;
   readonly session: number;
+  /** CPU time used, user and system, in clock ticks. */
+  readonly ticks: number;
   readonly startTime: number;
 }
 
@@ -30,7 +32,43 @@ export function parseStat(text: string): Stat | null {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTime = Number(fields[19]);
   if (fields[0] === undefined || !Number.isInteger(startTime)) return null;
-  return { state: fields[0], session: Number(fields[3]), startTime };
+  return {
+    state: fields[0],
+    session: Number(fields[3]),
+    ticks: Number(fields[11]) + Number(fields[12]),
+    startTime,
+  };
+}
+
+/** Of the UDP sockets of a network namespace. */
+export interface SocketCounts {
+  /** Bytes that wait to be read. */
+  readonly unread: number;
+  /** Datagrams that were read since the namespace was made; 0 where nothing waits. */
+  readonly read: number;
+}
+
+/** Parses /proc/net/udp (proc(5)): the fifth column is `tx_queue:rx_queue` in hexadecimal. */
+export function unreadBytes(text: string): number {
+  let sum = 0;
+  for (const [, unread = ''] of text.matchAll(/^\s*\d+: \S+ \S+ \S+ [0-9A-F]+:([0-9A-F]+) /gm))
+    sum += Number.parseInt(unread, 16);
+  return sum;
+}
+
+/** Parses a line pair `Udp: names` and `Udp: values` of /proc/net/snmp, or `Udp6InDatagrams n` of snmp6. */
+export function datagramsRead(snmp: string, snmp6: string): number {
+  const [names = '', values = ''] = snmp.split('\n').filter((line) => line.startsWith('Udp: '));
+  const at = names.split(' ').indexOf('InDatagrams');
+  const four = at < 0 ? 0 : Number(values.split(' ')[at]);
+  return four + Number(/^Udp6InDatagrams\s+(\d+)/m.exec(snmp6)?.[1] ?? 0);
+}
+
+/** As the process's namespace has them. */
+export function readSockets(pid: number): SocketCounts {
+  const of = (file: string) => read(`/proc/${pid}/net/${file}`) ?? '';
+  const unread = unreadBytes(of('udp')) + unreadBytes(of('udp6'));
+  return { unread, read: unread === 0 ? 0 : datagramsRead(of('snmp'), of('snmp6')) };
 }
 
 /** null: there is no such process, or only its zombie. */

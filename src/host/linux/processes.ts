@@ -8,11 +8,12 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statS
 import { dirname } from 'node:path';
 import { assert } from '../../lib/assert.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
-import type { ProcessSpec, ProcessState } from '../host.ts';
+import type { HostEvent, ProcessSignal, ProcessSpec, ProcessState } from '../host.ts';
 import { namespaceName, processName } from '../grammar.ts';
 import type { Files } from './files.ts';
 import { allPids, isAlive, readArguments, readEnvironment, readStat } from './proc.ts';
 import { inNamespace, PROGRAM_ENVIRONMENT } from './spawner.ts';
+import { isSuspicious, judge, type Look, lookAt } from './stuck.ts';
 
 const STATE_VARIABLE = 'DEUTERON_STATE';
 const NAME_VARIABLE = 'DEUTERON_PROCESS';
@@ -20,12 +21,22 @@ const HASH_VARIABLE = 'DEUTERON_CONFIG_HASH';
 const LOG_LIMIT_BYTES = 1 << 20;
 /** How long `nsenter` may take to become the program. */
 const EXEC_LIMIT_MS = 2000;
-const ADOPTED_POLL_MS = 500;
+const WATCH_MS = 250;
+/**
+ * A look at one process costs about 0.1 ms of CPU: so many a second at most, suspects apart. Few processes are looked at
+ * in each turn, two hundred every four seconds.
+ */
+const LOOKS_A_SECOND = 48;
 
-interface Known extends ProcessState {
+interface Known {
+  readonly pid: number;
+  readonly configHash: string;
   readonly startTime: number;
   /** Not a child of this process: its end is noticed by looking. */
   readonly adopted: boolean;
+  /** Since when it is suspected to do nothing; undefined: it is not. */
+  suspect?: Look | undefined;
+  stuck: string | null;
 }
 
 export interface ProcessesOptions {
@@ -38,13 +49,15 @@ export interface ProcessesOptions {
 
 export function createProcesses({ stateDirectory, clock, files, enter }: ProcessesOptions) {
   const known = new Map<string, Known>();
-  const listeners = new Set<(name: string) => void>();
+  const listeners = new Set<(event: HostEvent) => void>();
   let scanned = false;
+  /** Whose turn it is to be looked at. */
+  let turn: string[] = [];
 
   function ended(name: string, process: Known): void {
     if (known.get(name) !== process) return;
     known.delete(name);
-    for (const listener of listeners) listener(name);
+    for (const listener of listeners) listener({ type: 'process-ended', name });
   }
 
   /** Finds, once in this life, what earlier lives started. */
@@ -59,7 +72,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       // Only the leader of the session is what we started; its children inherit the mark.
       if (stat === null || stat.session !== pid) continue;
       const configHash = environment.get(HASH_VARIABLE) ?? '';
-      known.set(name, { pid, configHash, startTime: stat.startTime, adopted: true });
+      known.set(name, { pid, configHash, startTime: stat.startTime, adopted: true, stuck: null });
     }
   }
 
@@ -70,6 +83,42 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
     if (isAlive(process)) return process;
     ended(name, process);
     return null;
+  }
+
+  function stateOf(process: Known): ProcessState {
+    // It may have gone on since it was last looked at.
+    if (process.stuck !== null) examine(process);
+    return { pid: process.pid, configHash: process.configHash, stuck: process.stuck };
+  }
+
+  /** One look at whether it does anything. */
+  function examine(process: Known): void {
+    const look = lookAt(process.pid, clock.now());
+    if (look === undefined) return;
+    const verdict = process.suspect === undefined ? 'well' : judge(process.suspect, look);
+    process.stuck = typeof verdict === 'object' ? verdict.stuck : null;
+    if (verdict === 'well') process.suspect = isSuspicious(look) ? look : undefined;
+  }
+
+  /** Some of all, in turn, and every suspect. */
+  function examineSome(): void {
+    if (turn.length === 0) turn = [...known.keys()];
+    const some = new Set(turn.splice(0, Math.ceil((LOOKS_A_SECOND * WATCH_MS) / 1000)));
+    for (const [name, process] of known) {
+      if (!some.has(name) && process.suspect === undefined) continue;
+      if (!isAlive(process)) ended(name, process);
+      else examine(process);
+      if (process.stuck !== null) for (const listener of listeners) listener({ type: 'process-stuck', name });
+    }
+  }
+
+  /** An adopted process that is gone, found without reading /proc. */
+  function isGone(process: Known): boolean {
+    try {
+      return !globalThis.process.kill(process.pid, 0);
+    } catch (error) {
+      return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+    }
   }
 
   const logPath = (name: string) => files.absolute(`log/${processName(name)}.log`);
@@ -109,7 +158,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       child.unref();
       const pid = child.pid ?? -1;
       const startTime = readStat(pid)?.startTime ?? -1;
-      const process: Known = { pid, configHash: spec.configHash, startTime, adopted: false };
+      const process: Known = { pid, configHash: spec.configHash, startTime, adopted: false, stuck: null };
       known.set(spec.name, process);
       child.once('exit', () => ended(spec.name, process));
       return process;
@@ -156,12 +205,12 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       const process = await start(spec);
       await untilExecuted(process, spec);
       if (!isAlive(process)) throw new Error(`${spec.name} ended at once: ${lastWords(spec.name)}`);
-      return { pid: process.pid, configHash: process.configHash };
+      return stateOf(process);
     },
 
     async findProcess(name: string): Promise<ProcessState | null> {
       const process = find(name);
-      return process === null ? null : { pid: process.pid, configHash: process.configHash };
+      return process === null ? null : stateOf(process);
     },
 
     async processes(): Promise<string[]> {
@@ -169,7 +218,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       return [...known.keys()].filter((name) => find(name) !== null).sort();
     },
 
-    async signalProcess(name: string, kind: 'TERM' | 'HUP' | 'KILL' | 'USR1'): Promise<void> {
+    async signalProcess(name: string, kind: ProcessSignal): Promise<void> {
       const process = find(name);
       if (process !== null) signal(process, `SIG${kind}`);
     },
@@ -178,7 +227,9 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       const process = find(name);
       if (process !== null) {
         signal(process, 'SIGTERM');
-        if (!(await untilEnded(name, process, graceMs))) {
+        // One that is stopped hears of it only when it goes on.
+        const hears = stateOf(process).stuck === null;
+        if (!hears || !(await untilEnded(name, process, graceMs))) {
           signal(process, 'SIGKILL');
           if (!(await untilEnded(name, process, EXEC_LIMIT_MS))) throw new Error(`${name} does not end`);
         }
@@ -187,15 +238,33 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       for (const path of [logPath(name), `${logPath(name)}.old`]) rmSync(path, { force: true });
     },
 
-    /** Tells `onEnd` of every end until `signal` aborts. */
-    async watch(onEnd: (name: string) => void, signal: AbortSignal): Promise<void> {
+    async endCopies(argv: readonly string[]): Promise<number> {
+      const isCopy = (pid: number) => {
+        const found = readArguments(pid);
+        if (found.length !== argv.length || found.some((word, i) => word !== argv[i])) return false;
+        const mark = readEnvironment(pid);
+        return mark.get(STATE_VARIABLE) !== stateDirectory || mark.get(NAME_VARIABLE) === undefined;
+      };
+      const copies = allPids().flatMap((pid) => {
+        const stat = isCopy(pid) ? readStat(pid) : null;
+        return stat === null ? [] : [{ pid, startTime: stat.startTime }];
+      });
+      for (const copy of copies) if (isAlive(copy)) globalThis.process.kill(copy.pid, 'SIGKILL');
+      const deadline = clock.now() + EXEC_LIMIT_MS;
+      while (copies.some(isAlive) && clock.now() < deadline) await sleep(clock, 1);
+      return copies.length;
+    },
+
+    /** Tells of every end, and of who does nothing, until `signal` aborts. */
+    async watch(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void> {
       scan();
-      listeners.add(onEnd);
+      listeners.add(onEvent);
       while (!signal.aborted) {
-        for (const [name, process] of known) if (process.adopted && !isAlive(process)) ended(name, process);
-        await sleep(clock, ADOPTED_POLL_MS, signal);
+        for (const [name, process] of known) if (process.adopted && isGone(process)) ended(name, process);
+        examineSome();
+        await sleep(clock, WATCH_MS, signal);
       }
-      listeners.delete(onEnd);
+      listeners.delete(onEvent);
     },
   };
 }
