@@ -36,13 +36,16 @@ export class EventWriter {
     return this.#dropped;
   }
 
-  add(event: NewEvent): void {
+  /** The row as it will be written. */
+  add(event: NewEvent): EventRow {
     const row = eventRow(this.#options.call(), event);
     this.#options.tell(row);
     this.#waiting.push(row);
-    if (this.#waiting.length <= MAX_WAITING) return;
-    this.#waiting.shift();
-    this.#dropped++;
+    if (this.#waiting.length > MAX_WAITING) {
+      this.#waiting.shift();
+      this.#dropped++;
+    }
+    return row;
   }
 
   /** Writes what waits; called more often than once a second it does nothing in between. Rejects if the database does not. */

@@ -71,7 +71,9 @@ test('where there is no other agent an alert is raised, and ends when it comes r
   assert.deepEqual(stage.remedies.alerts(), { stuck: 1, silent: 0, lagging: 0 });
   dhcp.broken.clear();
   await stage.clock.advance(60_000);
-  assert.equal(word(followed().at(-1) as EventRow), 'alert-ended stuck a');
+  const [alert, end] = followed().slice(-2);
+  assert.equal(word(end as EventRow), 'alert-ended stuck a');
+  assert.equal(end?.data['ends'], alert?.id);
   assert.deepEqual(stage.remedies.alerts(), { stuck: 0, silent: 0, lagging: 0 });
   assert.deepEqual([...dhcp.served], [key]);
   assert.deepEqual(stage.remedies.steps, { audit: 1, resync: 1, rebuild: 1, replace: 1, cut: 0, alert: 1 });

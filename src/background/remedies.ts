@@ -49,16 +49,20 @@ export interface RemediesOptions {
   readonly tracker: Pick<Tracker, 'overdue'>;
   readonly watch: RemedyWatch;
   readonly events: EventWriter;
-  /** Whether this server itself is prompt. While it is not, it judges nobody. */
-  readonly isHealthy?: () => boolean;
+  /** Since when this server and its database have been prompt: until they are again it judges nobody. */
+  readonly promptSince?: (now: number) => number;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
 type Taken = Extract<Decision, { type: 'step' }>;
 
+const PROMPT_MS = 2_000;
+
 export class Remedies {
   readonly #options: RemediesOptions;
   readonly #ladder: Ladder;
+  /** The events that began the alerts that are open, for their ends to name. */
+  readonly #alertEvents = new Map<string, string>();
   readonly #steps: Record<Step, number> = { audit: 0, resync: 0, rebuild: 0, replace: 0, cut: 0, alert: 0 };
 
   constructor(options: RemediesOptions) {
@@ -80,15 +84,16 @@ export class Remedies {
 
   /** One look at what is overdue, and what follows. Several times a second it finds what is new within that time. */
   async tick(): Promise<void> {
-    const { clock, tracker, watch, events, isHealthy } = this.#options;
-    if (isHealthy?.() ?? true) {
-      const now = clock.now();
+    const { clock, tracker, watch, events, promptSince } = this.#options;
+    const now = clock.now();
+    const promptMs = now - (promptSince?.(now) ?? Number.NEGATIVE_INFINITY);
+    if (promptMs >= PROMPT_MS) {
       const overdue = tracker.overdue(now);
       const connected = new Set(watch.connected());
-      const facts = { connected, keys: (host: string, role: Role) => watch.keys(host, role) };
-      for (const decision of this.#ladder.decide(overdue, facts, now)) {
+      const keys = (host: string, role: Role) => watch.keys(host, role);
+      for (const decision of this.#ladder.decide(overdue, { connected, keys, promptMs }, now)) {
         if (decision.type === 'step') await this.#take(decision);
-        else events.add(endOf(decision.of, decision.isHere));
+        else this.#end(decision);
       }
     }
     await events.flush();
@@ -100,11 +105,18 @@ export class Remedies {
     try {
       const isDone = await this.#perform(taken, id);
       this.#steps[taken.step]++;
-      events.add(eventOf(taken, { id, isDone }));
+      const { id: eventId } = events.add(eventOf(taken, { id, isDone }));
+      if (taken.step === 'alert') this.#alertEvents.set(placeOf(taken.of), eventId);
     } catch (error) {
       this.#ladder.failed(taken, clock.now());
       onFailure(`remedy ${taken.step}`, error);
     }
+  }
+
+  #end({ of, isHere }: Extract<Decision, { type: 'alert-ended' }>): void {
+    const ends = this.#alertEvents.get(placeOf(of)) ?? '';
+    this.#alertEvents.delete(placeOf(of));
+    this.#options.events.add(endOf(of, { isHere, ends }));
   }
 
   /** false: it could not be done; the next step is due as if it had not helped. */
@@ -136,6 +148,9 @@ export class Remedies {
     return result !== 'nobody';
   }
 }
+
+const placeOf = ({ climb, host, role, key }: Case): string =>
+  climb === 'silent' ? host : `${climb} ${host} ${role} ${key}`;
 
 /** The groups that the role makes the key from. */
 function groupsOf({ host, role, key }: Case): Group[] {
@@ -191,12 +206,12 @@ function eventOf({ step, round, of }: Taken, { id, isDone }: { id: string; isDon
     : { kind: 'remedy', severity: isDone ? 'info' : 'warning', ...common, data };
 }
 
-function endOf(of: Case, isHere: boolean): NewEvent {
+function endOf(of: Case, { isHere, ends }: { isHere: boolean; ends: string }): NewEvent {
   const { host, role, key, climb } = of;
   const what = climb === 'silent' ? 'What is reported' : `${role}${key === '' ? '' : `, ${key},`}`;
   const message = isHere
     ? `${what} on ${host} is as it should be again.`
     : `${host} is not connected to this server any more: another follows it up.`;
-  const data = { alert: ALERTS[climb], resolved: isHere };
+  const data = { alert: ALERTS[climb], ends, resolved: isHere };
   return { kind: 'alert-ended', severity: 'info', host, role: roleOf(of), object: key, message, data };
 }

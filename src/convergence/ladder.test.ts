@@ -27,6 +27,7 @@ const silence = (fields: Partial<Overdue> = {}) =>
 const facts = (hosts: readonly string[] = ['a'], keys = 1_000): LadderFacts => ({
   connected: new Set(hosts),
   keys: () => keys,
+  promptMs: Number.POSITIVE_INFINITY,
 });
 
 /** A decision in a word: `resync a network/n`, `ended lagging a`. */
@@ -144,6 +145,13 @@ test('silence of a third of the hosts is not theirs', () => {
   assert.equal(said(3).length, 6);
   const pair = { until: 10_000, overdue: () => ['a', 'b'].map((host) => silence({ host })) };
   assert.equal(play({ ...pair, facts: facts(['a', 'b']) }).length, 4, 'of two, two may fail');
+});
+
+test('silence says nothing while this server itself was slow', () => {
+  const overdue = () => [silence()];
+  const slow = { ...facts(), promptMs: 14_000 };
+  assert.deepEqual(play({ until: 10_000, overdue, facts: slow }), []);
+  assert.equal(play({ until: 10_000, overdue, facts: { ...slow, promptMs: 15_000 } }).length, 2);
 });
 
 test('a host whose roles are all silent has its watch cut once', () => {

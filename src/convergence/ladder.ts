@@ -88,6 +88,8 @@ export interface LadderLimits {
   /** The share of the hosts, and their number, beyond which silence is not theirs. */
   readonly silentShare: number;
   readonly silentHosts: number;
+  /** So long this server must have been prompt itself before silence counts: reports have to come first. */
+  readonly silentPromptMs: number;
   /** When an escalation begins again; it doubles to the longest. */
   readonly renewMs: readonly [number, number];
 }
@@ -100,6 +102,7 @@ export const LADDER_LIMITS: LadderLimits = {
   laggingKeys: 5,
   silentShare: 1 / 3,
   silentHosts: 3,
+  silentPromptMs: 15_000,
   renewMs: [600_000, 3_600_000],
 };
 
@@ -129,6 +132,8 @@ export interface LadderFacts {
   readonly connected: ReadonlySet<string>;
   /** How many keys the role has to care for there. */
   readonly keys: (host: string, role: Role) => number;
+  /** For how long this server and its database have been prompt. */
+  readonly promptMs: number;
 }
 
 interface Climber {
@@ -251,7 +256,9 @@ function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: Ladder
   const cases: Case[] = [];
   const silent = overdue.filter((one) => one.state === 'silent');
   const silentHosts = new Set(silent.map((one) => one.host)).size;
-  const isOurs = silentHosts >= limits.silentHosts && silentHosts > limits.silentShare * facts.connected.size;
+  const isOurs =
+    facts.promptMs < limits.silentPromptMs ||
+    (silentHosts >= limits.silentHosts && silentHosts > limits.silentShare * facts.connected.size);
   if (!isOurs) for (const of of Map.groupBy(silent, (one) => one.host).values()) cases.push(silenceOf(of));
   const owed = overdue.filter((one) => one.state !== 'silent');
   for (const entries of Map.groupBy(owed, ({ host, role }) => `${host} ${role}`).values()) {

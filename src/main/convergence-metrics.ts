@@ -3,14 +3,14 @@
  * agents only for those that owe anything, and of these for the MAX_AGENTS that have for longest: with 10,000 agents a
  * quiet fleet has none, and a bad day does not flood the database of whoever scrapes.
  */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Histogram, type Registry } from 'prom-client';
 import type { EventWriter } from '../background/event-writer.ts';
 import type { Remedies } from '../background/remedies.ts';
 import { KINDS, type Kind } from '../convergence/deadlines.ts';
-import { STEP_NUMBERS } from '../convergence/ladder.ts';
 import type { Standing, Tracker } from '../convergence/tracker.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AGENT_TYPES, type Role } from '../resources/agent.ts';
+import { by, show } from './shown.ts';
 
 const MAX_AGENTS = 100;
 const LATENCY_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
@@ -70,81 +70,54 @@ export function registerConvergenceMetrics(registry: Registry, sources: Converge
 function registerOwed(registry: Registry, { tracker, clock }: ConvergenceSources): void {
   // One reading for all of them: they are collected in one go, the first of them first.
   let standings: readonly Standing[] = [];
-  const byKind = (
-    name: string,
-    help: string,
-    value: (sum: Sum) => number,
-    read: () => void = () => undefined,
-  ) =>
-    registry.registerMetric(
-      new Gauge({
-        ...{ name: `deuteron_convergence_${name}`, help, labelNames: ['role', 'kind'], registers: [] },
-        collect() {
-          read();
-          for (const [role, kinds] of sums(standings))
-            for (const [kind, sum] of kinds) this.set({ role, kind }, value(sum));
-        },
-      }),
-    );
+  const byKind = (name: string, help: string, value: (sum: Sum) => number, look = () => standings) =>
+    show(registry, {
+      ...{ type: 'gauge', name: `deuteron_convergence_${name}`, help, labels: ['role', 'kind'] },
+      read: () =>
+        [...sums(look())].flatMap(([role, kinds]) =>
+          [...kinds].map(([kind, sum]) => [{ role, kind }, value(sum)] as const),
+        ),
+    });
+  const byRole = (name: string, help: string, value: (standing: Standing) => number) =>
+    show(registry, {
+      ...{ type: 'gauge', name, help, labels: ['role'] },
+      read: () => [
+        ...ROLES.map((role) => [{ role }, 0] as const),
+        ...standings.map((one) => [{ role: one.role }, value(one)] as const),
+      ],
+    });
   byKind(
     'pending',
-    'Changes that were sent to the agents connected here and are not realised yet.',
+    'What was sent to the agents connected here and is not realised yet.',
     (sum) => sum.pending,
     () => {
       standings = tracker.standing(clock.now());
+      return standings;
     },
   );
-  byKind('overdue', 'Those that are past their deadline.', (sum) => sum.overdue);
-  byKind('oldest_seconds', 'For how long the oldest of them has been owed.', (sum) => sum.oldestMs / 1000);
-  registry.registerMetric(
-    new Gauge({
-      name: 'deuteron_convergence_waiting',
-      help: 'Objects that agents report as waiting for the world, such as ports without their link.',
-      labelNames: ['role'],
-      registers: [],
-      collect() {
-        for (const role of ROLES) this.set({ role }, 0);
-        for (const { role, waiting } of standings) this.inc({ role }, waiting);
-      },
-    }),
+  byKind('overdue', 'What of that is past its deadline.', (sum) => sum.overdue);
+  byKind('oldest_seconds', 'For how long the oldest of it has been owed.', (sum) => sum.oldestMs / 1000);
+  byRole(
+    'deuteron_convergence_waiting',
+    'Objects that agents report as waiting for the world, such as ports without their link.',
+    ({ waiting }) => waiting,
   );
-  registry.registerMetric(
-    new Gauge({
-      name: 'deuteron_agents_behind',
-      help: 'Agents connected here that owe anything.',
-      labelNames: ['role'],
-      registers: [],
-      collect() {
-        for (const role of ROLES) this.set({ role }, 0);
-        for (const { role, pending } of standings) if (pending > 0) this.inc({ role });
-      },
-    }),
+  byRole('deuteron_agents_behind', 'Agents connected here that owe anything.', ({ pending }) =>
+    pending > 0 ? 1 : 0,
   );
-  registry.registerMetric(
-    new Gauge({
-      name: 'deuteron_agent_lag_seconds',
-      help: `For how long an agent has owed its oldest change, by kind; the ${MAX_AGENTS} agents that have for longest.`,
-      labelNames: ['host', 'role', 'kind'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const { host, role, kinds } of longest(standings))
-          for (const [kind, { oldestMs }] of kinds) this.set({ host, role, kind }, oldestMs / 1000);
-      },
-    }),
-  );
-  registry.registerMetric(
-    new Gauge({
-      name: 'deuteron_agent_lag_changes',
-      help: `Changes beyond what an agent reports as realised; the ${MAX_AGENTS} agents that owe for longest.`,
-      labelNames: ['host', 'role'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const { host, role, lag } of longest(standings)) this.set({ host, role }, lag);
-      },
-    }),
-  );
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_agent_lag_seconds', labels: ['host', 'role', 'kind'] },
+    help: `For how long an agent has owed its oldest change, by kind; the ${MAX_AGENTS} that have for longest.`,
+    read: () =>
+      longest(standings).flatMap(({ host, role, kinds }) =>
+        [...kinds].map(([kind, { oldestMs }]) => [{ host, role, kind }, oldestMs / 1000] as const),
+      ),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_agent_lag_changes', labels: ['host', 'role'] },
+    help: `Changes beyond what an agent reports as realised; the ${MAX_AGENTS} that owe for longest.`,
+    read: () => longest(standings).map(({ host, role, lag }) => [{ host, role }, lag] as const),
+  });
 }
 
 function longest(standings: readonly Standing[]): Standing[] {
@@ -155,39 +128,19 @@ function longest(standings: readonly Standing[]): Standing[] {
 }
 
 function registerDone(registry: Registry, { remedies, events }: ConvergenceSources): void {
-  registry.registerMetric(
-    new Counter({
-      name: 'deuteron_remedies_total',
-      help: 'Steps of the ladder of remedies that were taken.',
-      labelNames: ['step'],
-      registers: [],
-      collect() {
-        this.reset();
-        for (const step of Object.keys(STEP_NUMBERS) as (keyof typeof STEP_NUMBERS)[])
-          this.inc({ step }, remedies.steps[step]);
-      },
-    }),
-  );
-  registry.registerMetric(
-    new Gauge({
-      name: 'deuteron_alerts_open',
-      help: 'Alerts about agents connected here that have not ended.',
-      labelNames: ['alert'],
-      registers: [],
-      collect() {
-        for (const [alert, count] of Object.entries(remedies.alerts())) this.set({ alert }, count);
-      },
-    }),
-  );
-  registry.registerMetric(
-    new Counter({
-      name: 'deuteron_events_dropped_total',
-      help: 'Events that could not be written, for the database was away for too long.',
-      registers: [],
-      collect() {
-        this.reset();
-        this.inc(events.dropped);
-      },
-    }),
-  );
+  show(registry, {
+    ...{ type: 'counter', name: 'deuteron_remedies_total', labels: ['step'] },
+    help: 'Steps of the ladder of remedies that were taken.',
+    read: () => by('step', remedies.steps),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_alerts_open', labels: ['alert'] },
+    help: 'Alerts about agents connected here that have not ended.',
+    read: () => by('alert', remedies.alerts()),
+  });
+  show(registry, {
+    ...{ type: 'counter', name: 'deuteron_events_dropped_total' },
+    help: 'Events that could not be written, for the database was away for too long.',
+    read: () => events.dropped,
+  });
 }

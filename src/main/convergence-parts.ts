@@ -26,7 +26,8 @@ export interface ConvergenceOptions {
   readonly clock: Clock;
   /** Each event of the remedies; `tellTo` makes log lines of them. */
   readonly tell: (event: EventRow) => void;
-  readonly isHealthy?: () => boolean;
+  /** Since when this server and its database have been prompt. */
+  readonly promptSince?: (now: number) => number;
   readonly onFailure: (what: string, error: unknown) => void;
 }
 
@@ -79,10 +80,10 @@ export function createConvergenceParts(options: ConvergenceOptions) {
       for (const { kind, ms } of tracker.reported(level, now())) latency.observe({ kind }, ms / 1000);
     },
     follow: (feed: Feed): { remedies: Remedies; duties: Duty[] } => {
-      const isHealthy = options.isHealthy ? { isHealthy: options.isHealthy } : {};
+      const { promptSince } = options;
       const remedies = new Remedies({
         ...{ store, call, tracker, events, onFailure, clock, watch: watchOf(feed) },
-        ...isHealthy,
+        ...(promptSince ? { promptSince } : {}),
       });
       const trim = async () => {
         const before = new Date(clock.wall().getTime() - config['events-keep-days'] * DAY_MS);

@@ -8,6 +8,7 @@ import { integerBetween, type Random } from '../../../src/lib/random.ts';
 import { hostGroup } from '../../../src/resources/agent-view.ts';
 import { decodeMirror } from '../../../src/watch/journal.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { countsOf, NO_COUNTS, plus } from '../feed-counts.ts';
 import { type Network, PATIENCE_MS, type Port, type Stage } from '../stage.ts';
 import type { Scene, Story } from '../story.ts';
 
@@ -104,41 +105,6 @@ async function oneRequest(parts: Load, own: string[], turn: number): Promise<voi
   }
 }
 
-type Counts = Readonly<Record<'resumes' | 'snapshots' | 'mismatches', number>>;
-
-/** What a server's feed has counted in this life. */
-async function countsOf(stage: Stage, server: string): Promise<Counts> {
-  const text = await new Promise<string>((resolve, reject) => {
-    const socketPath = apiSocket(stage.lab.node(server));
-    request({ socketPath, path: '/metrics', agent: false }, (response) => {
-      let all = '';
-      response.setEncoding('utf8');
-      response.on('data', (more: string) => {
-        all += more;
-      });
-      response.on('end', () => resolve(all));
-      response.on('error', reject);
-    })
-      .on('error', reject)
-      .end();
-  });
-  const sum = (pattern: RegExp) =>
-    [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
-  return {
-    resumes: sum(/^deuteron_watch_resumes (\d+)/gm),
-    snapshots: sum(/^deuteron_watch_snapshots_\w+ (\d+)/gm),
-    mismatches: sum(/^deuteron_watch_digest_mismatches (\d+)/gm),
-  };
-}
-
-const plus = (a: Counts, b: Counts, sign: 1 | -1): Counts => ({
-  resumes: a.resumes + sign * b.resumes,
-  snapshots: a.snapshots + sign * b.snapshots,
-  mismatches: a.mismatches + sign * b.mismatches,
-});
-
-const NONE: Counts = { resumes: 0, snapshots: 0, mismatches: 0 };
-
 /** Every acknowledged change is in the rows, in the host's mirror, and served; nothing that was deleted is. */
 async function compare(stage: Stage, ledger: Ledger): Promise<void> {
   type Bound = Port & { readonly 'binding:host_id': string };
@@ -172,7 +138,7 @@ async function restartAll(scene: Scene, network: Network): Promise<void> {
   const busy = [true, true, true, true, true, false].map((keepAlive) =>
     load({ client: openClient(proxy.port, keepAlive), network, ledger, random, signal: enough.signal }),
   );
-  let total = NONE;
+  let total = NO_COUNTS;
   try {
     for (const { name } of servers) total = plus(total, await countsOf(stage, name), -1);
     for (let round = 1; round <= (form === 'long' ? 5 : 1); round++) {

@@ -1,0 +1,94 @@
+/**
+ * What every server can say of the whole fleet: read from the rows now and then, so that asking for metrics never waits
+ * for the database; and who leads.
+ */
+import type { Registry } from 'prom-client';
+import type { Duty } from '../background/duties.ts';
+import { AGENT_TYPES, type Liveness, type Role } from '../resources/agent.ts';
+import type { Store } from '../store/store.ts';
+import { show } from './shown.ts';
+
+const COUNT_MS = 15_000;
+const ROLES = Object.keys(AGENT_TYPES) as Role[];
+const STATES: readonly Liveness[] = ['alive', 'held', 'dead'];
+
+interface Count {
+  readonly role: Role;
+  readonly state: Liveness;
+  readonly count: number;
+}
+
+/** The fleet's numbers as they were at the last count. */
+export class Fleet {
+  readonly #store: Pick<Store, 'view'>;
+  agents: readonly Count[] = [];
+  leavingBindings = 0;
+
+  constructor(store: Pick<Store, 'view'>) {
+    this.#store = store;
+  }
+
+  /** Counts now and then. */
+  get duty(): Duty {
+    return { name: 'count', intervalMs: COUNT_MS, perform: () => this.count() };
+  }
+
+  async count(): Promise<void> {
+    await this.#store.view(async (view) => {
+      const agents: Count[] = [];
+      for (const role of ROLES) {
+        for (const state of STATES) {
+          agents.push({ role, state, count: await view.agents.count({ role, liveness: state }) });
+        }
+      }
+      this.agents = agents;
+      this.leavingBindings = await view.dhcpBindings.count({ leaving: true });
+    });
+  }
+}
+
+export interface FleetSources {
+  readonly fleet: Fleet;
+  readonly leader: { readonly isLeader: boolean; readonly term: number };
+  readonly rescheduler: {
+    readonly counts: { readonly added: number; readonly gone: number; readonly unserved: number };
+  };
+}
+
+export function registerFleetMetrics(registry: Registry, { fleet, leader, rescheduler }: FleetSources): void {
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_agents', labels: ['role', 'state'] },
+    help: 'Agents by whether they are taken for dead (all servers say the same).',
+    read: () => fleet.agents.map(({ role, state, count }) => [{ role, state }, count] as const),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_dhcp_moves_pending' },
+    help: 'DHCP bindings that serve on until others do (all servers say the same).',
+    read: () => fleet.leavingBindings,
+  });
+  show(registry, {
+    ...{ type: 'counter', name: 'deuteron_dhcp_bindings_added_total' },
+    help: 'Networks that this server, as leader, has given to DHCP agents.',
+    read: () => rescheduler.counts.added,
+  });
+  show(registry, {
+    ...{ type: 'counter', name: 'deuteron_dhcp_bindings_removed_total' },
+    help: 'Bindings that this server has taken away because others serve.',
+    read: () => rescheduler.counts.gone,
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_networks_unserved' },
+    help: 'Networks with ports whose DHCP no living agent serves; only the leader knows, others say 0.',
+    read: () => rescheduler.counts.unserved,
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_leader' },
+    help: 'Whether this server performs what only one does.',
+    read: () => (leader.isLeader ? 1 : 0),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_leader_term' },
+    help: 'The term that this server leads in; 0 where it does not.',
+    read: () => leader.term,
+  });
+}
