@@ -1,112 +1,326 @@
-/** Which agents are connected somewhere: this server's beat, the others' beats, and who comes and goes here. */
-import type { Call } from '../operations/operation.ts';
-import { agentDisconnected, agentReturned } from '../operations/agent.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { AgentRow } from '../resources/agent.ts';
-import type { Store } from '../store/store.ts';
+/**
+ * Who hears which agent. Each server moves a beat of its own, times the others' on its own clock, and writes who it hears
+ * on transitions only; rows that nobody claims are looked at every second, by an index.
+ *
+ *   feed ──changed, heard──> here ──tick──> silent, back ──> rows (server_id)
+ *   rows ──look──> what nobody hears ──> claimed by who does; the rest is the leader's to judge (deaths.ts)
+ */
+import { Attention } from '../convergence/attention.ts';
+import type { LivenessTimes } from '../convergence/liveness.ts';
+import { type Clock, sleep } from '../lib/clock.ts';
+import { agentsHeard, agentsSilent } from '../operations/liveness.ts';
+import type { Call, SeenAgent } from '../operations/operation.ts';
+import type { Sighting, Store } from '../store/store.ts';
 
 export interface PresenceOptions {
   readonly store: Store;
   readonly serverId: string;
-  readonly downTimeMs: number;
+  readonly times: LivenessTimes;
   readonly clock: Clock;
   readonly call: () => Call;
   readonly onFailure: (what: string, error: unknown) => void;
+  /** After each look at what nobody hears, or is not simply alive. */
+  readonly onLook?: (look: Look) => Promise<void>;
 }
 
-/** An agent that only moves its connection is not gone: nothing is written for so long. */
-const GRACE_MS = 1_500;
+export interface Look {
+  readonly sightings: readonly Sighting[];
+  /** Since when this server's loop and database have been prompt. */
+  readonly attentiveSince: (now: number) => number;
+  /** Whether the server of that name lives, as seen from here. */
+  readonly isHeard: (serverId: string) => boolean;
+  /** Whether this server itself hears the host's agent now. */
+  readonly hears: (host: string) => boolean;
+}
+
+/** An agent whose watch is, or was just now, held here. */
+interface Here {
+  isConnected: boolean;
+  /** When anything was last heard of it. */
+  heardAt: number;
+  /** It sends heartbeats, so that silence means something while it is connected. */
+  beats: boolean;
+  /** Its row says, or is about to say, that it is not heard. */
+  isSilent: boolean;
+}
+
+const MOST_AT_ONCE = 200;
+/** How often rows that claim this server are compared with the watches that it holds. */
+const AUDIT_MS = 60_000;
 
 export class AgentPresence {
+  readonly attention: Attention;
   readonly #options: PresenceOptions;
   /** Each server's beat, and when it was last seen to move, on our own clock. */
   readonly #servers = new Map<string, { readonly beat: number; readonly movedAt: number }>();
-  readonly #here = new Set<string>();
-  readonly #gone = new Set<string>();
-  #telling = false;
-  #ended = false;
+  readonly #here = new Map<string, Here>();
+  /** What is to be written. */
+  readonly #silent = new Set<string>();
+  readonly #back = new Set<string>();
+  #auditAt: number;
+  #hasAudited = false;
+  #hasEnded = false;
+  #wakeLook: () => void = () => undefined;
+  #wakeTell: () => void = () => undefined;
 
   constructor(options: PresenceOptions) {
+    const now = options.clock.now();
     this.#options = options;
+    this.#auditAt = now;
+    this.attention = new Attention(options.times.promptMs, now);
   }
 
-  /** An agent lives while the server that holds its watch does. */
-  isAlive(agent: { readonly server_id: string }): boolean {
-    const server = this.#servers.get(agent.server_id);
-    return server !== undefined && this.#options.clock.now() - server.movedAt < this.#options.downTimeMs;
+  /** false once it was declared dead, and until a living server hears it. */
+  isAlive(agent: SeenAgent): boolean {
+    return agent.liveness !== 'dead' || this.isHeard(agent.server_id);
   }
 
-  /** May be given something new. */
-  isEligible(agent: Pick<AgentRow, 'server_id' | 'liveness'>): boolean {
-    return agent.liveness === 'alive' && this.isAlive(agent);
+  /** Alive, heard right now, and not held down. */
+  isEligible(agent: SeenAgent): boolean {
+    return agent.liveness === 'alive' && this.isHeard(agent.server_id);
+  }
+
+  /** Whether the server of that name lives. Time in which this server was not attentive does not count against others. */
+  isHeard(serverId: string): boolean {
+    if (serverId === this.#options.serverId) return true;
+    const server = this.#servers.get(serverId);
+    if (!server) return false;
+    const now = this.#options.clock.now();
+    return now - Math.max(server.movedAt, this.attention.since(now)) < this.#options.times.detectMs;
+  }
+
+  /** A watch was opened here, or has ended: silence begins then, if its agent goes nowhere else. */
+  changed(host: string, isConnected: boolean): void {
+    const now = this.#options.clock.now();
+    const known = this.#here.get(host);
+    if (isConnected) {
+      if (known?.isSilent) this.#says(host, false);
+      this.#here.set(host, { isConnected, heardAt: now, beats: false, isSilent: false });
+    } else if (known) {
+      known.isConnected = false;
+      if (!known.beats) known.heardAt = now;
+    }
+  }
+
+  /** A heartbeat came. */
+  heard(host: string): void {
+    const here = this.#here.get(host);
+    if (!here) return;
+    here.heardAt = this.#options.clock.now();
+    here.beats = true;
+    if (!here.isSilent) return;
+    here.isSilent = false;
+    this.#says(host, false);
+  }
+
+  /** This server ends: its agents go elsewhere by themselves, and its beat says the rest. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#silent.clear();
+    this.#back.clear();
   }
 
   /** Moves this server's beat and looks at the others'. */
   async beat(): Promise<void> {
     const { store, serverId, clock } = this.#options;
-    for (const { id, beat } of await store.beat(serverId)) {
-      if (this.#servers.get(id)?.beat !== beat) this.#servers.set(id, { beat, movedAt: clock.now() });
+    const beats = await this.#ask(() => store.beat(serverId));
+    const now = clock.now();
+    const known = new Set(beats.map(({ id }) => id));
+    for (const id of this.#servers.keys()) if (!known.has(id)) this.#servers.delete(id);
+    for (const { id, beat } of beats) {
+      if (this.#servers.get(id)?.beat !== beat) this.#servers.set(id, { beat, movedAt: now });
     }
   }
 
-  /** A watch was opened here, or has ended. */
-  changed(host: string, connected: boolean): void {
-    if (connected) {
-      this.#here.add(host);
-      this.#gone.delete(host);
-      return;
-    }
-    this.#here.delete(host);
-    this.#options.clock.after(GRACE_MS, () => {
-      if (this.#here.has(host)) return;
-      this.#gone.add(host);
-      this.#tell();
+  /** Looks soon, rather than when it is time to. */
+  look(): void {
+    this.#wakeLook();
+  }
+
+  /** Beats, listens and looks until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { times, onFailure } = this.#options;
+    const wake = () => {
+      this.#wakeLook();
+      this.#wakeTell();
+    };
+    signal.addEventListener('abort', wake, { once: true });
+    await Promise.all([
+      this.#again(times.beatMs, signal, () => this.beat()),
+      this.#listen(signal),
+      this.#tell(signal),
+      this.#lookAgain(signal),
+    ]).catch((error) => {
+      onFailure('presence', error);
+      throw error;
     });
   }
 
-  /** This server ends: its agents go elsewhere by themselves, and its beat says the rest. */
-  end(): void {
-    this.#ended = true;
-    this.#gone.clear();
+  async #again(periodMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    while (!signal.aborted) {
+      const began = clock.now();
+      await work().catch((error) => onFailure('presence', error));
+      await sleep(clock, Math.max(0, began + periodMs - clock.now()), signal);
+    }
+  }
+
+  /** A read or write of the database, by which it is judged whether this server may judge. */
+  async #ask<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { clock } = this.#options;
+    const answered = this.attention.asks(clock.now());
+    try {
+      const result = await work();
+      answered(clock.now(), true);
+      return result;
+    } catch (error) {
+      answered(clock.now(), false);
+      throw error;
+    }
+  }
+
+  /** Tick after tick: who has not been heard for too long? */
+  async #listen(signal: AbortSignal): Promise<void> {
+    const { clock, times } = this.#options;
+    while (!signal.aborted) {
+      await sleep(clock, times.tickMs, signal);
+      this.attention.ticked(clock.now(), times.tickMs);
+      // what came while this process was busy is read before anybody is called silent
+      await sleep(clock, 1, signal);
+      if (!signal.aborted) this.#judge();
+    }
+  }
+
+  #judge(): void {
+    const now = this.#options.clock.now();
+    const since = this.attention.since(now);
+    for (const [host, here] of this.#here) {
+      if (here.isSilent || (here.isConnected && !here.beats)) continue;
+      if (now - Math.max(here.heardAt, since) < this.#options.times.silentMs) continue;
+      here.isSilent = true;
+      this.#says(host, true);
+    }
+  }
+
+  #hears(host: string): boolean {
+    const here = this.#here.get(host);
+    return here?.isConnected === true && !here.isSilent;
+  }
+
+  /** Servers that were seen and live no more. */
+  #gone(): string[] {
+    return [...this.#servers.keys()].filter((id) => !this.isHeard(id));
+  }
+
+  #says(host: string, isSilent: boolean): void {
+    if (this.#hasEnded) return;
+    (isSilent ? this.#silent : this.#back).add(host);
+    (isSilent ? this.#back : this.#silent).delete(host);
+    this.#wakeTell();
+  }
+
+  async #tell(signal: AbortSignal): Promise<void> {
+    const { clock, times, onFailure } = this.#options;
+    while (!signal.aborted) {
+      if (this.#silent.size + this.#back.size === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wakeTell = resolve;
+        });
+        continue;
+      }
+      try {
+        await this.#tellSome();
+      } catch (error) {
+        onFailure('presence', error);
+        await sleep(clock, times.lookMs, signal);
+      }
+    }
+  }
+
+  async #tellSome(): Promise<void> {
+    const { store, serverId, call } = this.#options;
+    const silent = take(this.#silent, MOST_AT_ONCE);
+    const back = take(this.#back, MOST_AT_ONCE);
+    try {
+      await this.#ask(() =>
+        store.transact(async (tx) => {
+          if (silent.length > 0) await agentsSilent(tx, call(), { hosts: silent, serverId });
+          if (back.length > 0) await agentsHeard(tx, { hosts: back, serverId, gone: this.#gone() });
+        }),
+      );
+    } catch (error) {
+      // unless the contrary is to be said by now
+      for (const host of silent) if (!this.#back.has(host)) this.#silent.add(host);
+      for (const host of back) if (!this.#silent.has(host)) this.#back.add(host);
+      throw error;
+    }
+    for (const host of silent) {
+      const here = this.#here.get(host);
+      if (here?.isSilent && !here.isConnected) this.#here.delete(host);
+    }
+    this.look();
+  }
+
+  async #lookAgain(signal: AbortSignal): Promise<void> {
+    const { clock, times, onFailure } = this.#options;
+    while (!signal.aborted) {
+      let cancel: () => void = () => undefined;
+      const waited = new Promise<void>((resolve) => {
+        this.#wakeLook = resolve;
+        cancel = clock.after(times.lookMs, resolve);
+      });
+      try {
+        await this.#lookOnce();
+      } catch (error) {
+        onFailure('presence', error);
+      }
+      await waited;
+      cancel();
+    }
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { store, serverId, onLook } = this.#options;
+    await this.#auditWhenDue();
+    const sightings = await this.#ask(() => store.view((view) => view.sightings(['', ...this.#gone()])));
+    for (const { host, server_id } of sightings) {
+      const isClaimed = server_id === serverId || (server_id !== '' && this.isHeard(server_id));
+      if (!isClaimed && this.#hears(host)) this.#says(host, false);
+    }
+    await onLook?.({
+      sightings,
+      attentiveSince: (now) => this.attention.since(now),
+      isHeard: (id) => this.isHeard(id),
+      hears: (host) => this.#hears(host),
+    });
   }
 
   /**
-   * Agents that an earlier process of this server's name held, and that have not come back by now, are gone. To be called
-   * once, after agents have had time to find a server.
+   * Rows that claim this server and whose watch it does not hold: of an earlier process of its name, or written while
+   * their agents left. The first time agents are given the time to come back.
    */
-  async forgetLost(): Promise<void> {
-    const { store, serverId } = this.#options;
-    const agents = await store.view((view) => view.agents.find({ server_id: serverId }));
-    for (const { host } of agents) if (!this.#here.has(host)) this.#gone.add(host);
-    this.#tell();
+  async #auditWhenDue(): Promise<void> {
+    const { store, serverId, clock, times } = this.#options;
+    const now = clock.now();
+    if (now < this.#auditAt) return;
+    const rows = await this.#ask(() => store.view((view) => view.sightings([serverId])));
+    const graceMs = this.#hasAudited ? 0 : times.orphanMs - times.detectMs;
+    this.#auditAt = now + AUDIT_MS;
+    this.#hasAudited = true;
+    for (const { host, server_id } of rows) {
+      if (server_id !== serverId || this.#here.has(host)) continue;
+      const heardAt = clock.now() + graceMs;
+      this.#here.set(host, { isConnected: false, heardAt, beats: true, isSilent: false });
+    }
   }
+}
 
-  #tell(): void {
-    if (this.#telling || this.#ended) return;
-    const [host] = this.#gone;
-    if (host === undefined) return;
-    this.#telling = true;
-    this.#gone.delete(host);
-    this.#tellGone(host).then(
-      () => this.#told(0),
-      (error) => {
-        this.#options.onFailure('presence', error);
-        if (!this.#here.has(host)) this.#gone.add(host);
-        this.#told(GRACE_MS);
-      },
-    );
+function take(from: Set<string>, most: number): string[] {
+  const taken: string[] = [];
+  for (const item of from) {
+    if (taken.length === most) break;
+    taken.push(item);
+    from.delete(item);
   }
-
-  #told(pauseMs: number): void {
-    this.#options.clock.after(pauseMs, () => {
-      this.#telling = false;
-      this.#tell();
-    });
-  }
-
-  async #tellGone(host: string): Promise<void> {
-    const { store, serverId, call } = this.#options;
-    await store.transact((tx) => agentDisconnected(tx, call(), { host, serverId }));
-    if (this.#here.has(host)) await store.transact((tx) => agentReturned(tx, call(), { host, serverId }));
-  }
+  return taken;
 }

@@ -147,7 +147,7 @@ export const SERVER_OPTIONS = {
     kind: 'integer',
     default: 10,
     placeholder: 'S',
-    help: 'An agent whose server has been silent for this long is shown as not alive.',
+    help: 'An agent that no server has heard for this long is taken for dead: its networks go elsewhere. At least 2; heartbeats follow from it.',
   },
   'change-log-keep-seconds': {
     kind: 'integer',

@@ -8,7 +8,6 @@ import { Registry, collectDefaultMetrics } from 'prom-client';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
-import { Leader } from '../background/leader.ts';
 import { Rescheduler } from '../background/reschedule.ts';
 import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
@@ -25,15 +24,12 @@ import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { registerFeedMetrics } from './feed-metrics.ts';
 import { chooseIdentity } from './identity.ts';
+import { createLivenessParts, type LivenessParts } from './liveness-parts.ts';
 import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
 import type { Log } from './logging.ts';
 import { ConfigurationError } from './options.ts';
-import { AgentPresence } from '../background/presence.ts';
 import { rescheduleLimits, settingsFrom } from './settings.ts';
 
-const BEAT_MS = 2_000;
-/** Others take the lead over when its beat has stood still for so many beats. */
-const MISSED_BEATS = 5;
 const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
 const CLOSE_LIMIT_MS = 3_000;
@@ -95,10 +91,13 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     isAlive: (agent) => presence.isAlive(agent),
     isEligible: (agent) => presence.isEligible(agent),
   });
-  const presence: AgentPresence = new AgentPresence({
-    ...{ store, serverId, call, onFailure, clock: realClock },
-    downTimeMs: settings.agentDownTimeMs,
+  const liveness: LivenessParts = createLivenessParts({
+    ...{ store, serverId, call, onFailure, clock: realClock, onEvent: tellTo(log) },
+    detectMs: settings.agentDownTimeMs,
+    onLeader: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
+    onChange: () => rescheduler.wake(),
   });
+  const { presence, leader } = liveness;
   const follower = createConvergenceParts({
     ...{ store, call, config, onFailure, clock: realClock, tell: tellTo(log) },
   });
@@ -107,16 +106,14 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     clock: realClock,
     random: realRandom,
     serverId,
+    limits: liveness.pace,
     ...follower.hooks,
+    ...liveness.hooks,
     onPresence: (host, connected) => {
       presence.changed(host, connected);
       if (!connected) follower.detached(host);
     },
     onError: (error) => onFailure('feed', error),
-  });
-  const leader = new Leader({
-    ...{ store, serverId, onFailure, clock: realClock, beatMs: BEAT_MS, takeoverMs: MISSED_BEATS * BEAT_MS },
-    onChange: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
   });
   const { remedies, duties: followUp } = follower.follow(feed);
   const rescheduler = new Rescheduler({
@@ -125,7 +122,6 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   });
   const duties: Duty[] = [
     ...followUp,
-    { name: 'beat', intervalMs: BEAT_MS, perform: () => presence.beat() },
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -185,9 +181,6 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     const { call, presence, leader, feed, duties, onFailure, serverId, follower, remedies, rescheduler } =
       parts;
     await presence.beat();
-    const cancelForgetting = realClock.after(settings.agentDownTimeMs, () => {
-      presence.forgetLost().catch((error) => onFailure('presence', error));
-    });
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     registerFeedMetrics(metrics, feed);
@@ -221,6 +214,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     });
     running.push(
       feed.run(ended),
+      presence.run(ended),
       leader.run(asked),
       rescheduler.run(ended),
       runDuties(duties, { clock: realClock, leader, onFailure }, ended),
@@ -244,7 +238,6 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       'serving',
     );
     await Promise.race([Promise.all(running), untilAborted(asked)]);
-    cancelForgetting();
     presence.end();
     if (signal.aborted) {
       const seconds = (name: 'drain-seconds' | 'drain-accept-seconds') =>

@@ -1,4 +1,5 @@
 import type { RescheduleLimits } from '../background/reschedule.ts';
+import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
 import type { Settings } from '../operations/operation.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigurationError } from './options.ts';
@@ -24,6 +25,9 @@ export function settingsFrom(config: ServerConfig): Settings {
   }
   if (config['underlay-mtu'] < 1330 || config['underlay-mtu'] > 65_535) {
     throw new ConfigurationError(`--underlay-mtu: ${config['underlay-mtu']} is not within 1330 to 65535`);
+  }
+  if (config['agent-down-seconds'] * 1000 < SHORTEST_DETECTION_MS) {
+    throw new ConfigurationError(`--agent-down-seconds: ${config['agent-down-seconds']} is not at least 2`);
   }
   return {
     vniRange: vniRange(config['vni-range']),

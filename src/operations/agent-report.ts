@@ -120,7 +120,7 @@ export async function applyReport(
 ): Promise<ReportOutcome> {
   const { role } = report;
   const [known] = await tx.agents.lock({ host, role });
-  const registered = known !== undefined && call.isAlive(known);
+  const registered = known !== undefined && known.server_id !== '';
   if (!known || !isNewer(report, known)) return { accepted: false, registered };
   const { exceptions, ports } = await inScope(tx, { host, role, exceptions: report.exceptions });
   const [agent = known] = await tx.agents.update(

@@ -1,0 +1,252 @@
+/** Who is declared dead, when, and when nobody is. */
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { LivenessStage, type StageServer } from './liveness-stage.ts';
+
+let stage: LivenessStage;
+
+async function begin(servers: readonly string[], hosts: readonly string[], detectMs?: number) {
+  stage = new LivenessStage(detectMs);
+  const opened: StageServer[] = [];
+  for (const id of servers) opened.push(await stage.server(id));
+  await stage.pass(2_000);
+  await stage.hosts(opened[0] as StageServer, hosts);
+  await stage.pass(3_000);
+  return opened as [StageServer, StageServer, StageServer];
+}
+
+afterEach(async () => {
+  const failures = stage.servers.flatMap((server) => server.failures);
+  await stage.end();
+  assert.deepEqual(failures, []);
+});
+
+const names = (count: number, prefix = 'h') => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
+
+test('one that falls silent is dead within the detection time and little more, and said so once', async () => {
+  const [server] = await begin(['a'], ['h1', 'h2']);
+  stage.silence('h1');
+  await stage.pass(7_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
+  assert.equal(server.presence.isAlive(stage.agent('h1')), true);
+  assert.equal(server.presence.isEligible(stage.agent('h1')), false, 'nothing new for one that is suspect');
+  await stage.pass(4_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+  assert.equal(server.presence.isAlive(stage.agent('h1')), false);
+  await stage.pass(30_000);
+  assert.deepEqual(stage.events(), ['agent-died h1']);
+});
+
+test('with two seconds it is found within two and a half', async () => {
+  await begin(['a'], ['h1', 'h2'], 2_000);
+  stage.silence('h1');
+  await stage.pass(1_500);
+  assert.equal(stage.liveness('h1'), 'alive');
+  await stage.pass(1_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+});
+
+test('an agent that is quiet for less is never dead, nor one that moves its connection', async () => {
+  const [a, b] = await begin(['a', 'b'], ['h1', 'h2']);
+  for (let round = 0; round < 5; round++) {
+    stage.silence('h1');
+    await stage.pass(7_000);
+    stage.hear(a, 'h1');
+    a.presence.changed('h2', false);
+    stage.silence('h2');
+    await stage.pass(6_000);
+    await stage.connect(round % 2 === 0 ? b : a, 'h2');
+    b.presence.changed('h2', round % 2 === 0);
+    await stage.pass(3_000);
+    assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
+    assert.equal(stage.agent('h1').server_id, 'a');
+    assert.equal(stage.agent('h2').server_id, round % 2 === 0 ? 'b' : 'a');
+  }
+  assert.deepEqual(stage.events(), []);
+});
+
+test('the leader finds the deaths of agents that another server holds', async () => {
+  const [a, b] = await begin(['a', 'b'], ['h1']);
+  await stage.hosts(b, ['h2']);
+  assert.equal(a.leader.isLeader, true);
+  stage.silence('h2');
+  await stage.pass(12_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive dead');
+  await stage.connect(b, 'h2');
+  await stage.pass(1_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
+  assert.deepEqual(stage.events(), ['agent-died h2', 'agent-returned h2']);
+});
+
+test('a server that is paused for a minute and goes on declares nobody dead', async () => {
+  const [server] = await begin(['a'], names(3));
+  server.pause();
+  await stage.pass(60_000);
+  await server.go();
+  await stage.pass(20_000);
+  assert.equal(stage.liveness(...names(3)), 'alive alive alive');
+  assert.deepEqual(stage.events(), []);
+});
+
+test('after a pause agents whose connections broke meanwhile have the whole time to come back', async () => {
+  const [server] = await begin(['a'], names(2));
+  server.pause();
+  stage.silence(...names(2));
+  await stage.pass(60_000);
+  for (const host of names(2)) server.presence.changed(host, false);
+  await server.go();
+  await stage.pass(8_000);
+  for (const host of names(2)) await stage.connect(server, host);
+  await stage.pass(20_000);
+  assert.deepEqual(stage.events(), []);
+});
+
+test('a leader that was paused over a verdict gives the suspect a new window', async () => {
+  const [a, b] = await begin(['a', 'b'], []);
+  await stage.hosts(b, ['h1', 'h2']);
+  stage.silence('h1');
+  await stage.pass(7_000);
+  a.pause();
+  await stage.pass(5_000);
+  await a.go();
+  await stage.pass(9_000);
+  assert.deepEqual([a.leader.isLeader, stage.liveness('h1')], [true, 'alive']);
+  await stage.pass(2_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+});
+
+test('a paused server leads no more when it wakes up; its agents, come elsewhere meanwhile, live', async () => {
+  const [a, b] = await begin(['a', 'b'], names(6));
+  assert.equal(a.leader.isLeader, true);
+  a.pause();
+  // they find out after their idle time
+  await stage.pass(stage.times.idleMs);
+  for (const host of names(5)) await stage.connect(b, host);
+  stage.silence('h5');
+  await stage.pass(60_000);
+  assert.equal(b.leader.isLeader, true);
+  assert.equal(stage.liveness(...names(6)), 'alive alive alive alive alive dead');
+  for (const host of names(6)) a.presence.changed(host, false);
+  await a.go();
+  await stage.pass(20_000);
+  assert.equal(stage.liveness(...names(6)), 'alive alive alive alive alive dead');
+  assert.deepEqual(
+    names(5).map((host) => stage.agent(host).server_id),
+    names(5).map(() => 'b'),
+  );
+  assert.deepEqual(stage.events(), ['agent-died h5']);
+});
+
+test('a server whose database is slow declares nobody dead meanwhile', async () => {
+  const [server] = await begin(['a'], ['h1', 'h2', 'h3', 'h4']);
+  server.pace.slowness = 3_000;
+  await stage.pass(4_000);
+  stage.silence('h1');
+  await stage.pass(20_000);
+  assert.equal(stage.liveness('h1'), 'alive');
+  server.pace.slowness = 0;
+  await stage.pass(25_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+});
+
+test('where a third is silent at once nobody is dead; one alert says so, and its end', async () => {
+  const [server] = await begin(['a'], names(9));
+  stage.silence('h0', 'h1', 'h2');
+  await stage.pass(60_000);
+  assert.equal(stage.liveness('h0', 'h1', 'h2'), 'alive alive alive');
+  assert.deepEqual(stage.events(), ['alert fleet']);
+  assert.deepEqual(server.deaths.masses, ['fleet']);
+  stage.hear(server, 'h0');
+  await stage.pass(8_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive alive', 'those that are left get a window of their own');
+  await stage.pass(18_000);
+  assert.equal(stage.liveness('h0', 'h1', 'h2'), 'alive dead dead');
+  assert.deepEqual(stage.events().slice(0, 2), ['alert fleet', 'alert-ended fleet']);
+  assert.deepEqual(server.deaths.masses, []);
+});
+
+test('a mass silence goes on under the next leader, with no second alert', async () => {
+  const [a, b] = await begin(['a', 'b'], []);
+  await stage.hosts(b, names(9));
+  stage.silence('h0', 'h1', 'h2', 'h3');
+  await stage.pass(15_000);
+  assert.deepEqual(a.deaths.masses, ['fleet']);
+  stage.servers.splice(0, 1);
+  await a.stop();
+  await stage.pass(40_000);
+  assert.equal(b.leader.isLeader, true);
+  assert.deepEqual(b.deaths.masses, ['fleet']);
+  assert.deepEqual(stage.events(), ['alert fleet']);
+  assert.equal(
+    stage.liveness(...names(9)),
+    names(9)
+      .map(() => 'alive')
+      .join(' '),
+  );
+});
+
+test('in a small fleet one or two that die are dead', async () => {
+  await begin(['a'], ['h1', 'h2', 'h3']);
+  stage.silence('h1', 'h2');
+  await stage.pass(12_000);
+  assert.equal(stage.liveness('h1', 'h2', 'h3'), 'dead dead alive');
+});
+
+test('one that dies again and again is alive at once when it is back, but gets nothing new for longer', async () => {
+  const [server] = await begin(['a'], ['h1', 'h2']);
+  const fall = async () => {
+    stage.silence('h1');
+    await stage.pass(12_000);
+    assert.equal(stage.liveness('h1'), 'dead');
+    stage.hear(server, 'h1');
+    await stage.pass(1_500);
+    return server.presence.isEligible(stage.agent('h1'));
+  };
+  assert.equal(await fall(), true);
+  assert.equal(await fall(), false);
+  assert.equal(server.presence.isAlive(stage.agent('h1')), true);
+  await stage.pass(27_000);
+  assert.equal(stage.liveness('h1'), 'held');
+  await stage.pass(3_000);
+  assert.equal(server.presence.isEligible(stage.agent('h1')), true);
+  assert.equal(await fall(), false);
+  await stage.pass(50_000);
+  assert.equal(stage.liveness('h1'), 'held', 'twice as long now');
+  await stage.pass(12_000);
+  assert.equal(stage.liveness('h1'), 'alive');
+  assert.equal(stage.agent('h1').deaths, 3);
+  await stage.pass(602_000);
+  assert.equal(stage.agent('h1').deaths, 2);
+});
+
+test('agents of a server that is gone have time to come elsewhere; who does not is dead', async () => {
+  const [a, b] = await begin(['a', 'b'], []);
+  await stage.hosts(b, ['h1', 'h2', 'h3']);
+  stage.servers.splice(1, 1);
+  // as a crash: nothing is said, its beat stands still
+  b.pause();
+  stage.silence('h1', 'h2', 'h3');
+  await stage.pass(stage.times.idleMs + 2_000);
+  await stage.connect(a, 'h1');
+  await stage.connect(a, 'h2');
+  await stage.pass(8_000);
+  assert.equal(stage.liveness('h1', 'h2', 'h3'), 'alive alive alive');
+  await stage.pass(stage.times.orphanMs - stage.times.idleMs - 8_000);
+  assert.equal(stage.liveness('h1', 'h2', 'h3'), 'alive alive dead');
+  await b.stop();
+});
+
+test('one that is heard by a server though its row says otherwise is claimed again', async () => {
+  const [a] = await begin(['a', 'b'], ['h1']);
+  await stage.memory.transact((tx) => tx.agents.update({ host: 'h1' }, { server_id: '' }));
+  await stage.pass(2_000);
+  assert.equal(stage.agent('h1').server_id, 'a');
+  // a row that claims a watch that is not there
+  await stage.memory.transact((tx) => tx.hosts.insert([{ ...stage.memory.rows('hosts')[0]!, name: 'h9' }]));
+  await stage.memory.transact((tx) =>
+    tx.agents.insert([{ ...stage.agent('h1'), id: stage.random.uuid(), host: 'h9' }]),
+  );
+  await stage.pass(80_000);
+  assert.equal(stage.liveness('h1', 'h9'), 'alive dead');
+  assert.equal(a.presence.isAlive(stage.agent('h9')), false);
+});

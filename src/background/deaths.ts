@@ -1,0 +1,281 @@
+/**
+ * The leader's judgement: which agents that nobody hears are dead, which are back, and when so many are silent at once
+ * that nobody is (convergence/liveness.ts, mass-silence.ts). Each transition is one write and one event.
+ */
+import {
+  holdMs,
+  type LivenessContext,
+  type LivenessEffect,
+  type LivenessEvent,
+  type LivenessRecord,
+  type LivenessTimes,
+  startLiveness,
+  stepLiveness,
+} from '../convergence/liveness.ts';
+import { type Area, isWithin, massOf, massSilences, type Silence } from '../convergence/mass-silence.ts';
+import type { Clock } from '../lib/clock.ts';
+import {
+  declareDead,
+  declareReturned,
+  declareStable,
+  massAlerts,
+  massBegan,
+  massOver,
+} from '../operations/liveness.ts';
+import type { Call } from '../operations/operation.ts';
+import type { Liveness } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
+import type { Sighting, Store, Transaction } from '../store/store.ts';
+import { type Leader, NotLeader } from './leader.ts';
+import type { Look } from './presence.ts';
+
+export interface DeathsOptions {
+  readonly store: Store;
+  readonly leader: Pick<Leader, 'isLeader' | 'term' | 'guard'>;
+  readonly times: LivenessTimes;
+  readonly clock: Clock;
+  readonly call: () => Call;
+  /** After each transition that was written here: the log says the same. */
+  readonly onEvent?: (event: EventRow) => void;
+  /** Agents died or came back: placement has something to do. */
+  readonly onChange?: () => void;
+}
+
+/** A host's agents together: one watch carries them all. */
+interface HostSeen {
+  readonly host: string;
+  readonly zone: string;
+  readonly liveness: Liveness;
+  readonly deaths: number;
+  readonly fact: 'heard' | 'silent' | 'orphaned';
+}
+
+interface Followed {
+  record: LivenessRecord;
+  zone: string;
+}
+
+interface Step {
+  readonly host: string;
+  readonly record: LivenessRecord;
+  readonly effect: LivenessEffect;
+}
+
+const MOST_AT_ONCE = 100;
+
+export class DeathWatch {
+  readonly #options: DeathsOptions;
+  readonly #hosts = new Map<string, Followed>();
+  /** Deaths of just now, which still count as part of a mass. */
+  readonly #died = new Map<string, { readonly at: number; readonly zone: string }>();
+  /** Areas where a mass is silent; since when it has been less than that. */
+  readonly #masses = new Map<Area, { below: number | null }>();
+  #term = 0;
+  #attentiveSince = 0;
+
+  constructor(options: DeathsOptions) {
+    this.#options = options;
+  }
+
+  /** Where a mass is silent, as far as this server leads: there nothing is moved. */
+  get masses(): readonly Area[] {
+    return [...this.#masses.keys()];
+  }
+
+  /** Judges by what was seen. Does nothing on a server that does not lead. */
+  async pass(look: Look): Promise<void> {
+    const { leader, clock, times } = this.#options;
+    if (!leader.isLeader) return this.#forget();
+    if (leader.term !== this.#term) await this.#begin();
+    const context = { now: clock.now(), times };
+    // asked with the very time that is judged by: a pause until here shows in both
+    const attentiveSince = look.attentiveSince(context.now);
+    try {
+      const steps = this.#observe(look, attentiveSince, context);
+      await this.#weigh(context);
+      steps.push(...this.#all('time', context));
+      await this.#perform(steps, look);
+    } catch (error) {
+      if (!(error instanceof NotLeader)) throw error;
+      this.#forget();
+    }
+  }
+
+  #forget(): void {
+    this.#term = 0;
+    this.#hosts.clear();
+    this.#died.clear();
+    this.#masses.clear();
+  }
+
+  /** A new term knows what the rows and the events say; all windows begin anew. */
+  async #begin(): Promise<void> {
+    const { store, leader } = this.#options;
+    const { term } = leader;
+    this.#forget();
+    for (const area of await store.view((view) => massAlerts(view))) this.#masses.set(area, { below: null });
+    this.#term = term;
+  }
+
+  /** Gives each host its facts. What has an effect is returned, and takes place once it is written. */
+  #observe(look: Look, attentiveSince: number, context: LivenessContext): Step[] {
+    const steps: Step[] = [];
+    const isBlind = attentiveSince > this.#attentiveSince;
+    this.#attentiveSince = Math.max(this.#attentiveSince, attentiveSince);
+    const seen = byHost(look);
+    for (const [host, followed] of this.#hosts) {
+      if (seen.has(host)) continue;
+      // alive and claimed, or removed
+      const isPlain = followed.record.state === 'alive' || followed.record.state === 'held';
+      if (isPlain || followed.record.state === 'dead') this.#hosts.delete(host);
+      else this.#step(host, 'heard', context);
+      if (this.#hosts.get(host)?.record.state === 'alive') this.#hosts.delete(host);
+    }
+    for (const one of seen.values()) {
+      const known = this.#hosts.get(one.host);
+      const isSame = known && (known.record.state === 'dead') === (one.liveness === 'dead');
+      if (isSame) known.zone = one.zone;
+      else this.#hosts.set(one.host, { zone: one.zone, record: startLiveness(one, context) });
+      const step = this.#step(one.host, one.fact, context);
+      if (step) steps.push(step);
+      if (isBlind) this.#step(one.host, 'blind', context);
+    }
+    return steps;
+  }
+
+  /** One event for one host. An effect is left to be written first. */
+  #step(host: string, event: LivenessEvent, context: LivenessContext): Step | undefined {
+    const followed = this.#hosts.get(host);
+    if (!followed) return undefined;
+    const { record, effect } = stepLiveness(followed.record, event, context);
+    if (effect !== null) return { host, record, effect };
+    followed.record = record;
+    return undefined;
+  }
+
+  #all(event: LivenessEvent, context: LivenessContext, area?: Area): Step[] {
+    const steps: Step[] = [];
+    for (const [host, { zone }] of this.#hosts) {
+      if (area !== undefined && !isWithin(area, zone)) continue;
+      const step = this.#step(host, event, context);
+      if (step) steps.push(step);
+    }
+    return steps;
+  }
+
+  /** Are too many silent at once? Asked before anybody is declared dead, and until it is over. */
+  async #weigh(context: LivenessContext): Promise<void> {
+    const { now, times } = context;
+    for (const [host, { at }] of this.#died) if (now - at >= 2 * times.detectMs) this.#died.delete(host);
+    const isAnyDue = [...this.#hosts.values()].some(
+      ({ record }) => record.state === 'suspect' && record.due !== null && now >= record.due,
+    );
+    if (!isAnyDue && this.#masses.size === 0) return;
+    const silent = this.#silentZones(now);
+    const gone = [...this.#hosts]
+      .filter(([host, { record }]) => record.state === 'dead' && !this.#died.has(host))
+      .map(([, { zone }]) => zone);
+    const isPossible = silent.length >= massOf(0);
+    const fleet = isPossible ? await this.#options.store.view((view) => view.fleet()) : new Map();
+    const found = isPossible ? massSilences(fleet, { silent, gone }) : [];
+    for (const silence of found) await this.#massBegins(silence);
+    for (const [area, mass] of this.#masses) {
+      if (found.some((silence) => silence.area === area)) mass.below = null;
+      else await this.#massEnds(area, mass, context);
+    }
+    for (const area of this.#masses.keys()) this.#all('mass', context, area);
+  }
+
+  /** The zone of each host that is silent, by its own doing as far as is known, or that died just now. */
+  #silentZones(now: number): string[] {
+    const zones: string[] = [];
+    for (const [host, { record, zone }] of this.#hosts) {
+      const { state, isOrphan, due } = record;
+      const isSuspect = state === 'suspect' && (!isOrphan || (due !== null && now >= due));
+      if (isSuspect || state === 'muffled' || (state === 'dead' && this.#died.has(host))) zones.push(zone);
+    }
+    return zones;
+  }
+
+  async #massBegins(silence: Silence): Promise<void> {
+    if (this.#masses.has(silence.area)) return;
+    await this.#write((tx, call) => massBegan(tx, call, silence));
+    this.#masses.set(silence.area, { below: null });
+  }
+
+  /** It is over once fewer have been silent for a while; who still is gets a whole window. */
+  async #massEnds(area: Area, mass: { below: number | null }, context: LivenessContext): Promise<void> {
+    mass.below ??= context.now;
+    const since = Math.max(mass.below, this.#attentiveSince);
+    if (context.now - since < context.times.detectMs) return;
+    await this.#write((tx, call) => massOver(tx, call, area));
+    this.#masses.delete(area);
+    this.#all('mass-over', context, area);
+  }
+
+  async #perform(steps: readonly Step[], look: Look): Promise<void> {
+    const of = (...effects: LivenessEffect[]) => steps.filter((step) => effects.includes(step.effect));
+    const died = of('died').filter(({ host }) => !look.hears(host));
+    for (const some of inChunks(died)) {
+      const verdicts = some.map(({ host, record }) => ({ host, deaths: record.deaths }));
+      const { isHeard } = look;
+      const silentMs = this.#options.times.detectMs;
+      const events = await this.#write((tx, call) => declareDead(tx, call, { verdicts, isHeard, silentMs }));
+      this.#adopt(some);
+      const at = this.#options.clock.now();
+      for (const { host } of events) this.#died.set(host, { at, zone: this.#hosts.get(host)?.zone ?? '' });
+    }
+    for (const some of inChunks(of('returned'))) {
+      const returns = some.map(({ host, record: { deaths } }) => ({ host, deaths, holdMs: holdMs(deaths) }));
+      await this.#write((tx, call) => declareReturned(tx, call, returns));
+      this.#adopt(some);
+    }
+    for (const step of of('released', 'forgiven')) {
+      await this.#write(async (tx) => {
+        await declareStable(tx, { host: step.host, deaths: step.record.deaths });
+        return [];
+      });
+      this.#adopt([step]);
+    }
+    if (steps.length > 0) this.#options.onChange?.();
+  }
+
+  #adopt(steps: readonly Step[]): void {
+    for (const { host, record } of steps) {
+      const followed = this.#hosts.get(host);
+      if (followed) followed.record = record;
+    }
+  }
+
+  async #write(work: (tx: Transaction, call: Call) => Promise<EventRow[]>): Promise<EventRow[]> {
+    const { store, leader, call, onEvent } = this.#options;
+    const { result } = await store.transact(async (tx) => {
+      const events = await work(tx, call());
+      await leader.guard(tx);
+      return events;
+    });
+    for (const event of result) onEvent?.(event);
+    return result;
+  }
+}
+
+/** Hosts in the order of the sightings. One role's row that a living server claims speaks for all. */
+function byHost({ sightings, isHeard, hears }: Look): Map<string, HostSeen> {
+  const hosts = new Map<string, HostSeen>();
+  for (const [host, rows] of Map.groupBy(sightings, (one: Sighting) => one.host)) {
+    const [first] = rows;
+    if (!first) continue;
+    const isAnyHeard = hears(host) || rows.some((row) => row.server_id !== '' && isHeard(row.server_id));
+    const isOrphaned = rows.some((row) => row.server_id !== '');
+    hosts.set(host, {
+      ...{ host, liveness: first.liveness, zone: first.availability_zone },
+      deaths: Math.max(...rows.map((row) => row.deaths)),
+      fact: isAnyHeard ? 'heard' : isOrphaned ? 'orphaned' : 'silent',
+    });
+  }
+  return hosts;
+}
+
+function* inChunks(steps: readonly Step[]): Generator<readonly Step[]> {
+  for (let at = 0; at < steps.length; at += MOST_AT_ONCE) yield steps.slice(at, at + MOST_AT_ONCE);
+}
