@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
 import type { Clock } from '../lib/clock.ts';
 import { realClock, sleep } from '../lib/clock.ts';
+import { type AlertNow, fetchAlerts } from './alerts.ts';
 import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, type Endpoint, endpointFrom } from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts';
 import { formatTable } from './table.ts';
 
 const USAGE = `usage: deuteron status [--json] [--wait POSITION | --wait port ID] [--timeout S]
 
-Agents, how far each has realised the change log, and what is pending, since when and why.
+Agents, how far each has realised the change log, what is pending, since when and why, and the last alerts. Members see
+what of their own is not realised.
 
   --wait POSITION    return once there are live agents and every one has realised this position (the number, or the whole of a
                      write's X-Deuteron-Position header)
@@ -16,13 +18,17 @@ Agents, how far each has realised the change log, and what is pending, since whe
   --json             print JSON
 ${ENDPOINT_HELP}
 
+Why is it so? deuteron explain port|network|agent ID
+
 Exit codes: 0 done (with --wait: reached), 1 failed or not reached in time, 2 wrong usage.`;
 
-interface PendingException {
+interface Owed {
   key: string;
   object: string;
   state: string;
   since: number;
+  sinceAt: string | null;
+  overdue: boolean;
   reason: string;
 }
 
@@ -33,29 +39,67 @@ interface AgentConvergence {
   state: string;
   realised: number | null;
   lag: number | null;
-  exceptions: PendingException[];
+  owed: Owed[];
+  overdue: number;
   exceptionCount: number;
 }
 
-interface Convergence {
+interface OwnOwed {
+  resource: string;
+  role: string;
+  state: string;
+  since: number;
+  sinceAt: string | null;
+  overdue: boolean;
+  reason: string;
+}
+
+export interface Convergence {
   head: number;
+  converged: boolean;
   agents: AgentConvergence[];
+  /** What members get instead of agents. */
+  resources?: OwnOwed[];
 }
 
-async function fetchConvergence(endpoint: Endpoint): Promise<Convergence> {
-  return (await callApi(endpoint, 'GET', '/v2.0/deuteron/convergence')).body.convergence;
+async function fetchConvergence(endpoint: Endpoint, query = ''): Promise<Convergence> {
+  return (await callApi(endpoint, 'GET', `/v2.0/deuteron/convergence${query}`)).body.convergence;
 }
 
-/** Whether an agent has realised everything up to the position. */
-export function hasRealised(agent: AgentConvergence, position: number): boolean {
-  const reached = agent.realised !== null && agent.realised >= position;
-  return reached && !agent.exceptions.some((e) => e.state !== 'waiting' && e.since <= position);
+/** Whether everything asked for up to the position is realised, by what was asked for that position. */
+export function isReached(convergence: Convergence, position: number): boolean {
+  const { head, converged, agents, resources } = convergence;
+  if (position > head) return false;
+  if (resources) return converged;
+  const alive = agents.filter((agent) => agent.alive);
+  // Nobody there has realised nothing: an empty set must not pass for success.
+  return alive.length > 0 && alive.every(({ state }) => state === 'converged' || state === 'waiting');
+}
+
+const sinceOf = ({ since, sinceAt }: { since: number; sinceAt: string | null }): string =>
+  sinceAt === null ? String(since) : `${sinceAt.replace(/\.\d+Z$/, 'Z')} (${since})`;
+const stateOf = ({ state, overdue }: { state: string; overdue: boolean }): string =>
+  overdue ? `${state}, overdue` : state;
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+
+function renderSummary({ head, agents }: Convergence): string {
+  const alive = agents.filter((agent) => agent.alive).length;
+  const pending = sum(agents.map((agent) => agent.owed.filter((one) => one.state !== 'waiting').length));
+  const overdue = sum(agents.map((agent) => agent.overdue));
+  return `change log at position ${head}; ${alive} of ${agents.length} agents alive, ${pending} pending, ${overdue} overdue`;
+}
+
+function renderOwn({ head, resources = [] }: Convergence): string {
+  if (resources.length === 0) return `change log at position ${head}; all of yours is realised\n`;
+  const rows = resources.map((one) => [one.resource, one.role, stateOf(one), sinceOf(one), one.reason]);
+  return `change log at position ${head}\n\n${formatTable(['WHAT', 'ROLE', 'STATE', 'SINCE', 'WHY'], rows)}`;
 }
 
 /** The convergence as a person reads it. */
-export function renderStatus(convergence: Convergence): string {
+export function renderStatus(convergence: Convergence, alerts: readonly AlertNow[] = []): string {
+  if (convergence.resources) return renderOwn(convergence);
   const agents = formatTable(
-    ['HOST', 'ROLE', 'ALIVE', 'STATE', 'REALISED', 'LAG', 'PENDING'],
+    ['HOST', 'ROLE', 'ALIVE', 'STATE', 'REALISED', 'LAG', 'PENDING', 'OVERDUE'],
     convergence.agents.map((agent) => [
       agent.host,
       agent.role,
@@ -63,24 +107,31 @@ export function renderStatus(convergence: Convergence): string {
       agent.state,
       agent.realised === null ? 'unknown' : String(agent.realised),
       agent.lag === null ? '-' : String(agent.lag),
-      String(agent.exceptionCount),
+      String(Math.max(agent.owed.length, agent.exceptionCount)),
+      String(agent.overdue),
     ]),
   );
-  const pending = convergence.agents.flatMap((agent) =>
-    agent.exceptions.map((e) => [
+  const owed = convergence.agents.flatMap((agent) =>
+    agent.owed.map((one) => [
       agent.host,
       agent.role,
-      e.object || e.key,
-      e.state,
-      String(e.since),
-      e.reason,
+      one.object || one.key || 'everything',
+      stateOf(one),
+      sinceOf(one),
+      one.reason,
     ]),
   );
-  const details =
-    pending.length === 0
-      ? ''
-      : `\n${formatTable(['HOST', 'ROLE', 'WHAT', 'STATE', 'SINCE', 'WHY'], pending)}`;
-  return `change log at position ${convergence.head}\n\n${agents}${details}`;
+  const parts = [renderSummary(convergence), '', agents];
+  if (owed.length > 0) parts.push(formatTable(['HOST', 'ROLE', 'WHAT', 'STATE', 'SINCE', 'WHY'], owed));
+  if (alerts.length > 0) {
+    const rows = alerts.map((one) => [
+      one.at.replace(/\.\d+Z$/, 'Z'),
+      one.isOpen ? 'OPEN' : 'ended',
+      one.message,
+    ]);
+    parts.push(formatTable(['ALERT SINCE', 'STATE', 'WHAT'], rows));
+  }
+  return parts.join('\n');
 }
 
 interface Wait {
@@ -102,12 +153,7 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
     throw new UsageError(`--wait takes a position or "port ID", not ${target}`);
   return {
     what: `position ${position} to be realised by every live agent`,
-    reached: async () => {
-      const { head, agents } = await fetchConvergence(endpoint);
-      const alive = agents.filter((agent) => agent.alive);
-      // Nobody there has realised nothing: an empty set must not pass for success.
-      return position <= head && alive.length > 0 && alive.every((agent) => hasRealised(agent, position));
-    },
+    reached: async () => isReached(await fetchConvergence(endpoint, `?position=${position}`), position),
   };
 }
 
@@ -147,7 +193,8 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     if (!reached) return EXIT_FAILED;
   }
   const convergence = await fetchConvergence(endpoint);
-  io.out(values.json ? `${JSON.stringify(convergence)}\n` : renderStatus(convergence));
+  const alerts = await fetchAlerts(endpoint);
+  io.out(values.json ? `${JSON.stringify({ ...convergence, alerts })}\n` : renderStatus(convergence, alerts));
   return EXIT_DONE;
 }
 

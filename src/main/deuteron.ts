@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'agents, how far they are, what is pending and why',
     load: async () => (await import('../cli/status.ts')).statusCommand,
   },
+  explain: {
+    summary: 'why a port, a network or an agent is not as it should be',
+    load: async () => (await import('../cli/explain.ts')).explainCommand,
+  },
   host: {
     summary: 'add, list and remove hosts of agents',
     load: async () => (await import('../cli/host.ts')).hostCommand,

@@ -83,6 +83,14 @@ test('a host is added with a credential that is shown once, listed, removed', as
   assert.match((await deuteron(['host', 'list'], admin)).out, /^NAME +TUNNEL IP +ADDED\n$/);
 });
 
+test('explain says what the matter is, or that there is no such thing', async () => {
+  const none = '00000000-0000-4000-8000-000000000000';
+  const missing = await deuteron(['explain', 'port', none], admin);
+  assert.deepEqual([missing.code, missing.err], [1, `deuteron explain: Port ${none} could not be found.\n`]);
+  assert.equal((await deuteron(['explain', 'agent', 'nobody/l2'], admin)).code, 1);
+  assert.equal((await deuteron(['explain', 'weather', 'today'], admin)).code, 2);
+});
+
 test('status waits for a position, and says when it gives up', async () => {
   const status = await deuteron(['status', '--json'], admin);
   assert.deepEqual(JSON.parse(status.out).agents, []);

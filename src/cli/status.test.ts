@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { renderExplanation } from './explain.ts';
+import { type Convergence, isReached, renderStatus } from './status.ts';
+
+const agent = (over: Partial<Convergence['agents'][number]> = {}): Convergence['agents'][number] => ({
+  ...{ host: 'h1', role: 'l2', alive: true, state: 'converged', realised: 9, lag: 0 },
+  ...{ owed: [], overdue: 0, exceptionCount: 0 },
+  ...over,
+});
+const of = (over: Partial<Convergence> = {}): Convergence => ({
+  ...{ head: 9, converged: true, agents: [agent()] },
+  ...over,
+});
+
+test('a position is reached when every living agent owes nothing of it, and there is one', () => {
+  assert.equal(isReached(of(), 9), true);
+  assert.equal(isReached(of(), 10), false);
+  assert.equal(isReached(of({ agents: [] }), 9), false);
+  assert.equal(isReached(of({ agents: [agent({ alive: false })] }), 9), false);
+  assert.equal(isReached(of({ agents: [agent(), agent({ alive: false, state: 'pending' })] }), 9), true);
+  assert.equal(isReached(of({ agents: [agent({ state: 'waiting' })] }), 9), true);
+  assert.equal(isReached(of({ agents: [agent({ state: 'failing' })] }), 9), false);
+  assert.equal(isReached(of({ agents: [], resources: [] }), 9), true);
+  assert.equal(isReached(of({ agents: [], resources: [], converged: false }), 9), false);
+});
+
+test('what is owed is shown with since when and why, and what alerts there are', () => {
+  const owed = {
+    ...{ key: 'network/n', object: 'port/p', state: 'failed', since: 7 },
+    ...{ sinceAt: '2026-01-31T12:00:05.250Z', overdue: true, reason: 'no' },
+  };
+  const alert = {
+    at: '2026-01-31T12:00:09.000Z',
+    kind: 'alert',
+    message: 'It is stuck.',
+    isOpen: true,
+  } as const;
+  const blank = { id: 'a', host: '', role: '', object: '', data: {} };
+  const shown = renderStatus(
+    of({ agents: [agent({ state: 'failing', owed: [owed], overdue: 1, exceptionCount: 1 })] }),
+    [{ ...blank, ...alert }],
+  );
+  assert.equal(
+    shown,
+    [
+      'change log at position 9; 1 of 1 agents alive, 1 pending, 1 overdue',
+      '',
+      'HOST  ROLE  ALIVE  STATE    REALISED  LAG  PENDING  OVERDUE',
+      'h1    l2    yes    failing  9         0    1        1',
+      '',
+      'HOST  ROLE  WHAT    STATE            SINCE                     WHY',
+      'h1    l2    port/p  failed, overdue  2026-01-31T12:00:05Z (7)  no',
+      '',
+      'ALERT SINCE           STATE  WHAT',
+      '2026-01-31T12:00:09Z  OPEN   It is stuck.',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('a member is shown his own', () => {
+  assert.equal(
+    renderStatus(of({ agents: [], resources: [] })),
+    'change log at position 9; all of yours is realised\n',
+  );
+});
+
+test('an explanation is a list of sentences, the last events after it', () => {
+  const findings = [{ code: 'x', state: 'failing', sentence: 'It is broken.' }];
+  const events = [{ at: '2026-01-31T12:00:09.000Z', message: 'Done anew.' }];
+  assert.equal(
+    renderExplanation({ subject: 'port/p', state: 'failing', summary: 'It is broken.', findings, events }),
+    'port/p is failing.\n\n- [failing] It is broken.\n\nWhat happened lately:\n  2026-01-31T12:00:09Z  Done anew.\n',
+  );
+});
