@@ -53,6 +53,8 @@ interface Held {
 
 const nameOf = ({ key, object }: { key: string; object: string }): string => `${key} ${object}`;
 
+const NOTHING: readonly Owed[] = [];
+
 export class Track {
   readonly host: string;
   readonly role: Role;
@@ -109,10 +111,9 @@ export class Track {
     targets: readonly Target[],
     { position, at, room }: { position: number; at: number; room: number },
   ): void {
-    const owed = targets.filter((target) => !this.#isRealised(target, position));
-    if (owed.length < targets.length) this.#newest = Math.max(this.#newest, position);
-    const open = owed.filter((target) => !this.#isWaiting(target, position));
-    if (open.length === 0 || this.#outstanding.has(position)) return;
+    if (this.#outstanding.has(position)) return;
+    const open = this.#open(targets, position);
+    if (open.length === 0) return;
     if (open.length > Math.min(room, MAX_TARGETS - this.targets)) {
       const before = this.#beyond ?? { from: position, to: position, at };
       this.#beyond = {
@@ -126,18 +127,16 @@ export class Track {
     this.targets += open.length;
   }
 
-  /** Whether the last report says so already: the change came to our knowledge after it. */
-  #isRealised(target: Target, position: number): boolean {
+  /** Those that the last report does not tell of already: the change may come to our knowledge after it. */
+  #open(targets: readonly Target[], position: number): readonly Target[] {
+    if (this.#realised === null || position > this.#realised) return targets;
+    const covering = (target: Target) =>
+      this.#exceptions.filter((exception) => covers(exception, target, position));
     // Where some are not named, any may be.
-    if (this.#realised === null || position > this.#realised || this.unnamed > 0) return false;
-    return !this.#exceptions.some((exception) => covers(exception, target, position));
-  }
-
-  #isWaiting(target: Target, position: number): boolean {
-    if (this.#realised === null || position > this.#realised) return false;
-    return this.#exceptions.some(
-      (exception) => exception.state === 'waiting' && covers(exception, target, position),
-    );
+    const isRealised = (target: Target) => this.unnamed === 0 && covering(target).length === 0;
+    if (targets.some(isRealised)) this.#newest = Math.max(this.#newest, position);
+    const isWaiting = (target: Target) => covering(target).some((exception) => exception.state === 'waiting');
+    return targets.filter((target) => !isRealised(target) && !isWaiting(target));
   }
 
   /** Takes a report that is newer than the last; returns what it shows to be realised that was not before. */
@@ -206,7 +205,10 @@ export class Track {
   }
 
   /** Everything that is owed, once each. `reportMs`: how long it may be without a report. */
-  owed(now: number, reportMs: number): Owed[] {
+  owed(now: number, reportMs: number): readonly Owed[] {
+    const isSilent = now - this.#reportedAt > reportMs;
+    // Nearly all agents at nearly all times.
+    if (this.#held.size + this.#outstanding.size === 0 && !this.#beyond && !isSilent) return NOTHING;
     const found = new Map<string, Owed>();
     for (const [name, { exception, at }] of this.#held) {
       const { key, object, since, state, reason } = exception;
@@ -236,7 +238,7 @@ export class Track {
       const reason = `everything from position ${from} on`;
       found.set('beyond', { ...whole, since: from, kind: 'first-look', at, reason, ...behind });
     }
-    if (now - this.#reportedAt > reportMs) {
+    if (isSilent) {
       const reason = 'it is connected, and its reports do not come';
       const since = this.#realised ?? 0;
       const silent = { ...behind, state: 'silent', kind: 'report' } as const;
