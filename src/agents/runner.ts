@@ -18,7 +18,7 @@ import { type Controller, createController, type Outcome } from '../reconcile/co
 import { Follower } from '../watch/follow.ts';
 import type { Journal } from '../watch/journal.ts';
 import type { MirrorChange } from '../watch/mirror.ts';
-import { PROTOCOL_VERSION, type RemedyFrame, type Report } from '../watch/protocol.ts';
+import { PROTOCOL_VERSION, type RemedyFrame, type Report, type ReportAnswer } from '../watch/protocol.ts';
 import type { SessionState } from '../watch/session.ts';
 import type { Transport } from '../watch/transport.ts';
 import { standingOf } from './report.ts';
@@ -33,6 +33,8 @@ export interface RunnerOptions {
   readonly random: Random;
   /** Larger in each later life of this host's agent. */
   readonly incarnation: number;
+  /** A server knows of a later life: this one goes on with a number above that, to be kept like the first. */
+  readonly onIncarnation?: (incarnation: number) => void;
   readonly tunnelIp: string;
   readonly physicalNetworks: readonly string[];
   /** Shown with the roles' own in `/v2.0/agents`. */
@@ -79,6 +81,14 @@ const PATROL_MS = 2_000;
 /** What a full pass looks at: what the mirror has, or also what only the host has. */
 type PassKind = 'mirror' | 'everything';
 
+/** What the roles of one process share. */
+interface Life {
+  incarnation(): number;
+  /** The one to report to. */
+  server(): number;
+  onAnswer(answer: ReportAnswer): void;
+}
+
 /** One role at work. */
 class Crew {
   readonly agent: RoleAgent;
@@ -97,12 +107,12 @@ class Crew {
   /** Keys whose next run begins by making anew what does not serve. */
   readonly #rebuilds = new Set<string>();
   readonly #options: RunnerOptions;
-  readonly #follower: () => Follower;
+  readonly #life: Life;
 
-  constructor(agent: RoleAgent, options: RunnerOptions, follower: () => Follower) {
+  constructor(agent: RoleAgent, options: RunnerOptions, life: Life) {
     this.agent = agent;
     this.#options = options;
-    this.#follower = follower;
+    this.#life = life;
     this.controller = createController({
       name: agent.role,
       clock: options.clock,
@@ -224,13 +234,13 @@ class Crew {
   }
 
   #report(): Report {
-    const { journal, incarnation, configurations } = this.#options;
+    const { journal, configurations } = this.#options;
     this.#counter += 1;
     return {
       version: PROTOCOL_VERSION,
       host: journal.mirror.host,
       role: this.agent.role,
-      incarnation,
+      incarnation: this.#life.incarnation(),
       counter: this.#counter,
       ...standingOf(journal.mirror.place, this.#first, this.controller.pending()),
       configurations: { ...configurations, ...this.agent.configurations() },
@@ -247,9 +257,12 @@ class Crew {
     this.#sending = true;
     this.#wanted = false;
     transport
-      .report(this.#follower().server, this.#report())
+      .report(this.#life.server(), this.#report())
       .then(
-        () => reportIntervalMs,
+        (answer) => {
+          this.#life.onAnswer(answer);
+          return reportIntervalMs;
+        },
         // The level is sent again, whole: nothing is lost by a report that did not arrive.
         () => REPORT_RETRY_MS,
       )
@@ -272,16 +285,20 @@ export class AgentRunner {
   #swept = false;
   #overflowed = false;
   #ended = false;
+  #incarnation: number;
+  /** A server has accepted a report of this life. */
+  #accepted = false;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#incarnation = options.incarnation;
     this.#follower = new Follower({
       transport: options.transport,
       journal: options.journal,
       clock: options.clock,
       random: options.random,
       describe: () => ({
-        incarnation: options.incarnation,
+        incarnation: this.#incarnation,
         roles: options.roles.map((role) => role.role),
         tunnel_ip: options.tunnelIp,
         physical_networks: options.physicalNetworks,
@@ -299,7 +316,12 @@ export class AgentRunner {
       onRemedy: (remedy) => this.#onRemedy(remedy),
       onJournalError: (error) => options.onFailure('journal', error),
     });
-    this.#crews = options.roles.map((role) => new Crew(role, options, () => this.#follower));
+    const life: Life = {
+      incarnation: () => this.#incarnation,
+      server: () => this.#follower.server,
+      onAnswer: (answer) => this.#onAnswer(answer),
+    };
+    this.#crews = options.roles.map((role) => new Crew(role, options, life));
   }
 
   /** The session's state, for logs and tests. */
@@ -322,6 +344,18 @@ export class AgentRunner {
     cancelLimit();
     this.#ended = true;
     for (const crew of this.#crews) crew.stop();
+  }
+
+  /**
+   * A life that is taken for an earlier one was numbered by a clock that is behind an earlier life's. Once it has been
+   * heard it is the other that began later: two processes of one host must not outbid each other.
+   */
+  #onAnswer({ accepted, incarnation }: ReportAnswer): void {
+    if (accepted) this.#accepted = true;
+    if (accepted || this.#accepted || incarnation === undefined || incarnation < this.#incarnation) return;
+    this.#incarnation = incarnation + 1;
+    this.#options.onIncarnation?.(this.#incarnation);
+    this.#follower.reconnect('this life has a later number now');
   }
 
   #onListening(): void {

@@ -52,7 +52,8 @@ export function createAgentDuties(options: AgentDutiesOptions) {
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
       if (!result.registered && request?.incarnation === report.incarnation) await register(request);
-      return { accepted: result.accepted };
+      const { accepted, incarnation } = result;
+      return { accepted, ...(incarnation === undefined ? {} : { incarnation }) };
     },
   };
 }

@@ -29,12 +29,10 @@ function journalStorage(host: Host): JournalStorage {
   };
 }
 
-/** The number of this life: above the last one's, and above any that a lost state directory had. */
+/** The number of this life: above the last one's, and above any that a lost state directory had, by the clock. */
 async function nextIncarnation(host: Host): Promise<number> {
   const last = Number((await host.readFile(INCARNATION)) ?? '0');
-  const next = Math.max(Number.isSafeInteger(last) ? last + 1 : 1, realClock.wall().getTime());
-  await host.writeFile(INCARNATION, `${next}\n`);
-  return next;
+  return Math.max(Number.isSafeInteger(last) ? last + 1 : 1, realClock.wall().getTime());
 }
 
 /** `physnet1:eth1` to a map; throws ConfigurationError. */
@@ -93,9 +91,17 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
     ...{ servers: config.server, credential, clock: realClock, random: realRandom },
     ...ca,
   });
+  // A full disk must not keep what serves without care: where the number is lost the next life is told of it.
+  const keep = (incarnation: number) =>
+    host
+      .writeFile(INCARNATION, `${incarnation}\n`)
+      .catch((error) => log.error({ err: error }, 'cannot keep the number of this life'));
+  const incarnation = await nextIncarnation(host);
+  await keep(incarnation);
   const runner = new AgentRunner({
     ...{ host, transport, journal, roles, clock: realClock, random: realRandom },
-    incarnation: await nextIncarnation(host),
+    incarnation,
+    onIncarnation: (later) => void keep(later),
     tunnelIp: config['tunnel-ip'] ?? '',
     physicalNetworks: [...mappings.keys()],
     configurations: { availability_zone: config['availability-zone'] },
@@ -109,6 +115,8 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
     },
     onFailure: (what, error) => log.error({ what, err: error }, 'failed'),
     onRemedy: ({ id, role, keys, how }) => log.warn({ id, role, keys, how }, 'the server asks for a remedy'),
+    onAudit: ({ durationMs, drifted, nextMs }) =>
+      log.info({ duration_ms: Math.round(durationMs), drifted, next_s: Math.round(nextMs / 1000) }, 'audit'),
     onState: (state) => log.info({ session: state }, `watch: ${state.name}`),
   });
   log.info({ host: journal.mirror.host, place: journal.mirror.place, roles: config.roles }, 'agent started');

@@ -110,6 +110,8 @@ export interface ReportOutcome {
   readonly accepted: boolean;
   /** false: no row says that a server holds the agent, as after a promotion that lost its registration. */
   readonly registered: boolean;
+  /** The life that is known of the agent, where the report is of an earlier one. */
+  readonly incarnation?: number;
 }
 
 /** Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. */
@@ -121,6 +123,8 @@ export async function applyReport(
   const { role } = report;
   const [known] = await tx.agents.lock({ host, role });
   const registered = known !== undefined && known.server_id !== '';
+  if (known && known.incarnation > report.incarnation)
+    return { accepted: false, registered, incarnation: known.incarnation };
   if (!known || !isNewer(report, known)) return { accepted: false, registered };
   const { exceptions, ports } = await inScope(tx, { host, role, exceptions: report.exceptions });
   const [agent = known] = await tx.agents.update(

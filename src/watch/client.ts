@@ -243,7 +243,12 @@ function answerOf(status: number, text: string): ReportAnswer {
   if (status !== 200) throw new Error(`${status}: ${messageOf(text)}`);
   const answer: unknown = JSON.parse(text);
   if (typeof answer === 'object' && answer !== null && 'accepted' in answer) {
-    return { accepted: answer.accepted === true };
+    const later =
+      'incarnation' in answer && Number.isSafeInteger(answer.incarnation) ? answer.incarnation : null;
+    return {
+      accepted: answer.accepted === true,
+      ...(later === null ? {} : { incarnation: later as number }),
+    };
   }
   throw new Error('not an answer to a report');
 }

@@ -84,6 +84,11 @@ export class Follower {
     return this.#state.server;
   }
 
+  /** Ends the watch and opens another, which says of the agent what is so now. */
+  reconnect(reason: string): void {
+    this.#handle({ type: 'refused', reason });
+  }
+
   /** Follows until `signal` aborts; the journal is then complete. */
   async run(signal: AbortSignal): Promise<void> {
     if (!signal.aborted) {

@@ -168,4 +168,9 @@ export const MAX_EXCEPTIONS = 1000;
 export interface ReportAnswer {
   /** false: not newer than what the server has. */
   readonly accepted: boolean;
+  /**
+   * With a report that was not accepted: the life that the server takes this host's agent to be in, if it is a later one.
+   * An agent that lost its state, and whose clock was ahead in an earlier life, goes on from there.
+   */
+  readonly incarnation?: number;
 }

@@ -99,7 +99,10 @@ inOwnNamespaces(import.meta.url, () => {
         { object: `port/${id(index + 1)}`, state: 'waiting', reason },
       ]);
       plug(index + 1, tap);
-      assert.deepEqual([...agent.keysOfHostEvent({ type: 'link', name: tap, namespace: null })], [KEY]);
+      assert.deepEqual(
+        [...agent.keysOfHostEvent({ type: 'link', name: tap, namespace: null, news: 'up' })],
+        [KEY],
+      );
       await converge(hosts[index]!);
     }
     await until('the first machine reaches the second', () => pings('dtn-m1', '10.0.0.2'));

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { settle, VirtualClock } from '../../test/support/virtual-clock.ts';
+import { FakeHost } from '../host/fake/fake-host.ts';
+import { seededRandom } from '../lib/random.ts';
+import { CONVERGED, type Outcome } from '../reconcile/controller.ts';
+import { Journal } from '../watch/journal.ts';
+import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
+import type { Transport } from '../watch/transport.ts';
+import type { RoleAgent } from './role.ts';
+import { AgentRunner, type Audit } from './runner.ts';
+
+const PLACE = { position: 1, tag: 1 };
+const STORAGE = { read: async () => null, append: async () => undefined, replace: async () => undefined };
+
+/** A server with nothing to tell, which knows `life` as the agent's last. */
+function serverThatKnows(life: number) {
+  const seen = { life, watches: [] as WatchRequest[], accepted: [] as Report[] };
+  const transport: Transport = {
+    servers: 1,
+    connect(_server, request, { onFrame }) {
+      seen.watches.push(request);
+      queueMicrotask(() => {
+        onFrame({ type: 'hello', version: 1, server: 's', mode: 'groups' });
+        onFrame({ type: 'synced', at: PLACE, scope: [], sent: [] });
+      });
+      return () => undefined;
+    },
+    async report(_server, report): Promise<ReportAnswer> {
+      if (report.incarnation < seen.life) return { accepted: false, incarnation: seen.life };
+      seen.life = report.incarnation;
+      seen.accepted.push(report);
+      return { accepted: true };
+    },
+  };
+  return { seen, transport };
+}
+
+function roleOf(reconcile: (key: string) => Outcome): RoleAgent {
+  return {
+    role: 'l2',
+    keysOf: () => [],
+    keysOfHostEvent: () => [],
+    allKeys: async () => ['network/a'],
+    observeAll: async () => undefined,
+    reconcile: async (key) => reconcile(key),
+    configurations: () => ({}),
+  };
+}
+
+async function run(
+  transport: Transport,
+  given: {
+    incarnation?: number;
+    role?: RoleAgent;
+    onAudit?: (audit: Audit) => void;
+    onIncarnation?: (n: number) => void;
+  },
+) {
+  const clock = new VirtualClock();
+  const stop = new AbortController();
+  const { role = roleOf(() => CONVERGED), incarnation = 5, ...more } = given;
+  const runner = new AgentRunner({
+    ...{ host: new FakeHost(), transport, journal: await Journal.open(STORAGE, 'h1'), roles: [role] },
+    ...{
+      clock,
+      random: seededRandom(1),
+      incarnation,
+      tunnelIp: '',
+      physicalNetworks: [],
+      configurations: {},
+    },
+    ...{ concurrency: 1, keyTimeoutMs: 60_000, reportIntervalMs: 1_000, auditMs: 10_000 },
+    onStall: () => assert.fail('no key stalls'),
+    onFailure: (what, error) => assert.fail(`${what}: ${error}`),
+    ...more,
+  });
+  const running = runner.run(stop.signal);
+  await clock.advance(500);
+  return {
+    clock,
+    async end() {
+      stop.abort();
+      await clock.advance(0);
+      await running;
+    },
+  };
+}
+
+test('an agent whose number is behind that of an earlier life goes on above it', async () => {
+  const { seen, transport } = serverThatKnows(1_000);
+  const kept: number[] = [];
+  const { clock, end } = await run(transport, { onIncarnation: (number) => kept.push(number) });
+  await clock.advance(3_000);
+  await end();
+  assert.deepEqual(kept, [1_001]);
+  assert.equal(seen.accepted.at(-1)?.incarnation, 1_001);
+  assert.equal(seen.watches.at(-1)?.incarnation, 1_001, 'it registers anew, by a watch of its own');
+});
+
+test('a life that was heard does not outbid a later one', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  const kept: number[] = [];
+  const { clock, end } = await run(transport, { onIncarnation: (number) => kept.push(number) });
+  assert.equal(seen.life, 5);
+  seen.life = 6;
+  await clock.advance(5_000);
+  await end();
+  assert.deepEqual([kept, seen.life], [[], 6]);
+});
+
+test('audits come less often while nothing drifts, and more often once something did', async () => {
+  const { transport } = serverThatKnows(1);
+  const audits: Audit[] = [];
+  let drifts = 0;
+  const role = roleOf(() => (drifts-- > 0 ? { shortfalls: [], repaired: true } : CONVERGED));
+  const { clock, end } = await run(transport, { role, onAudit: (audit) => audits.push(audit) });
+  const untilAudit = async (count: number) => {
+    while (audits.length < count) {
+      await clock.advance(1_000);
+      await settle();
+    }
+  };
+  await untilAudit(4);
+  drifts = 1;
+  await untilAudit(5);
+  await end();
+  assert.deepEqual(
+    audits.map(({ nextMs }) => nextMs),
+    [20_000, 40_000, 80_000, 80_000, 40_000],
+  );
+  assert.deepEqual(audits.at(-1)?.drifted, ['l2 network/a']);
+});
