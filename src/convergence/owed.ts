@@ -6,7 +6,7 @@
  * The work is bounded: the log is given from a position on, and whoever is behind that owes "everything from there on".
  */
 import { dhcpGroup, type Group, hostGroup, splitKey, splitRef } from '../resources/agent-view.ts';
-import type { AgentRow, ReportException } from '../resources/agent.ts';
+import type { AgentRow, ReportException, Role } from '../resources/agent.ts';
 import { type Kind, kindOf } from './deadlines.ts';
 import { type Hint, readHint, type Target, targetsOf } from './targets.ts';
 
@@ -151,7 +151,7 @@ function behind(
   let first: number | null = null;
   let changes = 0;
   for (const change of log.concerning(host, scope, position)) {
-    const targets = concerned(change, host, sees).filter((target) => target.role === role);
+    const targets = concerned(change, { host, role, sees });
     if (targets.length === 0) continue;
     first ??= change.position;
     const { position: since, at: sinceAt } = change;
@@ -166,17 +166,20 @@ function behind(
   return { realised: first === null ? log.head : first - 1, owed };
 }
 
-/** What a change means for the host, with what it may have taken out of its scope. */
-function concerned(change: ReadChange, host: string, sees: (group: Group) => boolean): Target[] {
-  const targets = targetsOf(change.hint, host, sees);
+/** What a change means for the agent, with what it may have taken out of its scope. */
+function concerned(
+  change: ReadChange,
+  { host, role, sees }: { host: string; role: Role; sees: (group: Group) => boolean },
+): readonly Target[] {
+  const targets = targetsOf(change.hint, host, sees)[role];
   if (!change.hosts.includes(host)) return targets;
   // Its scope may have changed: what it does not have now, it may have had until then.
+  const gone: Target[] = [];
   for (const ref of change.refs) {
     const { group, key } = splitRef(ref);
     if (key !== `endpoint/${host}`) continue;
-    const gone = { key: group, object: '', kind: 'network' } as const;
-    if (!sees(group)) targets.push({ role: 'l2', ...gone });
-    if (!sees(dhcpGroup(splitKey(group).id))) targets.push({ role: 'dhcp', ...gone });
+    const needed = role === 'dhcp' ? dhcpGroup(splitKey(group).id) : group;
+    if (!sees(needed)) gone.push({ role, key: group, object: '', kind: 'network' });
   }
-  return targets;
+  return [...targets, ...gone];
 }

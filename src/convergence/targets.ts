@@ -22,7 +22,14 @@ export interface Hint {
   readonly groups: ReadonlyMap<Group, readonly string[]>;
   /** The networks of the ports that are named. */
   readonly networkOfPort: ReadonlyMap<string, string>;
+  /** Hosts that the change names: to all others it means the same, if they have the same of its groups. */
+  readonly hosts: ReadonlySet<string>;
+  /** What it means to those, by what they have. */
+  readonly alike: Map<string, Targets>;
 }
+
+/** By role. */
+export type Targets = Readonly<Record<Role, readonly Target[]>>;
 
 /** Of more objects of one key than this, only the key is told. */
 const MAX_OBJECTS = 64;
@@ -30,6 +37,7 @@ const MAX_OBJECTS = 64;
 export function readHint(refs: Iterable<Ref>): Hint {
   const groups = new Map<Group, string[]>();
   const networkOfPort = new Map<string, string>();
+  const hosts = new Set<string>();
   for (const ref of refs) {
     const { group, key } = splitRef(ref);
     const keys = groups.get(group);
@@ -38,12 +46,31 @@ export function readHint(refs: Iterable<Ref>): Hint {
     const of = splitKey(group);
     const { kind, id } = splitKey(key);
     if (of.kind === 'dhcp' && kind === 'lease') networkOfPort.set(id, of.id);
+    if (of.kind === 'host') hosts.add(of.id);
+    else if (kind === 'endpoint') hosts.add(id);
   }
-  return { groups, networkOfPort };
+  return { groups, networkOfPort, hosts, alike: new Map() };
 }
 
 /** What the change means for a host that has (or had until then) the groups for which `sees` is true. */
-export function targetsOf(hint: Hint, host: string, sees: (group: Group) => boolean): Target[] {
+export function targetsOf(hint: Hint, host: string, sees: (group: Group) => boolean): Targets {
+  if (hint.hosts.has(host)) return makeTargets(hint, host, sees);
+  // Thousands may share a network: they share what they have to do as well.
+  let name = '';
+  for (const group of hint.groups.keys()) {
+    if (group.startsWith('host/')) continue;
+    name += sees(group) ? 'y' : 'n';
+    if (group.startsWith('network/')) name += sees(dhcpGroup(splitKey(group).id)) ? 'y' : 'n';
+  }
+  let targets = hint.alike.get(name);
+  if (!targets) {
+    targets = makeTargets(hint, host, sees);
+    hint.alike.set(name, targets);
+  }
+  return targets;
+}
+
+function makeTargets(hint: Hint, host: string, sees: (group: Group) => boolean): Targets {
   const found: Target[] = [];
   const own = hostGroup(host);
   for (const [group, keys] of hint.groups) {
@@ -54,7 +81,8 @@ export function targetsOf(hint: Hint, host: string, sees: (group: Group) => bool
     else if (kind === 'network')
       found.push(...networkTargets(group, keys, { host, served: sees(dhcpGroup(id)) }));
   }
-  return found;
+  const of = (role: Role) => found.filter((target) => target.role === role);
+  return { l2: of('l2'), dhcp: of('dhcp') };
 }
 
 function portTargets(hint: Hint, keys: readonly string[]): Target[] {

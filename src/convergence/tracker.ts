@@ -20,7 +20,7 @@ import { type Owed, type Realised, type RoleReport, Track } from './track.ts';
 
 export type { Realised, RoleReport } from './track.ts';
 
-const MAX_TOTAL = 500_000;
+const MAX_TOTAL = 200_000;
 const FORGET_MS = 60_000;
 
 /** A change that was sent to a host. */
@@ -108,7 +108,7 @@ export class Tracker {
     if (this.#read?.refs !== change.refs) this.#read = { refs: change.refs, hint: readHint(change.refs) };
     const targets = targetsOf(this.#read.hint, change.host, change.sees);
     for (const [role, track] of tracks) {
-      const own = targets.filter((target) => target.role === role);
+      const own = targets[role];
       if (own.length === 0) continue;
       this.#counting(track, () =>
         track.add(own, {
