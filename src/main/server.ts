@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { RequestListener } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { Registry, collectDefaultMetrics } from 'prom-client';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
@@ -18,15 +17,15 @@ import { type OpenedStore, openStore } from '../store/open.ts';
 import { Feed } from '../watch/feed.ts';
 import { createAgentDuties } from './agent-duties.ts';
 import type { ServerConfig } from './config.ts';
-import { registerConvergenceMetrics } from './convergence-metrics.ts';
 import { createConvergenceParts, tellTo } from './convergence-parts.ts';
 import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-import { registerFeedMetrics } from './feed-metrics.ts';
+import { Fleet } from './fleet-metrics.ts';
 import { chooseIdentity } from './identity.ts';
 import { createLivenessParts, type LivenessParts } from './liveness-parts.ts';
 import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
 import type { Log } from './logging.ts';
+import { createMetrics } from './metrics.ts';
 import { ConfigurationError } from './options.ts';
 import { rescheduleLimits, settingsFrom } from './settings.ts';
 
@@ -100,6 +99,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   const { presence, leader } = liveness;
   const follower = createConvergenceParts({
     ...{ store, call, config, onFailure, clock: realClock, tell: tellTo(log) },
+    promptSince: (now) => presence.attention.since(now),
   });
   const feed = new Feed({
     source: agentObjectsSource(store),
@@ -117,11 +117,13 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   });
   const { remedies, duties: followUp } = follower.follow(feed);
   const rescheduler = new Rescheduler({
-    ...{ store, call, leader, onFailure, clock: realClock },
+    ...{ store, call, leader, onFailure, clock: realClock, onEvent: tellTo(log) },
     limits: rescheduleLimits(config),
   });
+  const fleet = new Fleet(store);
   const duties: Duty[] = [
     ...followUp,
+    fleet.duty,
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -142,7 +144,8 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  return { serverId, call, presence, leader, feed, follower, remedies, rescheduler, duties, onFailure };
+  const background = { presence, leader, follower, remedies, rescheduler, fleet, duties };
+  return { serverId, call, feed, onFailure, ...background };
 }
 
 /** A handler of plain requests; the app must be ready. */
@@ -178,13 +181,9 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const store = await openPatiently(connection, log, asked);
   try {
     const parts = createParts(config, { store, settings, log });
-    const { call, presence, leader, feed, duties, onFailure, serverId, follower, remedies, rescheduler } =
-      parts;
-    await presence.beat();
-    const metrics = new Registry();
-    collectDefaultMetrics({ register: metrics });
-    registerFeedMetrics(metrics, feed);
-    registerConvergenceMetrics(metrics, { ...follower, remedies, clock: realClock });
+    const { call, presence, leader, feed, duties, onFailure, serverId, follower, rescheduler } = parts;
+    await presence.beat().catch((error) => onFailure('beat', error));
+    const metrics = createMetrics({ ...parts, ...follower, clock: realClock });
     const api = createApi({
       ...{ store, identify, settings, log, metrics, clock: realClock, random: realRandom },
       isAlive: call().isAlive,
