@@ -22,7 +22,7 @@ const namesOf = (attributes: readonly Attribute[]) => attributes.map((attribute)
 
 test('the page has what cannot be filtered by, and what is always the same', () => {
   for (const { plural, attributes } of MAPS) {
-    const [unfiltered, constants, ...others] = rowsOf(plural);
+    const [unfiltered, constants = [], ...others] = rowsOf(plural);
     assert.deepEqual(unfiltered, namesOf(attributes.filter((it) => !it.filter)));
     assert.deepEqual(constants, namesOf(attributes.filter((it) => 'constant' in it.type)));
     assert.deepEqual(others, []);
