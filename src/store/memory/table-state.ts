@@ -15,6 +15,8 @@ export interface TableState {
   readonly schema: TableSchema;
   /** Primary keys that have, or had, a row. */
   keys(): Iterable<string>;
+  /** Primary keys among which all matching rows are, whatever the commit; undefined: no index helps. */
+  candidates(where: AnyRow): Iterable<string> | undefined;
   has(key: string): boolean;
   /** The row as of a commit, undefined where there was none. Not to be changed by the caller. */
   at(key: string, commit: number): AnyRow | undefined;
@@ -29,6 +31,7 @@ export interface TableState {
 export function openTableState(schema: TableSchema): TableState {
   const versions = new Map<string, Version[]>();
   const holders = new Set<string>();
+  const lookups = openLookups(schema);
 
   const index = (row: AnyRow | undefined, change: 'add' | 'delete') => {
     if (!row) return;
@@ -51,6 +54,7 @@ export function openTableState(schema: TableSchema): TableState {
   return {
     schema,
     keys: () => versions.keys(),
+    candidates: (where) => lookups.candidates(where),
     has: (key) => versions.has(key),
     at,
     latest,
@@ -61,6 +65,7 @@ export function openTableState(schema: TableSchema): TableState {
       if (chain) chain.push({ commit, row });
       else versions.set(key, [{ commit, row }]);
       index(row ?? undefined, 'add');
+      if (row) lookups.add(key, row);
     },
     rewind(commit) {
       holders.clear();
@@ -69,6 +74,35 @@ export function openTableState(schema: TableSchema): TableState {
         if (chain.length === 0) versions.delete(key);
         else index(latest(key), 'add');
       }
+    },
+  };
+}
+
+/**
+ * Which keys ever had a row with that value, for the columns that rows are looked up by. Never forgets: whoever asks
+ * looks at the rows themselves.
+ */
+function openLookups(schema: TableSchema) {
+  const columns = new Set([
+    ...schema.uniques.flatMap((unique) => unique.columns.slice(0, 1)),
+    ...schema.foreignKeys.map((key) => key.column),
+  ]);
+  const keys = new Map([...columns].map((column) => [column, new Map<unknown, Set<string>>()]));
+  return {
+    add(key: string, row: AnyRow): void {
+      for (const [column, values] of keys) {
+        const known = values.get(row[column]);
+        if (known) known.add(key);
+        else values.set(row[column], new Set([key]));
+      }
+    },
+    candidates(where: AnyRow): Iterable<string> | undefined {
+      for (const [column, values] of keys) {
+        const wanted = where[column];
+        if (typeof wanted === 'string') return values.get(wanted) ?? [];
+        if (Array.isArray(wanted)) return new Set(wanted.flatMap((value) => [...(values.get(value) ?? [])]));
+      }
+      return undefined;
     },
   };
 }
@@ -93,8 +127,10 @@ export function entriesAt(
     consider(keyOf(state.schema, where));
     return found;
   }
-  for (const key of state.keys()) consider(key);
-  for (const key of own?.keys() ?? []) if (!state.has(key)) consider(key);
+  const candidates = state.candidates(where);
+  const looked = candidates === undefined ? undefined : new Set(candidates);
+  for (const key of looked ?? state.keys()) consider(key);
+  for (const key of own?.keys() ?? []) if (looked ? !looked.has(key) : !state.has(key)) consider(key);
   return found.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 

@@ -91,13 +91,14 @@ const byHostAndRole = (one: Sighting, other: Sighting) => {
 };
 
 function sightingsAt(db: Database, commit: number, servers: readonly string[]): Sighting[] {
-  const agents = rowsAt(db.tables.agents, {}, commit) as unknown as AgentRow[];
-  return agents
-    .filter((it) => servers.includes(it.server_id) || it.liveness !== 'alive' || it.deaths > 0)
-    .map(({ id, host, role, server_id, liveness, deaths, availability_zone }) => ({
-      ...{ id, host, role, server_id, liveness, deaths, availability_zone },
-    }))
-    .sort(byHostAndRole);
+  const found: Sighting[] = [];
+  for (const key of db.tables.agents.keys()) {
+    const row = db.tables.agents.at(key, commit) as unknown as AgentRow | undefined;
+    if (!row || (row.liveness === 'alive' && row.deaths === 0 && !servers.includes(row.server_id))) continue;
+    const { id, host, role, server_id, liveness, deaths, availability_zone } = row;
+    found.push({ id, host, role, server_id, liveness, deaths, availability_zone });
+  }
+  return found.sort(byHostAndRole);
 }
 
 function fleetAt(db: Database, commit: number): Fleet {
