@@ -42,16 +42,16 @@ interface Rung {
 export const RUNGS: Readonly<Record<Climb, readonly Rung[]>> = {
   l2: [
     { step: 'audit', waitMs: 0 },
-    { step: 'resync', waitMs: 1_000 },
-    { step: 'rebuild', waitMs: 2_000 },
-    { step: 'alert', waitMs: 8_000 },
+    { step: 'resync', waitMs: 500 },
+    { step: 'rebuild', waitMs: 1_000 },
+    { step: 'alert', waitMs: 6_000 },
   ],
   dhcp: [
     { step: 'audit', waitMs: 0 },
-    { step: 'resync', waitMs: 1_000 },
-    { step: 'rebuild', waitMs: 2_000 },
-    { step: 'replace', waitMs: 4_000 },
-    { step: 'alert', waitMs: 8_000 },
+    { step: 'resync', waitMs: 500 },
+    { step: 'rebuild', waitMs: 1_000 },
+    { step: 'replace', waitMs: 3_000 },
+    { step: 'alert', waitMs: 6_000 },
   ],
   silent: [
     { step: 'cut', waitMs: 0 },

@@ -35,7 +35,7 @@ const LEVELS = { info: 'info', warning: 'warn', error: 'error' } as const;
 
 /** Events as log lines with the fields of their rows. */
 export function tellTo(log: Log): (event: EventRow) => void {
-  return ({ message, severity, ...event }) => log[LEVELS[severity]]({ event }, message);
+  return ({ message, ...event }) => log[LEVELS[event.severity]]({ event }, message);
 }
 
 /** The feed's end of what a remedy needs. */

@@ -80,7 +80,7 @@ export class PlayedDhcp implements RoleAgent {
 }
 
 /** An L2 role that wires whatever it is told. */
-function playedL2(): RoleAgent {
+export function playedL2(): RoleAgent {
   return {
     role: 'l2',
     *keysOf({ group }) {
