@@ -53,4 +53,6 @@ export interface Fault {
   readonly heal?: (trouble: Trouble) => Promise<void>;
   /** Whether this part of the world is as it should be; looked at again and again. */
   readonly isMended?: (trouble: Trouble) => Promise<boolean>;
+  /** What must come true afterwards without anybody waiting for it; throws where it does not. */
+  readonly afterwards?: (trouble: Trouble) => Promise<void>;
 }

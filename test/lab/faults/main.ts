@@ -92,6 +92,8 @@ class Trials {
       note,
     });
     for (const event of measured.events) this.#tell(`           event after ${event}`);
+    if ((measured.served_again_s ?? 0) > 0)
+      this.#tell(`           no answer for ${measured.silence_s} s from ${measured.silent_from_s} s on`);
     if (measured.error !== undefined && !this.#options.keep) {
       this.#tell(`again: npm run lab -- faults --only ${fault.name} --seed ${seed}`);
       await this.close();

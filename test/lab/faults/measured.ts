@@ -19,6 +19,8 @@ export interface Measured {
   readonly served_again_s: number | null;
   /** The longest time without an answer. */
   readonly silence_s: number | null;
+  /** When that began, from the cause. */
+  readonly silent_from_s: number | null;
   readonly remedy: string;
   readonly requests_failed: number;
   readonly requests: number;

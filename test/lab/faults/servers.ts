@@ -5,7 +5,7 @@ import { mustRun } from '../../../src/lab/program.ts';
 import { end, findRunning } from '../../../src/lab/processes.ts';
 import { serviceName } from '../../../src/lab/services.ts';
 import { realClock } from '../../../src/lib/clock.ts';
-import { addressOf, PATIENCE_MS, type Port } from '../stage.ts';
+import { PATIENCE_MS, type Port } from '../stage.ts';
 import type { Fault, Trouble } from './fault.ts';
 
 const serverKilled: Fault = {
@@ -39,6 +39,8 @@ const databaseDown: Fault = {
     supervisor.release('database');
   },
 };
+
+const portIn = (memory: ReadonlyMap<string, string>, name: string) => JSON.parse(memory.get(name)!) as Port;
 
 const dataOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'data');
 const backupOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'backup');
@@ -84,9 +86,13 @@ const backupRestored: Fault = {
     trouble.note('the backup is back, the server runs');
   },
   async isMended({ stage, memory }) {
-    const [kept, lost] = ['kept', 'lost'].map((name) => JSON.parse(memory.get(name)!) as Port);
-    const isLost = stage.servingHosts(lost!).length === 0;
-    return addressOf(kept!) !== '' && stage.servingHosts(kept!).length > 0 && isLost;
+    return stage.servingHosts(portIn(memory, 'kept')).length > 0;
+  },
+  async afterwards({ stage, memory, note }) {
+    const lost = portIn(memory, 'lost');
+    // Removals are collected for up to half a minute before dnsmasq reads its files again.
+    await stage.until('the later port is forgotten', () => !stage.isMentioned(lost.mac_address), 60_000);
+    note('what the backup does not know is forgotten');
   },
 };
 

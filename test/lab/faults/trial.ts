@@ -150,9 +150,11 @@ async function untilMended(fault: Fault, course: Course, parts: { hostIsLost: bo
     return true;
   });
   moments.repairSeenAt ??= rightAt;
+  trouble.note('the hosts are as they should be');
   await until('addresses are given', () =>
     Promise.resolve(watchers.pulses.every((pulse) => pulse.answeredSince(rightAt))),
   );
+  trouble.note('addresses are given');
   await until('all that lives has converged', () => isConverged(stage, parts));
   return epochMs();
 }
@@ -197,6 +199,7 @@ async function compare(fault: Fault, trouble: Trouble, { caller }: Watchers): Pr
       return given !== undefined;
     });
   }
+  await fault.afterwards?.(trouble);
   if (fault.losesWrites) return;
   for (const port of caller.present) {
     await stage.showPort(port.id);
@@ -219,7 +222,7 @@ function judge(fault: Fault, course: Omit<Course, 'before'>): Measured {
     ...(moments.repairSeenAt ? [{ at: moments.repairSeenAt, by: 'repair', text: 'it was repaired' }] : []),
   ].sort((a, b) => a.at - b.at)[0];
   const silences = pulses.flatMap((pulse) => pulse.longestSilence(causedAt) ?? []);
-  const lengths = silences.map((one) => one.endedAt - one.beganAt);
+  const longest = silences.toSorted((a, b) => b.endedAt - b.beganAt - (a.endedAt - a.beganAt))[0];
   const endsOfSilence = silences
     .filter((one) => one.endedAt - one.beganAt > ORDINARY_SILENCE_MS)
     .map((one) => one.endedAt);
@@ -235,7 +238,8 @@ function judge(fault: Fault, course: Omit<Course, 'before'>): Measured {
     counted_from: fault.countedFrom,
     returned_s: moments.copedAt ? after(moments.mendedAt, moments.healedAt) : null,
     served_again_s: endsOfSilence.length > 0 ? after(Math.max(...endsOfSilence)) : 0,
-    silence_s: silences.length < pulses.length ? null : Math.max(...lengths) / 1000,
+    silence_s: silences.length < pulses.length ? null : after(longest?.endedAt, longest?.beganAt),
+    silent_from_s: after(longest?.beganAt),
     remedy: remedyOf(fault, events, restarted),
     requests_failed: caller.failed,
     requests: caller.requests,
