@@ -149,6 +149,11 @@ export const SERVER_OPTIONS = {
     placeholder: 'S',
     help: 'An agent that no server has heard for this long is taken for dead: its networks go elsewhere. At least 2; heartbeats follow from it.',
   },
+  'deadline-multiplier': {
+    kind: 'integer',
+    default: 1,
+    help: 'Times 2 to 30 s, by kind: after that what an agent has not realised is overdue, and remedies begin.',
+  },
   'change-log-keep-seconds': {
     kind: 'integer',
     default: 3600,

@@ -59,7 +59,7 @@ export type ConvergenceParts = ReturnType<typeof createConvergenceParts>;
 /** Call `hooks` from the feed and `reported` for each report that was taken, then `follow` once the feed is there. */
 export function createConvergenceParts(options: ConvergenceOptions) {
   const { store, call, config, clock, tell, onFailure } = options;
-  const tracker = new Tracker();
+  const tracker = new Tracker(call().settings.deadlines);
   const latency = createLatency();
   const events = new EventWriter({ store, call, tell });
   const now = () => clock.now();

@@ -1,5 +1,6 @@
 import type { RescheduleLimits } from '../background/reschedule.ts';
 import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
+import { deadlinesTimes } from '../convergence/deadlines.ts';
 import type { Settings } from '../operations/operation.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigurationError } from './options.ts';
@@ -29,6 +30,9 @@ export function settingsFrom(config: ServerConfig): Settings {
   if (config['agent-down-seconds'] * 1000 < SHORTEST_DETECTION_MS) {
     throw new ConfigurationError(`--agent-down-seconds: ${config['agent-down-seconds']} is not at least 2`);
   }
+  if (config['deadline-multiplier'] < 1) {
+    throw new ConfigurationError(`--deadline-multiplier: ${config['deadline-multiplier']} is less than 1`);
+  }
   return {
     vniRange: vniRange(config['vni-range']),
     flatNetworks: config['flat-networks'],
@@ -42,6 +46,7 @@ export function settingsFrom(config: ServerConfig): Settings {
     maxHostRoutes: MAX_HOST_ROUTES,
     maxFixedIpsPerPort: MAX_FIXED_IPS,
     agentDownTimeMs: config['agent-down-seconds'] * 1000,
+    deadlines: deadlinesTimes(config['deadline-multiplier']),
   };
 }
 

@@ -57,6 +57,7 @@ export async function readLags(
     isAlive: call.isAlive,
     scopeOf: (host: string) => new Set(scopes.get(host)),
     wallMs: call.clock.wall().getTime(),
+    ...(call.settings.deadlines ? { deadlines: call.settings.deadlines } : {}),
   };
   return { head: log.head, lags: agents.map((agent) => lagOf(agent, log, facts)) };
 }

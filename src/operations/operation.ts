@@ -6,6 +6,7 @@
  * Attributes come validated, with defaults filled in, under the row's column names (`host`, not `binding:host_id`);
  * what the client did not send and has no default is absent.
  */
+import type { Kind } from '../convergence/deadlines.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { AgentRow } from '../resources/agent.ts';
@@ -37,6 +38,8 @@ export interface Settings {
   readonly maxFixedIpsPerPort: number;
   /** An agent whose server has not heard it for this long is not alive. */
   readonly agentDownTimeMs: number;
+  /** By when each kind of object should be realised; without it as in convergence/deadlines.ts. */
+  readonly deadlines?: Readonly<Record<Kind, number>>;
 }
 
 /** What is known of an agent's presence, by its row. */
