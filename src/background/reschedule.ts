@@ -62,7 +62,11 @@ export class Rescheduler {
   /** As far as known here, whether any binding is leaving. */
   #leaving = true;
   #reported = false;
+  /** To be served comes before tidying up. */
+  #beginning = false;
   #open: readonly string[] | undefined;
+  /** Networks that nobody served and that waited for room when all were looked at last: if they still do, that is told. */
+  #queued: ReadonlySet<string> = new Set();
   #counts = { added: 0, gone: 0 };
 
   constructor(options: RescheduleOptions) {
@@ -111,7 +115,7 @@ export class Rescheduler {
     const plan = await store.view((view) => planReschedule(view, call(), order));
     await this.#begin(plan.moves);
     await this.#mendPorts(plan.portless);
-    if (plan.looked) await this.#tell(plan);
+    if (plan.looked) await this.#tell(plan, all);
     this.#helpless = plan.looked && plan.moves.length === 0 && !plan.waiting;
     return plan.waiting;
   }
@@ -136,6 +140,7 @@ export class Rescheduler {
 
   async #begin(moves: readonly Move[]): Promise<void> {
     const { store, call, leader } = this.#options;
+    this.#beginning = moves.length > 0;
     for (const batch of batches(moves)) {
       const { result } = await store.transact(async (tx) => {
         const begun = await beginMoves(tx, call(), batch);
@@ -148,6 +153,7 @@ export class Rescheduler {
       if (batch[0]?.why === 'uneven') this.#evening.take(batch.length);
       if (result.leaving > 0) this.#leaving = true;
     }
+    this.#beginning = false;
   }
 
   async #mendPorts(networkIds: readonly string[]): Promise<void> {
@@ -161,8 +167,10 @@ export class Rescheduler {
   }
 
   /** Alerts and their ends. What is open is read once a leadership: from then on this server alone changes it. */
-  async #tell({ unserved }: ReschedulePlan): Promise<void> {
+  async #tell(plan: ReschedulePlan, all: boolean): Promise<void> {
     const { store, call, leader } = this.#options;
+    const unserved = [...plan.unserved, ...plan.queued.filter((id) => this.#queued.has(id))];
+    if (all) this.#queued = new Set(plan.queued);
     const open = this.#open ?? (await store.view((view) => openUnserved(view)));
     const now = new Set(unserved);
     const known = new Set(open);
@@ -204,6 +212,7 @@ export class Rescheduler {
           again = await this.look(all);
         } catch (error) {
           this.#open = undefined;
+          this.#beginning = false;
           onFailure('reschedule', error);
         }
       }
@@ -219,7 +228,7 @@ export class Rescheduler {
       let gone = 0;
       this.#reported = false;
       try {
-        gone = await this.finish();
+        if (!this.#beginning) gone = await this.finish();
       } catch (error) {
         onFailure('finish moves', error);
       }

@@ -83,11 +83,12 @@ async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
   const reached = open.filter((block) => block.position !== null && block.position <= realised);
   if (reached.length === 0) return [];
   const ports = await tx.ports.find({ id: reached.map((block) => block.port_id) });
+  const portOf = new Map(ports.map((port) => [port.id, port]));
   const bindings = await tx.dhcpBindings.find({ host: agent.host });
   const served = new Set(bindings.map((binding) => binding.network_id));
   const progress = progressOf(agent);
   return reached.flatMap(({ port_id, position }) => {
-    const port = ports.find((one) => one.id === port_id);
+    const port = portOf.get(port_id);
     if (!port || position === null) return [];
     const isOwn = agent.role === 'l2' && port.host === agent.host;
     if (!isOwn && !served.has(port.network_id)) return [];

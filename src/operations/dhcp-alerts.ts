@@ -5,7 +5,7 @@
 import type { EventRow } from '../resources/event.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { DHCP_OWNER } from './dhcp-ports.ts';
-import { record } from './event.ts';
+import { eventRow } from './event.ts';
 import type { Call } from './operation.ts';
 
 /** Named so in the data of its events. */
@@ -49,26 +49,25 @@ export async function tellUnserved(
   const told = openAmong(await tx.events.find({ object: ids.map(objectOf) }));
   const fresh = unserved.filter((id) => known.has(id) && !told.has(objectOf(id)));
   const used = await withPorts(tx, fresh);
-  const events: EventRow[] = [];
-  for (const id of used) {
-    const row = await record(tx, call, {
+  const began = [...used].map((id) =>
+    eventRow(call, {
       ...{ kind: 'alert', severity: 'error', role: 'dhcp', object: objectOf(id) },
       message: `No living agent serves DHCP of network ${id}, and there is none to give it to.`,
       data: { alert: UNSERVED },
-    });
-    events.push(row);
-  }
-  for (const id of ended) {
+    }),
+  );
+  const over = ended.flatMap((id) => {
     const ends = told.get(objectOf(id));
-    if (ends === undefined) continue;
-    const row = await record(tx, call, {
-      ...{ kind: 'alert-ended', severity: 'info', role: 'dhcp', object: objectOf(id) },
-      message: known.has(id)
-        ? `DHCP of network ${id} has a living agent again, or is no longer asked for.`
-        : `Network ${id}, which no agent served, is gone.`,
+    if (ends === undefined) return [];
+    const message = known.has(id)
+      ? `DHCP of network ${id} has a living agent again, or is no longer asked for.`
+      : `Network ${id}, which no agent served, is gone.`;
+    return eventRow(call, {
+      ...{ kind: 'alert-ended', severity: 'info', role: 'dhcp', object: objectOf(id), message },
       data: { alert: UNSERVED, ends },
     });
-    events.push(row);
-  }
+  });
+  const events = [...began, ...over];
+  await tx.events.insert(events);
   return { open: unserved.filter((id) => used.has(id) || told.has(objectOf(id))), events };
 }

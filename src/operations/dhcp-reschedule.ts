@@ -35,11 +35,19 @@ export interface ReschedulePlan {
   readonly waiting: boolean;
   /** Networks with a binding that lacks its port: for `syncDhcp`. */
   readonly portless: readonly string[];
-  /** Networks with DHCP and no living agent, also after these moves. */
+  /** Networks with DHCP and no living agent, also after these moves: those that some agent is to be given when it has room, and the others. */
+  readonly queued: readonly string[];
   readonly unserved: readonly string[];
 }
 
-const NOTHING: ReschedulePlan = { looked: false, moves: [], waiting: false, portless: [], unserved: [] };
+const NOTHING: ReschedulePlan = {
+  looked: false,
+  moves: [],
+  waiting: false,
+  portless: [],
+  queued: [],
+  unserved: [],
+};
 
 /** The rows of one decision. */
 interface Facts {
@@ -102,7 +110,7 @@ async function planMoves(
   tables: Tables,
   call: Call,
   { facts, networkIds, most }: { facts: Facts; networkIds: readonly string[]; most: number },
-): Promise<{ moves: Move[]; waiting: boolean }> {
+): Promise<{ moves: Move[]; waiting: ReadonlySet<string> }> {
   const wanted = call.settings.dhcpAgentsPerNetwork;
   const short = networkIds.filter((id) => lacking(standings(call, facts, id), wanted) > 0);
   const networks = short.length > 0 ? await tables.networks.find({ id: short }) : [];
@@ -120,7 +128,7 @@ async function planMoves(
     const why = leave.length === 0 ? 'short' : isOff ? 'off' : 'dead';
     return [{ networkId, add, leave, stay: kept, why }];
   });
-  return { moves, waiting: waiting.size > 0 };
+  return { moves, waiting };
 }
 
 /** A few moves from the agent that has far more than others. */
@@ -175,11 +183,13 @@ export async function planReschedule(
     const agent = facts.agents.get(agent_id);
     return agent !== undefined && call.isAlive(agent);
   };
+  const alone = networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive));
   return {
     looked: true,
-    moves: moves.length === 0 && all && !waiting ? await planEven(tables, facts, even) : moves,
-    waiting,
+    moves: moves.length === 0 && all && waiting.size === 0 ? await planEven(tables, facts, even) : moves,
+    waiting: waiting.size > 0,
     portless,
-    unserved: networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive)),
+    queued: alone.filter((id) => waiting.has(id)),
+    unserved: alone.filter((id) => !waiting.has(id)),
   };
 }

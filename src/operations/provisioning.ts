@@ -56,16 +56,18 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
   const agents = await tx.agents.find({ host: [...hosts] });
   const byId = new Map(agents.map((agent) => [agent.id, agent]));
   const l2 = new Map(agents.filter((a) => a.role === 'l2').map((a) => [a.host, progressOf(a)]));
+  const portOf = new Map(ports.map((port) => [port.id, port]));
+  const bindingsOf = Map.groupBy(bindings, (binding) => binding.network_id);
   const dhcpOf = (networkId: string) =>
-    bindings.flatMap((binding) => {
-      const agent = binding.network_id === networkId ? byId.get(binding.agent_id) : undefined;
+    (bindingsOf.get(networkId) ?? []).flatMap((binding) => {
+      const agent = byId.get(binding.agent_id);
       if (!agent) return [];
       return [{ ...progressOf(agent), alive: call.isAlive(agent), since: binding.position }];
     });
   const left = new Map(ports.map((port) => [port.id, 0]));
   const lifted: ProvisioningBlockRow[] = [];
   for (const block of blocks) {
-    const port = ports.find((one) => one.id === block.port_id)!;
+    const port = portOf.get(block.port_id)!;
     const facts = {
       networkId: port.network_id,
       portId: port.id,

@@ -4,6 +4,7 @@
  */
 import { callApi } from '../../src/cli/api-client.ts';
 import { type ServerProcess, startServer } from '../support/server-process.ts';
+import type { Role } from '../../src/resources/agent.ts';
 import type { Bench } from './main.ts';
 import { cpuMs, type Figures, round, timeTogether } from './measure.ts';
 import { measureDatabase } from './reschedule-database.ts';
@@ -13,6 +14,7 @@ const HOSTS = 5;
 const DETECTION_S = 2;
 const PORTS = 2;
 const AT_ONCE = 50;
+const COMPUTE = 'compute';
 
 async function until(what: string, timeoutMs: number, reached: () => boolean): Promise<void> {
   const began = performance.now();
@@ -26,17 +28,16 @@ type Api = Parameters<typeof callApi>[0];
 
 async function addAgents(api: Api, server: ServerProcess): Promise<ServingAgent[]> {
   const agents: ServingAgent[] = [];
-  for (let at = 0; at < HOSTS; at++) {
-    const { host } = (await callApi(api, 'POST', '/v2.0/deuteron/hosts', { host: { name: `host${at}` } }))
-      .body;
-    agents.push(
-      new ServingAgent({ host: `host${at}`, credential: host.credential, agentPort: server.agentPort }),
-    );
+  for (const name of [...Array.from({ length: HOSTS }, (_, at) => `host${at}`), COMPUTE]) {
+    const { host } = (await callApi(api, 'POST', '/v2.0/deuteron/hosts', { host: { name } })).body;
+    const roles: Role[] = name === COMPUTE ? ['l2'] : ['l2', 'dhcp'];
+    const { agentPort } = server;
+    agents.push(new ServingAgent({ host: name, credential: host.credential, agentPort, roles }));
   }
   return agents;
 }
 
-/** Networks with a subnet and a few ports on the last host each. */
+/** Networks with a subnet and a few ports each, on a host that serves no DHCP. */
 async function addNetworks(api: Api, count: number): Promise<string[]> {
   const ids: string[] = [];
   await timeTogether(2, Math.ceil(count / AT_ONCE), async (at) => {
@@ -47,7 +48,7 @@ async function addNetworks(api: Api, count: number): Promise<string[]> {
     const subnets = made.map(({ id }) => ({ network_id: id, ip_version: 4, cidr: '10.0.0.0/24' }));
     await callApi(api, 'POST', '/v2.0/subnets', { subnets });
     const ports = made.flatMap(({ id }) =>
-      Array.from({ length: PORTS }, () => ({ network_id: id, 'binding:host_id': `host${HOSTS - 1}` })),
+      Array.from({ length: PORTS }, () => ({ network_id: id, 'binding:host_id': COMPUTE })),
     );
     await callApi(api, 'POST', '/v2.0/ports', { ports });
     ids.push(...made.map(({ id }) => id));
@@ -62,9 +63,11 @@ async function measure(server: ServerProcess, count: number, say: (text: string)
   const api = { url: `http://127.0.0.1:${server.apiPort}` };
   const agents = await addAgents(api, server);
   const [first, ...others] = agents as [ServingAgent, ...ServingAgent[]];
+  const compute = others.pop() as ServingAgent;
   try {
     first.connect();
-    await until('the first is there', 20_000, () => first.live);
+    compute.connect();
+    await until('the first is there', 20_000, () => first.live && compute.live);
     say(`${count} networks on one host`);
     const networks = await addNetworks(api, count);
     await until('they are served', 60_000, () => isServed([first], networks));

@@ -1,5 +1,5 @@
 /**
- * An agent of both roles with nothing behind it that says of everything it is told that it is done, at once. It sends heartbeats, and
+ * An agent with nothing behind it that says of everything it is told that it is done, at once. It sends heartbeats, and
  * can fall silent as a host does whose power is cut: its connections stay, and nothing comes from it any more.
  */
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
@@ -17,6 +17,7 @@ export interface ServingAgentOptions {
   readonly host: string;
   readonly credential: string;
   readonly agentPort: number;
+  readonly roles: readonly Role[];
 }
 
 const DHCP = 'dhcp/';
@@ -82,7 +83,7 @@ export class ServingAgent {
       response.on('close', again);
     });
     const ask: WatchRequest = {
-      ...{ version: PROTOCOL_VERSION, host: this.host, incarnation: 1, roles: ['l2', 'dhcp'] },
+      ...{ version: PROTOCOL_VERSION, host: this.host, incarnation: 1, roles: this.#options.roles },
       ...{ tunnel_ip: '', physical_networks: [], configurations: {} },
       ...{ place: this.#place, groups: this.#groups, mismatched: [] },
     };
@@ -143,7 +144,7 @@ export class ServingAgent {
     this.#due = false;
     const serves = new Set(this.#dhcp);
     const say = async () => {
-      for (const role of ['l2', 'dhcp'] as const) await this.#sayRealised(role);
+      for (const role of this.#options.roles) await this.#sayRealised(role);
       this.served.clear();
       for (const id of serves) this.served.add(id);
     };
