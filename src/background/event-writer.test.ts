@@ -37,12 +37,13 @@ test('few are written as they are, and the log says the same', async () => {
 
 test('of many, what is beyond fifty in a second becomes one row of each kind, that counts', async () => {
   const { writer, told, rows, pass } = written();
-  for (let at = 0; at < 300; at++) writer.add(at % 2 ? remedy(at) : { ...remedy(at), kind: 'alert-ended' });
+  for (let at = 0; at < 300; at++)
+    writer.add(at % 2 ? remedy(at) : { ...remedy(at), data: { remedy: 'cut' } });
   await writer.flush();
   assert.equal(told.length, 300, 'the log has each');
   assert.equal(rows().length, 50);
   const bulk = rows().filter((row) => row.data['count'] !== undefined);
-  assert.deepEqual(bulk.map((row) => row.kind).sort(), ['alert-ended', 'remedy']);
+  assert.deepEqual(bulk.map((row) => row.data['remedy']).sort(), ['audit', 'cut']);
   assert.equal(
     bulk.reduce((sum, row) => sum + (row.data['count'] as number), 0),
     252,
@@ -56,16 +57,30 @@ test('of many, what is beyond fifty in a second becomes one row of each kind, th
   assert.equal(rows().length, 51);
 });
 
-test('while the database is away they wait, the newest thousand of them', async () => {
+test('alerts and their ends are written one by one, fifty in a second', async () => {
+  const { writer, told, rows, pass } = written();
+  for (let at = 0; at < 120; at++) writer.add({ ...remedy(at), kind: at % 2 ? 'alert' : 'alert-ended' });
+  for (let at = 0; at < 60; at++) writer.add(remedy(at));
+  for (const count of [100, 150, 170, 170]) {
+    await writer.flush();
+    assert.equal(rows().length, count);
+    pass(1_000);
+  }
+  const alerts = (list: readonly EventRow[]) =>
+    list.filter((row) => row.kind !== 'remedy').map((row) => row.id);
+  assert.deepEqual(alerts(rows()).sort(), alerts(told).sort());
+});
+
+test('while the database is away they wait, the newest five thousand of them', async () => {
   const { writer, told, rows, away } = written();
   away(true);
   writer.add(remedy(0));
   await assert.rejects(writer.flush(), StoreUnavailable);
-  for (let at = 1; at < 1_100; at++) writer.add(remedy(at));
+  for (let at = 1; at < 5_100; at++) writer.add(remedy(at));
   assert.equal(writer.dropped, 100);
   away(false);
   await writer.flush();
   const counted = rows().reduce((sum, row) => sum + Number(row.data['count'] ?? 1), 0);
-  assert.equal(counted, 1_000);
-  assert.equal(told.length, 1_100);
+  assert.equal(counted, 5_000);
+  assert.equal(told.length, 5_100);
 });

@@ -1,6 +1,7 @@
 /**
- * Events that nobody waits for: told to the log at once, written soon, and never more than so many a second. Where there
- * are more, those of a kind become one row that counts them. While the database does not answer they wait, bounded.
+ * Events that nobody waits for: told to the log at once, written soon, and never more than so many a second. Of alerts and
+ * their ends each is written, if later; where there are more of others, those of a kind become one row that counts them.
+ * While the database does not answer they wait, bounded.
  */
 import { eventRow, type NewEvent } from '../operations/event.ts';
 import type { Call } from '../operations/operation.ts';
@@ -14,9 +15,9 @@ export interface EventWriterOptions {
   readonly tell: (event: EventRow) => void;
 }
 
-/** Rows in one go. */
+/** Rows in one go, of alerts and of others. */
 const MAX_ROWS = 50;
-const MAX_WAITING = 1_000;
+const MAX_WAITING = 5_000;
 /** How many hosts and objects a row that stands for many names. */
 const MAX_NAMED = 20;
 const FLUSH_MS = 1_000;
@@ -54,18 +55,24 @@ export class EventWriter {
     const now = call().clock.now();
     if (this.#waiting.length === 0 || now - this.#flushedAt < FLUSH_MS) return;
     const waiting = this.#waiting.splice(0);
-    const rows = inBulk(waiting, MAX_ROWS);
+    // Who asks what is open pairs each alert with its end.
+    const alerts = waiting.filter(isAlert);
+    const others = waiting.filter((row) => !isAlert(row));
+    const rows = [...alerts.slice(0, MAX_ROWS), ...inBulk(others, MAX_ROWS)];
     try {
       await store.transact((tx) => tx.events.insert(rows));
       this.#flushedAt = now;
+      this.#waiting = [...alerts.slice(MAX_ROWS), ...this.#waiting];
     } catch (error) {
       // They are there: an answer was lost.
-      if (error instanceof UniqueViolation) return;
-      this.#waiting = [...waiting, ...this.#waiting];
-      throw error;
+      const left = error instanceof UniqueViolation ? alerts.slice(MAX_ROWS) : waiting;
+      this.#waiting = [...left, ...this.#waiting];
+      if (left === waiting) throw error;
     }
   }
 }
+
+const isAlert = ({ kind }: EventRow): boolean => kind === 'alert' || kind === 'alert-ended';
 
 /** At most so many rows: the first as they are, what is left as one row for each kind. */
 export function inBulk(rows: readonly EventRow[], most: number): EventRow[] {
