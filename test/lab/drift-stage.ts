@@ -11,58 +11,98 @@ import { createLinuxHost } from '../../src/host/linux/linux-host.ts';
 import { realClock, sleep } from '../../src/lib/clock.ts';
 import { realRandom } from '../../src/lib/random.ts';
 import type { Body } from '../../src/resources/agent-view.ts';
+import type { Role } from '../../src/resources/agent.ts';
 import type { Place } from '../../src/resources/place.ts';
 import { Journal } from '../../src/watch/journal.ts';
-import type { Frame, Report } from '../../src/watch/protocol.ts';
-import type { Transport } from '../../src/watch/transport.ts';
+import type {
+  BatchFrame,
+  Frame,
+  RemedyFrame,
+  Report,
+  ReportAnswer,
+  WatchRequest,
+} from '../../src/watch/protocol.ts';
+import type { Transport, WatchListener } from '../../src/watch/transport.ts';
 import { type ProbeOptions, type ProbeResult, startProber } from '../support/dhcp-prober.ts';
 import { endpoint, portBody, TestWorld } from '../support/network-objects.ts';
 import { HOST, macOf, sh, TestNetwork } from './dhcp-stage.ts';
-import type { Drift, DriftTarget } from './drifts.ts';
+import { type Drift, type DriftTarget, driftNamed } from './drifts.ts';
 
 const REMOTE = '192.0.2.2';
 const TUNNEL_IP = '192.0.2.1';
 const PORT = 5;
-const PLACE: Place = { position: 1, tag: 1 };
+const JOURNAL = 'mirror.journal';
+const LOOK_MS = 15;
+const BOOKMARK_MS = 2_000;
 
-/** A server that has nothing but this world to tell, once. */
-function transportOf(world: TestWorld, onReport: (report: Report) => void): Transport {
-  return {
-    servers: 1,
-    connect(_server, _request, { onFrame }) {
-      const groups = [...world.groups()];
-      const frames: Frame[] = [
-        { type: 'hello', version: 1, server: 's', mode: 'groups' },
-        ...groups.map(
-          (group): Frame => ({
-            type: 'group',
-            at: PLACE,
-            group,
-            objects: Object.fromEntries(world.group(group) as ReadonlyMap<string, Body>),
-          }),
-        ),
-        { type: 'synced', at: PLACE, scope: groups, sent: groups },
-      ];
-      const cancel = realClock.after(0, () => {
-        for (const frame of frames) onFrame(frame);
+/** A server that knows this world only, and tells what is added to it. */
+class OneWorldServer implements Transport {
+  readonly servers = 1;
+  readonly #world: TestWorld;
+  readonly #onReport: (report: Report) => void;
+  #place: Place = { position: 1, tag: 1 };
+  #send: ((frame: Frame) => void) | undefined;
+
+  constructor(world: TestWorld, onReport: (report: Report) => void) {
+    this.#world = world;
+    this.#onReport = onReport;
+  }
+
+  get head(): number {
+    return this.#place.position;
+  }
+
+  connect(_server: number, _request: WatchRequest, { onFrame }: WatchListener): () => void {
+    let cancel = realClock.after(0, () => {
+      for (const frame of this.#snapshot()) onFrame(frame);
+      this.#send = onFrame;
+      bookmark();
+    });
+    // As a server does, so that the watch is not given up.
+    const bookmark = () => {
+      cancel = realClock.after(BOOKMARK_MS, () => {
+        this.#tell(this.#place, {});
+        bookmark();
       });
-      // As a server does, so that the watch is not given up.
-      let beat: (() => void) | undefined;
-      const heartbeat = () => {
-        onFrame({ type: 'batch', from: PLACE, to: PLACE, enter: {}, leave: [], changes: {} });
-        beat = realClock.after(2_000, heartbeat);
-      };
-      beat = realClock.after(2_000, heartbeat);
-      return () => {
-        cancel();
-        beat?.();
-      };
-    },
-    report: async (_server, report) => {
-      onReport(report);
-      return { accepted: true };
-    },
-  };
+    };
+    return () => {
+      this.#send = undefined;
+      cancel();
+    };
+  }
+
+  async report(_server: number, report: Report): Promise<ReportAnswer> {
+    this.#onReport(report);
+    return { accepted: true };
+  }
+
+  remedy(role: Role, key: string, how: RemedyFrame['how']): void {
+    this.#send?.({ type: 'remedy', id: '1', role, keys: [key], how });
+  }
+
+  /** These objects of a group are new, or others than before. */
+  change(group: string, keys: readonly string[]): void {
+    const objects = this.#world.group(group);
+    const changes = Object.fromEntries(keys.map((key) => [key, objects?.get(key) ?? null]));
+    const from = this.#place;
+    this.#place = { ...from, position: from.position + 1 };
+    this.#tell(from, { [group]: changes });
+  }
+
+  #tell(from: Place, changes: BatchFrame['changes']): void {
+    this.#send?.({ type: 'batch', from, to: this.#place, enter: {}, leave: [], changes });
+  }
+
+  #snapshot(): Frame[] {
+    const at = this.#place;
+    const groups = [...this.#world.groups()];
+    const objectsOf = (group: string) => Object.fromEntries(this.#world.group(group) ?? []);
+    return [
+      { type: 'hello', version: 1, server: 's', mode: 'groups' },
+      ...groups.map((group): Frame => ({ type: 'group', at, group, objects: objectsOf(group) })),
+      { type: 'synced', at, scope: groups, sent: groups },
+    ];
+  }
 }
 
 export interface DriftStageOptions {
@@ -85,12 +125,13 @@ export class DriftStage {
   /** By role, the last that the agent said. */
   readonly reports = new Map<string, Report>();
   readonly #options: DriftStageOptions;
-  #journal = '';
+  readonly #server: OneWorldServer;
   #stop: AbortController | null = null;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: DriftStageOptions = {}) {
     this.#options = options;
+    this.#server = new OneWorldServer(this.world, (report) => void this.reports.set(report.role, report));
     this.stateDirectory = options.stateDirectory ?? mkdtempSync(join(tmpdir(), 'dtn-drift-'));
     chmodSync(this.stateDirectory, 0o755);
     const count = 1 + (options.others ?? 0);
@@ -136,17 +177,13 @@ export class DriftStage {
     return createLinuxHost({ stateDirectory: this.stateDirectory, clock: realClock });
   }
 
-  /** A life of the agent; resolves once it has realised everything, or `settled` is false. */
+  /** Begins a life of the agent, which has all that earlier ones left. */
   async start(): Promise<void> {
     const host = this.#makeHost();
     const storage = {
-      read: async () => this.#journal,
-      append: async (text: string) => {
-        this.#journal += text;
-      },
-      replace: async (text: string) => {
-        this.#journal = text;
-      },
+      read: () => host.readFile(JOURNAL),
+      append: (text: string) => host.appendDurably(JOURNAL, text),
+      replace: (text: string) => host.writeFile(JOURNAL, text),
     };
     const journal = await Journal.open(storage, HOST);
     const shared = { host, world: journal.mirror, hostName: HOST, clock: realClock, random: realRandom };
@@ -155,7 +192,7 @@ export class DriftStage {
     const { onAudit, onFailure, auditMs } = this.#options;
     const runner = new AgentRunner({
       ...{ host, journal, clock: realClock, random: realRandom, incarnation: 1, tunnelIp: TUNNEL_IP },
-      transport: transportOf(this.world, (report) => void this.reports.set(report.role, report)),
+      transport: this.#server,
       roles: [
         createL2Agent({ ...shared, tunnelIp: TUNNEL_IP, bridgeMappings: new Map() }),
         createDhcpAgent(shared),
@@ -172,19 +209,38 @@ export class DriftStage {
     this.#running = runner.run(stop.signal);
   }
 
+  /** Port number `n` of the looked-at network, with 10.20.1.n; the agent is told. */
+  addPort(n: number): string {
+    const portId = this.network.port(n);
+    this.#server.change(this.network.group, [`lease/${portId}`]);
+    return portId;
+  }
+
+  /** As a server asks for it. Resolves when the agent has reported since. */
+  async remedy(role: Role, key: string, how: RemedyFrame['how']): Promise<void> {
+    this.reports.delete(role);
+    this.#server.remedy(role, key, how);
+    await this.until('a report', () => this.reports.has(role));
+  }
+
   /** Every role has realised everything. */
   async settled(limitMs = 20_000): Promise<void> {
     const holds = () =>
       ['l2', 'dhcp'].every((role) => {
         const report = this.reports.get(role);
-        return report?.realised?.position === PLACE.position && report.exceptionCount === 0;
+        return report?.realised?.position === this.#server.head && report.exceptionCount === 0;
       });
-    await untilWithin('everything is realised', limitMs, holds);
-    await untilWithin('the network is whole', limitMs, () =>
-      this.holds(`
-        ip netns exec qdhcp-${this.network.id} true
-        ip -o link show dev tap${this.network.dhcpPort.slice(0, 11)} | grep -q 'master brq'`),
-    );
+    await this.until('everything is realised', holds, limitMs);
+    // A drift that nothing is wrong with any more.
+    await this.mended(driftNamed('guard-deleted'), limitMs);
+  }
+
+  async until(what: string, holds: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+    const deadline = realClock.now() + limitMs;
+    while (!(await holds())) {
+      if (realClock.now() >= deadline) throw new Error(`never came true: ${what}`);
+      await sleep(realClock, LOOK_MS);
+    }
   }
 
   /** The agent's life ends; everything on the host stays as it is. */
@@ -205,7 +261,7 @@ export class DriftStage {
   }
 
   async mended(drift: Drift, limitMs = 30_000): Promise<void> {
-    await untilWithin(`${drift.name} is mended`, limitMs, () => this.holds(drift.isMended(this.target)));
+    await this.until(`${drift.name} is mended`, () => this.holds(drift.isMended(this.target)), limitMs);
   }
 
   /** Asks as the machine until it is served. */
@@ -236,17 +292,5 @@ export class DriftStage {
     sh('nft flush ruleset');
     if (this.#options.stateDirectory === undefined)
       rmSync(this.stateDirectory, { recursive: true, force: true });
-  }
-}
-
-async function untilWithin(
-  what: string,
-  limitMs: number,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadline = realClock.now() + limitMs;
-  while (!(await holds())) {
-    if (realClock.now() >= deadline) throw new Error(`never came true: ${what}`);
-    await sleep(realClock, 15);
   }
 }

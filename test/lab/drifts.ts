@@ -25,6 +25,8 @@ export interface Drift {
   readonly summary: string;
   /** A machine whose port is served gets no answer to a DHCP request until it is mended. */
   readonly stopsDhcp: boolean;
+  /** What serves is left alone: the network's dnsmasq is another process afterwards only where this is false. */
+  readonly keepsDnsmasq: boolean;
   cause(target: DriftTarget): string;
   isMended(target: DriftTarget): string;
 }
@@ -43,7 +45,7 @@ const findDnsmasq = (at: DriftTarget) => `pid=$(pgrep -f '^dnsmasq .*--conf-file
 const isServing = (at: DriftTarget) => `
   ${findDnsmasq(at)}
   test "$(echo "$pid" | wc -l)" = 1
-  ! grep -q '^State:.T' /proc/$pid/status
+  if grep -q '^State:.T' /proc/$pid/status; then exit 1; fi
   test "$(readlink /proc/$pid/ns/net)" = "$(ip netns exec ${namespaceOf(at)} readlink /proc/self/ns/net)"
   ip -n ${namespaceOf(at)} -o address show dev ${inner(at)} up | grep -qF ' ${at.dhcpAddress} '
   ip -o link show dev ${tap(at)} master ${bridge(at)} up | grep -q LOWER_UP`;
@@ -68,6 +70,7 @@ function drift(
   given: {
     readonly summary: string;
     readonly stopsDhcp?: boolean;
+    readonly keepsDnsmasq?: boolean;
     readonly cause: (at: DriftTarget) => string;
     readonly isMended?: (at: DriftTarget) => string;
   },
@@ -76,6 +79,7 @@ function drift(
     name,
     summary: given.summary,
     stopsDhcp: given.stopsDhcp ?? true,
+    keepsDnsmasq: given.keepsDnsmasq ?? true,
     cause: given.cause,
     isMended: given.isMended ?? isWhole,
   };
@@ -94,22 +98,43 @@ const forgetEntry = (at: DriftTarget) => `
   ${findDnsmasq(at)}
   kill -HUP $pid`;
 
+/** dnsmasq started by another hand with the very configuration of ours, in its place. */
+const replaceDnsmasq = (at: DriftTarget) => `
+  ${findDnsmasq(at)}
+  kill -KILL $pid
+  while kill -0 $pid 2> /dev/null && ! grep -q '^State:.Z' /proc/$pid/status; do sleep 0.01; done
+  ip netns exec ${namespaceOf(at)} setsid dnsmasq --keep-in-foreground --conf-file=${directory(at)}/conf > /dev/null 2>&1 &`;
+
+/** What is of interest only where no agent runs: it would be quicker. */
+export const DRIFTS_UNSEEN: readonly Drift[] = [
+  drift('dnsmasq-replaced', {
+    summary: 'its dnsmasq killed and one started by hand in its place',
+    stopsDhcp: false,
+    keepsDnsmasq: false,
+    cause: replaceDnsmasq,
+  }),
+];
+
 /** By name; the order is that of a table. */
 export const DRIFTS: readonly Drift[] = [
   drift('dnsmasq-killed', {
     summary: 'kill -9 of the network’s dnsmasq',
+    keepsDnsmasq: false,
     cause: (at) => `${findDnsmasq(at)}\nkill -KILL $pid`,
   }),
   drift('dnsmasq-stopped', {
     summary: 'its dnsmasq stopped by SIGSTOP',
+    keepsDnsmasq: false,
     cause: (at) => `${findDnsmasq(at)}\nkill -STOP $pid`,
   }),
   drift('link-deleted', {
     summary: 'the tap of its DHCP port deleted',
+    keepsDnsmasq: false,
     cause: (at) => `ip link delete ${tap(at)}`,
   }),
   drift('inner-link-deleted', {
     summary: 'the DHCP port’s link deleted inside the namespace',
+    keepsDnsmasq: false,
     cause: (at) => `ip -n ${namespaceOf(at)} link delete ${inner(at)}`,
   }),
   drift('link-down', {
@@ -126,6 +151,7 @@ export const DRIFTS: readonly Drift[] = [
   }),
   drift('link-moved', {
     summary: 'the DHCP port’s link moved into another namespace',
+    keepsDnsmasq: false,
     cause: (at) => `ip netns add dtn-elsewhere
       ip -n ${namespaceOf(at)} link set ${inner(at)} netns dtn-elsewhere
       ip netns delete dtn-elsewhere`,
@@ -146,6 +172,7 @@ export const DRIFTS: readonly Drift[] = [
   drift('directory-deleted', {
     summary: 'the network’s whole directory deleted',
     stopsDhcp: false,
+    keepsDnsmasq: false,
     cause: (at) => `rm -r ${directory(at)}`,
   }),
   drift('namespace-deleted', {
@@ -155,6 +182,7 @@ export const DRIFTS: readonly Drift[] = [
   }),
   drift('namespace-and-dnsmasq-gone', {
     summary: 'ip netns delete and kill -9 of its dnsmasq',
+    keepsDnsmasq: false,
     cause: (at) => `${findDnsmasq(at)}\nip netns delete ${namespaceOf(at)}\nkill -KILL $pid`,
   }),
   drift('bridge-deleted', {
@@ -202,7 +230,7 @@ export const DRIFTS: readonly Drift[] = [
 ];
 
 export function driftNamed(name: string): Drift {
-  const found = DRIFTS.find((each) => each.name === name);
+  const found = [...DRIFTS, ...DRIFTS_UNSEEN].find((each) => each.name === name);
   if (found === undefined) throw new Error(`no drift "${name}": ${DRIFTS.map((d) => d.name).join(', ')}`);
   return found;
 }

@@ -155,16 +155,19 @@ export interface StartRun {
   readonly signal: AbortSignal;
 }
 
+/** Differs from every configuration's hash: what was started so is to be started anew. */
+const AS_IT_LAY = 'as-it-lay';
+
 /**
  * Starts dnsmasq, or restarts it, with everything written anew and the leases primed. What runs is ended only once there
- * is room for all that. Without room a dnsmasq that is dead is started with what lies there, if that is what is wanted;
- * otherwise it throws.
+ * is room for all that. Without room one that is dead is started with what lies there, so that what was served is served
+ * again; it throws all the same if that is not what is wanted.
  */
 export async function start(tools: Tools, network: DesiredNetwork, run: StartRun): Promise<Applied> {
   const { host } = tools;
   const at = paths(network.id);
   const stop = () => host.stopProcess(network.processName, STOP_GRACE_MS);
-  let added = true;
+  let failure: unknown = null;
   try {
     // Before any other is in place: once they are, nothing tells any more whom an IPv6 lease belonged to.
     const { previous, text } = await primedLeases(tools, network, run.files);
@@ -181,14 +184,16 @@ export async function start(tools: Tools, network: DesiredNetwork, run: StartRun
   } catch (error) {
     const found = await host.findProcess(network.processName);
     const serves = found !== null && found.stuck === null;
-    if (serves || !isWritten(network, run.files, run.texts)) throw error;
+    if (serves || run.files?.conf == null) throw error;
     await stop();
-    added = false;
+    failure = error;
   }
-  const stale = added ? [removeAdded(host, at.hosts), removeAdded(host, at.names)] : [];
-  await Promise.all([...stale, host.removeFile(at.log)]);
-  await host.removeFile(at.reloading);
-  await host.startProcess(specOf(tools, network, run.texts.hash));
+  const added = failure === null ? [removeAdded(host, at.hosts), removeAdded(host, at.names)] : [];
+  await Promise.all([...added, host.removeFile(at.log)]);
+  if (failure === null) await host.removeFile(at.reloading);
+  const isWanted = failure === null || run.files?.conf === run.texts.conf;
+  await host.startProcess(specOf(tools, network, isWanted ? run.texts.hash : AS_IT_LAY));
+  if (failure !== null && !isWritten(network, run.files, run.texts)) throw failure;
   if (!tools.confirm) return { done: true, rejected: [] };
   return untilLoaded(tools, network, {
     texts: run.texts,

@@ -92,6 +92,8 @@ test('what needs a start', () => {
 test('a configuration that another hand edited is written anew, without a restart', () => {
   assert.equal(op({ files: files([], { conf: 'edited' }) }), 'rewrite');
   assert.equal(op({ files: files([], { conf: null }) }), 'rewrite');
+  const both = plan({ files: files([], { conf: 'edited', options: 'edited' }) });
+  assert.deepEqual([both.service.op, both.againMs], ['reload', 0]);
 });
 
 test('a new port is added, without a reload', () => {

@@ -121,13 +121,15 @@ export function planService(input: ServiceInput): ServicePlan {
   const later = input.process.configHash === input.hash ? null : deferredRestart(input);
   if (later === 'now') return start('its configuration changed');
 
+  // By a run of its own, after whatever else is to be done.
+  const isEdited = later === null && files.conf !== input.conf;
   const difference = compare(network, files);
   const releases = [...(files.reloading ?? []), ...difference.releases];
   const reload = (reason: string): ServicePlan => {
     if (!input.reloadable) return start(reason);
     return {
       service: { op: 'reload', reason },
-      againMs: later?.againMs ?? null,
+      againMs: isEdited ? 0 : (later?.againMs ?? null),
       stale: false,
       releases,
       shortfalls: later?.shortfalls ?? [],
@@ -141,12 +143,12 @@ export function planService(input: ServiceInput): ServicePlan {
 
   const waitMs = difference.stale ? COALESCE_MS - (input.staleForMs ?? 0) : null;
   if (waitMs !== null && waitMs <= 0) return reload('ports were removed');
-  const againMs = [waitMs, later?.againMs ?? null].filter((ms) => ms !== null);
+  const isAdding = difference.missing.length > 0;
+  const againMs = [waitMs, later?.againMs ?? null, isEdited && isAdding ? 0 : null].filter(
+    (ms) => ms !== null,
+  );
   return {
-    service:
-      difference.missing.length > 0
-        ? { op: 'add', portIds: difference.missing }
-        : { op: later === null && files.conf !== input.conf ? 'rewrite' : 'none' },
+    service: isAdding ? { op: 'add', portIds: difference.missing } : { op: isEdited ? 'rewrite' : 'none' },
     againMs: againMs.length > 0 ? Math.min(...againMs) : null,
     stale: difference.stale,
     releases,

@@ -78,6 +78,8 @@ const NOTHING: ObservedFiles = {
   rejected: [],
 };
 
+/** A full disk is soon found to have room again: a try costs little. */
+const FULL_RETRY_MS = 1_000;
 /** Files of a network's directory that dnsmasq writes, or that say nothing of what it serves. */
 const NOT_FOLLOWED = ['log', 'leases', 'reloading'];
 /** That many dnsmasq that died while they reloaded are no coincidence. */
@@ -236,7 +238,8 @@ class DhcpAgent implements RoleAgent {
       this.#wiring.distrust(id);
       const known = this.#known.get(id);
       if (known) known.files = undefined;
-      throw error;
+      if (!isFull(error)) throw error;
+      return { shortfalls: [{ object: '', state: 'failed', reason: error.message }], again: FULL_RETRY_MS };
     }
   }
 
@@ -460,6 +463,9 @@ class DhcpAgent implements RoleAgent {
     return `dnsmasq's user '${user}' may not read below ${this.#tools.host.absolute('dhcp')}: open the directories above`;
   }
 }
+
+const isFull = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 
 /** The earliest of these times, if there is any. */
 function againOf(times: readonly (number | null)[]): { again?: number } {
