@@ -113,3 +113,21 @@ test('networks that fail all at once are not tried one by one', async () => {
   assert.equal(followed()[0]?.data['alert'], 'lagging');
   assert.deepEqual(dhcp.remedies, []);
 });
+
+test('an alert of a server that is gone is ended by the one that the agent is connected to now', async () => {
+  const dhcp = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  const old = (object: string, at: string): EventRow => ({
+    ...{ id: stage.random.uuid(), at, kind: 'alert', severity: 'error', host: 'a', role: 'dhcp', object },
+    ...{ message: 'It did not come up.', data: { alert: 'stuck' } },
+  });
+  const over = old('network/gone', '2026-01-31T11:00:00.000Z');
+  const again = old(key, '2026-01-31T11:00:01.000Z');
+  const elsewhere = { ...old('network/other', '2026-01-31T11:00:02.000Z'), host: 'b' };
+  await breakNow(dhcp, key);
+  await stage.store.transact((tx) => tx.events.insert([over, again, elsewhere]));
+  await stage.clock.advance(200_000);
+  const ends = followed().flatMap((row) => (row.kind === 'alert-ended' ? [row.data['ends']] : []));
+  assert.deepEqual(ends.sort(), [over.id, again.id].sort());
+  assert.equal(stage.remedies.alerts().stuck, 1, 'which is told anew');
+});

@@ -18,6 +18,7 @@ import type { NewEvent } from '../operations/event.ts';
 import type { Call } from '../operations/operation.ts';
 import { dhcpGroup, type Group, hostGroup, splitKey } from '../resources/agent-view.ts';
 import type { Role } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
 import type { Store } from '../store/store.ts';
 import type { EventWriter } from './event-writer.ts';
 
@@ -80,6 +81,17 @@ export class Remedies {
     const open: Record<Alert, number> = { stuck: 0, silent: 0, lagging: 0 };
     for (const { climb } of this.#ladder.alerts()) open[ALERTS[climb]]++;
     return open;
+  }
+
+  /** Whether the alert was raised here and is open, or will be if its matter goes on. */
+  holds(alert: EventRow): boolean {
+    if ([...this.#alertEvents.values()].includes(alert.id)) return true;
+    const { host, object: key } = alert;
+    const role = alert.role === 'l2' ? 'l2' : 'dhcp';
+    const climb =
+      alert.data['alert'] === 'stuck' ? role : alert.data['alert'] === 'silent' ? 'silent' : 'lagging';
+    const of = { climb, host, role, key } as const;
+    return this.#ladder.isClimbing(of) && !this.#alertEvents.has(placeOf(of));
   }
 
   /** One look at what is overdue, and what follows. Several times a second it finds what is new within that time. */
@@ -149,7 +161,7 @@ export class Remedies {
   }
 }
 
-const placeOf = ({ climb, host, role, key }: Case): string =>
+const placeOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
   climb === 'silent' ? host : `${climb} ${host} ${role} ${key}`;
 
 /** The groups that the role makes the key from. */

@@ -166,6 +166,11 @@ export class Ladder {
     return [...this.#climbers.values()].filter((climber) => climber.isAlerting).map((climber) => climber.of);
   }
 
+  /** Whether something of this kind is followed up. */
+  isClimbing(of: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): boolean {
+    return this.#climbers.has(nameOf(of));
+  }
+
   /** What is to be done now about what is overdue now. What it says counts as done. */
   decide(overdue: readonly Overdue[], facts: LadderFacts, now: number): Decision[] {
     for (const of of casesOf(overdue, facts, this.#limits)) this.#see(of, now);

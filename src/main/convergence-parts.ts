@@ -2,6 +2,7 @@
 import type { Duty } from '../background/duties.ts';
 import { EventWriter } from '../background/event-writer.ts';
 import { Remedies, type RemedyWatch } from '../background/remedies.ts';
+import { StaleAlerts } from '../background/stale-alerts.ts';
 import { Tracker } from '../convergence/tracker.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Call } from '../operations/operation.ts';
@@ -16,6 +17,8 @@ import type { Log } from './logging.ts';
 
 /** Overdue is found within this time. */
 const LOOK_MS = 500;
+/** Longer than an agent that has just connected needs to be found overdue, and told of. */
+const STALE_MS = 60_000;
 const TRIM_EVENTS_MS = 600_000;
 const DAY_MS = 86_400_000;
 
@@ -85,6 +88,10 @@ export function createConvergenceParts(options: ConvergenceOptions) {
         ...{ store, call, tracker, events, onFailure, clock, watch: watchOf(feed) },
         ...(promptSince ? { promptSince } : {}),
       });
+      const stale = new StaleAlerts({
+        ...{ store, events, connected: () => feed.connected() },
+        isHeld: (alert) => remedies.holds(alert),
+      });
       const trim = async () => {
         const before = new Date(clock.wall().getTime() - config['events-keep-days'] * DAY_MS);
         await store.trimEvents({ before: before.toISOString(), keep: config['events-keep'] });
@@ -93,6 +100,7 @@ export function createConvergenceParts(options: ConvergenceOptions) {
         remedies,
         duties: [
           { name: 'remedies', intervalMs: LOOK_MS, perform: () => remedies.tick() },
+          { name: 'stale alerts', intervalMs: STALE_MS, perform: () => stale.sweep() },
           { name: 'trim events', intervalMs: TRIM_EVENTS_MS, leaderOnly: true, perform: trim },
         ],
       };
