@@ -43,6 +43,8 @@ const LOOK_MS = 2_000;
 /** How often every network is looked at, and every sixth time all DHCP ports too. */
 const LOOK_AT_ALL_MS = 10_000;
 const LOOKS_PER_PORT_LOOK = 6;
+/** Between two looks at every network, however often it is woken: agents come back in flocks. A death needs no such look. */
+const ALL_PAUSE_MS = 1_000;
 const AGAIN_MS = 100;
 const FINISH_MS = { shortest: 50, longest: 2_000 };
 
@@ -54,6 +56,8 @@ export class Rescheduler {
   #wakeLook: () => void = () => undefined;
   #wakeFinish: () => void = () => undefined;
   #woken = true;
+  /** Since every network was looked at it was woken. */
+  #isAllDue = false;
   /** When all were looked at last, and how often. */
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looks = 0;
@@ -166,17 +170,21 @@ export class Rescheduler {
     }
   }
 
-  /** Alerts and their ends. What is open is read once a leadership: from then on this server alone changes it. */
-  async #tell(plan: ReschedulePlan, all: boolean): Promise<void> {
+  /**
+   * Alerts, and their ends when all networks were looked at. What is open is read once a leadership: from then on this server alone
+   * changes it.
+   */
+  async #tell({ unserved, queued }: ReschedulePlan, all: boolean): Promise<void> {
     const { store, call, leader } = this.#options;
-    const unserved = [...plan.unserved, ...plan.queued.filter((id) => this.#queued.has(id))];
-    if (all) this.#queued = new Set(plan.queued);
-    const open = this.#open ?? (await store.view((view) => openUnserved(view)));
+    const open = new Set(this.#open ?? (await store.view((view) => openUnserved(view))));
     const now = new Set(unserved);
-    const known = new Set(open);
-    const changed = [...unserved.filter((id) => !known.has(id)), ...open.filter((id) => !now.has(id))];
-    const still = new Set(open);
-    for (const ids of batches(changed)) {
+    if (all) {
+      for (const id of queued) if (open.has(id) || this.#queued.has(id)) now.add(id);
+      this.#queued = new Set(queued);
+    }
+    const began = [...now].filter((id) => !open.has(id));
+    const ended = all ? [...open].filter((id) => !now.has(id)) : [];
+    for (const ids of batches([...began, ...ended])) {
       const { result } = await store.transact(async (tx) => {
         const told = await tellUnserved(tx, call(), {
           unserved: ids.filter((id) => now.has(id)),
@@ -185,11 +193,11 @@ export class Rescheduler {
         await leader.guard(tx);
         return told;
       });
-      for (const id of ids) still.delete(id);
-      for (const id of result.open) still.add(id);
+      for (const id of ids) open.delete(id);
+      for (const id of result.open) open.add(id);
       this.#tellOf(result.events);
     }
-    this.#open = [...still];
+    this.#open = [...open];
   }
 
   #tellOf(events: readonly EventRow[]): void {
@@ -200,14 +208,19 @@ export class Rescheduler {
     const { clock, leader, onFailure } = this.#options;
     while (!signal.aborted) {
       let again = false;
-      const all = this.#woken || clock.now() - this.#lookedAt >= LOOK_AT_ALL_MS;
+      const woken = this.#woken;
       // What wakes it from here on may not be in what it reads now.
       this.#woken = false;
+      this.#isAllDue ||= woken;
+      const all = clock.now() - this.#lookedAt >= (this.#isAllDue ? ALL_PAUSE_MS : LOOK_AT_ALL_MS);
       if (!leader.isLeader) {
         this.#open = undefined;
         this.#lookedAt = Number.NEGATIVE_INFINITY;
-      } else if (all || !this.#helpless) {
-        if (all) this.#lookedAt = clock.now();
+      } else if (all || woken || !this.#helpless) {
+        if (all) {
+          this.#lookedAt = clock.now();
+          this.#isAllDue = false;
+        }
         try {
           again = await this.look(all);
         } catch (error) {
@@ -217,7 +230,8 @@ export class Rescheduler {
         }
       }
       if (this.#woken) continue;
-      await pause(clock, again ? AGAIN_MS : LOOK_MS, { signal, hand: (wake) => (this.#wakeLook = wake) });
+      const usual = this.#isAllDue ? ALL_PAUSE_MS : LOOK_MS;
+      await pause(clock, again ? AGAIN_MS : usual, { signal, hand: (wake) => (this.#wakeLook = wake) });
     }
   }
 

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { applyReport } from '../operations/agent-report.ts';
+import { createPort } from '../operations/port.ts';
+import { type Bench, bench } from '../operations/testing.ts';
+import type { AgentRow } from '../resources/agent.ts';
+import { NotLeader } from './leader.ts';
+import { RESCHEDULE_DEFAULTS, Rescheduler, type RescheduleOptions } from './reschedule.ts';
+
+/** Lets every promise that is ready go on. */
+const settle = async () => {
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+};
+
+function reschedulerOf(b: Bench, changes: Partial<RescheduleOptions> = {}) {
+  const clock = new ManualClock();
+  const failures: unknown[] = [];
+  const rescheduler = new Rescheduler({
+    ...{ store: b.store, clock, call: () => b.call, limits: RESCHEDULE_DEFAULTS },
+    leader: { isLeader: true, guard: async () => undefined },
+    onFailure: (_what, error) => failures.push(error),
+    ...changes,
+  });
+  return { rescheduler, clock, failures };
+}
+
+/** Networks that h1 alone serves, with a port each. */
+async function world(networks: number) {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const h1 = await b.host('h1');
+  for (let i = 0; i < networks; i++) {
+    const { id } = await b.network();
+    await b.subnet(id, '10.0.0.0/24');
+    await b.run((tx) => createPort(tx, b.call, [{ network_id: id }]));
+  }
+  return { b, h1 };
+}
+
+let counter = 0;
+async function reports(b: Bench, ...agents: AgentRow[]): Promise<void> {
+  const place = await b.store.view((view) => view.head());
+  for (const { host, role } of agents) {
+    const report = {
+      role,
+      incarnation: 1,
+      counter: ++counter,
+      exceptions: [],
+      exceptionCount: 0,
+      configurations: {},
+    };
+    await b.run((tx) => applyReport(tx, b.call, { host, report, place }));
+  }
+}
+
+const bindings = (b: Bench) =>
+  Object.entries(
+    Object.groupBy(b.store.rows('dhcpBindings'), (one) => `${one.host}${one.leaving ? ' leaves' : ''}`),
+  )
+    .map(([name, all]) => `${name} ${all?.length}`)
+    .sort();
+const alerts = (b: Bench) =>
+  b.store
+    .rows('events')
+    .filter((event) => event.data['alert'] !== undefined)
+    .sort((one, other) => (one.at < other.at ? -1 : 1))
+    .map((event) => event.kind);
+
+test('networks of a dead agent go at the rate that is allowed', async () => {
+  const { b, h1 } = await world(20);
+  await b.host('h2');
+  b.kill(h1.dhcp);
+  const { rescheduler, clock } = reschedulerOf(b, {
+    limits: { perSecond: 4, inFlight: 300, evenPerMinute: 0 },
+  });
+  assert.equal(await rescheduler.look(false), true);
+  assert.deepEqual(bindings(b), ['h1 12', 'h1 leaves 8', 'h2 8']);
+  await rescheduler.look(false);
+  assert.deepEqual(bindings(b), ['h1 12', 'h1 leaves 8', 'h2 8']);
+  clock.advance(1_000);
+  await rescheduler.look(false);
+  assert.deepEqual(bindings(b), ['h1 8', 'h1 leaves 12', 'h2 12']);
+});
+
+test('a death wakes it, a report lets it finish, and it ends', async () => {
+  const { b, h1 } = await world(3);
+  const h2 = await b.host('h2');
+  const end = new AbortController();
+  const { rescheduler, failures } = reschedulerOf(b);
+  const { rescheduler: other, clock } = reschedulerOf(b, {
+    leader: { isLeader: false, guard: async () => undefined },
+  });
+  const running = [rescheduler.run(end.signal), other.run(end.signal)];
+  await settle();
+  assert.deepEqual(bindings(b), ['h1 3']);
+  b.kill(h1.dhcp);
+  rescheduler.wake();
+  await settle();
+  assert.deepEqual(bindings(b), ['h1 leaves 3', 'h2 3']);
+  await reports(b, h2.l2, h2.dhcp);
+  // The report came to the other server, which leads nothing.
+  for (let second = 0; second < 4; second++) {
+    clock.advance(1_000);
+    await settle();
+  }
+  assert.deepEqual(bindings(b), ['h2 3']);
+  end.abort();
+  await Promise.all(running);
+  assert.deepEqual(failures, []);
+});
+
+test('a server that leads no more begins nothing', async () => {
+  const { b, h1 } = await world(1);
+  await b.host('h2');
+  b.kill(h1.dhcp);
+  const guard = async () => {
+    throw new NotLeader('another leads');
+  };
+  const { rescheduler } = reschedulerOf(b, { leader: { isLeader: true, guard } });
+  await assert.rejects(rescheduler.look(true), NotLeader);
+  assert.deepEqual(bindings(b), ['h1 1']);
+  assert.deepEqual(b.store.rows('events'), []);
+});
+
+test('networks that nobody can serve are told of once, by whichever server, and so is the end of that', async () => {
+  const { b, h1 } = await world(2);
+  const silent = await b.network();
+  await b.subnet(silent.id, '10.0.0.0/24');
+  const { rescheduler: one } = reschedulerOf(b);
+  const { rescheduler: two } = reschedulerOf(b);
+  b.kill(h1.dhcp);
+  for (let look = 0; look < 3; look++) {
+    await one.look(true);
+    await two.look(true);
+    b.pass(1_000);
+  }
+  assert.deepEqual(alerts(b), ['alert', 'alert'], 'the network without ports is nobody’s sorrow');
+  b.revive(h1.dhcp);
+  for (let look = 0; look < 3; look++) {
+    await two.look(true);
+    await one.look(true);
+    // However the clock of the server that tells it was set.
+    b.pass(-2_000);
+  }
+  assert.deepEqual(alerts(b).sort(), ['alert', 'alert', 'alert-ended', 'alert-ended']);
+  b.kill(h1.dhcp);
+  await one.look(true);
+  await one.look(true);
+  assert.equal(alerts(b).length, 6);
+});
+
+test('what waits for room is told of only if it still does when all are looked at again', async () => {
+  const { b, h1 } = await world(2);
+  await b.host('h2');
+  b.kill(h1.dhcp);
+  const { rescheduler } = reschedulerOf(b, { limits: { perSecond: 500, inFlight: 1, evenPerMinute: 0 } });
+  assert.equal(await rescheduler.look(true), true);
+  await rescheduler.look(false);
+  assert.deepEqual(alerts(b), []);
+  await rescheduler.look(true);
+  assert.deepEqual(alerts(b), ['alert']);
+});
