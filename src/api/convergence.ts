@@ -38,6 +38,7 @@ const AGENT = object({
   host: TEXT,
   role: ROLE,
   alive: { type: 'boolean' },
+  heard: { type: 'boolean' },
   state: { ...TEXT, enum: AGENT_STATES },
   realised: MAYBE_COUNT,
   reported: MAYBE_COUNT,

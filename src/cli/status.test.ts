@@ -4,7 +4,7 @@ import { renderExplanation } from './explain.ts';
 import { type Convergence, isReached, renderStatus } from './status.ts';
 
 const agent = (over: Partial<Convergence['agents'][number]> = {}): Convergence['agents'][number] => ({
-  ...{ host: 'h1', role: 'l2', alive: true, state: 'converged', realised: 9, lag: 0 },
+  ...{ host: 'h1', role: 'l2', alive: true, heard: true, state: 'converged', realised: 9, lag: 0 },
   ...{ owed: [], overdue: 0, exceptionCount: 0 },
   ...over,
 });
@@ -44,7 +44,7 @@ test('what is owed is shown with since when and why, and what alerts there are',
   assert.equal(
     shown,
     [
-      'change log at position 9; 1 of 1 agents alive, 1 pending, 1 overdue',
+      'change log at position 9; 1 of 1 agents connected, 1 pending, 1 overdue',
       '',
       'HOST  ROLE  ALIVE  STATE    REALISED  LAG  PENDING  OVERDUE',
       'h1    l2    yes    failing  9         0    1        1',

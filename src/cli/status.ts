@@ -36,6 +36,8 @@ interface AgentConvergence {
   host: string;
   role: string;
   alive: boolean;
+  /** Some server hears it. */
+  heard: boolean;
   state: string;
   realised: number | null;
   lag: number | null;
@@ -83,10 +85,10 @@ const stateOf = ({ state, overdue }: { state: string; overdue: boolean }): strin
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 
 function renderSummary({ head, agents }: Convergence): string {
-  const alive = agents.filter((agent) => agent.alive).length;
+  const heard = agents.filter((agent) => agent.heard).length;
   const pending = sum(agents.map((agent) => agent.owed.filter((one) => one.state !== 'waiting').length));
   const overdue = sum(agents.map((agent) => agent.overdue));
-  return `change log at position ${head}; ${alive} of ${agents.length} agents alive, ${pending} pending, ${overdue} overdue`;
+  return `change log at position ${head}; ${heard} of ${agents.length} agents connected, ${pending} pending, ${overdue} overdue`;
 }
 
 function renderOwn({ head, resources = [] }: Convergence): string {
@@ -103,7 +105,7 @@ export function renderStatus(convergence: Convergence, alerts: readonly AlertNow
     convergence.agents.map((agent) => [
       agent.host,
       agent.role,
-      agent.alive ? 'yes' : 'NO',
+      agent.alive ? (agent.heard ? 'yes' : 'silent') : 'NO',
       agent.state,
       agent.realised === null ? 'unknown' : String(agent.realised),
       agent.lag === null ? '-' : String(agent.lag),

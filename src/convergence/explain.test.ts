@@ -44,6 +44,7 @@ function agent(
         host,
         role,
         alive: true,
+        heard: true,
         state: 'converged',
         realised: 9,
         reported: 9,
@@ -56,7 +57,7 @@ function agent(
   };
 }
 const away = (host: string, role: Role, over: Partial<AgentFacts> = {}) =>
-  agent(host, role, { alive: false }, over);
+  agent(host, role, { alive: false, heard: false }, over);
 const bound = (one: AgentFacts, over: Partial<BindingFacts> = {}): BindingFacts => ({
   ...{ agent: one, leaving: false, position: 5 },
   ...over,
@@ -74,14 +75,14 @@ const port = (over: Partial<PortFacts> = {}): PortFacts => ({
   ...{ subject: subject(), status: 'ACTIVE', adminStateUp: true, vifType: 'bridge', wantsDhcp: true },
   ...{ isHostKnown: true, l2: agent('h1', 'l2'), floods: [agent('h2', 'l2')] },
   dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]),
-  fleet: { agents: 4, alive: 4 },
+  fleet: { agents: 4, heard: 4 },
   ...over,
 });
 const network = (dhcp: DhcpFacts, audience: Audience = admin): Explanation =>
   explainNetwork(
     {
       subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
-      ...{ dhcp, l2: [], fleet: { agents: 4, alive: 4 } },
+      ...{ dhcp, l2: [], fleet: { agents: 4, heard: 4 } },
     },
     audience,
   );
@@ -128,7 +129,7 @@ test("the agent of the port's host is dead, or away", () => {
   assert.equal(
     dead.summary,
     'The L2 agent of h1 is taken for dead (2026-01-31T12:00:05Z), not heard since 2026-01-31T12:00:05Z. ' +
-      'What runs on the host runs on. Once it is back it gets what it missed.',
+      'What runs on the host runs on. Once it is back it gets what it misses.',
   );
   assert.deepEqual(codes(explainPort(port({ l2: away('h1', 'l2') }), admin)), ['agent-away']);
 });
@@ -174,7 +175,7 @@ test('the DHCP of a network is served by no living agent', () => {
   assert.deepEqual([dead.state, codes(dead)], ['failing', ['dhcp-unserved', 'agent-dead']]);
   assert.match(
     dead.summary,
-    /is alive \(h2\) since 2026-01-31T12:00:05Z: 1 living DHCP agents could take it/,
+    /is connected \(h2\) since 2026-01-31T12:00:05Z: 1 living DHCP agents could take it/,
   );
 });
 
@@ -201,7 +202,7 @@ test('a move under way', () => {
 test('an agent that is behind, and one that has said nothing yet', () => {
   const late = owed({ state: 'pending', reason: 'not reported back yet', overdue: true });
   const lagging = agent('h1', 'l2', { state: 'pending', lag: 12, owed: [late], overdue: 1 });
-  const fleet = { agents: 4, alive: 4 };
+  const fleet = { agents: 4, heard: 4 };
   const behind = explainAgent({ name: 'h1', agents: [lagging], fleet }, admin);
   assert.deepEqual(codes(behind), ['agent-lagging', 'overdue']);
   assert.match(behind.summary, /is behind: 12 positions of the log are not realised there/);
@@ -209,17 +210,24 @@ test('an agent that is behind, and one that has said nothing yet', () => {
   assert.deepEqual(codes(explainAgent({ name: 'h1', agents: [fresh], fleet }, admin)), ['agent-unknown']);
 });
 
+test('an agent that is away: how much waits for it, not each of it', () => {
+  const gone = agent('h1', 'l2', { heard: false, state: 'pending', owed: [owed({ state: 'pending' })] });
+  const told = explainAgent({ name: 'h1', agents: [gone], fleet: { agents: 4, heard: 3 } }, admin);
+  assert.deepEqual(codes(told), ['agent-away']);
+  assert.match(told.summary, /Once it is back it gets what it missed \(1 so far\)\.$/);
+});
+
 test('the whole fleet is silent', () => {
   const l2 = away('h1', 'l2');
   const dhcp = dhcpOf([bound(away('h2', 'dhcp'))], { usable: 0 });
-  const all = explainPort(port({ l2, dhcp, fleet: { agents: 4, alive: 0 } }), admin);
+  const all = explainPort(port({ l2, dhcp, fleet: { agents: 4, heard: 0 } }), admin);
   assert.equal(codes(all)[0], 'fleet-silent');
   const mass = withEvents({ kind: 'alert', object: 'fleet', message: 'mass' });
-  const some = explainPort(port({ l2, fleet: { agents: 4, alive: 2 } }), mass);
+  const some = explainPort(port({ l2, fleet: { agents: 4, heard: 2 } }), mass);
   assert.equal(codes(some)[0], 'mass-silence');
   const over = withEvents(
     { kind: 'alert-ended', object: 'fleet', message: 'over' },
     { kind: 'alert', object: 'fleet', message: 'mass' },
   );
-  assert.deepEqual(codes(explainPort(port({ l2, fleet: { agents: 4, alive: 2 } }), over)), ['agent-away']);
+  assert.deepEqual(codes(explainPort(port({ l2, fleet: { agents: 4, heard: 2 } }), over)), ['agent-away']);
 });

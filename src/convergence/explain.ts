@@ -54,7 +54,8 @@ export interface DhcpFacts {
 /** How all agents are. */
 export interface FleetFacts {
   readonly agents: number;
-  readonly alive: number;
+  /** How many some server hears. */
+  readonly heard: number;
 }
 
 export interface NetworkFacts {
@@ -84,14 +85,18 @@ export interface PortFacts {
 
 const RANK: Readonly<Record<ExplainedState, number>> = { failing: 0, pending: 1, waiting: 2, converged: 3 };
 
+/** Of more findings the worst are told. */
+const MAX_FINDINGS = 100;
+
 function explained(
   subject: string,
   audience: Audience,
   told: { findings: Finding[]; well: string },
 ): Explanation {
-  const findings = [...told.findings].sort((a, b) => RANK[a.state] - RANK[b.state]);
+  const sorted = [...told.findings].sort((a, b) => RANK[a.state] - RANK[b.state]);
+  const findings = sorted.slice(0, MAX_FINDINGS);
   const [worst] = findings;
-  const others = findings.length > 1 ? ` (and ${findings.length - 1} more)` : '';
+  const others = sorted.length > 1 ? ` (And ${sorted.length - 1} more.)` : '';
   return {
     subject,
     state: worst?.state ?? 'converged',
@@ -101,23 +106,23 @@ function explained(
   };
 }
 
-function fleetFindings(audience: Audience, { agents, alive }: FleetFacts): Finding[] {
+function fleetFindings(audience: Audience, { agents, heard }: FleetFacts): Finding[] {
   const mass = lastAbout(audience, { object: 'fleet', kinds: ['alert', 'alert-ended'] });
-  if (agents > 0 && alive === 0) {
+  if (agents > 0 && heard === 0) {
     const what = `None of the fleet's ${agents} agents is connected to any server`;
     const doing =
       'The fault is hardly theirs: look at the network between servers and hosts. Nothing is moved, and what runs on the hosts runs on.';
     return [finding(audience, { code: 'fleet-silent', state: 'failing', what, doing })];
   }
   if (mass?.kind !== 'alert') return [];
-  const what = `Much of the fleet is silent at once (${alive} of ${agents} agents are connected)`;
+  const what = `Much of the fleet is silent at once (${heard} of ${agents} agents are connected)`;
   const doing = 'The fault is hardly theirs, so nothing is moved until they are back or fewer.';
   return [finding(audience, { code: 'mass-silence', state: 'failing', what, since: mass.at, doing })];
 }
 
 /** Whether the agent serves the network as of its binding. */
 function isServing({ agent, position }: BindingFacts, networkId: string): boolean {
-  if (!agent.lag.alive || position === null) return false;
+  if (!agent.lag.heard || position === null) return false;
   const { host, realised, exceptions } = agent.lag;
   return hasRealised({ host, realised, exceptions }, { networkId, object: '' }, position);
 }
@@ -145,9 +150,9 @@ function dhcpFindings(audience: Audience, dhcp: DhcpFacts): Finding[] {
   if (bindings.length === 0)
     return [unservedFinding(audience, dhcp, `No agent has the DHCP of ${network}`, 'dhcp-none')];
   const found: Finding[] = [];
-  if (bindings.every(({ agent }) => !agent.lag.alive)) {
+  if (bindings.every(({ agent }) => !agent.lag.heard)) {
     const hosts = audience.isAdmin ? ` (${bindings.map(({ agent }) => agent.host).join(', ')})` : '';
-    const what = `None of the agents that have the DHCP of ${network} is alive${hosts}`;
+    const what = `None of the agents that have the DHCP of ${network} is connected${hosts}`;
     found.push(unservedFinding(audience, dhcp, what, 'dhcp-unserved'));
   }
   found.push(...moveFindings(audience, dhcp));
@@ -171,9 +176,9 @@ function moveFindings(audience: Audience, { networkId, bindings }: DhcpFacts): F
   const from = names(leaving, 'one agent');
   const to = names(coming.length > 0 ? coming : staying, 'another');
   const what = `The DHCP of network ${networkId} moves from ${from} to ${to === '' ? 'nobody yet' : to}`;
-  const serves = leaving.some(({ agent }) => agent.lag.alive);
+  const serves = leaving.some(({ agent }) => agent.lag.heard);
   const doing = [
-    serves ? 'The old one serves on until the new one does.' : 'The old one is not alive.',
+    serves ? 'The old one serves on until the new one does.' : 'Nobody hears the old one.',
     coming.length > 0
       ? 'The new one has not reported it as served yet.'
       : 'The new one serves; the old one goes now.',
@@ -186,7 +191,7 @@ function owedFindings(audience: Audience, agents: readonly AgentFacts[], subject
   return agents.flatMap((agent) =>
     agent.lag.owed
       .filter((one) => one.key !== '' && bearsOn(subject, one))
-      .filter((one) => agent.lag.alive || one.state !== 'pending')
+      .filter((one) => agent.lag.heard || one.state !== 'pending')
       .map((one) => owedFinding(audience, agent, one)),
   );
 }
@@ -274,7 +279,10 @@ export function explainAgent(
     ...fleetFindings(audience, fleet),
     ...agents.flatMap((agent) => agentFindings(audience, agent)),
     ...agents.flatMap((agent) => {
-      const owed = agent.lag.owed.filter((one) => one.key !== '');
+      // What waits for an agent that is away is counted where that is said.
+      const owed = agent.lag.owed.filter(
+        (one) => one.key !== '' && (agent.lag.heard || one.state !== 'pending'),
+      );
       return owed.map((one) => owedFinding(audience, agent, one));
     }),
   ];

@@ -121,18 +121,21 @@ export function agentFindings(audience: Audience, agent: AgentFacts): Finding[] 
   const { host, role, lag, liveness } = agent;
   const who = `The ${ROLE_NAMES[role]} of ${named(audience, host, 'the host')}`;
   const of = { host, role };
+  const pending = lag.owed.filter((one) => one.state === 'pending').length;
+  const missed = pending === 0 ? 'what it misses' : `what it missed (${pending} so far)`;
+  const later = `Once it is back it gets ${missed}.`;
   if (liveness === 'dead') {
     const died = lastAbout(audience, { host, kinds: ['agent-died'] });
     const networks =
       role === 'dhcp' ? 'Its networks are given to living agents. ' : 'What runs on the host runs on. ';
-    const doing = `${networks}Once it is back it gets what it missed.`;
+    const doing = `${networks}${later}`;
     const what = `${who} is taken for dead${died ? ` (${shortTime(died.at)})` : ''}, not heard`;
     return [
       finding(audience, { code: 'agent-dead', state: 'failing', ...of, what, since: agent.heardAt, doing }),
     ];
   }
-  if (!lag.alive) {
-    const doing = 'What runs on the host runs on; once it is back it gets what it missed.';
+  if (!lag.heard) {
+    const doing = `What runs on the host runs on. ${later}`;
     const what = `${who} is connected to no server`;
     return [
       finding(audience, { code: 'agent-away', state: 'failing', ...of, what, since: agent.heardAt, doing }),
@@ -157,7 +160,8 @@ export function agentFindings(audience: Audience, agent: AgentFacts): Finding[] 
   const behind = lag.owed.filter((one) => one.state === 'pending' && one.since > 0);
   const oldest = behind.find((one) => one.sinceAt !== null)?.sinceAt ?? null;
   if (behind.some((one) => one.overdue) && lag.lag !== null && lag.lag > 0) {
-    const what = `${who} is behind: ${lag.lag} positions of the log are not realised there`;
+    const positions = lag.lag === 1 ? '1 position of the log is' : `${lag.lag} positions of the log are`;
+    const what = `${who} is behind: ${positions} not realised there`;
     const doing = doingAbout(audience, { key: '', host }, 'It has them, or gets them once it reads again.');
     found.push(
       finding(audience, { code: 'agent-lagging', state: 'pending', ...of, what, since: oldest, doing }),

@@ -50,6 +50,7 @@ const log = new LogEnd(
 const of = (agents: AgentRow[], facts: { dead?: string; scope?: string[]; wallMs?: number } = {}) =>
   convergenceOf(agents, log, {
     isAlive: (one) => one.id !== facts.dead,
+    isHeard: (one) => one.id !== facts.dead,
     scopeOf: () => new Set(facts.scope),
     wallMs: facts.wallMs ?? Date.parse(at(20)),
   });
@@ -128,6 +129,9 @@ test('an agent that is far behind owes everything from there on', () => {
   assert.deepEqual([agents[0]?.realised, agents[0]?.lag], [3, 17]);
 });
 
-test('a dead agent does not hold the whole', () => {
+test('a dead agent does not hold the whole, and is late with nothing', () => {
+  const gone = agent('gone', { realised_position: 17 });
+  const { agents } = of([gone], { dead: 'gone', scope: ['network/n'], wallMs: Date.parse(at(60)) });
+  assert.deepEqual([agents[0]?.owed.length, agents[0]?.overdue], [1, 0]);
   assert.equal(of([agent('ok'), agent('gone', { realised_position: 1 })], { dead: 'gone' }).converged, true);
 });

@@ -16,6 +16,8 @@ export interface AgentLag {
   readonly host: string;
   readonly role: Role;
   readonly alive: boolean;
+  /** Some server hears it. One that is alive and not heard is not taken for dead yet, or is one of too many at once. */
+  readonly heard: boolean;
   /**
    * converged: nothing is owed; waiting: only for the world (a link that is not plugged); pending: it has yet to come;
    * failing: something was tried and did not work; unknown: no report of this log.
@@ -47,6 +49,8 @@ export interface Convergence {
 
 export interface LagFacts {
   readonly isAlive: (agent: AgentRow) => boolean;
+  /** Whether some living server hears it. */
+  readonly isHeard: (agent: AgentRow) => boolean;
   /** The groups of the agent's host. */
   readonly scopeOf: (host: string) => ReadonlySet<string>;
   /** Now (ms since the epoch), by the clock that gave the log its times. */
@@ -62,22 +66,26 @@ export function stateOf(realised: number | null, owed: readonly Pick<Owed, 'stat
   return owed.length > 0 ? 'waiting' : 'converged';
 }
 
-function isOverdue(owed: Owed, facts: LagFacts): boolean {
-  if (owed.state === 'waiting' || owed.sinceAt === null) return false;
+/** An agent that is away is late with nothing: that it is away is the matter. */
+function isOverdue(owed: Owed, facts: LagFacts & { readonly heard: boolean }): boolean {
+  if (!facts.heard || owed.state === 'waiting' || owed.sinceAt === null) return false;
   const sinceMs = Date.parse(owed.sinceAt);
   return facts.wallMs - sinceMs > (facts.deadlines ?? DEADLINES_MS)[owed.kind];
 }
 
 export function lagOf(agent: AgentRow, log: LogEnd, facts: LagFacts): AgentLag {
   const { realised, owed } = owedBy(agent, log, facts.scopeOf(agent.host));
-  const now = owed.map((one): OwedNow => ({ ...one, overdue: isOverdue(one, facts) }));
+  const alive = facts.isAlive(agent);
+  const heard = facts.isHeard(agent);
+  const now = owed.map((one): OwedNow => ({ ...one, overdue: isOverdue(one, { ...facts, heard }) }));
   const unnamed = agent.exception_count > agent.exceptions.length;
   const state = stateOf(realised, owed);
   return {
     id: agent.id,
     host: agent.host,
     role: agent.role,
-    alive: facts.isAlive(agent),
+    alive,
+    heard,
     state: state === 'converged' && unnamed ? 'pending' : state,
     realised,
     reported: currentPosition(agent, log),

@@ -41,6 +41,12 @@ async function readLogEnd(view: View, call: Call, agents: readonly AgentRow[]): 
   );
 }
 
+/** Whether some living server hears the agent, whatever is made of it. */
+export function isHeard(call: Call, agent: AgentRow): boolean {
+  if (agent.server_id === '') return false;
+  return agent.liveness === 'alive' ? call.isEligible(agent) : call.isAlive(agent);
+}
+
 /** How each of these agents stands, in their order. */
 export async function readLags(
   view: View,
@@ -55,6 +61,7 @@ export async function readLags(
   const scopes = hosts.length === 0 ? new Map<string, string[]>() : await view.scopes(hosts);
   const facts = {
     isAlive: call.isAlive,
+    isHeard: (agent: AgentRow) => isHeard(call, agent),
     scopeOf: (host: string) => new Set(scopes.get(host)),
     wallMs: call.clock.wall().getTime(),
     ...(call.settings.deadlines ? { deadlines: call.settings.deadlines } : {}),

@@ -14,7 +14,7 @@ import { AGENT_TYPES } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { View } from '../store/store.ts';
-import { readLags, readSubject } from './convergence.ts';
+import { isHeard, readLags, readSubject } from './convergence.ts';
 import { agentNotFound, portNotFound } from './faults.ts';
 import { listEvents } from './event.ts';
 import type { Call } from './operation.ts';
@@ -79,11 +79,11 @@ async function readAudience(
 
 async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; usable: number }> {
   const agents = await view.agents.find({});
-  const alive = agents.filter((agent) => call.isAlive(agent));
-  const usable = alive.filter(
-    (agent) => agent.role === 'dhcp' && agent.admin_state_up && agent.liveness === 'alive',
+  const heard = agents.filter((agent) => isHeard(call, agent));
+  const usable = heard.filter(
+    (agent) => agent.role === 'dhcp' && agent.admin_state_up && call.isEligible(agent),
   );
-  return { fleet: { agents: agents.length, alive: alive.length }, usable: usable.length };
+  return { fleet: { agents: agents.length, heard: heard.length }, usable: usable.length };
 }
 
 /** Everything about a network's DHCP but the agents' standing. */

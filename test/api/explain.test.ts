@@ -84,7 +84,7 @@ test('a network whose only server is gone', async () => {
   dead.add(dhcp);
   const { state, summary } = await explain(`network/${network.id}`);
   assert.equal(state, 'failing');
-  assert.match(summary, /^None of the agents that have the DHCP of network \S+ is alive \(h1\)/);
+  assert.match(summary, /^None of the agents that have the DHCP of network \S+ is connected \(h1\)/);
   dead.add(l2);
   assert.equal(codes(await explain(`network/${network.id}`))[0], 'fleet-silent');
   dead.clear();
