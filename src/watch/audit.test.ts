@@ -17,14 +17,31 @@ function audited(schedule: AuditSchedule, [from, to]: [number, number], count: n
 
 test('every group has its turn in a period, which grows while nothing is found and shrinks when something is', () => {
   const schedule = new AuditSchedule(limits, 0);
-  const first = audited(schedule, [0, 21_000], 40);
-  assert.equal(new Set(first.flat()).size, 40);
-  assert.equal(schedule.periodMs, 20_000);
-  audited(schedule, [21_000, 130_000], 40);
+  const first = audited(schedule, [0, 11_000], 40);
+  assert.deepEqual([first.flat().length, new Set(first.flat()).size], [40, 40]);
+  const second = audited(schedule, [11_000, 31_000], 40);
+  assert.deepEqual([second.flat().length, schedule.periodMs], [40, 20_000]);
+  audited(schedule, [31_000, 130_000], 40);
   assert.equal(schedule.periodMs, 40_000, 'the longest');
   schedule.found();
-  audited(schedule, [130_000, 150_000], 40);
-  assert.equal(schedule.periodMs, 20_000);
+  audited(schedule, [130_000, 131_200], 40);
+  assert.equal(schedule.periodMs, 20_000, 'at once, not when the round is over');
+  audited(schedule, [131_200, 160_000], 40);
+  assert.equal(schedule.periodMs, 20_000, 'the round after one that found something is no slower');
+  audited(schedule, [160_000, 180_000], 40);
+  assert.equal(schedule.periodMs, 40_000);
+});
+
+test('a few groups are not compared more often for being few', () => {
+  const schedule = new AuditSchedule({ ...limits, maxPeriodMs: 1_000_000 }, 0);
+  // rounds of 10, 20, 40, 80, 160, 320 and 640 s
+  const rounds = audited(schedule, [0, 1_268_000], 3);
+  assert.equal(rounds.flat().length, 7 * 3);
+  // what is found in the middle of a long round hurries what is left of it
+  schedule.found();
+  const before = schedule.periodMs;
+  audited(schedule, [1_268_000, 1_270_000], 3);
+  assert.equal(schedule.periodMs, before / 2);
 });
 
 test('however many there are, no more than so many at a time', () => {

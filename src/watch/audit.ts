@@ -1,7 +1,7 @@
 /**
- * What is audited next: what was asked for, so much a second; and every watched group in turn, once in a period that doubles to a maximum while nothing is found
- * and halves when something is (R9); never more at a time than a limit, however many there are. Hosts go along, so
- * that scopes are computed anew as well.
+ * What is audited next: what was asked for, so much a second; and every watched group in turn, spread over a period that
+ * doubles to a maximum while nothing is found and halves as soon as something is (R9); never more at a time than a limit,
+ * however many there are. Hosts go along, so that scopes are computed anew as well.
  */
 import type { Group } from '../resources/agent-view.ts';
 import { TokenBucket } from './admission.ts';
@@ -36,10 +36,13 @@ export class AuditSchedule {
   readonly #limits: AuditLimits;
   #periodMs: number;
   #tickAt: number;
-  #groups: Group[] = [];
-  #hosts: string[] = [];
-  #pace = { groups: 1, hosts: 1 };
+  #groups = new Turns<Group>([]);
+  #hosts = new Turns<string>([]);
+  /** When the round under way began; undefined before the first. */
+  #beganAt: number | undefined;
   #found = false;
+  /** Something was found since the round began: the next takes no longer. */
+  #isClean = true;
   readonly #asked = new Set<Group>();
   readonly #pass: TokenBucket;
 
@@ -73,10 +76,16 @@ export class AuditSchedule {
     const asked = this.#takeAsked(now);
     if (now < this.#tickAt) return asked.length === 0 ? NOTHING : { groups: asked, hosts: [] };
     this.#tickAt = now + this.#limits.tickMs;
-    if (this.#groups.length === 0 && this.#hosts.length === 0) this.#beginRound(watched());
+    if (this.#found) this.#hurry(now);
+    const { perTick } = this.#limits;
+    let share = this.#beganAt === undefined ? 1 : (now - this.#beganAt) / this.#periodMs;
+    if (share >= 1 && this.#groups.areOver && this.#hosts.areOver) {
+      this.#beginRound(watched(), now);
+      share = this.#limits.tickMs / this.#periodMs;
+    }
     return {
-      groups: [...asked, ...this.#groups.splice(0, this.#pace.groups)],
-      hosts: this.#hosts.splice(0, this.#pace.hosts),
+      groups: [...asked, ...this.#groups.take(share, perTick)],
+      hosts: this.#hosts.take(share, perTick),
     };
   }
 
@@ -90,15 +99,47 @@ export class AuditSchedule {
     return taken;
   }
 
-  #beginRound(watched: { groups: Iterable<Group>; hosts: Iterable<string> }): void {
-    const { minPeriodMs, maxPeriodMs, perTick, tickMs } = this.#limits;
-    const period = this.#found ? this.#periodMs / 2 : this.#periodMs * 2;
-    this.#periodMs = Math.min(maxPeriodMs, Math.max(minPeriodMs, period));
+  /** The round under way goes on twice as fast: it has come as far as before. */
+  #hurry(now: number): void {
     this.#found = false;
-    this.#groups = [...watched.groups];
-    this.#hosts = [...watched.hosts];
-    const ticks = this.#periodMs / tickMs;
-    const each = (length: number) => Math.min(perTick, Math.max(1, Math.ceil(length / ticks)));
-    this.#pace = { groups: each(this.#groups.length), hosts: each(this.#hosts.length) };
+    this.#isClean = false;
+    const period = Math.max(this.#limits.minPeriodMs, this.#periodMs / 2);
+    if (this.#beganAt !== undefined) {
+      this.#beganAt = now - (now - this.#beganAt) * (period / this.#periodMs);
+    }
+    this.#periodMs = period;
+  }
+
+  #beginRound(watched: { groups: Iterable<Group>; hosts: Iterable<string> }, now: number): void {
+    const isFirst = this.#beganAt === undefined;
+    if (this.#isClean && !isFirst) {
+      this.#periodMs = Math.min(this.#limits.maxPeriodMs, this.#periodMs * 2);
+    }
+    this.#isClean = true;
+    this.#beganAt = now - this.#limits.tickMs;
+    this.#groups = new Turns(watched.groups);
+    this.#hosts = new Turns(watched.hosts);
+  }
+}
+
+/** Things that each have their turn once. */
+class Turns<Item> {
+  readonly #items: readonly Item[];
+  #taken = 0;
+
+  constructor(items: Iterable<Item>) {
+    this.#items = [...items];
+  }
+
+  get areOver(): boolean {
+    return this.#taken === this.#items.length;
+  }
+
+  /** The next ones, until so large a share has had its turn; at most so many. */
+  take(share: number, most: number): Item[] {
+    const wanted = Math.min(this.#items.length, Math.ceil(this.#items.length * share), this.#taken + most);
+    const items = this.#items.slice(this.#taken, wanted);
+    this.#taken = Math.max(this.#taken, wanted);
+    return items;
   }
 }
