@@ -35,12 +35,12 @@ test('every group has its turn in a period, which grows while nothing is found a
 test('a few groups are not compared more often for being few', () => {
   const schedule = new AuditSchedule({ ...limits, maxPeriodMs: 1_000_000 }, 0);
   // rounds of 10, 20, 40, 80, 160, 320 and 640 s
-  const rounds = audited(schedule, [0, 1_268_000], 3);
+  const rounds = audited(schedule, [0, 1_262_000], 3);
   assert.equal(rounds.flat().length, 7 * 3);
   // what is found in the middle of a long round hurries what is left of it
   schedule.found();
   const before = schedule.periodMs;
-  audited(schedule, [1_268_000, 1_270_000], 3);
+  audited(schedule, [1_262_000, 1_264_000], 3);
   assert.equal(schedule.periodMs, before / 2);
 });
 
