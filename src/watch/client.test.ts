@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { watchRequest } from '../../test/support/watch-world.ts';
+import { realClock } from '../lib/clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { HttpTransport } from './client.ts';
+import type { Frame } from './protocol.ts';
+import { encodeFrame } from './wire.ts';
+
+const HELLO: Frame = { type: 'hello', version: 1, server: 's', mode: 'groups' };
+
+/** What an agent makes of these lines of a server. */
+async function hears(lines: readonly string[]): Promise<{ frames: string[]; reason: string }> {
+  const server = http.createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    for (const line of lines) response.write(line);
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const servers = [`http://127.0.0.1:${port}`];
+  const transport = new HttpTransport({
+    servers,
+    credential: 'c',
+    clock: realClock,
+    random: seededRandom(1),
+  });
+  try {
+    const frames: string[] = [];
+    const reason = await new Promise<string>((resolve) => {
+      transport.connect(0, watchRequest('a'), {
+        onFrame: (frame) => frames.push(frame.type),
+        onEnd: (end) => resolve(end.reason),
+      });
+    });
+    return { frames, reason };
+  } finally {
+    transport.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+test('frames of a later kind are left alone, what is no frame ends the watch', async () => {
+  const synced = encodeFrame({ type: 'synced', at: { position: 1, tag: 1 }, scope: [], sent: [] });
+  const later = '{"type":"forecast","of":"rain"}\n';
+  const good = await hears([encodeFrame(HELLO), later, synced]);
+  assert.deepEqual(good, { frames: ['hello', 'synced'], reason: 'the server closed the connection' });
+  const bad = await hears([encodeFrame(HELLO), '{"kind":"forecast"}\n', synced]);
+  assert.deepEqual(bad, { frames: ['hello'], reason: 'not a frame: {"kind":"forecast"}' });
+});
