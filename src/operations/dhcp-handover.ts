@@ -1,6 +1,6 @@
 /** The end of moves: bindings that were leaving go, with their DHCP ports, once enough others serve (dhcp-moves.ts). */
 import { hasRealised } from '../convergence/provisioning.ts';
-import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
+import type { AgentRow, DhcpBindingRow, ReportException } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
@@ -18,6 +18,7 @@ import { progressOf } from './provisioning.ts';
 interface NetworkFacts {
   readonly id: string;
   readonly bindings: readonly DhcpBindingRow[];
+  /** Its subnets that have DHCP; none while the network is switched off, for then nobody serves it. */
   readonly served: readonly SubnetRow[];
   readonly ports: readonly PortRow[];
   readonly dhcp: ReadonlyMap<string, AgentRow>;
@@ -28,12 +29,41 @@ interface NetworkFacts {
 const portOf = (facts: NetworkFacts, host: string): PortRow | undefined =>
   facts.ports.find((port) => port.device_id === dhcpDeviceId(host, facts.id));
 
-/** Whether the agent's dnsmasq runs as of the binding: nothing is outstanding of that, and the network as a whole does not fail. */
-function isRunning(agent: AgentRow | undefined, networkId: string, position: number): boolean {
+/** What the agent has not realised of the network: objects, '' for all of it. */
+const outstanding = (agent: AgentRow, networkId: string): string[] =>
+  agent.exceptions.filter((one) => one.key === `network/${networkId}`).map((one) => one.object);
+
+/**
+ * Whether the agent's dnsmasq runs as of the binding and is no worse than those of `sources`, the living agents that are to go: it is as
+ * far as they are, and what it lacks they lack too. A port that is ACTIVE by what one of these has realised is served on.
+ */
+function isRunning(
+  agent: AgentRow | undefined,
+  target: { readonly networkId: string; readonly position: number },
+  sources: readonly AgentRow[],
+): boolean {
+  const { networkId, position } = target;
   if (!agent || !hasRealised(progressOf(agent), { networkId, object: '' }, position)) return false;
-  return !agent.exceptions.some(
-    (one) => one.key === `network/${networkId}` && one.object === '' && one.state !== 'pending',
-  );
+  const lacks = outstanding(agent, networkId);
+  if (lacks.includes('') && agent.exceptions.some((one) => isFailure(one, networkId))) return false;
+  return sources.every((source) => {
+    const allowed = new Set(outstanding(source, networkId));
+    const isAsFar = (agent.realised_position ?? 0) >= (source.realised_position ?? 0);
+    return isAsFar && (allowed.has('') || lacks.every((object) => allowed.has(object)));
+  });
+}
+
+const isFailure = (one: ReportException, networkId: string): boolean =>
+  one.key === `network/${networkId}` && one.object === '' && one.state !== 'pending';
+
+/** The living agents that are leaving the network. */
+function leavers(
+  call: Call,
+  bindings: readonly DhcpBindingRow[],
+  agents: ReadonlyMap<string, AgentRow>,
+): AgentRow[] {
+  const found = bindings.filter((one) => one.leaving).flatMap((one) => agents.get(one.agent_id) ?? []);
+  return found.filter((agent) => call.isAlive(agent));
 }
 
 /**
@@ -42,17 +72,23 @@ function isRunning(agent: AgentRow | undefined, networkId: string, position: num
  */
 function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boolean {
   const { position, host } = binding;
-  if (position === null || !isRunning(facts.dhcp.get(binding.agent_id), facts.id, position)) return false;
+  const sources = leavers(call, facts.bindings, facts.dhcp);
+  if (position === null) return false;
+  if (!isRunning(facts.dhcp.get(binding.agent_id), { networkId: facts.id, position }, sources)) return false;
   if (facts.served.length === 0) return true;
   const port = portOf(facts, host);
   if (!port || !covers(port, facts.served)) return false;
   const reaches = (from: string): boolean => {
     const agent = facts.l2.get(from);
     if (!agent || !call.isAlive(agent)) return true;
-    const object = from === host ? `port/${port.id}` : `endpoint/${host}`;
-    return hasRealised(progressOf(agent), { networkId: facts.id, object }, position);
+    const isOwn = from === host;
+    const object = isOwn ? `port/${port.id}` : `endpoint/${host}`;
+    // Its own floods go to every host that the old one was reached from.
+    const least = isOwn ? Math.max(position, ...sources.map((one) => one.realised_position ?? 0)) : position;
+    return hasRealised(progressOf(agent), { networkId: facts.id, object }, least);
   };
-  const clients = facts.ports.filter((one) => one.device_owner !== DHCP_OWNER && one.host !== '');
+  // a host that the network does not reach floods to nobody, whatever is bound to it
+  const clients = facts.ports.filter((one) => one.device_owner !== DHCP_OWNER && one.vif_type === 'bridge');
   return [...new Set([host, ...clients.map((one) => one.host)])].every(reaches);
 }
 
@@ -77,10 +113,10 @@ async function readFacts(tx: Transaction, networks: readonly NetworkRow[]): Prom
   const dhcp = new Map(agents.filter((one) => one.role === 'dhcp').map((one) => [one.id, one]));
   const l2 = new Map(agents.filter((one) => one.role === 'l2').map((one) => [one.host, one]));
   const [ownBindings, ownPorts] = [of(bindings), of(ports)];
-  return network_id.map((id) => ({
+  return networks.map(({ id, admin_state_up }) => ({
     ...{ id, dhcp, l2 },
     bindings: ownBindings.get(id) ?? [],
-    served: served.get(id) ?? [],
+    served: (admin_state_up && served.get(id)) || [],
     ports: ownPorts.get(id) ?? [],
   }));
 }
@@ -95,13 +131,18 @@ export async function leavingNetworks(tables: Tables): Promise<string[]> {
 export async function ripeNetworks(tables: Tables, call: Call): Promise<string[]> {
   const ids = await leavingNetworks(tables);
   if (ids.length === 0) return [];
-  const bindings = await tables.dhcpBindings.find({ network_id: ids, leaving: false });
+  const bindings = await tables.dhcpBindings.find({ network_id: ids });
+  const own = Map.groupBy(bindings, (binding) => binding.network_id);
   const agents = new Map((await tables.agents.find({ role: 'dhcp' })).map((agent) => [agent.id, agent]));
-  const ripe = bindings.filter(({ agent_id, network_id, position }) => {
-    const agent = agents.get(agent_id);
-    return agent && position !== null && call.isAlive(agent) && isRunning(agent, network_id, position);
+  return ids.filter((networkId) => {
+    const present = own.get(networkId) ?? [];
+    const sources = leavers(call, present, agents);
+    return present.some(({ agent_id, leaving, position }) => {
+      const agent = agents.get(agent_id);
+      if (leaving || position === null || !agent || !call.isAlive(agent)) return false;
+      return isRunning(agent, { networkId, position }, sources);
+    });
   });
-  return [...new Set(ripe.map((binding) => binding.network_id))];
 }
 
 export interface Finished {

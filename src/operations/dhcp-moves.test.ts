@@ -116,8 +116,31 @@ test('a report that the network fails, or is of before the binding, does not tak
   assert.equal(await finish(w), 0);
   await reports(w, w.h2.dhcp, [{ ...failure, since: position + 9 }]);
   assert.equal(await finish(w), 0, 'what fails does not serve, whenever it began to');
+  w.kill(w.h1.dhcp);
   await reports(w, w.h2.dhcp, [{ ...failure, object: 'port/x' }]);
   assert.equal(await finish(w), 1, 'one port of it does not hold the others');
+});
+
+test('the old one stays while it serves what the new one does not, or not yet', async () => {
+  const w = await world();
+  await allReport(w, w.h1, w.h2, w.h3);
+  await w.run((tx) => updateAgent(tx, w.call, { id: w.h1.dhcp.id, changes: { admin_state_up: false } }));
+  await look(w);
+  await allReport(w, w.h2);
+  const [port] = await w.run((tx) => createPort(tx, w.call, [{ network_id: w.net.id, host: 'h1' }]));
+  await allReport(w, w.h1);
+  await reports(w, w.h2.l2);
+  assert.equal(w.store.rows('ports').find((one) => one.id === port!.id)?.status, 'ACTIVE');
+  assert.equal(await finish(w), 0, 'the new one has not heard of the port');
+  const { position } = await w.store.view((view) => view.head());
+  const failure = {
+    ...{ key: `network/${w.net.id}`, object: `port/${port!.id}` },
+    ...{ state: 'failed' as const, since: position, reason: 'no' },
+  };
+  await reports(w, w.h2.dhcp, [failure]);
+  assert.equal(await finish(w), 0, 'the new one fails with the port');
+  await reports(w, w.h1.dhcp, [failure]);
+  assert.equal(await finish(w), 1, 'so does the old one');
 });
 
 test('the old one stays until living hosts with ports of the network flood to the new one', async () => {
