@@ -67,6 +67,12 @@ function answering(facts: BlockFacts): Server[] {
   return started.length > 0 ? started : alive;
 }
 
+/** Whether the host waits for something before it can have the network at all, as a link that leads to it. */
+const isUnattached = ({ exceptions }: Progress, networkId: string): boolean =>
+  exceptions.some(
+    (one) => one.key === `network/${networkId}` && one.object === '' && one.state === 'waiting',
+  );
+
 /** Whether what the block waits for has been reported. */
 export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolean {
   const { position } = block;
@@ -80,8 +86,9 @@ export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolea
   if (!hasRealised(facts.l2.get(boundHost), { networkId, object }, position)) return false;
   return answering(facts).every(({ host, since }) => {
     const l2 = facts.l2.get(host);
-    // A dead host, or one without an L2 agent, floods nothing: waiting for it would hold the port for good.
-    if (host === boundHost || !l2) return true;
+    // A dead host, one without an L2 agent, one that the network does not reach: it floods nothing, and waiting for it
+    // would hold the port for good.
+    if (host === boundHost || !l2 || isUnattached(l2, networkId)) return true;
     return hasRealised(
       l2,
       { networkId, object: `endpoint/${boundHost}` },
