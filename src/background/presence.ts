@@ -102,6 +102,18 @@ export class AgentPresence {
     }
   }
 
+  /**
+   * Its row names this server, by a request whose watch may not be open yet: what was heard of it earlier, or never, makes it
+   * silent only after a while from now.
+   */
+  registered(host: string): void {
+    const now = this.#options.clock.now();
+    const known = this.#here.get(host);
+    if (known?.isConnected) return;
+    this.#silent.delete(host);
+    this.#here.set(host, { isConnected: false, heardAt: now, beats: true, isSilent: false });
+  }
+
   /** A heartbeat came. */
   heard(host: string): void {
     const here = this.#here.get(host);

@@ -13,8 +13,8 @@ export interface AgentDutiesOptions {
   readonly call: () => Call;
   /** A report was taken; `place`: what it says to have realised, if this log holds it. */
   readonly onReported?: (report: Report, place: Place | null) => void;
-  /** An agent connected here. */
-  readonly onRegistered?: () => void;
+  /** The host's agent has asked for a watch here, or has reported, and its row says so now. */
+  readonly onRegistered?: (host: string) => void;
 }
 
 /** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
@@ -36,7 +36,7 @@ export function createAgentDuties(options: AgentDutiesOptions) {
       const registration = { host, role, incarnation, tunnel_ip, physical_networks, configurations };
       await store.transact((tx) => registerAgent(tx, call(), { ...registration, server_id: serverId }));
     }
-    onRegistered?.();
+    onRegistered?.(host);
   };
   return {
     authenticate: async (credential: string): Promise<string | undefined> => {

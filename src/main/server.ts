@@ -207,7 +207,10 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
           follower.reported(report, place);
           rescheduler.reported();
         },
-        onRegistered: () => rescheduler.wake(),
+        onRegistered: (host) => {
+          presence.registered(host);
+          rescheduler.wake();
+        },
       }),
       onError: (error) => onFailure('agent', error),
     });
