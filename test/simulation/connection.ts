@@ -51,6 +51,8 @@ export class Connection {
   /** Each end, as itself sees it. */
   #agentOpen = true;
   #serverOpen = false;
+  /** The server has taken the watch: from then on it hears the agent. */
+  #isAnswered = false;
   /** Whether what the server writes gets anywhere. */
   #carries = true;
   /** The life of the server that took it. */
@@ -59,6 +61,8 @@ export class Connection {
   #inFlight = 0;
   #isBlocked = false;
   #lastArrival = 0;
+  #heartbeatMs = HEARTBEAT_MS;
+  #cancelBeat: () => void = () => undefined;
 
   constructor(network: Network, ends: { life: Incarnation; server: Listening; listener: WatchListener }) {
     this.#network = network;
@@ -79,20 +83,24 @@ export class Connection {
       this.#tellServer();
     };
     this.#life.atDeath(close);
-    this.#life.clock.after(HEARTBEAT_MS, () => this.#beat());
+    this.#nextBeat();
     return close;
+  }
+
+  #nextBeat(): void {
+    this.#cancelBeat();
+    this.#cancelBeat = this.#life.clock.after(this.#heartbeatMs, () => this.#beat());
   }
 
   #beat(): void {
     if (!this.#agentOpen) return;
-    this.#life.clock.after(HEARTBEAT_MS, () => this.#beat());
+    this.#nextBeat();
     const { scheduler } = this.#network;
-    const isLost = !this.#carries || this.#network.isLost();
-    if (isLost || this.#network.isParted(this.agent, this.server, 'up')) return;
+    if (!this.#carries || this.#network.isParted(this.agent, this.server, 'up')) return;
     scheduler.after(this.#network.delay(), '', () => {
       this.#their?.enter(() => {
         if (!this.#serverOpen) return;
-        this.#network.heard(this.agent);
+        if (this.#isAnswered) this.#network.heard(this.agent);
         this.#end?.heard();
       });
     });
@@ -133,14 +141,16 @@ export class Connection {
     this.#their = their;
     their.enter(() => {
       if (!this.#serverOpen) return;
-      this.#network.heard(this.agent);
       this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
     });
   }
 
   #sink(): Sink {
     return {
-      open: () => undefined,
+      open: () => {
+        this.#isAnswered = true;
+        this.#network.heard(this.agent);
+      },
       refuse: (refusal) => this.#endByServer(refusal),
       write: (line) => {
         if (this.#serverOpen && this.#carries) this.#send(line);
@@ -188,6 +198,10 @@ export class Connection {
     const seen = this.#network.tap(this.agent, frame);
     if (!seen) return;
     this.#network.deliveries += 1;
+    if (seen.type === 'hello' && seen.heartbeatMs !== undefined) {
+      this.#heartbeatMs = seen.heartbeatMs;
+      this.#beat();
+    }
     this.#listener.onFrame(seen);
     this.#network.delivered(this.agent);
   }

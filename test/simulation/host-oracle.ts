@@ -164,6 +164,11 @@ function leaseDifference(network: NetworkRow, machine: Machine, rows: Rows): str
   return found === wanted ? undefined : `dnsmasq of ${network.id} leases "${found}", not "${wanted}"`;
 }
 
+function isUnserved({ network_id }: PortRow, { dhcpBindings }: Rows, machines: readonly Machine[]): boolean {
+  const living = new Set(machines.map((machine) => machine.name));
+  return !dhcpBindings.some((binding) => binding.network_id === network_id && living.has(binding.host));
+}
+
 /** The first port whose status is not what its host and its DHCP servers make of it. */
 export async function statusDifference(
   rows: Rows,
@@ -175,6 +180,13 @@ export async function statusDifference(
     if (!machine || !network?.admin_state_up || port.vif_type !== 'bridge') continue;
     const isUp = port.admin_state_up && isWired(port, await machine.look());
     if (port.status === 'ACTIVE' && !isUp) return `port ${port.id} is ACTIVE and not wired`;
+    // a network that nobody may serve: its ports wait
+    if (
+      port.status !== 'ACTIVE' &&
+      leasesOf(port, rows.subnets).length > 0 &&
+      isUnserved(port, rows, machines)
+    )
+      continue;
     if (port.status !== 'ACTIVE' && isUp) return `port ${port.id} is ${port.status}, though served`;
   }
   return undefined;

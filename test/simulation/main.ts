@@ -106,7 +106,7 @@ async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): P
   if (values.trace) say(`${story.join('\n')}\n`);
   say(`${failure}\n${found.tries} tries; what is left:\n`);
   for (const { kind: name, atMs } of found.plan.faults) say(`  ${(atMs / 1000).toFixed(3)} ${name}\n`);
-  for (const line of story.filter((text) => text.includes(' fault: '))) say(`  ${line}\n`);
+  for (const line of story.filter((text) => / fault: | asked to /.test(text))) say(`  ${line}\n`);
   const { requests, hosts, servers, durationMs } = found.plan;
   say(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
   writeScenarioFile(path, { about: failure.split('\n', 1)[0] ?? '', plan: found.plan });

@@ -31,8 +31,8 @@ export class Network {
   readonly connections = new Set<Connection>();
   /** Messages that arrived and were taken: watch requests, frames, reports and their answers. */
   deliveries = 0;
-  /** When each agent was last heard by a server that runs. */
-  readonly heardAt = new Map<string, number>();
+  /** Told of each agent that a server which runs has just heard. */
+  heard: (agent: string) => void = () => undefined;
   readonly troubles: Troubles;
 
   constructor(options: { scheduler: Scheduler; random: Random; weather: Weather; troubles: Troubles }) {
@@ -44,11 +44,6 @@ export class Network {
 
   isParted(agent: string, server: string, way: Way): boolean {
     return this.troubles.has(partedName(agent, server, way));
-  }
-
-  /** A server that runs has heard of the agent. */
-  heard(agent: string): void {
-    this.heardAt.set(agent, this.scheduler.now);
   }
 
   delay(): number {
@@ -80,7 +75,6 @@ export class Network {
       const fail = (reason: string) => tell(this.delay(), () => reject(new Error(reason)));
       const take = () => {
         this.deliveries += 1;
-        this.heard(life.name);
         server.report(JSON.parse(text) as Report).then(
           (answer) => {
             if (this.isLost()) return;

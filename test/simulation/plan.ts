@@ -21,6 +21,8 @@ export interface Plan {
   readonly hosts: number;
   readonly servers: number;
   readonly zones: number;
+  /** Within which a death is to be found. */
+  readonly detectMs: number;
   readonly weather: Weather;
   /** Feeds that can keep next to nothing, so that what is for thousands of agents happens with a few. */
   readonly narrow: boolean;
@@ -57,6 +59,7 @@ export function drawPlan(seed: number): Plan {
     hosts,
     servers: integerBetween(random, 1, 3),
     zones: integerBetween(random, 1, 3),
+    detectMs: random.next() < 0.3 ? 10_000 : integerBetween(random, 2_000, 10_000),
     weather: random.next() < 0.15 ? CALM : drawWeather(random),
     narrow: !isLarge && random.next() < 0.4,
     maxNetworks: isLarge ? 30 : integerBetween(random, 1, 4),

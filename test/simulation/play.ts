@@ -18,8 +18,12 @@ const NARROW: Partial<FeedLimits> = {
 };
 
 export async function playPlan(plan: Plan, prepare: (world: World) => void): Promise<void> {
-  const { seed, hosts, servers, zones, weather, narrow } = plan;
-  const world = new World({ seed, hosts, servers, zones, weather, ...(narrow ? { limits: NARROW } : {}) });
+  const { seed, hosts, servers, zones, weather, narrow, detectMs } = plan;
+  const world = new World({
+    ...{ seed, hosts, servers, zones, weather },
+    settings: { agentDownTimeMs: detectMs },
+    limits: narrow ? NARROW : {},
+  });
   prepare(world);
   await world.begin();
   schedule(world, plan);

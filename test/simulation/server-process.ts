@@ -1,10 +1,14 @@
 /** A server: one life after another of the real operations and feed over the in-memory store, entered below HTTP. */
+import { type Duty, runDuties } from '../../src/background/duties.ts';
+import { NotLeader } from '../../src/background/leader.ts';
+import type { AgentPresence } from '../../src/background/presence.ts';
 import { RESCHEDULE_DEFAULTS, Rescheduler } from '../../src/background/reschedule.ts';
 import { createAgentDuties } from '../../src/main/agent-duties.ts';
-import { agentDisconnected } from '../../src/operations/agent.ts';
+import { createConvergenceParts } from '../../src/main/convergence-parts.ts';
+import { createLivenessParts } from '../../src/main/liveness-parts.ts';
+import type { EventRow } from '../../src/resources/event.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
-import { sleep } from '../../src/lib/clock.ts';
 import { integerBetween, type Random } from '../../src/lib/random.ts';
 import { Fault } from '../../src/resources/errors.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
@@ -40,7 +44,7 @@ const STATEMENT_MS = 0.4;
 /** A database that is slow for this server alone, and one that cannot be reached. */
 const SLOWEST_STATEMENT_MS = 1_500;
 const UNREACHABLE_MS = 800;
-const DUTY_MS = 5_000;
+const PROVISIONING_MS = 30_000;
 /** One batch may be larger than the ring: it is kept all the same. */
 const LARGEST_BATCH = 100_000;
 /** An agent that gave up is taken off the line when the server hears of it: a few tries each. */
@@ -59,19 +63,18 @@ export interface ServerProcessOptions {
   /** How many there are. */
   readonly hosts: number;
   readonly wallOffset: () => number;
-  /** Names of the servers that live. */
-  readonly living: () => ReadonlySet<string>;
 }
 
 /** What a request may meet without anything being wrong with us. */
 function isOrdinary(error: unknown): boolean {
-  return error instanceof Fault || error instanceof StoreUnavailable;
+  return error instanceof Fault || error instanceof StoreUnavailable || error instanceof NotLeader;
 }
 
 export class ServerProcess {
   readonly name: string;
   life: Incarnation | undefined;
   feed: Feed | undefined;
+  presence: AgentPresence | undefined;
   readonly #options: ServerProcessOptions;
   #store: MemoryConnection | undefined;
   #duties: ReturnType<typeof createAgentDuties> | undefined;
@@ -98,28 +101,71 @@ export class ServerProcess {
         });
       },
     });
-    this.feed = new Feed({
-      source: agentObjectsSource(this.#store),
-      clock: life.clock,
-      random: life.random,
-      serverId: this.name,
-      limits: this.#options.limits,
+    this.#wire(life, this.#store);
+  }
+
+  /** As `main/server.ts` wires it. */
+  #wire(life: Incarnation, store: MemoryConnection): void {
+    const { scheduler, limits, settings } = this.#options;
+    const { clock, random } = life;
+    const serverId = this.name;
+    const call = () => this.#call();
+    const signal = life.stopping.signal;
+    const onFailure = (what: string, error: unknown) => {
+      if (!isOrdinary(error)) throw error;
+      scheduler.note(`${serverId} ${what}: ${(error as Error).message}`);
+    };
+    const tell = ({ kind, message }: EventRow) => scheduler.note(`${serverId} event ${kind}: ${message}`);
+    const liveness = createLivenessParts({
+      ...{ store, serverId, call, onFailure, clock, onEvent: tell },
+      detectMs: settings.agentDownTimeMs ?? SETTINGS.agentDownTimeMs,
+      onLeader: (isLeader, term) => scheduler.note(`${serverId} leads: ${isLeader}, term ${term}`),
+      onChange: () => rescheduler.wake(),
+    });
+    const { presence, leader } = liveness;
+    const follower = createConvergenceParts({
+      ...{ store, call, onFailure, clock, tell },
+      config: { 'events-keep-days': 30, 'events-keep': 100_000 },
+    });
+    const feed = new Feed({
+      source: agentObjectsSource(store),
+      ...{ clock, random, serverId },
+      limits: { ...liveness.pace, ...limits },
+      ...follower.hooks,
+      ...liveness.hooks,
       onPresence: (host, connected) => {
-        if (!connected) life.follow(this.#disconnected(host));
+        presence.changed(host, connected);
+        if (!connected) follower.detached(host);
       },
-      onError: (error) => {
-        if (!isOrdinary(error)) throw error;
-      },
+      onError: (error) => onFailure('feed', error),
     });
-    const rescheduler = this.#rescheduler(life, this.#store);
+    const { duties } = follower.follow(feed);
+    const rescheduler = new Rescheduler({
+      ...{ store, call, leader, onFailure, clock },
+      limits: RESCHEDULE_DEFAULTS,
+    });
+    const provisioning: Duty = {
+      name: 'provisioning',
+      intervalMs: PROVISIONING_MS,
+      leaderOnly: true,
+      perform: async () => void (await store.transact((tx) => liftAllBlocks(tx, call()))),
+    };
+    this.feed = feed;
+    this.presence = presence;
     this.#duties = createAgentDuties({
-      ...{ store: this.#store, serverId: this.name, call: () => this.#call() },
-      onReported: () => rescheduler.reported(),
-      onRegistered: () => rescheduler.wake(),
+      ...{ store, serverId, call },
+      onReported: (report, place) => {
+        follower.reported(report, place);
+        rescheduler.reported();
+      },
+      onRegistered: (host) => {
+        presence.registered(host);
+        rescheduler.wake();
+      },
     });
-    life.follow(this.feed.run(life.stopping.signal));
-    life.follow(rescheduler.run(life.stopping.signal));
-    life.follow(this.#work(life));
+    life.follow(presence.beat().catch((error: unknown) => onFailure('beat', error)));
+    for (const running of [feed, presence, leader, rescheduler]) life.follow(running.run(signal));
+    life.follow(runDuties([...duties, provisioning], { clock, leader, onFailure }, signal));
   }
 
   /** Each statement's way to the database. What a COMMIT has reached is done even if the server stands still. */
@@ -127,7 +173,10 @@ export class ServerProcess {
     const { random, weather, scheduler, troubles } = this.#options;
     const usual = delay(random, STATEMENT_MS, weather().slowness / 10);
     if (point === 'commit' && life.alive) {
-      await new Promise<void>((resolve) => scheduler.after(usual, `${this.name} commit`, resolve));
+      // what of it is done once the process is dead, `cut` has said
+      await new Promise<void>((resolve) => {
+        scheduler.after(usual, `${this.name} commit`, () => life.alive && resolve());
+      });
       return;
     }
     const isSlow = troubles.has(`slow database ${this.name}`) || troubles.has('slow database');
@@ -146,6 +195,7 @@ export class ServerProcess {
     this.life?.kill();
     this.#store?.cut(finishCommits);
     this.feed = undefined;
+    this.presence = undefined;
   }
 
   /** A request of a user; whether it was done. */
@@ -189,32 +239,6 @@ export class ServerProcess {
     return answer;
   }
 
-  async #disconnected(host: string): Promise<void> {
-    await this.#transact(`disconnected ${host}`, (tx, call) =>
-      agentDisconnected(tx, call, { host, serverId: this.name }),
-    );
-  }
-
-  /** Every server moves networks here, as if each led: that must do no harm. */
-  #rescheduler(life: Incarnation, store: MemoryConnection): Rescheduler {
-    return new Rescheduler({
-      ...{ store, clock: life.clock, limits: RESCHEDULE_DEFAULTS },
-      call: () => this.#call(),
-      leader: { isLeader: true, guard: async () => undefined },
-      onFailure: (what, error) => {
-        if (!isOrdinary(error)) throw error;
-        this.#options.scheduler.note(`${this.name} ${what}: ${(error as Error).message}`);
-      },
-    });
-  }
-
-  async #work(life: Incarnation): Promise<void> {
-    while (life.alive) {
-      await sleep(life.clock, DUTY_MS * (0.5 + life.random.next()));
-      await this.#transact('lift', (tx, call) => liftAllBlocks(tx, call));
-    }
-  }
-
   /** Whether it went through; an error that is no ordinary refusal is a bug and fails the simulation. */
   #transact(label: string, work: (tx: Transaction, call: Call) => Promise<unknown>): Promise<boolean> {
     return this.#attempt(label, async () => {
@@ -244,8 +268,8 @@ export class ServerProcess {
       clock,
       random,
       settings: { ...SETTINGS, ...this.#options.settings },
-      isAlive: (agent) => this.#options.living().has(agent.server_id),
-      isEligible: (agent) => agent.liveness === 'alive' && this.#options.living().has(agent.server_id),
+      isAlive: (agent) => this.presence?.isAlive(agent) ?? false,
+      isEligible: (agent) => this.presence?.isEligible(agent) ?? false,
     };
   }
 }

@@ -59,7 +59,7 @@ class Shrinker {
   /** The least number at which it still fails, tried from below. */
   async lower(name: 'hosts' | 'servers' | 'zones' | 'maxNetworks' | 'maxPorts'): Promise<void> {
     for (const value of [1, 2, 3, Math.ceil(this.plan[name] / 2), this.plan[name] - 1]) {
-      if (value < this.plan[name] && (await this.attempt({ [name]: value }))) return;
+      if (value >= 1 && value < this.plan[name] && (await this.attempt({ [name]: value }))) return;
     }
   }
 

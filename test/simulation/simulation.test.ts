@@ -1,11 +1,18 @@
 /** A few dozen seeds of the simulation, its scenarios, and proof that it finds what is wrong. `npm run sim` plays more. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { drawPlan, type Plan } from './plan.ts';
 import { PLANTS, type Plant } from './plants.ts';
-import { run } from './run.ts';
+import { run, runPlan } from './run.ts';
 import type { Scenario } from './scenario.ts';
+import { readScenarioFile } from './scenario-file.ts';
 import { chaos } from './scenarios/chaos.ts';
 import { staleDelivery } from './scenarios/stale-delivery.ts';
+import { shrink } from './shrink.ts';
+
+const FILES = join(import.meta.dirname, 'scenarios');
 
 async function playAll(scenario: Scenario, seeds: number): Promise<void> {
   for (let seed = 1; seed <= seeds; seed++) {
@@ -23,6 +30,25 @@ test('an old message that a mirror did take would be seen', async () => {
   const plant = PLANTS['accept-older'] as Plant;
   const { failure } = await run(staleDelivery, { seed: 3, plant });
   assert.match(failure ?? '', /^never back/);
+});
+
+for (const name of readdirSync(FILES).filter((one) => one.endsWith('.json'))) {
+  const { about, plan } = readScenarioFile(join(FILES, name));
+  test(`${name}: ${about}`, async () => {
+    const { failure } = await runPlan(plan);
+    assert.equal(failure, undefined, `npm run sim -- --file test/simulation/scenarios/${name}: ${failure}`);
+  });
+}
+
+test('a failing run is made as small as it can be', async () => {
+  const plant = PLANTS['drop-change'] as Plant;
+  const fails = async (plan: Plan) => (await runPlan(plan, plant)).failure !== undefined;
+  let seed = 1;
+  while (!(await fails(drawPlan(seed)))) seed += 1;
+  const { plan } = await shrink(drawPlan(seed), { fails, budget: 300 });
+  assert.ok(await fails(plan));
+  assert.equal(plan.faults.length, 0);
+  assert.ok(plan.requests.length <= 3, `${plan.requests.length} requests`);
 });
 
 test('a seed replays event by event', async () => {

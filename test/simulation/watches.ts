@@ -1,9 +1,11 @@
 /** Those who watch over a world: each is told of what happens, and throws a Violation for what must not. */
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { ActiveWatch } from './active-watch.ts';
+import { DeathWatch } from './death-watch.ts';
 import { EventWatch } from './event-watch.ts';
 import { MirrorWatch } from './invariants.ts';
 import { LeaderWatch } from './leader-watch.ts';
+import { MoveWatch } from './move-watch.ts';
 import { ServedWatch } from './served-watch.ts';
 import type { World } from './world.ts';
 
@@ -19,6 +21,8 @@ export class Watches {
   readonly #active: ActiveWatch;
   readonly leaders: LeaderWatch;
   readonly events: EventWatch;
+  readonly moves: MoveWatch;
+  readonly deaths: DeathWatch;
 
   constructor(world: World) {
     const { store, machines, scheduler } = world;
@@ -27,6 +31,9 @@ export class Watches {
     this.#mirrors = new MirrorWatch(store);
     this.#served = new ServedWatch({ store, machines, now });
     this.#active = new ActiveWatch({ store, served: this.#served, hosts: names });
+    this.moves = new MoveWatch({ store, served: this.#served });
+    this.deaths = new DeathWatch({ store, now, detectMs: world.detectMs });
+    world.network.heard = (agent) => this.deaths.heard(agent);
     this.leaders = new LeaderWatch({ store, servers: world.servers, now });
     this.events = new EventWatch({ store, now, most: () => mostEvents(world) });
   }
@@ -35,6 +42,8 @@ export class Watches {
     this.#active.throwIfFound();
     this.leaders.throwIfFound();
     this.events.throwIfFound();
+    this.moves.throwIfFound();
+    this.deaths.throwIfFound();
     return this.#served.look();
   }
 
@@ -52,5 +61,7 @@ export class Watches {
     this.#active.forget();
     this.#served.forget();
     this.leaders.forget();
+    this.moves.forget();
+    this.deaths.forget();
   }
 }

@@ -11,6 +11,7 @@ import { AgentProcess } from './agent-process.ts';
 import { CoverageWatch } from './coverage.ts';
 import { hostDifference, statusDifference } from './host-oracle.ts';
 import { Hypervisor } from './hypervisor.ts';
+import { leftoverDifference } from './leftovers.ts';
 import { Machine, PHYSICAL } from './machine.ts';
 import { differenceOf, rowsNow } from './invariants.ts';
 import { Violation } from './violation.ts';
@@ -44,6 +45,8 @@ export interface WorldOptions {
 
 export class World {
   readonly seed: number;
+  /** Within which the servers are to find a death. */
+  readonly detectMs: number;
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
@@ -71,6 +74,7 @@ export class World {
     const { seed } = options;
     const stream = (name: string) => streamOf(seed, name);
     this.seed = seed;
+    this.detectMs = options.settings?.agentDownTimeMs ?? 10_000;
     this.random = stream('world');
     this.scheduler = new Scheduler(stream('order'));
     const { scheduler, troubles } = this;
@@ -91,7 +95,6 @@ export class World {
           limits: options.limits ?? {},
           settings: options.settings ?? {},
           wallOffset: () => this.wallOffsets.get(name) ?? 0,
-          living: () => new Set(this.servers.filter((s) => s.life?.alive).map((s) => s.name)),
         }),
     );
     this.machines = numbered('host', options.hosts).map((name, i) => {
@@ -206,7 +209,14 @@ export class World {
     const server = living[Math.floor(random.next() * living.length)];
     if (!server) return false;
     this.scheduler.note(`${server.name} asked to ${request.label}`);
-    return server.request(request);
+    const { label, work } = request;
+    return server.request({
+      label,
+      work: (tx, call) => {
+        this.watches.moves.isAsked(tx.tag);
+        return work(tx, call);
+      },
+    });
   }
 
   workload(random: Random, limits: { maxNetworks: number; maxPorts: number }): WorkloadOptions {
@@ -227,7 +237,7 @@ export class World {
       const difference = await hostDifference(machine, rows);
       if (difference) return `${machine.name}: ${difference}`;
     }
-    return statusDifference(rows, living);
+    return leftoverDifference(this) ?? statusDifference(rows, living);
   }
 
   /** Waits until nothing differs; a Violation if that takes longer than `withinMs`. */
