@@ -20,12 +20,15 @@ export interface Target {
 export interface Hint {
   /** Object keys by group, e.g. `dhcp/<id>` to `lease/<id>`s. */
   readonly groups: ReadonlyMap<Group, readonly string[]>;
+  /** Those that several hosts may have: of networks and of their DHCP. */
+  readonly shared: readonly Group[];
   /** The networks of the ports that are named. */
   readonly networkOfPort: ReadonlyMap<string, string>;
   /** Hosts that the change names: to all others it means the same, if they have the same of its groups. */
   readonly hosts: ReadonlySet<string>;
-  /** What it means to those, by what they have. */
+  /** What it means to those, by what they have; and what each group means. */
   readonly alike: Map<string, Targets>;
+  readonly made: Map<string, readonly Target[]>;
 }
 
 /** By role. */
@@ -49,7 +52,8 @@ export function readHint(refs: Iterable<Ref>): Hint {
     if (of.kind === 'host') hosts.add(of.id);
     else if (kind === 'endpoint') hosts.add(id);
   }
-  return { groups, networkOfPort, hosts, alike: new Map() };
+  const shared = [...groups.keys()].filter((group) => !group.startsWith('host/'));
+  return { groups, shared, networkOfPort, hosts, alike: new Map(), made: new Map() };
 }
 
 /** What the change means for a host that has (or had until then) the groups for which `sees` is true. */
@@ -57,32 +61,40 @@ export function targetsOf(hint: Hint, host: string, sees: (group: Group) => bool
   if (hint.hosts.has(host)) return makeTargets(hint, host, sees);
   // Thousands may share a network: they share what they have to do as well.
   let name = '';
-  for (const group of hint.groups.keys()) {
-    if (group.startsWith('host/')) continue;
+  for (const group of hint.shared) {
     name += sees(group) ? 'y' : 'n';
     if (group.startsWith('network/')) name += sees(dhcpGroup(splitKey(group).id)) ? 'y' : 'n';
   }
-  let targets = hint.alike.get(name);
-  if (!targets) {
-    targets = makeTargets(hint, host, sees);
-    hint.alike.set(name, targets);
-  }
-  return targets;
+  return cached(hint.alike, name, () => makeTargets(hint, host, sees));
+}
+
+function cached<Value>(map: Map<string, Value>, name: string, make: () => Value): Value {
+  const known = map.get(name);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(name, made);
+  return made;
 }
 
 function makeTargets(hint: Hint, host: string, sees: (group: Group) => boolean): Targets {
-  const found: Target[] = [];
-  const own = hostGroup(host);
-  for (const [group, keys] of hint.groups) {
+  const found: Target[] = portTargets(hint, hint.groups.get(hostGroup(host)) ?? []);
+  // A host does not flood to itself.
+  const isOwn = (target: Target) => target.object === `endpoint/${host}`;
+  for (const group of hint.shared) {
+    if (!sees(group)) continue;
     const { kind, id } = splitKey(group);
-    if (kind === 'host' ? group !== own : !sees(group)) continue;
-    if (kind === 'host') found.push(...portTargets(hint, keys));
-    else if (kind === 'dhcp') found.push(...dhcpTargets(`network/${id}`, keys));
-    else if (kind === 'network')
-      found.push(...networkTargets(group, keys, { host, served: sees(dhcpGroup(id)) }));
+    const served = kind === 'network' && sees(dhcpGroup(id));
+    const made = cached(hint.made, `${group} ${served}`, () => groupTargets(hint, group, served));
+    for (const target of made) if (!isOwn(target)) found.push(target);
   }
   const of = (role: Role) => found.filter((target) => target.role === role);
   return { l2: of('l2'), dhcp: of('dhcp') };
+}
+
+function groupTargets(hint: Hint, group: Group, served: boolean): readonly Target[] {
+  const { kind, id } = splitKey(group);
+  const keys = hint.groups.get(group) ?? [];
+  return kind === 'dhcp' ? dhcpTargets(`network/${id}`, keys) : networkTargets(group, keys, served);
 }
 
 function portTargets(hint: Hint, keys: readonly string[]): Target[] {
@@ -106,18 +118,13 @@ function dhcpTargets(key: string, keys: readonly string[]): Target[] {
   return [...fewOrWhole(all)];
 }
 
-function networkTargets(
-  key: Group,
-  keys: readonly string[],
-  { host, served }: { host: string; served: boolean },
-): Target[] {
+function networkTargets(key: Group, keys: readonly string[], served: boolean): Target[] {
   const found: Target[] = [];
   if (keys.includes(key)) {
     found.push({ role: 'l2', key, object: '', kind: 'network' });
     if (served) found.push({ role: 'dhcp', key, object: '', kind: 'network' });
   }
-  // A host does not flood to itself.
-  const others = keys.filter((object) => object !== key && object !== `endpoint/${host}`);
+  const others = keys.filter((object) => object !== key);
   const endpoints = others.map((object): Target => ({ role: 'l2', key, object, kind: 'endpoint' }));
   return [...found, ...fewOrWhole(endpoints)];
 }
