@@ -15,6 +15,7 @@ export const DISK_FAULTS: readonly Fault[] = [
     summary: 'the file system of the agent’s state is full, while ports come',
     lab: 'hosts',
     losesHost: false,
+    mayMove: true,
     lasts: { short: 8, long: 30 },
     countedFrom: 'heal',
     mender: 'the agent tries again',

@@ -9,8 +9,9 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/deuteron', import.meta.url))
 /** An operator who hears nothing for so long asks another server. */
 const PATIENCE_MS = 3_000;
 
-/** What it says, as one line; undefined where no server answers. */
+/** What it says, as one line: by the first server that can, otherwise why none can; undefined where none answers. */
 export async function askExplain(stage: Stage, kind: string, id: string): Promise<string | undefined> {
+  let refusal: string | undefined;
   for (const server of serversOf(stage.lab.layout)) {
     const over = new AbortController();
     const argv = [PROGRAM, 'explain', kind, id, '--endpoint', `unix:${apiSocket(server)}`];
@@ -18,7 +19,10 @@ export async function askExplain(stage: Stage, kind: string, id: string): Promis
     const said = await runProgram(argv, { signal: over.signal });
     over.abort();
     await late;
-    if (said.code === 0) return said.stdout.trim().replaceAll(/\s*\n\s*/g, ' ');
+    if (said.code === 0) return oneLine(said.stdout);
+    refusal ??= oneLine(said.stderr) || undefined;
   }
-  return undefined;
+  return refusal;
 }
+
+const oneLine = (text: string) => text.trim().replaceAll(/\s*\n\s*/g, ' ');

@@ -33,6 +33,8 @@ export interface Fault {
   readonly lab: LabKind;
   /** Whether a host is lost by it, so that its networks must be served by another. */
   readonly losesHost: boolean;
+  /** Whether networks may be somewhere else afterwards; they may where a host is lost. */
+  readonly mayMove?: boolean;
   /** Whether the machine on the host that serves is asking too, beside the one on another. */
   readonly asksBesideServer?: boolean;
   /** Seconds until `heal`; without it nobody but Deuteron undoes the fault. */

@@ -144,7 +144,7 @@ async function untilMended(fault: Fault, course: Course, parts: { hostIsLost: bo
     const at = epochMs();
     if (fault.isMended && !(await fault.isMended(trouble))) return false;
     if (parts.hostIsLost) return true;
-    const wrong = await whatIsWrong(trouble, fault.losesHost ? undefined : before);
+    const wrong = await whatIsWrong(trouble, fault.losesHost || fault.mayMove ? undefined : before);
     if (wrong.length > 0) throw new Error(wrong.join('; '));
     rightAt = at;
     return true;
@@ -184,7 +184,8 @@ async function explainSoon(fault: Fault, { trouble, watchers, moments }: Course)
   });
   const [kind, id] = (await fault.explain?.(trouble)) ?? ['network', trouble.subject.network.id];
   const told = await askExplain(stage, kind, id);
-  if (told === undefined) return;
+  // Once all is well there is nothing to explain.
+  if (told === undefined || moments.mendedAt !== undefined) return;
   moments.explain = told;
   trouble.note(`explain ${kind}: ${told}`);
 }
