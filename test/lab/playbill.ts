@@ -12,6 +12,7 @@ import { dhcpLease } from './stories/dhcp-lease.ts';
 import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
+import { restoreBackup } from './stories/restore-backup.ts';
 import { rollingRestart } from './stories/rolling-restart.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
@@ -26,6 +27,7 @@ export const STORIES: readonly Story[] = [
   kill,
   twoServers,
   rollingRestart,
+  restoreBackup,
 ];
 
 export const stageName = (id: string) => ({
