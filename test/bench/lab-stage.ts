@@ -5,7 +5,12 @@ import { realClock } from '../../src/lib/clock.ts';
 import { Stage } from '../lab/stage.ts';
 
 export async function withLab<Result>(
-  options: { id: string; hosts: number; say: (text: string) => void },
+  options: {
+    id: string;
+    hosts: number;
+    say: (text: string) => void;
+    serverOptions?: Readonly<Record<string, string>>;
+  },
   work: (stage: Stage) => Promise<Result>,
 ): Promise<Result> {
   const interrupted = new AbortController();
@@ -17,7 +22,10 @@ export async function withLab<Result>(
     callApi: (url, method, path, body) => callApi({ url }, method, path, body),
     servers: 1,
     apiPort: null,
-    serverOptions: { 'quota-network': '-1', 'quota-subnet': '-1', 'quota-port': '-1', 'log-level': 'warn' },
+    serverOptions: {
+      ...{ 'quota-network': '-1', 'quota-subnet': '-1', 'quota-port': '-1', 'log-level': 'warn' },
+      ...options.serverOptions,
+    },
     agentOptions: { 'log-level': 'warn' },
     report: options.say,
     signal: interrupted.signal,

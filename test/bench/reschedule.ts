@@ -8,6 +8,7 @@ import type { Role } from '../../src/resources/agent.ts';
 import type { Bench } from './main.ts';
 import { cpuMs, type Figures, round, timeTogether } from './measure.ts';
 import { measureDatabase } from './reschedule-database.ts';
+import { measureLab } from './reschedule-lab.ts';
 import { ServingAgent } from './serving-agent.ts';
 
 const HOSTS = 5;
@@ -104,12 +105,18 @@ async function measure(server: ServerProcess, count: number, say: (text: string)
   }
 }
 
+/** The number of `--name=N`; undefined without it. */
+function asked(args: readonly string[], name: string): number | undefined {
+  const text = args.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
 export const rescheduleBench: Bench = {
   summary:
-    'a silent host with --networks=1000 of five hollow ones: until all are served elsewhere, 2 s detection',
+    'a silent host with --networks=1000 of five hollow ones: until all are served elsewhere, 2 s detection; --lab=20: real ones too',
   run: async ({ args, say }) => {
-    const asked = args.map((word) => /^--networks=(\d+)$/.exec(word)?.[1]).find((text) => text !== undefined);
-    const count = asked === undefined ? 1_000 : Number(asked);
+    const count = asked(args, 'networks') ?? 1_000;
+    const inLab = asked(args, 'lab') ?? 0;
     const quotas = ['network', 'subnet', 'port'].flatMap((name) => [`--quota-${name}`, '-1']);
     const server = await startServer({
       args: [...quotas, '--agent-down-seconds', String(DETECTION_S), '--rebalance-per-minute', '0'],
@@ -121,6 +128,7 @@ export const rescheduleBench: Bench = {
       await server.stop();
     }
     say('the database alone');
-    return { ...figures, ...(await measureDatabase(count)) };
+    const database = await measureDatabase(count);
+    return { ...figures, ...database, ...(inLab > 0 ? await measureLab(inLab, say) : {}) };
   },
 };
