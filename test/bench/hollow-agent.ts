@@ -7,8 +7,10 @@ export interface HollowOptions {
   readonly host: string;
   readonly credential: string;
   readonly agentPort: number;
-  /** Called with each frame, as it arrives. */
-  readonly onFrame: (agent: HollowAgent, frame: Frame) => void;
+  /** Called with each frame, as it arrives, and the length of its line. */
+  readonly onFrame: (agent: HollowAgent, frame: Frame, bytes: number) => void;
+  /** It says that it is there, as often as the server asks. */
+  readonly beats?: boolean;
 }
 
 const RETRY_MS = 500;
@@ -20,6 +22,9 @@ export class HollowAgent {
   /** In step with the server since the last connect. */
   live = false;
   refused = 0;
+  /** Heartbeats that it has sent. */
+  beats = 0;
+  #cancelBeat: () => void = () => undefined;
   #options: HollowOptions;
   #request: ClientRequest | undefined;
   #ended = false;
@@ -43,6 +48,7 @@ export class HollowAgent {
       groups: this.groups,
       mismatched: [],
     };
+    const { beats } = this.#options;
     const body = JSON.stringify(ask);
     const sent = request({
       ...{
@@ -54,8 +60,9 @@ export class HollowAgent {
       },
       headers: {
         authorization: `Bearer ${this.#options.credential}`,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
+        ...(beats
+          ? { 'content-type': 'application/x-ndjson' }
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
       },
     });
     this.#request = sent;
@@ -64,6 +71,7 @@ export class HollowAgent {
       if (over) return;
       over = true;
       this.live = false;
+      this.#cancelBeat();
       setTimeout(() => this.connect(), RETRY_MS * (0.5 + Math.random()));
     };
     sent.on('error', again);
@@ -75,20 +83,32 @@ export class HollowAgent {
         if (response.statusCode !== 200) return;
         const lines = (rest + chunk).split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) if (line !== '') this.#take(JSON.parse(line) as Frame);
+        for (const line of lines) if (line !== '') this.#take(JSON.parse(line) as Frame, line.length + 1);
       });
       response.on('error', again);
       response.on('close', again);
     });
-    sent.end(body);
+    if (beats) sent.write(`${body}\n`);
+    else sent.end(body);
   }
 
   end(): void {
     this.#ended = true;
+    this.#cancelBeat();
     this.#request?.destroy();
   }
 
-  #take(frame: Frame): void {
+  #beat(everyMs: number): void {
+    this.#cancelBeat();
+    const timer = setInterval(() => {
+      this.beats++;
+      this.#request?.write('\n');
+    }, everyMs);
+    this.#cancelBeat = () => clearInterval(timer);
+  }
+
+  #take(frame: Frame, bytes: number): void {
+    if (frame.type === 'hello' && this.#options.beats) this.#beat(frame.heartbeatMs ?? 2_500);
     if (frame.type === 'group') this.groups[frame.group] = '0000000000000000';
     if (frame.type === 'synced') this.place = frame.at;
     if (frame.type === 'batch') {
@@ -97,6 +117,6 @@ export class HollowAgent {
       for (const group of frame.leave) delete this.groups[group];
     }
     if (frame.type === 'synced' || frame.type === 'batch') this.live = true;
-    this.#options.onFrame(this, frame);
+    this.#options.onFrame(this, frame, bytes);
   }
 }

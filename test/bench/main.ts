@@ -20,6 +20,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   serve: async () => (await import('./serve.ts')).serveBench,
   restart: async () => (await import('./restart.ts')).restartBench,
   watch: async () => (await import('./watch.ts')).watchBench,
+  liveness: async () => (await import('./liveness.ts')).livenessBench,
+  idle: async () => (await import('./idle.ts')).idleBench,
   reschedule: async () => (await import('./reschedule.ts')).rescheduleBench,
 };
 

@@ -7,7 +7,7 @@ import { cpuMs, type Figures, pssMiB, quantile, round, timeTogether } from './me
 
 const HOSTS_A_NETWORK = 100;
 
-async function until(what: string, timeoutMs: number, reached: () => boolean): Promise<number> {
+export async function until(what: string, timeoutMs: number, reached: () => boolean): Promise<number> {
   const began = performance.now();
   while (!reached()) {
     if (performance.now() - began > timeoutMs) throw new Error(`not within ${timeoutMs / 1000} s: ${what}`);
@@ -16,7 +16,7 @@ async function until(what: string, timeoutMs: number, reached: () => boolean): P
   return (performance.now() - began) / 1000;
 }
 
-async function populate(server: ServerProcess, hosts: number, say: (text: string) => void) {
+export async function populate(server: ServerProcess, hosts: number, say: (text: string) => void) {
   const api = { url: `http://127.0.0.1:${server.apiPort}` };
   const credentials = new Map<string, string>();
   say(`adding ${hosts} hosts`);
