@@ -66,6 +66,7 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
     });
   const left = new Map(ports.map((port) => [port.id, 0]));
   const lifted: ProvisioningBlockRow[] = [];
+  const stayed: ProvisioningBlockRow[] = [];
   for (const block of blocks) {
     const port = portOf.get(block.port_id)!;
     const facts = {
@@ -76,8 +77,12 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
       l2,
       dhcp: dhcpOf(port.network_id),
     };
-    if (isLifted(block, facts)) lifted.push(block);
-    else left.set(port.id, (left.get(port.id) ?? 0) + 1);
+    (isLifted(block, facts) ? lifted : stayed).push(block);
+  }
+  const needless = await needlessBlocks(tx, stayed, portOf);
+  lifted.push(...needless);
+  for (const block of stayed) {
+    if (!needless.has(block)) left.set(block.port_id, (left.get(block.port_id) ?? 0) + 1);
   }
   for (const [entity, group] of Map.groupBy(lifted, (block) => block.entity)) {
     await tx.provisioningBlocks.remove({ entity, port_id: group.map((block) => block.port_id) });
@@ -85,6 +90,19 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
   const had = new Set(lifted.map((block) => block.port_id));
   const active = ports.filter((p) => had.has(p.id) && left.get(p.id) === 0 && p.admin_state_up);
   if (active.length > 0) await tx.ports.update({ id: active.map((p) => p.id) }, { status: 'ACTIVE' });
+}
+
+/** Those that wait for DHCP although the port's subnets have it no more: nobody will ever lift them. */
+async function needlessBlocks(
+  tx: Transaction,
+  blocks: readonly ProvisioningBlockRow[],
+  portOf: ReadonlyMap<string, PortRow>,
+): Promise<Set<ProvisioningBlockRow>> {
+  const waiting = blocks.filter((block) => block.entity === 'DHCP');
+  if (waiting.length === 0) return new Set();
+  const network_id = [...new Set(waiting.flatMap(({ port_id }) => portOf.get(port_id)?.network_id ?? []))];
+  const subnets = await tx.subnets.find({ network_id, enable_dhcp: true });
+  return new Set(waiting.filter(({ port_id }) => !waitsForDhcp(portOf.get(port_id)!, subnets)));
 }
 
 /** Looks at every open block again: for what no report brings up, as the death of a DHCP host that was waited for. */
