@@ -37,6 +37,12 @@ async function world(networks: number) {
   return { b, h1 };
 }
 
+/** The leader has declared it dead. */
+async function declareDead(b: Bench, agent: AgentRow): Promise<void> {
+  await b.run((tx) => tx.agents.update({ id: agent.id }, { liveness: 'dead' }));
+  b.kill(agent);
+}
+
 let counter = 0;
 async function reports(b: Bench, ...agents: AgentRow[]): Promise<void> {
   const place = await b.store.view((view) => view.head());
@@ -69,7 +75,7 @@ const alerts = (b: Bench) =>
 test('networks of a dead agent go at the rate that is allowed', async () => {
   const { b, h1 } = await world(20);
   await b.host('h2');
-  b.kill(h1.dhcp);
+  await declareDead(b, h1.dhcp);
   const { rescheduler, clock } = reschedulerOf(b, {
     limits: { perSecond: 4, inFlight: 300, evenPerMinute: 0 },
   });
@@ -93,7 +99,7 @@ test('a death wakes it, a report lets it finish, and it ends', async () => {
   const running = [rescheduler.run(end.signal), other.run(end.signal)];
   await settle();
   assert.deepEqual(bindings(b), ['h1 3']);
-  b.kill(h1.dhcp);
+  await declareDead(b, h1.dhcp);
   rescheduler.wake();
   await settle();
   assert.deepEqual(bindings(b), ['h1 leaves 3', 'h2 3']);
@@ -152,7 +158,7 @@ test('networks that nobody can serve are told of once, by whichever server, and 
 test('what waits for room is told of only if it still does when all are looked at again', async () => {
   const { b, h1 } = await world(2);
   await b.host('h2');
-  b.kill(h1.dhcp);
+  await declareDead(b, h1.dhcp);
   const { rescheduler } = reschedulerOf(b, { limits: { perSecond: 500, inFlight: 1, evenPerMinute: 0 } });
   assert.equal(await rescheduler.look(true), true);
   await rescheduler.look(false);

@@ -174,7 +174,10 @@ export async function listAgents(
 /** Only what an operator sets: the rest is the agent's own to say. */
 export type AgentChanges = Partial<Pick<AgentRow, 'admin_state_up' | 'description'>>;
 
-/** Switching an agent off keeps what it serves; it gets nothing new. */
+/**
+ * A DHCP agent that is switched off gets nothing new, and the background gives what it has to others, which serve before it
+ * stops (Neutron leaves its networks where they are). Without others it serves on.
+ */
 export async function updateAgent(
   tx: Transaction,
   call: Call,

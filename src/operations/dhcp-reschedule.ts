@@ -84,11 +84,12 @@ async function readFacts(tables: Tables, call: Call, budget: number): Promise<Fa
   };
 }
 
-/** The bindings that may be a matter now: of agents that are dead or switched off, and those that are leaving. */
+/** The bindings that may be a matter now: of agents that are dead or switched off, and those that are leaving. Cheap where there are none. */
 async function suspects(tables: Tables, call: Call): Promise<DhcpBindingRow[]> {
-  const agents = await tables.agents.find({ role: 'dhcp' });
-  const gone = agents.filter((agent) => !agent.admin_state_up || !call.isAlive(agent));
-  const left = gone.length > 0 ? await tables.dhcpBindings.find({ agent_id: gone.map((one) => one.id) }) : [];
+  const off = await tables.agents.find({ role: 'dhcp', admin_state_up: false });
+  const dead = await tables.agents.find({ role: 'dhcp', liveness: 'dead' });
+  const gone = [...off, ...dead.filter((agent) => !call.isAlive(agent))].map((agent) => agent.id);
+  const left = gone.length > 0 ? await tables.dhcpBindings.find({ agent_id: gone }) : [];
   return [...left, ...(await tables.dhcpBindings.find({ leaving: true }))];
 }
 

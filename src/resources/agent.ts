@@ -110,7 +110,8 @@ export const agentMap = attributeMap<AgentRow>({
       put: 'admin',
       filter: true,
       sort: true,
-      description: 'Whether new work is placed on it.',
+      description:
+        'Whether work is placed on it; a DHCP agent that is switched off gives what it serves to others.',
     },
     {
       name: 'alive',

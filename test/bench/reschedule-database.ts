@@ -75,6 +75,7 @@ export function measureDatabase(networks: number): Promise<Figures> {
     };
     await populate(store, call, networks);
     dead = true;
+    await store.transact((tx) => tx.agents.update({ id: DEAD }, { liveness: 'dead' }));
     const order = { all: false, ports: false, most: networks, budget: networks, even: 0 };
     const plan = await timed(() => store.view((view) => planReschedule(view, call, order)));
     const begun = await timed(async () => {
