@@ -59,6 +59,20 @@ test('what does not come up is given to another agent, and the first is relieved
   assert.deepEqual([...first.served], []);
 });
 
+test('what fails with everybody is given to another once, and then told of', async () => {
+  const first = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  for (const host of ['b', 'c']) (await stage.startAgent(host)).broken.set(key, 'it does not start');
+  await breakNow(first, key);
+  await stage.clock.advance(300_000);
+  const replaced = followed().filter(({ data }) => data['remedy'] === 'replace' && data['done'] === true);
+  assert.deepEqual(
+    replaced.map((event) => event.host),
+    ['a'],
+  );
+  assert.ok(followed().some(({ kind }) => kind === 'alert'));
+});
+
 test('where there is no other agent an alert is raised, and ends when it comes right', async () => {
   const dhcp = await stage.startAgent('a');
   const key = await stage.createNetwork();

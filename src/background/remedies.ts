@@ -19,7 +19,7 @@ import type { Call } from '../operations/operation.ts';
 import { dhcpGroup, type Group, hostGroup, splitKey } from '../resources/agent-view.ts';
 import type { Role } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, Transaction } from '../store/store.ts';
 import type { EventWriter } from './event-writer.ts';
 
 /** What the watch lends a hand with. */
@@ -58,6 +58,8 @@ export interface RemediesOptions {
 type Taken = Extract<Decision, { type: 'step' }>;
 
 const PROMPT_MS = 2_000;
+/** A network is given to another agent once in so long, whichever agent fails. */
+const REPLACE_AGAIN_MS = 600_000;
 
 export class Remedies {
   readonly #options: RemediesOptions;
@@ -155,10 +157,21 @@ export class Remedies {
     const networkId = splitKey(key).id;
     const { result } = await store.transact(async (tx) => {
       const agent = await tx.agents.get({ host, role });
-      return agent ? replaceDhcpBinding(tx, call(), { networkId, agentId: agent.id }) : 'nobody';
+      return agent && !(await wasReplaced(tx, call(), key))
+        ? replaceDhcpBinding(tx, call(), { networkId, agentId: agent.id })
+        : 'nobody';
     });
     return result !== 'nobody';
   }
+}
+
+/** What fails with one agent after another would go round for ever. */
+async function wasReplaced(tx: Transaction, { clock }: Call, key: string): Promise<boolean> {
+  const since = clock.wall().getTime() - REPLACE_AGAIN_MS;
+  const remedies = await tx.events.find({ object: key, kind: 'remedy' });
+  return remedies.some(
+    ({ at, data }) => data['remedy'] === 'replace' && data['done'] === true && Date.parse(at) > since,
+  );
 }
 
 const placeOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
@@ -177,7 +190,7 @@ const DONE: Readonly<Record<Step, readonly [string, string]>> = {
     'the agent is asked to rebuild what does not serve',
     'the agent cannot be asked to rebuild what does not serve',
   ],
-  replace: ['another agent is to serve it', 'no other agent can serve it'],
+  replace: ['another agent is to serve it', 'no other agent can serve it, or one was tried lately'],
   cut: ['its watch is cut, so that it connects anew', 'its watch has ended by itself'],
   alert: ['what could be done has not helped', ''],
 };

@@ -89,6 +89,14 @@ test('each climb takes its steps in their order, each once', () => {
   }
 });
 
+test('one object that fails moves nothing to another agent', () => {
+  const entry = stuck({ object: 'port/p', kind: 'lease' });
+  assert.deepEqual(play({ until: 30_000, overdue: () => [entry] }), [
+    ...['0 audit a network/n', '0.5 resync a network/n', '1.5 rebuild a network/n'],
+    '10.5 alert a network/n',
+  ]);
+});
+
 test('an escalation that did not help begins again after a long while, without a second alert', () => {
   const said = play({ until: 700_000, overdue: () => [stuck({ role: 'l2' })] }).slice(4);
   assert.deepEqual(said, ['607.5 audit a network/n', '608 resync a network/n', '609 rebuild a network/n']);

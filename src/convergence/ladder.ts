@@ -9,6 +9,7 @@
  *   taken the escalation begins again after a long while, without a second alert.
  * - Backlog is not a stall: where an agent as a whole is behind, or more than 5 % of its keys are overdue (and more than a
  *   few), nothing is done to single keys; an alert says so if it lasts.
+ * - Another replica only where a whole key is stuck: one bad object of it moves nothing.
  * - Nothing happens for what is not overdue. What has not been overdue for a while is forgotten, and its alert ends.
  * - Limits: steps a second in all and for one host, replacements a second. What has no turn waits, the oldest first.
  * - If a third of the hosts is silent at once the fault is most likely this server's: none is cut.
@@ -115,6 +116,8 @@ export interface Case {
   readonly key: string;
   /** What of it, if it is not all; the oldest first, a few. Of silence: the roles. */
   readonly objects: readonly string[];
+  /** Some entry is of the whole key, not only of objects in it. */
+  readonly isWhole: boolean;
   /** How many entries are overdue. */
   readonly count: number;
   readonly since: number;
@@ -227,6 +230,12 @@ export class Ladder {
       climber.next = 0;
       return this.#take(climber, now);
     }
+    // One object that fails would fail elsewhere as well, and its network is served (R19).
+    if (rung.step === 'replace' && !of.isWhole) {
+      climber.next = next + 1;
+      climber.nextAt = now + (rungs[next + 1]?.waitMs ?? 0);
+      return undefined;
+    }
     // Who looks at it knows already.
     const isSilent = rung.step === 'alert' && climber.isAlerting;
     if (!isSilent && !this.#allows(rung.step, of.host, now)) return undefined;
@@ -292,6 +301,7 @@ function caseOf(climb: Climb, entries: readonly Overdue[]): Case {
   return {
     ...{ climb, host, role, key, since, reason, forMs },
     objects: objects.slice(0, MAX_OBJECTS),
+    isWhole: objects.length < entries.length,
     count: entries.length,
   };
 }
