@@ -96,6 +96,22 @@ test('a dead agent is replaced by one with a port of its own, and goes when that
   assert.deepEqual(kinds(w).sort(), ['move-begun', 'move-done']);
 });
 
+test('one that is held down gets a network rather than nobody, and only then', async () => {
+  const w = await world();
+  await allReport(w, w.h1, w.h2, w.h3);
+  const hold = (...hosts: string[]) => w.run((tx) => tx.agents.update({ host: hosts }, { liveness: 'held' }));
+  w.kill(w.h1.dhcp);
+  w.kill(w.h1.l2);
+  await hold('h2', 'h3');
+  assert.deepEqual(await look(w), { added: 1, leaving: 1, kept: 0 });
+  const second = await world();
+  await allReport(second, second.h1, second.h2, second.h3);
+  second.kill(second.h1.dhcp);
+  await second.run((tx) => tx.agents.update({ host: 'h2' }, { liveness: 'held' }));
+  await look(second);
+  assert.deepEqual(bindings(second), ['h1 leaves', 'h3']);
+});
+
 test('a report that the network fails, or is of before the binding, does not take the old one down', async () => {
   const w = await world();
   await allReport(w, w.h1, w.h2, w.h3);

@@ -15,7 +15,7 @@ import type { SubnetRow } from '../resources/subnet.ts';
 import { planPlacements } from '../scheduling/place.ts';
 import type { Transaction } from '../store/store.ts';
 import { recordBegun } from './dhcp-move-events.ts';
-import { candidatesFor, demandOf } from './dhcp-placement.ts';
+import { candidatesFor, demandOf, isTaker } from './dhcp-placement.ts';
 import { covers, DHCP_OWNER, dhcpDeviceId, planDhcpPorts } from './dhcp-ports.ts';
 import { insertBindings } from './dhcp-scheduling.ts';
 import type { Call } from './operation.ts';
@@ -100,7 +100,7 @@ function checked(call: Call, facts: Facts, move: Move): Step | undefined {
   });
   const wanted = call.settings.dhcpAgentsPerNetwork;
   const add = agentsOf(move.add)
-    .filter((agent) => agent.admin_state_up && call.isEligible(agent))
+    .filter((agent) => agent.admin_state_up && isTaker(call, agent))
     .filter((agent) => !bindings.some((one) => one.agent_id === agent.id))
     .slice(0, Math.max(wanted - good.length, leave.length));
   const stay = agentsOf(move.stay)

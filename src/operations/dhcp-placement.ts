@@ -46,13 +46,26 @@ export function demandOf(
   };
 }
 
-/** The DHCP agents that may be given something new, with the physical networks of their hosts. */
+/**
+ * Those that may be given something new. Where there is none, those that are heard and only held down because they died
+ * several times lately: a network is better with one of them than with nobody.
+ */
+export function takersAmong(call: Call, agents: readonly AgentRow[]): AgentRow[] {
+  const eligible = agents.filter((agent) => call.isEligible(agent));
+  return eligible.length > 0 ? eligible : agents.filter((agent) => isTaker(call, agent));
+}
+
+/** Whether it may be given something, for want of others at least. */
+export const isTaker = (call: Call, agent: AgentRow): boolean =>
+  call.isEligible(agent.liveness === 'held' ? { ...agent, liveness: 'alive' } : agent);
+
+/** The DHCP agents that may be given something new (`takersAmong`), with the physical networks of their hosts. */
 export async function eligibleAgents(
   tables: Tables,
   call: Call,
 ): Promise<{ agent: AgentRow; physicalNetworks: readonly string[] }[]> {
   const agents = await tables.agents.find({ role: 'dhcp', admin_state_up: true });
-  const eligible = agents.filter((agent) => call.isEligible(agent));
+  const eligible = takersAmong(call, agents);
   if (eligible.length === 0) return [];
   const hosts = await tables.hosts.find({ name: eligible.map((agent) => agent.host) });
   const reach = new Map(hosts.map((host) => [host.name, host.physical_networks]));

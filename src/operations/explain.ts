@@ -15,6 +15,7 @@ import type { EventRow } from '../resources/event.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { View } from '../store/store.ts';
 import { isHeard, readLags, readSubject } from './convergence.ts';
+import { takersAmong } from './dhcp-placement.ts';
 import { agentNotFound, portNotFound } from './faults.ts';
 import { listEvents } from './event.ts';
 import type { Call } from './operation.ts';
@@ -80,8 +81,9 @@ async function readAudience(
 async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; usable: number }> {
   const agents = await view.agents.find({});
   const heard = agents.filter((agent) => isHeard(call, agent));
-  const usable = heard.filter(
-    (agent) => agent.role === 'dhcp' && agent.admin_state_up && call.isEligible(agent),
+  const usable = takersAmong(
+    call,
+    heard.filter((agent) => agent.role === 'dhcp' && agent.admin_state_up),
   );
   return { fleet: { agents: agents.length, heard: heard.length }, usable: usable.length };
 }
