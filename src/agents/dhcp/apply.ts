@@ -72,19 +72,20 @@ export async function applyWiring(
   return null;
 }
 
-/** Reads the log until `enough`; 'ended': dnsmasq is gone; 'silent': it said nothing in time. */
+/** Reads the log until `enough`; 'ended': dnsmasq is gone; 'stuck': it does nothing; 'silent': it said nothing in time. */
 async function follow(
   tools: Tools,
   network: DesiredNetwork,
   wait: { enough: (log: string) => boolean; limitMs: number; signal: AbortSignal },
-): Promise<{ log: string } | 'ended' | 'silent'> {
+): Promise<{ log: string } | 'ended' | 'stuck' | 'silent'> {
   const { host, clock } = tools;
   const deadline = clock.now() + wait.limitMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 20)) {
-    const alive = (await host.findProcess(network.processName)) !== null;
+    const found = await host.findProcess(network.processName);
     const log = (await host.readFile(paths(network.id).log)) ?? '';
     if (wait.enough(log)) return { log };
-    if (!alive) return 'ended';
+    if (found === null) return 'ended';
+    if (found.stuck !== null) return 'stuck';
     if (wait.signal.aborted || clock.now() >= deadline) return 'silent';
     await sleep(clock, pauseMs, wait.signal);
   }
@@ -92,7 +93,7 @@ async function follow(
 
 export type Applied =
   | { readonly done: true; readonly rejected: readonly Shortfall[] }
-  | { readonly done: false; readonly why: 'ended' | 'silent' | 'unreadable' };
+  | { readonly done: false; readonly why: 'ended' | 'stuck' | 'silent' | 'unreadable' };
 
 async function removeAdded(host: Host, directory: string): Promise<void> {
   const names = (await host.listFiles(directory)).filter((name) => !name.startsWith('.'));
@@ -328,7 +329,7 @@ export async function add(
   tools: Tools,
   network: DesiredNetwork,
   run: { portIds: readonly string[]; signal: AbortSignal },
-): Promise<'done' | 'refused' | 'ended' | 'silent'> {
+): Promise<'done' | 'refused' | 'ended' | 'stuck' | 'silent'> {
   const { host } = tools;
   const at = paths(network.id);
   const entries = run.portIds.flatMap((portId) => {

@@ -408,7 +408,7 @@ class DhcpAgent implements RoleAgent {
         known.files = withAdded(before, network, service.portIds);
         return null;
       }
-      if (added === 'ended') return this.#start(network, known, signal);
+      if (added === 'ended' || added === 'stuck') return this.#start(network, known, signal);
       if (added === 'silent' && !signal.aborted)
         known.deafPid = (await this.#tools.host.findProcess(network.processName))?.pid ?? null;
       return this.#reload(network, known, { texts, releases: plan.releases, signal });
@@ -458,6 +458,7 @@ class DhcpAgent implements RoleAgent {
       return null;
     }
     if (applied.why === 'ended') return 'dnsmasq ends as soon as it is started';
+    if (applied.why === 'stuck') return 'dnsmasq does nothing as soon as it is started';
     if (applied.why === 'silent') return 'dnsmasq does not get ready in time';
     const { user } = this.#tools.settings;
     return `dnsmasq's user '${user}' may not read below ${this.#tools.host.absolute('dhcp')}: open the directories above`;
