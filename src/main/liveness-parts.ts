@@ -11,6 +11,8 @@ import type { FeedLimits, FeedOptions } from '../watch/feed.ts';
 
 /** Others take the lead over when its beat has stood still for so many beats. */
 const MISSED_BEATS = 5;
+/** However fast deaths are to be found: a database that hesitates should not move the lead. */
+const SHORTEST_TAKEOVER_MS = 4_000;
 
 export interface LivenessPartsOptions {
   readonly store: Store;
@@ -41,7 +43,8 @@ export function createLivenessParts(options: LivenessPartsOptions): LivenessPart
   const times = livenessTimes(detectMs);
   const leader = new Leader({
     ...shared,
-    ...{ beatMs: times.beatMs, takeoverMs: MISSED_BEATS * times.beatMs },
+    beatMs: times.beatMs,
+    takeoverMs: Math.max(SHORTEST_TAKEOVER_MS, MISSED_BEATS * times.beatMs),
     ...(onLeader ? { onChange: onLeader } : {}),
   });
   const { store, clock, call, onEvent, onChange } = options;

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReportException, Role } from '../resources/agent.ts';
-import { agentDisconnected, registerAgent } from './agent.ts';
+import { registerAgent } from './agent.ts';
+import { declareDead } from './liveness.ts';
 import { applyReport } from './agent-report.ts';
 import { convergence } from './convergence.ts';
 import { createPort, updatePort, type PortChanges } from './port.ts';
@@ -189,7 +190,8 @@ test('a DHCP host that dies is waited for no longer', async () => {
   await w.report('dhcp', 'dhcp');
   assert.deepEqual([w.status(), w.open()], ['DOWN', ['L2']]);
   w.kill(w.agents.dhcp.dhcp);
-  await w.run((tx) => agentDisconnected(tx, w.call, { host: 'dhcp', serverId: 'server' }));
+  const verdicts = [{ host: 'dhcp', deaths: 1 }];
+  await w.run((tx) => declareDead(tx, w.call, { verdicts, isHeard: () => false, silentMs: 10_000 }));
   assert.equal(w.status(), 'ACTIVE');
   const again = await world();
   await again.report('vm', 'l2');

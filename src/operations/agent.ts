@@ -6,7 +6,7 @@ import { bind, bindingFacts } from './binding.ts';
 import { leaveNetworks, lockServedNetworks } from './dhcp-scheduling.ts';
 import { agentNotFound, hostNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
-import { liftBlocks, reopenBlocks } from './provisioning.ts';
+import { reopenBlocks } from './provisioning.ts';
 import { differing, touched } from './standard.ts';
 
 const DEFAULT_ZONE = 'nova';
@@ -125,36 +125,6 @@ export async function registerAgent(
   }
   if (role === 'l2') await bindWaitingPorts(tx, call, host);
   return agent;
-}
-
-/** The server `serverId` no longer holds these agents; another that took over meanwhile keeps them. */
-export async function agentDisconnected(
-  tx: Transaction,
-  call: Call,
-  { host, serverId }: { readonly host: string; readonly serverId: string },
-): Promise<void> {
-  await tx.agents.update(
-    { host, server_id: serverId },
-    { server_id: '', heartbeat_at: timestamp(call.clock) },
-  );
-  // Ports that waited for this host's flood entries wait no longer if it is dead.
-  const bindings = await tx.dhcpBindings.find({ host });
-  if (bindings.length === 0) return;
-  const networks = new Set(bindings.map((binding) => binding.network_id));
-  const blocks = await tx.provisioningBlocks.find({ entity: 'L2' });
-  if (blocks.length === 0) return;
-  const ports = await tx.ports.find({ id: blocks.map((block) => block.port_id) });
-  const waiting = ports.filter((port) => networks.has(port.network_id)).map((port) => port.id);
-  await liftBlocks(tx, call, waiting);
-}
-
-/** The agents came back to this server while it was writing that they had gone. */
-export async function agentReturned(
-  tx: Transaction,
-  _call: Call,
-  { host, serverId }: { readonly host: string; readonly serverId: string },
-): Promise<void> {
-  await tx.agents.update({ host, server_id: '' }, { server_id: serverId });
 }
 
 export async function showAgent(tables: Tables, call: Call, id: string): Promise<AgentView> {
