@@ -1,78 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentRow, ReportException } from '../resources/agent.ts';
-import { deleteAgent, updateAgent } from './agent.ts';
-import { applyReport } from './agent-report.ts';
-import {
-  addNetworkToDhcpAgent,
-  dhcpAgentsOfNetwork,
-  networksOfDhcpAgent,
-  removeNetworkFromDhcpAgent,
-} from './dhcp-bindings.ts';
-import { finishMoves, leavingNetworks, ripeNetworks } from './dhcp-handover.ts';
+import type { AgentRow } from '../resources/agent.ts';
+import { updateAgent } from './agent.ts';
+import { addNetworkToDhcpAgent, dhcpAgentsOfNetwork, networksOfDhcpAgent } from './dhcp-bindings.ts';
+import { finishMoves } from './dhcp-handover.ts';
 import { beginMoves, replaceDhcpBinding } from './dhcp-moves.ts';
 import { dhcpDeviceId } from './dhcp-ports.ts';
-import { planReschedule, type RescheduleOrder } from './dhcp-reschedule.ts';
-import { removeHost } from './host.ts';
-import { deleteNetwork } from './network.ts';
+import { planReschedule } from './dhcp-reschedule.ts';
+import {
+  ORDER,
+  world,
+  look,
+  finish,
+  reports,
+  allReport,
+  bindings,
+  dhcpPorts,
+  portHosts,
+  kinds,
+} from './dhcp-stage.ts';
 import { createPort } from './port.ts';
-import { deleteSubnet, updateSubnet } from './subnet.ts';
-import { type Bench, bench } from './testing.ts';
-
-const ORDER: RescheduleOrder = { all: true, ports: false, most: 1_000, budget: 300, even: 0 };
-
-/** Hosts h1 to h3 and a network that h1 serves. */
-async function world(settings: Parameters<typeof bench>[0] = {}) {
-  const b = bench({ dhcpAgentsPerNetwork: 1, flatNetworks: ['*'], ...settings });
-  const h1 = await b.host('h1');
-  const network = await b.network();
-  const subnet = await b.subnet(network.id, '10.0.0.0/24');
-  const [h2, h3] = [await b.host('h2'), await b.host('h3')];
-  return { ...b, h1, h2, h3, net: network, sub: subnet };
-}
-
-const look = (b: Bench, changes: Partial<RescheduleOrder> = {}) =>
-  b.run(async (tx) => {
-    const { moves } = await planReschedule(tx, b.call, { ...ORDER, ...changes });
-    const { added, leaving, kept } = await beginMoves(tx, b.call, moves);
-    return { added, leaving, kept };
-  });
-
-const finish = async (b: Bench) => {
-  const ripe = await b.store.view((view) => ripeNetworks(view, b.call));
-  return (await b.run((tx) => finishMoves(tx, b.call, ripe))).gone;
-};
-
-let counter = 0;
-/** A report of the agent that it has realised everything but these. */
-async function reports(b: Bench, agent: AgentRow, exceptions: ReportException[] = []): Promise<void> {
-  const place = await b.store.view((view) => view.head());
-  const report = {
-    ...{ role: agent.role, incarnation: 1, counter: ++counter, exceptions },
-    ...{ exceptionCount: exceptions.length, configurations: {} },
-  };
-  await b.run((tx) => applyReport(tx, b.call, { host: agent.host, report, place }));
-}
-
-async function allReport(b: Bench, ...hosts: { l2: AgentRow; dhcp: AgentRow }[]): Promise<void> {
-  for (const { l2, dhcp } of hosts) {
-    await reports(b, l2);
-    await reports(b, dhcp);
-  }
-}
-
-/** Who has the network and whether they leave it, and where its DHCP ports are. */
-const bindings = (b: Bench) =>
-  b.store
-    .rows('dhcpBindings')
-    .map((one) => `${one.host}${one.leaving ? ' leaves' : ''}`)
-    .sort();
-const dhcpPorts = (b: Bench) => b.store.rows('ports').filter((port) => port.device_owner === 'network:dhcp');
-const portHosts = (b: Bench) =>
-  dhcpPorts(b)
-    .map((port) => port.host)
-    .sort();
-const kinds = (b: Bench) => b.store.rows('events').map((event) => event.kind);
+import { bench } from './testing.ts';
 
 test('a dead agent is replaced by one with a port of its own, and goes when that serves', async () => {
   const w = await world();
@@ -409,85 +357,6 @@ test('loads that are far apart are evened out a few at a time, two-phase', async
   await allReport(b, h2, h1);
   assert.equal(await finish(b), 1);
   assert.equal((await look(b, { even: 9 })).added, 1, 'ten apart is close enough');
-});
-
-test('an operator in the middle of a move: takes the source, the target, or keeps the source', async () => {
-  const begun = async () => {
-    const w = await world();
-    await allReport(w, w.h1, w.h2, w.h3);
-    w.kill(w.h1.dhcp);
-    await look(w);
-    return w;
-  };
-  const asked = (agent: AgentRow, w: Awaited<ReturnType<typeof world>>) => ({
-    agentId: agent.id,
-    networkId: w.net.id,
-  });
-  const one = await begun();
-  await one.run((tx) => removeNetworkFromDhcpAgent(tx, one.call, asked(one.h1.dhcp, one)));
-  assert.deepEqual([bindings(one), portHosts(one)], [['h2'], ['h2']]);
-  const two = await begun();
-  await two.run((tx) => removeNetworkFromDhcpAgent(tx, two.call, asked(two.h2.dhcp, two)));
-  assert.deepEqual([bindings(two), portHosts(two)], [['h1 leaves'], ['h1']]);
-  await look(two);
-  assert.deepEqual(bindings(two), ['h1 leaves', 'h2']);
-  const three = await begun();
-  three.revive(three.h1.dhcp);
-  await three.run((tx) => addNetworkToDhcpAgent(tx, three.call, asked(three.h1.dhcp, three)));
-  assert.deepEqual(bindings(three), ['h1', 'h2']);
-});
-
-test('whatever goes in the middle of a move, nothing stray is left', async () => {
-  const ends: Record<string, (w: Awaited<ReturnType<typeof world>>) => Promise<unknown>> = {
-    network: (w) => w.run((tx) => deleteNetwork(tx, w.call, { id: w.net.id })),
-    subnet: (w) => w.run((tx) => deleteSubnet(tx, w.call, { id: w.sub.id })),
-    'no DHCP': (w) =>
-      w.run((tx) => updateSubnet(tx, w.call, { id: w.sub.id, changes: { enable_dhcp: false } })),
-    source: (w) => w.run((tx) => deleteAgent(tx, w.call, { id: w.h1.dhcp.id })),
-    target: (w) => w.run((tx) => deleteAgent(tx, w.call, { id: w.h2.dhcp.id })),
-    'source host': (w) => w.run((tx) => removeHost(tx, w.call, { name: 'h1', force: true })),
-    'target host': (w) => w.run((tx) => removeHost(tx, w.call, { name: 'h2', force: true })),
-  };
-  for (const [what, end] of Object.entries(ends)) {
-    const w = await world();
-    await allReport(w, w.h1, w.h2, w.h3);
-    w.kill(w.h1.dhcp);
-    await look(w);
-    await end(w);
-    for (let pass = 0; pass < 3; pass++) {
-      await look(w);
-      const ids = new Set(w.store.rows('agents').map((agent) => agent.id));
-      for (const host of [w.h2, w.h3]) if (ids.has(host.dhcp.id)) await allReport(w, host);
-      await finish(w);
-    }
-    const served = what !== 'network' && what !== 'subnet' && what !== 'no DHCP';
-    assert.deepEqual(await w.store.view(leavingNetworks), [], what);
-    const bound = bindings(w);
-    assert.equal(bound.length, what === 'network' ? 0 : 1, what);
-    assert.notEqual(bound[0], 'h1', what);
-    assert.deepEqual(portHosts(w), served ? bound : [], what);
-    assert.equal(w.store.rows('ipAllocations').length, portHosts(w).length, what);
-  }
-});
-
-test('beside a move somebody deletes the target, or the network: one of the two comes second and sees the other', async () => {
-  for (const first of ['move', 'other'] as const) {
-    for (const what of ['agent', 'network'] as const) {
-      const w = await world();
-      await allReport(w, w.h1, w.h2, w.h3);
-      w.kill(w.h1.dhcp);
-      const { moves } = await w.store.view((view) => planReschedule(view, w.call, ORDER));
-      const move = (tx: Parameters<typeof beginMoves>[0]) => beginMoves(tx, w.call, moves);
-      const other = (tx: Parameters<typeof beginMoves>[0]) =>
-        what === 'agent'
-          ? deleteAgent(tx, w.call, { id: w.h2.dhcp.id })
-          : deleteNetwork(tx, w.call, { id: w.net.id });
-      await (first === 'move' ? w.beside(move, other) : w.beside(other, move));
-      await look(w);
-      assert.deepEqual(bindings(w), what === 'agent' ? ['h1 leaves', 'h3'] : [], `${first} first, ${what}`);
-      assert.deepEqual(portHosts(w), what === 'agent' ? ['h1', 'h3'] : []);
-    }
-  }
 });
 
 test('an agent that does not get a network served is replaced beside it; where there is nobody it stays', async () => {
