@@ -108,7 +108,6 @@ class OneWorldServer implements Transport {
 export interface DriftStageOptions {
   /** Networks besides the one that is looked at; default none. */
   readonly others?: number;
-  readonly auditMs?: number;
   readonly stateDirectory?: string;
   /** Each audit, as the agent logs it. */
   readonly onAudit?: (audit: Audit) => void;
@@ -178,7 +177,7 @@ export class DriftStage {
   }
 
   /** Begins a life of the agent, which has all that earlier ones left. */
-  async start(): Promise<void> {
+  async start(life: { auditMs?: number } = {}): Promise<void> {
     const host = this.#makeHost();
     const storage = {
       read: () => host.readFile(JOURNAL),
@@ -189,7 +188,7 @@ export class DriftStage {
     const shared = { host, world: journal.mirror, hostName: HOST, clock: realClock, random: realRandom };
     this.reports.clear();
     const stop = new AbortController();
-    const { onAudit, onFailure, auditMs } = this.#options;
+    const { onAudit, onFailure } = this.#options;
     const runner = new AgentRunner({
       ...{ host, journal, clock: realClock, random: realRandom, incarnation: 1, tunnelIp: TUNNEL_IP },
       transport: this.#server,
@@ -200,7 +199,7 @@ export class DriftStage {
       ...{ physicalNetworks: [], configurations: {}, concurrency: 4, keyTimeoutMs: 60_000 },
       reportIntervalMs: 10_000,
       // So that what is mended here is not mended by an audit, unless one is asked for.
-      auditMs: auditMs ?? 3_600_000,
+      auditMs: life.auditMs ?? 3_600_000,
       ...(onAudit ? { onAudit } : {}),
       onStall: (role, key) => onFailure?.('stall', new Error(`${role} ${key}`)),
       onFailure: (what, error) => onFailure?.(what, error),

@@ -95,7 +95,7 @@ inOwnNamespaces(import.meta.url, () => {
     assert.equal((await stage.ask({ mac: macOf(6) })).ip, '10.20.1.6');
   });
 
-  test('rebuild ends a dnsmasq that does nothing, and no other', async (t) => {
+  test('a remedy leaves alone what serves', async (t) => {
     const stage = await whole();
     t.after(() => stage.clear());
     const { key } = stage.network;

@@ -21,21 +21,27 @@ function wrapper(): string[] | null {
   return attempts.find(works) ?? null;
 }
 
+/** What is put before a program to run it in namespaces of its own; null: they cannot be made here. */
+export function enterOwnNamespaces(): string[] | null {
+  const argv = wrapper();
+  return argv && [...argv, 'sh', '-c', SETUP, 'sh'];
+}
+
 /** Calls `define` (which declares tests) inside; from outside declares one test that is the whole inside. */
 export function inOwnNamespaces(fileUrl: string, define: () => void): void {
   if (process.env[MARK] === '1') {
     define();
     return;
   }
-  const argv = wrapper();
-  if (argv === null) {
+  const enter = enterOwnNamespaces();
+  if (enter === null) {
     test('on real Linux', { skip: 'SKIPPED: needs root or user namespaces, and iproute2' }, () => undefined);
     return;
   }
   test('on real Linux, in namespaces of its own', () => {
     const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
     const inner = [process.execPath, '--test', '--test-reporter=spec', fileURLToPath(fileUrl)];
-    const run = spawnSync(argv[0]!, [...argv.slice(1), 'sh', '-c', SETUP, 'sh', ...inner], {
+    const run = spawnSync(enter[0]!, [...enter.slice(1), ...inner], {
       env: { ...environment, [MARK]: '1' },
       encoding: 'utf8',
       timeout: 120_000,

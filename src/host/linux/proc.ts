@@ -64,10 +64,10 @@ export function datagramsRead(snmp: string, snmp6: string): number {
   return four + Number(/^Udp6InDatagrams\s+(\d+)/m.exec(snmp6)?.[1] ?? 0);
 }
 
-/** As the process's namespace has them. */
-export function readSockets(pid: number): SocketCounts {
+/** As the process's namespace has them; IPv6 only on demand: it is a second file, and mostly the same story. */
+export function readSockets(pid: number, withIpv6: boolean): SocketCounts {
   const of = (file: string) => read(`/proc/${pid}/net/${file}`) ?? '';
-  const unread = unreadBytes(of('udp')) + unreadBytes(of('udp6'));
+  const unread = unreadBytes(of('udp')) + (withIpv6 ? unreadBytes(of('udp6')) : 0);
   return { unread, read: unread === 0 ? 0 : datagramsRead(of('snmp'), of('snmp6')) };
 }
 

@@ -44,8 +44,8 @@ export const isSuspicious = (look: Look): boolean =>
   look.stat.state === 'T' || (look.sockets?.unread ?? 0) > 0;
 
 /** undefined: it is gone. */
-export function lookAt(pid: number, now: number): Look | undefined {
+export function lookAt(pid: number, now: number, withIpv6: boolean): Look | undefined {
   const stat = readStat(pid);
   if (stat === null) return undefined;
-  return { at: now, stat, sockets: stat.state === 'T' ? null : readSockets(pid) };
+  return { at: now, stat, sockets: stat.state === 'T' ? null : readSockets(pid, withIpv6) };
 }
