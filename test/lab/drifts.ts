@@ -173,7 +173,8 @@ export const DRIFTS: readonly Drift[] = [
     summary: 'the network’s whole directory deleted',
     stopsDhcp: false,
     keepsDnsmasq: false,
-    cause: (at) => `rm -r ${directory(at)}`,
+    // At once: file by file, the agent would fill it again meanwhile.
+    cause: (at) => `mv ${directory(at)} ${at.stateDirectory}/.gone; rm -r ${at.stateDirectory}/.gone`,
   }),
   drift('namespace-deleted', {
     summary: 'ip netns delete, dnsmasq running on inside',
