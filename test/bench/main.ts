@@ -11,6 +11,8 @@ export interface Bench {
 
 export interface BenchOptions {
   readonly args: readonly string[];
+  /** Besides the figures: rows of one shape. With `--json` they stand under this name beside `bench`. */
+  readonly table: (name: string, rows: readonly Readonly<Record<string, string | number>>[]) => void;
   /** Progress, on standard error. */
   readonly say: (text: string) => void;
 }
@@ -20,6 +22,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   serve: async () => (await import('./serve.ts')).serveBench,
   restart: async () => (await import('./restart.ts')).restartBench,
   watch: async () => (await import('./watch.ts')).watchBench,
+  drift: async () => (await import('./drift.ts')).driftBench,
+  audit: async () => (await import('./audit.ts')).auditBench,
   liveness: async () => (await import('./liveness.ts')).livenessBench,
   idle: async () => (await import('./idle.ts')).idleBench,
   reschedule: async () => (await import('./reschedule.ts')).rescheduleBench,
@@ -29,6 +33,16 @@ function usage(): void {
   process.stderr.write(
     `usage: npm run bench -- NAME... [--json]\n\nNAME is one of ${Object.keys(BENCHES).join(', ')}, or all\n`,
   );
+}
+
+/** Columns by their longest cell, with their names above. */
+function aligned(rows: readonly Readonly<Record<string, string | number>>[]): string {
+  const columns = Object.keys(rows[0] ?? {});
+  const lines = [columns, ...rows.map((row) => columns.map((column) => String(row[column] ?? '')))];
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  return lines
+    .map((line) => `  ${line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`)
+    .join('\n');
 }
 
 const argv = process.argv.slice(2);
@@ -44,11 +58,19 @@ for (const name of chosen) {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   say(`${name}: ${bench.summary}`);
   const machine = describeMachine();
-  const figures = await bench.run({ args: argv.filter((word) => word.startsWith('--')), say });
+  const tables: Record<string, readonly Readonly<Record<string, string | number>>[]> = {};
+  const figures = await bench.run({
+    args: argv.filter((word) => word.startsWith('--')),
+    say,
+    table: (called, rows) => {
+      tables[called] = rows;
+    },
+  });
   if (json) {
-    process.stdout.write(`${JSON.stringify({ bench: name, machine, figures })}\n`);
+    process.stdout.write(`${JSON.stringify({ bench: name, machine, figures, ...tables })}\n`);
     continue;
   }
+  for (const rows of Object.values(tables)) process.stdout.write(`${aligned(rows)}\n`);
   const width = Math.max(...Object.keys(figures).map((key) => key.length));
   for (const [key, value] of Object.entries(figures))
     process.stdout.write(`  ${key.padEnd(width)}  ${value}\n`);
