@@ -5,7 +5,7 @@ import { FakeHost } from '../host/fake/fake-host.ts';
 import { seededRandom } from '../lib/random.ts';
 import { CONVERGED, type Outcome } from '../reconcile/controller.ts';
 import { Journal } from '../watch/journal.ts';
-import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
+import type { Frame, Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
 import type { Transport } from '../watch/transport.ts';
 import type { RoleAgent } from './role.ts';
 import { AgentRunner, type Audit } from './runner.ts';
@@ -15,13 +15,17 @@ const STORAGE = { read: async () => null, append: async () => undefined, replace
 
 /** A server with nothing to tell, which knows `life` as the agent's last. */
 function serverThatKnows(life: number) {
-  const seen = { life, watches: [] as WatchRequest[], accepted: [] as Report[] };
+  const seen = {
+    ...{ life, watches: [] as WatchRequest[], accepted: [] as Report[] },
+    tell: (_frame: Frame): void => undefined,
+  };
   const transport: Transport = {
     servers: 1,
     connect(_server, request, { onFrame }) {
       seen.watches.push(request);
+      seen.tell = onFrame;
       queueMicrotask(() => {
-        onFrame({ type: 'hello', version: 1, server: 's', mode: 'groups' });
+        onFrame({ type: 'hello', version: 1, server: 's', mode: 'groups', idleMs: 60_000 });
         onFrame({ type: 'synced', at: PLACE, scope: [], sent: [] });
       });
       return () => undefined;
@@ -130,4 +134,22 @@ test('audits come less often while nothing drifts, and more often once something
     [20_000, 40_000, 80_000, 80_000, 40_000],
   );
   assert.deepEqual(audits.at(-1)?.drifted, ['l2 network/a']);
+});
+
+test('a report that says nothing new is repeated ever more seldom; a new one goes at once', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  const role = { ...roleOf(() => CONVERGED), allKeys: async () => [] };
+  const { clock, end } = await run(transport, { role });
+  const times: number[] = [];
+  for (let known = seen.accepted.length; clock.now() < 45_000; known = seen.accepted.length) {
+    await clock.advance(500);
+    if (seen.accepted.length > known) times.push(clock.now());
+  }
+  const pauses = times.slice(1).map((at, before) => at - (times[before] as number));
+  assert.deepEqual(pauses, [2_000, 4_000, 8_000, 12_000, 12_000]);
+  const to = { position: 2, tag: 2 };
+  seen.tell({ type: 'batch', from: PLACE, to, enter: {}, leave: [], changes: {} });
+  await clock.advance(500);
+  assert.deepEqual(seen.accepted.at(-1)?.realised, to);
+  await end();
 });

@@ -41,6 +41,7 @@ export interface RunnerOptions {
   readonly configurations: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
   readonly keyTimeoutMs: number;
+  /** How often a report is said again; it doubles to twelve times this while nothing new is to be said. */
   readonly reportIntervalMs: number;
   /** First period between audits; it doubles to eight times this while nothing has drifted. */
   readonly auditMs: number;
@@ -69,6 +70,7 @@ const REPORT_GATHER_MS = 5;
 /** One that says nothing new may wait: at a later place with nothing to do, or the first pass is not through. */
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
+const LONGEST_REPORT_INTERVAL = 12;
 const AUDIT_GROWTH = 8;
 /** The host could not be read: soon again. */
 const PASS_RETRY_MS = 1_000;
@@ -98,6 +100,8 @@ class Crew {
   #counter = 0;
   #sending = false;
   #wanted = false;
+  /** What the server was last told, and how often since it was first told so. */
+  #said = { text: '', times: 0 };
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #repaired = new Set<string>();
@@ -247,21 +251,30 @@ class Crew {
     };
   }
 
+  /** When to say it again. It is only for what a server may have lost, so ever more seldom while it stays the same. */
+  #repeatMs(report: Report): number {
+    const text = JSON.stringify({ ...report, counter: 0 });
+    const times = this.#said.text === text ? this.#said.times + 1 : 0;
+    this.#said = { text, times };
+    return this.#options.reportIntervalMs * Math.min(LONGEST_REPORT_INTERVAL, 2 ** Math.min(times, 10));
+  }
+
   /** One report under way at a time; what happens meanwhile goes into the next. */
   #send(): void {
     if (this.#sending) {
       this.#wanted = true;
       return;
     }
-    const { transport, reportIntervalMs } = this.#options;
+    const { transport } = this.#options;
     this.#sending = true;
     this.#wanted = false;
+    const report = this.#report();
     transport
-      .report(this.#life.server(), this.#report())
+      .report(this.#life.server(), report)
       .then(
         (answer) => {
           this.#life.onAnswer(answer);
-          return reportIntervalMs;
+          return this.#repeatMs(report);
         },
         // The level is sent again, whole: nothing is lost by a report that did not arrive.
         () => REPORT_RETRY_MS,

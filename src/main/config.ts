@@ -231,7 +231,7 @@ export const AGENT_OPTIONS = {
     kind: 'integer',
     default: 5,
     placeholder: 'S',
-    help: 'Reports go at once after a change, and this often without one.',
+    help: 'Reports go at once after a change. Without one they are repeated this often at first, ever more seldom down to a twelfth of that.',
   },
   'audit-seconds': {
     kind: 'integer',
