@@ -89,7 +89,7 @@ export class Remedies {
   holds(alert: EventRow): boolean {
     if ([...this.#alertEvents.values()].includes(alert.id)) return true;
     const { host, object: key } = alert;
-    const role = alert.role === 'l2' ? 'l2' : 'dhcp';
+    const role = (alert.role || 'dhcp') as Role;
     const climb =
       alert.data['alert'] === 'stuck' ? role : alert.data['alert'] === 'silent' ? 'silent' : 'lagging';
     const of = { climb, host, role, key } as const;

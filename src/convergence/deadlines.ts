@@ -5,7 +5,18 @@
 import { splitKey } from '../resources/agent-view.ts';
 
 /** What is owed: an object's kind, a report (of any), or the first look at everything after an agent's start. */
-export type Kind = 'port' | 'lease' | 'subnet' | 'network' | 'endpoint' | 'host' | 'first-look' | 'report';
+export type Kind =
+  | 'port'
+  | 'lease'
+  | 'subnet'
+  | 'network'
+  | 'endpoint'
+  | 'router'
+  | 'floating-ip'
+  | 'forwarding'
+  | 'host'
+  | 'first-look'
+  | 'report';
 
 /**
  * Some times what each takes on a busy host (a lease 20 ms, a network's first dnsmasq 300 ms), so that a burst is not
@@ -17,6 +28,9 @@ export const DEADLINES_MS: Readonly<Record<Kind, number>> = {
   endpoint: 2_000,
   subnet: 3_000,
   network: 3_000,
+  router: 3_000,
+  'floating-ip': 2_000,
+  forwarding: 2_000,
   host: 10_000,
   'first-look': 30_000,
   report: 15_000,
@@ -38,6 +52,9 @@ const OF_OBJECT: Readonly<Record<string, Kind>> = {
   subnet: 'subnet',
   network: 'network',
   endpoint: 'endpoint',
+  router: 'router',
+  'floating-ip': 'floating-ip',
+  forwarding: 'forwarding',
 };
 
 /** The kind of what an agent reports as missing: its object, or its whole key. */

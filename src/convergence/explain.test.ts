@@ -68,7 +68,7 @@ const dhcpOf = (bindings: readonly BindingFacts[], over: Partial<DhcpFacts> = {}
 });
 const subject = (over: Partial<Subject> = {}): Subject => ({
   ...{ kind: 'port', id: 'p', networkId: 'n', boundHost: 'h1' },
-  hosts: { l2: new Set(['h1']), dhcp: new Set(['h2']) },
+  hosts: { l2: new Set(['h1']), dhcp: new Set(['h2']), l3: new Set() },
   ...over,
 });
 const port = (over: Partial<PortFacts> = {}): PortFacts => ({

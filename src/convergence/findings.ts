@@ -82,7 +82,7 @@ export function finding(audience: Audience, parts: Parts): Finding {
 export const named = (audience: Audience, host: string, words: string): string =>
   audience.isAdmin ? host : words;
 
-const ROLE_NAMES: Readonly<Record<Role, string>> = { l2: 'L2 agent', dhcp: 'DHCP agent' };
+const ROLE_NAMES: Readonly<Record<Role, string>> = { l2: 'L2 agent', dhcp: 'DHCP agent', l3: 'L3 agent' };
 
 /** The last of these events about an object (or a batch with it), if any. */
 export function lastAbout(

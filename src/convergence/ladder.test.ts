@@ -72,6 +72,16 @@ const TABLE: Record<Climb, { entry: Overdue; until: number; expected: readonly s
       ...['4.5 replace a network/n', '10.5 alert a network/n'],
     ],
   },
+  l3: {
+    entry: stuck({ role: 'l3', key: 'router/r' }),
+    until: 500_000,
+    expected: [
+      '0 audit a router/r',
+      '0.5 resync a router/r',
+      '1.5 rebuild a router/r',
+      '7.5 alert a router/r',
+    ],
+  },
   silent: { entry: silence(), until: 500_000, expected: ['0 cut a', '5 alert a'] },
   lagging: { entry: behind(), until: 500_000, expected: ['10 alert a'] },
 };
@@ -193,6 +203,7 @@ test('a step that could not be taken is due again', () => {
 const ORDER: Readonly<Record<Role, readonly Step[]>> = {
   l2: RUNGS.l2.map((rung) => rung.step),
   dhcp: RUNGS.dhcp.map((rung) => rung.step),
+  l3: RUNGS.l3.map((rung) => rung.step),
 };
 
 test('whatever is overdue when: in order, within the limits, and nothing for what is not overdue', () => {

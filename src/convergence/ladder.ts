@@ -32,7 +32,7 @@ export const STEP_NUMBERS: Readonly<Record<Step, number>> = {
 };
 
 /** What is climbed for. */
-export type Climb = 'l2' | 'dhcp' | 'silent' | 'lagging';
+export type Climb = 'l2' | 'dhcp' | 'l3' | 'silent' | 'lagging';
 
 interface Rung {
   readonly step: Step;
@@ -54,6 +54,12 @@ export const RUNGS: Readonly<Record<Climb, readonly Rung[]>> = {
     { step: 'replace', waitMs: 3_000 },
     { step: 'alert', waitMs: 6_000 },
   ],
+  l3: [
+    { step: 'audit', waitMs: 0 },
+    { step: 'resync', waitMs: 500 },
+    { step: 'rebuild', waitMs: 1_000 },
+    { step: 'alert', waitMs: 6_000 },
+  ],
   silent: [
     { step: 'cut', waitMs: 0 },
     { step: 'alert', waitMs: 5_000 },
@@ -64,6 +70,7 @@ export const RUNGS: Readonly<Record<Climb, readonly Rung[]>> = {
 export const ALERTS: Readonly<Record<Climb, Alert>> = {
   l2: 'stuck',
   dhcp: 'stuck',
+  l3: 'stuck',
   silent: 'silent',
   lagging: 'lagging',
 };
@@ -75,6 +82,7 @@ export const ALERTS: Readonly<Record<Climb, Alert>> = {
 export const FORGET_MS: Readonly<Record<Climb, number>> = {
   l2: 5_000,
   dhcp: 5_000,
+  l3: 5_000,
   silent: 40_000,
   lagging: 5_000,
 };

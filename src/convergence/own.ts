@@ -37,6 +37,11 @@ const WORDS: Readonly<Record<Role, Readonly<Record<OwedNow['state'], string>>>> 
     failed: 'its DHCP could not be set up as asked, and is tried again',
     pending: 'its DHCP is not set up yet',
   },
+  l3: {
+    waiting: 'its router waits for the host',
+    failed: 'its router could not be set up as asked, and is tried again',
+    pending: 'its router is not set up yet',
+  },
 };
 
 const RANK = { failed: 0, pending: 1, waiting: 2 } as const;

@@ -9,9 +9,9 @@ import type { Kind } from './deadlines.ts';
 /** Something that one role of a host owes for one change. */
 export interface Target {
   readonly role: Role;
-  /** `network/<id>`; '' where the refs do not tell the port's network. */
+  /** `network/<id>`, `router/<id>`; '' where the refs do not tell the port's network. */
   readonly key: string;
-  /** As in reports: `port/<id>`, `subnet/<id>`, `endpoint/<host>`; '' for the whole key. */
+  /** As in reports: `port/<id>`, `subnet/<id>`, `endpoint/<host>`, `floating-ip/<id>`; '' for the whole key. */
   readonly object: string;
   readonly kind: Kind;
 }
@@ -20,7 +20,7 @@ export interface Target {
 export interface Hint {
   /** Object keys by group, e.g. `dhcp/<id>` to `lease/<id>`s. */
   readonly groups: ReadonlyMap<Group, readonly string[]>;
-  /** Those that several hosts may have: of networks and of their DHCP. */
+  /** Those that several hosts may have: of networks, of their DHCP, of routers. */
   readonly shared: readonly Group[];
   /** The networks of the ports that are named. */
   readonly networkOfPort: ReadonlyMap<string, string>;
@@ -88,12 +88,13 @@ function makeTargets(hint: Hint, host: string, sees: (group: Group) => boolean):
     for (const target of made) if (!isOwn(target)) found.push(target);
   }
   const of = (role: Role) => found.filter((target) => target.role === role);
-  return { l2: of('l2'), dhcp: of('dhcp') };
+  return { l2: of('l2'), dhcp: of('dhcp'), l3: of('l3') };
 }
 
 function groupTargets(hint: Hint, group: Group, served: boolean): readonly Target[] {
   const { kind, id } = splitKey(group);
   const keys = hint.groups.get(group) ?? [];
+  if (kind === 'router') return routerTargets(group, keys);
   return kind === 'dhcp' ? dhcpTargets(`network/${id}`, keys) : networkTargets(group, keys, served);
 }
 
@@ -116,6 +117,21 @@ function dhcpTargets(key: string, keys: readonly string[]): Target[] {
     return { role: 'dhcp', key, ...of };
   });
   return [...fewOrWhole(all)];
+}
+
+const OF_ROUTER: Readonly<Record<string, Kind>> = { 'floating-ip': 'floating-ip', forwarding: 'forwarding' };
+
+function routerTargets(key: Group, keys: readonly string[]): Target[] {
+  const isWhole = (object: string) => object === key || splitKey(object).kind === 'replica';
+  const whole: Target[] = keys.some(isWhole) ? [{ role: 'l3', key, object: '', kind: 'router' }] : [];
+  const parts = keys.filter((object) => !isWhole(object));
+  const targets = parts.map((object): Target => {
+    const { kind, id } = splitKey(object);
+    const known = OF_ROUTER[kind];
+    const of = known ? { object, kind: known } : ({ object: `port/${id}`, kind: 'port' } as const);
+    return { role: 'l3', key, ...of };
+  });
+  return [...whole, ...fewOrWhole(targets)];
 }
 
 function networkTargets(key: Group, keys: readonly string[], served: boolean): Target[] {

@@ -108,19 +108,31 @@ export async function readSubject(
     if (!port) throw portNotFound(id);
     const serving = await servingHosts(tables, port.network_id);
     const l2 = new Set([...serving, ...(port.host === '' ? [] : [port.host])]);
-    return { kind, id, networkId: port.network_id, boundHost: port.host, hosts: { l2, dhcp: serving } };
+    return {
+      kind,
+      id,
+      networkId: port.network_id,
+      boundHost: port.host,
+      hosts: { l2, dhcp: serving, l3: new Set() },
+    };
   }
   if (kind === 'subnet') {
     const subnet = await tables.subnets.get({ id });
     if (!subnet) throw subnetNotFound(id);
     const dhcp = await servingHosts(tables, subnet.network_id);
-    return { kind, id, networkId: subnet.network_id, boundHost: '', hosts: { l2: new Set(), dhcp } };
+    return {
+      kind,
+      id,
+      networkId: subnet.network_id,
+      boundHost: '',
+      hosts: { l2: new Set(), dhcp, l3: new Set() },
+    };
   }
   if (!(await tables.networks.get({ id }))) throw networkNotFound(id);
   const dhcp = await servingHosts(tables, id);
   const bound = (await tables.ports.find({ network_id: id })).map((port) => port.host);
   const l2 = new Set([...dhcp, ...bound.filter((host) => host !== '')]);
-  return { kind, id, networkId: id, boundHost: '', hosts: { l2, dhcp } };
+  return { kind, id, networkId: id, boundHost: '', hosts: { l2, dhcp, l3: new Set() } };
 }
 
 async function servingHosts(tables: Tables, networkId: string): Promise<Set<string>> {

@@ -70,8 +70,12 @@ export function bench(settings: Partial<Settings> = {}) {
     return only as Result;
   };
 
-  /** A host with one agent of each role, connected; its agents by role. */
-  const host = async (name: string, physical_networks: string[] = []): Promise<Record<Role, AgentRow>> => {
+  /** A host with one agent of each role, connected (an L3 agent only if asked for); its agents by role. */
+  const host = async (
+    name: string,
+    physical_networks: string[] = [],
+    roles: readonly Role[] = ['l2', 'dhcp'],
+  ): Promise<Record<Role, AgentRow>> => {
     const agent = (role: Role): AgentRow => ({
       id: random.uuid(),
       host: name,
@@ -93,12 +97,12 @@ export function bench(settings: Partial<Settings> = {}) {
       liveness: 'alive',
       deaths: 0,
     });
-    const agents = { l2: agent('l2'), dhcp: agent('dhcp') };
+    const agents = { l2: agent('l2'), dhcp: agent('dhcp'), l3: agent('l3') };
     await run(async (tx) => {
       await tx.hosts.insert([
         { name, credential_hash: null, tunnel_ip: '192.0.2.1', physical_networks, created_at: '' },
       ]);
-      await tx.agents.insert([agents.l2, agents.dhcp]);
+      await tx.agents.insert(roles.map((role) => agents[role]));
     });
     return agents;
   };

@@ -3,18 +3,31 @@
  *
  *   host/<name>      host/<name>        the host's own settings
  *                    port/<id>          each port that is bound to the host
- *   network/<id>     network/<id>       for every host with a port of the network, or serving its DHCP
- *                    endpoint/<host>    each host to which the network's floods go
+ *   network/<id>     network/<id>       for every host with a port of the network, serving its DHCP, or with a replica of
+ *                                       a router on the network
+ *                    endpoint/<host>    each host to which the network's floods go: all of those
  *   dhcp/<id>        subnet/<id>        for every host that serves the network's DHCP
  *                    lease/<port id>    MAC, addresses, options of each port of the network
+ *   router/<id>      router/<id>        for every host with a replica of the router
+ *                    replica/<host>     each host that has one
+ *                    interface/<port>   each port of the router: its interfaces, its gateway, its replicas' HA ports
+ *                    floating-ip/<id>   each floating IP that is associated through the router
+ *                    forwarding/<id>    each port forwarding of a floating IP through the router
+ *
+ * A router's interface is wired on every host that has a replica, as `tap<id>` on its network's bridge, whether or not the
+ * port is bound there (an HA router's ports are bound to one host at a time, all replicas have them); an HA port only on
+ * the host that it names.
  *
  * A port thus is two objects, the binding (host group) and the lease (dhcp group): a host learns of remote ports only
  * if it serves their DHCP. An object is named by a Ref `group|key`, e.g. `dhcp/<network id>|lease/<port id>`.
  * Bodies are plain JSON, made from rows by the functions below and nowhere else; two equal states give equal bodies.
  */
 import type { HostRow } from './agent.ts';
+import type { FloatingIpRow } from './floating-ip.ts';
 import type { NetworkRow, NetworkType } from './network.ts';
 import type { ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
+import type { PortForwardingRow } from './port-forwarding.ts';
+import { ROUTER_HA_OWNER, type RouterBindingRow, type RouterPortOwner, type RouterRow } from './router.ts';
 import type { HostRoute, Ipv6Mode, SubnetRow } from './subnet.ts';
 
 export type Group = string;
@@ -74,11 +87,89 @@ export interface LeaseBody {
   readonly extra_dhcp_opts: readonly ExtraDhcpOpt[];
 }
 
-export type Body = HostBody | NetworkBody | EndpointBody | PortBody | SubnetBody | LeaseBody;
+export interface RouterBody {
+  readonly id: string;
+  readonly name: string;
+  readonly admin_state_up: boolean;
+  readonly ha: boolean;
+  /** VRRP's virtual router id, 1 to 255; null where there is one replica only. */
+  readonly ha_vr_id: number | null;
+  /** Whether what has no floating IP leaves under the gateway's address. */
+  readonly enable_snat: boolean;
+  readonly routes: readonly HostRoute[];
+}
+
+export interface ReplicaBody {
+  readonly host: string;
+  /** 0 is preferred; of one router no two are equal. */
+  readonly rank: number;
+  /** '': not known yet. */
+  readonly tunnel_ip: string;
+  readonly management_ip: string;
+}
+
+export interface InterfaceSubnet {
+  readonly id: string;
+  readonly ip_version: 4 | 6;
+  readonly cidr: string;
+  readonly gateway_ip: string | null;
+  readonly enable_dhcp: boolean;
+  readonly ipv6_ra_mode: Ipv6Mode | null;
+  readonly ipv6_address_mode: Ipv6Mode | null;
+  readonly dns_nameservers: readonly string[];
+}
+
+export interface InterfaceBody {
+  readonly port_id: string;
+  readonly network_id: string;
+  readonly owner: RouterPortOwner;
+  /** '' for what every replica has; an HA port is of one host only. */
+  readonly host: string;
+  readonly mac_address: string;
+  readonly mtu: number;
+  readonly admin_state_up: boolean;
+  /** With the length of the subnet's prefix. */
+  readonly fixed_ips: readonly (FixedIp & { readonly prefix: number })[];
+  /** Those in which it has an address, by id. */
+  readonly subnets: readonly InterfaceSubnet[];
+}
+
+export interface FloatingIpBody {
+  readonly id: string;
+  readonly floating_ip_address: string;
+  readonly fixed_ip_address: string;
+  readonly port_id: string;
+  /** Of the fixed address. */
+  readonly network_id: string;
+}
+
+export interface ForwardingBody {
+  readonly id: string;
+  readonly floating_ip_address: string;
+  readonly protocol: string;
+  /** First and last, both included; as many as there are internal ones. */
+  readonly external_port: readonly [number, number];
+  readonly internal_ip_address: string;
+  readonly internal_port: readonly [number, number];
+}
+
+export type Body =
+  | HostBody
+  | NetworkBody
+  | EndpointBody
+  | PortBody
+  | SubnetBody
+  | LeaseBody
+  | RouterBody
+  | ReplicaBody
+  | InterfaceBody
+  | FloatingIpBody
+  | ForwardingBody;
 
 export const hostGroup = (host: string): Group => `host/${host}`;
 export const networkGroup = (networkId: string): Group => `network/${networkId}`;
 export const dhcpGroup = (networkId: string): Group => `dhcp/${networkId}`;
+export const routerGroup = (routerId: string): Group => `router/${routerId}`;
 
 /** The link that is a port on its host, as Neutron and Nova name it; in view of both roles: dhcp makes some, l2 wires all. */
 export const tapName = (portId: string): string => `tap${portId.slice(0, 11)}`;
@@ -155,5 +246,78 @@ export function leaseBody(row: PortRow): LeaseBody {
       opt_value: o.opt_value,
       ip_version: o.ip_version,
     })),
+  };
+}
+
+export function routerBody(row: RouterRow): RouterBody {
+  return {
+    id: row.id,
+    name: row.name,
+    admin_state_up: row.admin_state_up,
+    ha: row.ha,
+    ha_vr_id: row.ha_vr_id,
+    enable_snat: row.enable_snat,
+    routes: row.routes.map((r) => ({ destination: r.destination, nexthop: r.nexthop })),
+  };
+}
+
+export function replicaBody({ host, rank }: RouterBindingRow, row: HostRow): ReplicaBody {
+  return { host, rank, tunnel_ip: row.tunnel_ip, management_ip: '' };
+}
+
+/** `subnets`: at least those in which the port has addresses. */
+export function interfaceBody(
+  port: PortRow,
+  network: NetworkRow,
+  subnets: ReadonlyMap<string, SubnetRow>,
+): InterfaceBody {
+  const ids = [...new Set(port.fixed_ips.map((ip) => ip.subnet_id))].sort();
+  const own = ids.flatMap((id) => subnets.get(id) ?? []);
+  return {
+    port_id: port.id,
+    network_id: port.network_id,
+    owner: port.device_owner as RouterPortOwner,
+    host: port.device_owner === ROUTER_HA_OWNER ? port.host : '',
+    mac_address: port.mac_address,
+    mtu: network.mtu,
+    admin_state_up: port.admin_state_up,
+    fixed_ips: port.fixed_ips.map((ip) => ({
+      subnet_id: ip.subnet_id,
+      ip_address: ip.ip_address,
+      prefix: Number(subnets.get(ip.subnet_id)?.cidr.split('/')[1] ?? 0),
+    })),
+    subnets: own.map((subnet) => ({
+      id: subnet.id,
+      ip_version: subnet.ip_version,
+      cidr: subnet.cidr,
+      gateway_ip: subnet.gateway_ip,
+      enable_dhcp: subnet.enable_dhcp,
+      ipv6_ra_mode: subnet.ipv6_ra_mode,
+      ipv6_address_mode: subnet.ipv6_address_mode,
+      dns_nameservers: subnet.dns_nameservers,
+    })),
+  };
+}
+
+/** `port`: that of the fixed address; null while the floating IP is not associated. */
+export function floatingIpBody(row: FloatingIpRow, port: PortRow | undefined): FloatingIpBody | null {
+  if (!port || row.router_id === null || row.fixed_ip_address === null) return null;
+  return {
+    id: row.id,
+    floating_ip_address: row.floating_ip_address,
+    fixed_ip_address: row.fixed_ip_address,
+    port_id: port.id,
+    network_id: port.network_id,
+  };
+}
+
+export function forwardingBody(row: PortForwardingRow, floating: FloatingIpRow): ForwardingBody {
+  return {
+    id: row.id,
+    floating_ip_address: floating.floating_ip_address,
+    protocol: row.protocol,
+    external_port: [row.external_port_first, row.external_port_last],
+    internal_ip_address: row.internal_ip_address,
+    internal_port: [row.internal_port_first, row.internal_port_last],
   };
 }

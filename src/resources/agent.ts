@@ -5,6 +5,7 @@ import { boolean, nullable, shown, text, uuid } from './values.ts';
 export const AGENT_TYPES = {
   l2: { agent_type: 'Linux bridge agent', binary: 'deuteron-agent', topic: 'N/A' },
   dhcp: { agent_type: 'DHCP agent', binary: 'deuteron-agent', topic: 'dhcp_agent' },
+  l3: { agent_type: 'L3 agent', binary: 'deuteron-agent', topic: 'l3_agent' },
 } as const;
 
 /** What an agent process may do on its host; each role is listed as an agent of its own. */
