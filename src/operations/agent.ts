@@ -49,13 +49,18 @@ async function bindWaitingPorts(tx: Transaction, call: Call, host: string): Prom
   const networks = await tx.networks.lock({ id: [...new Set(failed.map((port) => port.network_id))] });
   const facts = await bindingFacts(tx, [host]);
   const ports = await tx.ports.lock({ id: failed.map((port) => port.id), host, vif_type: 'binding_failed' });
-  for (const port of ports) {
-    const network = networks.find((one) => one.id === port.network_id);
+  const networkOf = new Map(networks.map((network) => [network.id, network]));
+  const bindable = ports.flatMap((port) => {
+    const network = networkOf.get(port.network_id);
     const binding = network && bind(facts, { host, network, vnicType: port.vnic_type });
-    if (binding?.vif_type !== 'bridge') continue;
+    return binding?.vif_type === 'bridge' ? [{ port, binding }] : [];
+  });
+  // A host may have thousands: one statement for all that become the same.
+  const alike = Map.groupBy(bindable, ({ port }) => `${port.generation} ${port.revision_number}`);
+  for (const own of alike.values()) {
+    const [{ port, binding }] = own as [(typeof own)[number]];
     const changes = { ...binding, generation: port.generation + 1, ...touched(call, port) };
-    const [bound] = await tx.ports.update({ id: port.id }, changes);
-    if (bound) await reopenBlocks(tx, bound);
+    await reopenBlocks(tx, await tx.ports.update({ id: own.map((one) => one.port.id) }, changes));
   }
 }
 

@@ -292,7 +292,7 @@ export async function updatePort(
   if (reopens) changed.status = 'DOWN';
   const [updated] = await tx.ports.update({ id }, { ...changed, ...touched(call, port) });
   if (!updated) throw portNotFound(id);
-  if (reopens) await reopenBlocks(tx, updated);
+  if (reopens) await reopenBlocks(tx, [updated]);
   return updated;
 }
 

@@ -25,12 +25,13 @@ export function blocksOf(
   return blocks;
 }
 
-/** Replaces the blocks of a port whose binding or admin state changed. */
-export async function reopenBlocks(tx: Transaction, port: PortRow): Promise<void> {
-  await tx.provisioningBlocks.remove({ port_id: port.id });
-  const ids = port.fixed_ips.map((ip) => ip.subnet_id);
-  const subnets = ids.length > 0 ? await tx.subnets.find({ id: ids }) : [];
-  const blocks = blocksOf(tx, port, subnets);
+/** Replaces the blocks of ports whose binding or admin state changed. */
+export async function reopenBlocks(tx: Transaction, ports: readonly PortRow[]): Promise<void> {
+  if (ports.length === 0) return;
+  await tx.provisioningBlocks.remove({ port_id: ports.map((port) => port.id) });
+  const ids = new Set(ports.flatMap((port) => port.fixed_ips.map((ip) => ip.subnet_id)));
+  const subnets = ids.size > 0 ? await tx.subnets.find({ id: [...ids] }) : [];
+  const blocks = ports.flatMap((port) => blocksOf(tx, port, subnets));
   if (blocks.length > 0) await tx.provisioningBlocks.insert(blocks);
 }
 
