@@ -8,6 +8,9 @@ const DECISION_MS = 12_000;
 /** A message on its way to the server. */
 const ON_ITS_WAY_MS = 20;
 
+/** The clocks of two servers begin to count at their own looks. */
+const NEARLY = 0.95;
+
 interface Heard {
   lastAt: number;
   /** The last silence that was as long as the detection time, and when it ended. */
@@ -53,7 +56,7 @@ export class DeathWatch {
   }
 
   #isLong(silenceMs: number): boolean {
-    return silenceMs + ON_ITS_WAY_MS >= this.#detectMs;
+    return silenceMs + ON_ITS_WAY_MS >= NEARLY * this.#detectMs;
   }
 
   #onCommit(written: Written): void {

@@ -5,7 +5,7 @@
 import type { DhcpBindingRow } from '../../src/resources/agent.ts';
 import type { Place } from '../../src/resources/place.ts';
 import type { MemoryStore, Written } from '../../src/store/memory/memory-store.ts';
-import { leasedName, type ServedWatch } from './served-watch.ts';
+import { leasedName, NOBODY, type ServedWatch } from './served-watch.ts';
 import { Violation } from './violation.ts';
 
 export class MoveWatch {
@@ -59,6 +59,8 @@ export class MoveWatch {
     for (const port of this.#store.rows('ports')) {
       if (port.network_id !== network_id || port.status !== 'ACTIVE') continue;
       if (!this.#served.isNow(leasedName(port.id, host), host)) continue;
+      // a network that is switched off is to be served nowhere, whoever has not heard of it yet
+      if (this.#served.isNow(leasedName(port.id, NOBODY), NOBODY)) continue;
       const isServed = others.some((other) => {
         const since = this.#served.committedAt(other.position);
         return this.#served.wasSince(leasedName(port.id, other.host), other.host, since);

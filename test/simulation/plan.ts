@@ -44,16 +44,18 @@ interface Kind {
 const ACTION_KINDS: readonly Kind[] = Object.entries(ACTIONS).map(([name, { weight }]) => ({ name, weight }));
 
 /** Most worlds are small; one in so many has hundreds of hosts, and little time. */
-const LARGE_ONE_IN = 60;
+const LARGE_ONE_IN = 50;
 
 export function drawPlan(seed: number): Plan {
   const random = streamOf(seed, 'plan');
   const isLarge = random.next() < 1 / LARGE_ONE_IN;
-  const hosts = isLarge ? integerBetween(random, 60, 250) : integerBetween(random, 2, 5);
+  const hosts = isLarge
+    ? integerBetween(random, 60, 250)
+    : integerBetween(random, 2, random.next() < 0.25 ? 16 : 5);
   const isLong = !isLarge && random.next() < 0.1;
   const longest = isLarge ? 8_000 : isLong ? 150_000 : 40_000;
   const durationMs = integerBetween(random, isLarge ? 4_000 : 10_000, longest);
-  const busy = isLarge ? 30 : 100;
+  const busy = isLarge ? 20 : 40;
   return {
     seed,
     hosts,
@@ -63,7 +65,7 @@ export function drawPlan(seed: number): Plan {
     weather: random.next() < 0.15 ? CALM : drawWeather(random),
     narrow: !isLarge && random.next() < 0.4,
     maxNetworks: isLarge ? 30 : integerBetween(random, 1, 4),
-    maxPorts: isLarge ? 200 : integerBetween(random, 3, 15),
+    maxPorts: isLarge ? 200 : integerBetween(random, 3, 40),
     durationMs,
     quietMs: random.next() < 0.15 ? 30_000 : 0,
     requests: drawRequests(random, { durationMs, everyMs: integerBetween(random, busy, 15 * busy) }),
