@@ -94,7 +94,8 @@ export class AgentPresence {
     const now = this.#options.clock.now();
     const known = this.#here.get(host);
     if (isConnected) {
-      if (known?.isSilent) this.#says(host, false);
+      // one whose silence was told is not known any more
+      if (!known || known.isSilent) this.#says(host, false);
       this.#here.set(host, { isConnected, heardAt: now, beats: false, isSilent: false });
     } else if (known) {
       known.isConnected = false;
