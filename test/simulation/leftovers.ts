@@ -6,19 +6,26 @@ import type { World } from './world.ts';
 const WANTED = 2;
 const DHCP_OWNER = 'network:dhcp';
 
-/** Hosts whose DHCP agent may be given the network: it lives, is switched on and reaches it. */
-export function eligibleHosts(world: World, network: NetworkRow): Set<string> {
-  const living = new Map(world.livingMachines().map((machine) => [machine.name, machine]));
-  const reaches = (host: string) =>
-    network.network_type === 'vxlan' ||
-    living.get(host)?.physicalNetworks.includes(network.physical_network ?? '') === true;
+/** Hosts whose DHCP agent lives and is switched on. */
+function hostsAtWork(world: World): Set<string> {
+  const living = new Set(world.livingMachines().map((machine) => machine.name));
   const fit = world.store
     .rows('agents')
     .filter(
       ({ role, host, admin_state_up, liveness }) =>
-        role === 'dhcp' && admin_state_up && liveness === 'alive' && living.has(host) && reaches(host),
+        role === 'dhcp' && admin_state_up && liveness === 'alive' && living.has(host),
     );
   return new Set(fit.map(({ host }) => host));
+}
+
+/** Those of them that the network reaches, so that they may be given it. */
+function eligibleHosts(world: World, network: NetworkRow): Set<string> {
+  const hosts = hostsAtWork(world);
+  if (network.network_type === 'vxlan') return hosts;
+  const reached = world.machines.filter((one) =>
+    one.physicalNetworks.includes(network.physical_network ?? ''),
+  );
+  return new Set(reached.map(({ name }) => name).filter((name) => hosts.has(name)));
 }
 
 /** The first thing that is left, undefined for none. */
@@ -48,7 +55,9 @@ function ofNetwork(
   const staying = bindings.filter((binding) => !binding.leaving);
   const leaving = bindings.find((binding) => binding.leaving);
   if (hasDhcp && leaving && eligible.size > 0) return `${leaving.host} is still leaving ${network.id}`;
-  const serving = staying.filter(({ host }) => eligible.has(host)).length;
+  // a user may have given it to one that it does not reach: that counts as one of those it wants
+  const atWork = hostsAtWork(world);
+  const serving = staying.filter(({ host }) => atWork.has(host)).length;
   const wanted = Math.min(WANTED, eligible.size);
   if (hasDhcp && serving < wanted) return `network ${network.id} has ${serving} DHCP agents, not ${wanted}`;
   const ports = store
