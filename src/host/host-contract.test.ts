@@ -7,7 +7,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { inOwnNamespaces } from '../../test/support/own-namespaces.ts';
 import { realClock, sleep } from '../lib/clock.ts';
 import { FakeHost } from './fake/fake-host.ts';
-import type { Host, HostEvent } from './host.ts';
+import type { Host, HostEvent, Route } from './host.ts';
 import { createLinuxHost } from './linux/linux-host.ts';
 
 type MakeHost = (t: TestContext) => Host;
@@ -193,6 +193,113 @@ function rulesetTests(make: MakeHost): void {
   });
 }
 
+function mapTests(make: MakeHost): void {
+  const TABLE = 'inet dtn_m';
+  const BODY = ` comment "deuteron:1"
+  map nat { type ipv4_addr : ipv4_addr; elements = { 192.0.2.1 : 10.0.0.1 }; }
+  map ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+  map out { type ifname : ipv4_addr; }
+  chain c { }
+`;
+
+  test('elements of maps are added and deleted, and do not matter to the mark', async (t) => {
+    const host = make(t);
+    await host.ensureNamespace('dtn-m');
+    assert.deepEqual(await host.tables(['dtn-m', 'dtn-none'], TABLE), new Map());
+    await host.applyRuleset('dtn-m', `table ${TABLE}\ndelete table ${TABLE}\ntable ${TABLE} {\n${BODY}}\n`);
+    const state = async () => (await host.tables(['dtn-m', 'dtn-none'], TABLE)).get('dtn-m');
+    assert.deepEqual((await state())?.maps.get('nat'), new Map([['192.0.2.1', '10.0.0.1']]));
+    assert.deepEqual((await state())?.maps.get('ports'), new Map());
+    await host.applyRuleset(
+      'dtn-m',
+      `delete element ${TABLE} nat { 192.0.2.1 }
+add element ${TABLE} nat { 192.0.2.1 : 10.0.0.9, 192.0.2.2 : 10.0.0.2 }
+add element ${TABLE} ports { 192.0.2.3 . tcp . 80 : 10.0.0.3 . 8080 }
+add element ${TABLE} out { "qg-1" : 192.0.2.4 }
+`,
+    );
+    assert.deepEqual(await state(), {
+      mark: 'deuteron:1',
+      maps: new Map([
+        [
+          'nat',
+          new Map([
+            ['192.0.2.1', '10.0.0.9'],
+            ['192.0.2.2', '10.0.0.2'],
+          ]),
+        ],
+        ['ports', new Map([['192.0.2.3 . tcp . 80', '10.0.0.3 . 8080']])],
+        ['out', new Map([['"qg-1"', '192.0.2.4']])],
+      ]),
+    });
+    await assert.rejects(host.applyRuleset('dtn-m', `delete element ${TABLE} nat { 192.0.2.77 }\n`));
+    await assert.rejects(
+      host.applyRuleset(
+        'dtn-m',
+        `delete element ${TABLE} nat { 192.0.2.2 }\nadd element ${TABLE} nat { 192.0.2.1 : 10.0.0.10 }\n`,
+      ),
+    );
+    assert.equal((await state())?.maps.get('nat')?.size, 2, 'all or nothing');
+    await host.removeNamespace('dtn-m');
+  });
+}
+
+function routeTests(make: MakeHost): void {
+  test('routes are set, replaced, listed as ours, and go with their link', async (t) => {
+    const host = make(t);
+    await host.ensureNamespace('dtn-r');
+    const peer = { name: 'eth0', namespace: 'dtn-r', mac: '02:00:00:00:00:01' };
+    await host.changeLinks(null, [
+      { op: 'add-veth', name: 'tap-r', mtu: 1500, peer },
+      { op: 'set-link', name: 'tap-r', up: true },
+    ]);
+    await host.changeLinks('dtn-r', [
+      { op: 'add-address', link: 'eth0', address: '192.0.2.1/24' },
+      { op: 'add-address', link: 'eth0', address: '2001:db8::1/64' },
+      { op: 'set-link', name: 'eth0', up: true },
+      { op: 'announce', name: 'eth0', mac: peer.mac },
+    ]);
+    const wanted: Route[] = [
+      { destination: '0.0.0.0/0', nexthop: '198.51.100.1', link: 'eth0' },
+      { destination: '203.0.113.0/24', nexthop: null, link: 'eth0' },
+      { destination: '203.0.113.7/32', nexthop: '192.0.2.7', link: null },
+      { destination: '::/0', nexthop: '2001:db8::7', link: 'eth0' },
+      { destination: '2001:db8:1::/48', nexthop: '2001:db8::8', link: null },
+    ];
+    const add = wanted.map((route) => ({ op: 'set' as const, ...route }));
+    assert.deepEqual(await host.changeRoutes('dtn-r', add), [null, null, null, null, null]);
+    const listed = async () =>
+      [...((await host.routes(['dtn-r', 'dtn-none'])).get('dtn-r') ?? [])].sort((a, b) =>
+        a.destination < b.destination ? -1 : 1,
+      );
+    const sorted = (routes: readonly Route[]) =>
+      routes
+        .map((route) => ({ ...route, link: 'eth0' }))
+        .sort((a, b) => (a.destination < b.destination ? -1 : 1));
+    assert.deepEqual(await listed(), sorted(wanted));
+
+    const results = await host.changeRoutes('dtn-r', [
+      { op: 'set', destination: '198.51.100.0/24', nexthop: '198.51.100.9', link: null },
+      { op: 'set', destination: '203.0.113.7/32', nexthop: '192.0.2.8', link: null },
+      { op: 'delete', destination: '2001:db8:1::/48', nexthop: '2001:db8::8', link: 'eth0' },
+      { op: 'delete', destination: '198.18.0.0/15', nexthop: '192.0.2.8', link: 'eth0' },
+    ]);
+    assert.deepEqual(
+      results.map((result) => result === null),
+      [false, true, true, true],
+    );
+    const after = wanted.slice(0, 4).map((route) => ({
+      ...route,
+      nexthop: route.destination === '203.0.113.7/32' ? '192.0.2.8' : route.nexthop,
+    }));
+    assert.deepEqual(await listed(), sorted(after));
+    assert.deepEqual([...(await host.routes(['dtn-none'])).keys()], []);
+    await host.changeLinks('dtn-r', [{ op: 'set-link', name: 'eth0', up: false }]);
+    assert.deepEqual(await listed(), []);
+    await host.removeNamespace('dtn-r');
+  });
+}
+
 function processTests(make: MakeHost): void {
   test('a process is started once, found, signalled and stopped', async (t) => {
     const host = make(t);
@@ -232,6 +339,8 @@ function contract(make: MakeHost): void {
   linkTests(make);
   fileTests(make);
   rulesetTests(make);
+  mapTests(make);
+  routeTests(make);
   processTests(make);
 }
 

@@ -58,10 +58,37 @@ export type LinkStep =
     }
   | { readonly op: 'delete-link'; readonly name: string }
   | { readonly op: 'add-address'; readonly link: string; readonly address: string }
-  | { readonly op: 'delete-address'; readonly link: string; readonly address: string };
+  | { readonly op: 'delete-address'; readonly link: string; readonly address: string }
+  /**
+   * The link's neighbours are told of all its addresses (gratuitous ARP, unsolicited neighbour advertisement), if the
+   * namespace's `arp_notify` and `ndisc_notify` are set. `mac` is the one that it has.
+   */
+  | { readonly op: 'announce'; readonly name: string; readonly mac: string };
 
 /** null: done. Otherwise why not, one sentence. */
 export type StepResult = string | null;
+
+/** A route that `changeRoutes` made: it bears a protocol number of ours. */
+export interface Route {
+  /** Canonical, `0.0.0.0/0` and `::/0` for the default. */
+  readonly destination: string;
+  /** null: what it leads to is on the link itself. */
+  readonly nexthop: string | null;
+  /** In a step null: the link by which the next hop is reached. */
+  readonly link: string | null;
+}
+
+export type RouteStep =
+  /** Replaces the one of the same destination. With next hop and link both, the next hop need be in no subnet of the link. */
+  { readonly op: 'set' | 'delete' } & Route;
+
+/** What is in a table of nftables. */
+export interface TableState {
+  /** As `rulesetMark`. */
+  readonly mark: string | null;
+  /** By map, its elements: key to value, both as nft prints them (`10.0.0.1 . tcp . 80`, `"qg-1"`). */
+  readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
 
 /** An all-zero (flood) forwarding entry of a vxlan link. */
 export interface FloodEntry {
@@ -140,20 +167,27 @@ export interface Host {
   /** null: the host's own namespace. */
   changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]>;
 
+  /** Our routes in several namespaces; a namespace that is not there is left out. */
+  routes(namespaces: readonly string[]): Promise<Map<string, Route[]>>;
+  changeRoutes(namespace: string, steps: readonly RouteStep[]): Promise<StepResult[]>;
+
   /** All, or those of these links. */
   floodEntries(links?: readonly string[]): Promise<FloodEntry[]>;
   changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]>;
 
-  /** Replaces what the nft text names, atomically. */
+  /** Replaces what the nft text names, or adds and deletes elements of maps, atomically. */
   applyRuleset(namespace: string | null, text: string): Promise<void>;
   /**
    * The table's comment (`table inet x { comment "deuteron:<hash>"; ... }`), to know whether it is as we left it; null if
-   * there is no such table, or what is in it is not what was applied with that comment. `table` is family and name:
-   * `inet deuteron_l2`.
+   * there is no such table, or what is in it is not what was applied with that comment; elements of maps are not looked
+   * at (see `tables`). `table` is family and name: `inet deuteron_l2`.
    */
   rulesetMark(namespace: string | null, table: string): Promise<string | null>;
   /** The same for many namespaces at once; those without such a table are left out. */
   rulesetMarks(namespaces: readonly string[], table: string): Promise<Map<string, string>>;
+
+  /** That table of many namespaces; those without one are left out. */
+  tables(namespaces: readonly string[], table: string): Promise<Map<string, TableState>>;
 
   /** Sets kernel parameters, e.g. {'net.ipv6.conf.all.disable_ipv6': '1'}. */
   setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void>;

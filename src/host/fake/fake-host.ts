@@ -14,11 +14,15 @@ import type {
   ProcessSignal,
   ProcessSpec,
   ProcessState,
+  Route,
+  RouteStep,
   StepResult,
+  TableState,
 } from '../host.ts';
 import { namespaceName, processName, sysctlPath, tableName } from '../grammar.ts';
 import { FakeFiles } from './files.ts';
 import { FakeLinks, type ForeignLink } from './links.ts';
+import { FakeRoutes } from './routes.ts';
 import { applyText, type FakeTable } from './rulesets.ts';
 
 export type FakeSignal = ProcessSignal;
@@ -58,6 +62,7 @@ export class FakeHost implements Host {
   readonly sysctls = new Map<string, string>();
   readonly #options: FakeHostOptions;
   readonly #links: FakeLinks;
+  readonly #routes = new FakeRoutes();
   readonly #tables = new Map<string | null, Map<string, FakeTable>>();
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Set<(event: HostEvent) => void>();
@@ -70,7 +75,11 @@ export class FakeHost implements Host {
         if (stuck === null) program?.fileChanged?.(path);
     });
     this.#links = new FakeLinks({
-      linkChanged: ({ name, namespace }, news) => this.#tell({ type: 'link', name, namespace, news }),
+      linkChanged: ({ name, namespace }, news) => {
+        if (namespace !== null && (news === 'down' || news === 'gone'))
+          this.#routes.linkLost(namespace, name);
+        this.#tell({ type: 'link', name, namespace, news });
+      },
       addressChanged: (namespace, news) => this.#tell({ type: 'address', namespace, news }),
       namespaceChanged: (name, news) => this.#tell({ type: 'namespace', name, news }),
       floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
@@ -148,6 +157,7 @@ export class FakeHost implements Host {
   #dropNamespace(name: string): void {
     this.#links.removeNamespace(namespaceName(name));
     this.#tables.delete(name);
+    this.#routes.namespaceLost(name);
   }
 
   /** Some events were lost. */
@@ -227,6 +237,27 @@ export class FakeHost implements Host {
       if (mark) marks.set(namespace, mark);
     }
     return marks;
+  }
+
+  async tables(namespaces: readonly string[], table: string): Promise<Map<string, TableState>> {
+    const states = new Map<string, TableState>();
+    for (const namespace of namespaces) {
+      const found = this.table(namespaceName(namespace), tableName(table));
+      if (found !== undefined) states.set(namespace, { mark: found.mark, maps: found.maps });
+    }
+    return states;
+  }
+
+  async routes(namespaces: readonly string[]): Promise<Map<string, Route[]>> {
+    const there = namespaces.filter((name) => this.#links.list(namespaceName(name)) !== undefined);
+    return new Map(there.map((name) => [name, this.#routes.list(name)]));
+  }
+
+  async changeRoutes(namespace: string, steps: readonly RouteStep[]): Promise<StepResult[]> {
+    const links = this.#links.list(namespaceName(namespace));
+    return steps.map((step) =>
+      links === undefined ? 'no such namespace' : this.#routes.change(namespace, step, links),
+    );
   }
 
   async setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void> {

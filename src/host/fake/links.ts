@@ -127,6 +127,8 @@ export class FakeLinks {
       case 'add-address':
       case 'delete-address':
         return this.#changeAddress(namespace, step);
+      case 'announce':
+        return this.#space(namespace).has(linkName(step.name)) ? null : `no link ${step.name}`;
     }
   }
 

@@ -1,36 +1,89 @@
-/** Knows of nftables only what agents ask: that a text names tables, replaces or deletes them, and that they bear a mark. */
+/**
+ * Knows of nftables only what agents ask: that a text names tables, replaces or deletes them, that they bear a mark, and
+ * that maps have elements.
+ */
 export interface FakeTable {
   readonly mark: string | null;
   /** What stands between its braces, as it was given. */
   readonly body: string;
+  /** By map, key to value. */
+  readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
-const STATEMENT = /^(?:add\s+)?table\s+(\w+\s+\w+)\s*(\{)?|^(delete|destroy)\s+table\s+(\w+\s+\w+)/;
+type Maps = Map<string, Map<string, string>>;
+
+const TABLE = /^(?:add\s+)?table\s+(\w+\s+\w+)\s*(\{)?|^(delete|destroy)\s+table\s+(\w+\s+\w+)/;
+const ELEMENT = /^(add|delete)\s+element\s+(\w+\s+\w+)\s+(\w+)\s*\{([^}]*)\}/;
 
 /** The tables after `text`, all or nothing: throws for what nft would not take. */
 export function applyText(tables: ReadonlyMap<string, FakeTable>, text: string): Map<string, FakeTable> {
   const after = new Map(tables);
   let rest = text.trim();
   while (rest !== '') {
-    const found = STATEMENT.exec(rest);
-    if (found === null) throw new Error(`nft refused the ruleset: at "${rest.slice(0, 40)}"`);
-    const name = (found[1] ?? found[4] ?? '').replace(/\s+/, ' ');
-    let length = found[0].length;
-    if (found[3] !== undefined) {
-      if (!after.delete(name) && found[3] === 'delete')
-        throw new Error(`nft refused the ruleset: no table ${name}`);
-    } else if (found[2] === undefined) {
-      if (!after.has(name)) after.set(name, { mark: null, body: '' });
-    } else {
-      const end = closingBrace(rest, length);
-      const body = rest.slice(length, end).trim();
-      const mark = /^comment "(deuteron:[^"]*)"/m.exec(body)?.[1] ?? null;
-      after.set(name, { mark, body });
-      length = end + 1;
-    }
+    const length = ELEMENT.test(rest) ? changeElements(after, rest) : changeTable(after, rest);
     rest = rest.slice(length).replace(/^[\s;]+/, '');
   }
   return after;
+}
+
+/** Performs the statement that the text begins with, and says how long it is. */
+function changeTable(tables: Map<string, FakeTable>, text: string): number {
+  const found = TABLE.exec(text);
+  if (found === null) throw new Error(`nft refused the ruleset: at "${text.slice(0, 40)}"`);
+  const name = (found[1] ?? found[4] ?? '').replace(/\s+/, ' ');
+  const { length } = found[0];
+  if (found[3] !== undefined) {
+    if (!tables.delete(name) && found[3] === 'delete')
+      throw new Error(`nft refused the ruleset: no table ${name}`);
+    return length;
+  }
+  if (found[2] === undefined) {
+    if (!tables.has(name)) tables.set(name, { mark: null, body: '', maps: new Map() });
+    return length;
+  }
+  const end = closingBrace(text, length);
+  const body = text.slice(length, end).trim();
+  const mark = /^comment "(deuteron:[^"]*)"/m.exec(body)?.[1] ?? null;
+  tables.set(name, { mark, body, maps: mapsIn(body) });
+  return end + 1;
+}
+
+function changeElements(tables: Map<string, FakeTable>, text: string): number {
+  const [all = '', verb, tableWords = '', mapName = '', inside = ''] = ELEMENT.exec(text) ?? [];
+  const name = tableWords.replace(/\s+/, ' ');
+  const table = tables.get(name);
+  const maps: Maps = new Map([...(table?.maps ?? [])].map(([key, elements]) => [key, new Map(elements)]));
+  const elements = maps.get(mapName);
+  if (!table || !elements) throw new Error(`nft refused the ruleset: no map ${mapName} in ${name}`);
+  for (const [key, value] of pairsIn(inside)) {
+    const there = elements.get(key);
+    if (verb === 'delete' ? there === undefined : (there ?? value) !== value)
+      throw new Error(`nft refused the ruleset: ${verb} ${key}`);
+    if (verb === 'delete') elements.delete(key);
+    else elements.set(key, value);
+  }
+  tables.set(name, { ...table, maps });
+  return all.length;
+}
+
+function mapsIn(body: string): Maps {
+  const maps: Maps = new Map();
+  for (const found of body.matchAll(/\bmap (\w+) \{/g)) {
+    const from = found.index + found[0].length;
+    const inside = body.slice(from, closingBrace(body, from));
+    maps.set(found[1] ?? '', new Map(pairsIn(/elements = \{([^}]*)\}/.exec(inside)?.[1] ?? '')));
+  }
+  return maps;
+}
+
+function pairsIn(text: string): [string, string][] {
+  const elements = text.split(',').map((one) => one.trim());
+  return elements
+    .filter((one) => one !== '')
+    .map((one) => {
+      const [key = '', value = ''] = one.split(' : ');
+      return [key, value];
+    });
 }
 
 function closingBrace(text: string, from: number): number {

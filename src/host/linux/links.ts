@@ -122,6 +122,9 @@ export function linesOf(step: LinkStep): string[] {
     }
     case 'delete-address':
       return [`address delete ${addressWithPrefix(step.address)} dev ${linkName(step.link)}`];
+    case 'announce':
+      // The kernel announces a link's addresses when its MAC is set, also to what it was.
+      return [`link set dev ${linkName(step.name)} address ${macAddress(step.mac)}`];
   }
 }
 
@@ -148,6 +151,8 @@ export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
       const vxlan = find(step.name)?.vxlan;
       return vxlan?.id === step.id && vxlan.local === step.local && vxlan.port === step.port;
     }
+    case 'announce':
+      return false;
     case 'add-veth':
       // Whether its other end is where it should be cannot be told from here.
       return false;

@@ -10,6 +10,7 @@ import { createLinks } from './links.ts';
 import { followKernel } from './monitor.ts';
 import { createNamespaces, followNamespaces, writeSysctls } from './namespaces.ts';
 import { createProcesses } from './processes.ts';
+import { createRoutes } from './routes.ts';
 import { createRuleset } from './ruleset.ts';
 import { createSpawner, inNamespace } from './spawner.ts';
 
@@ -46,6 +47,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
   return {
     ...createNamespaces(spawner, async (holder) => (await processes.findProcess(holder))?.pid ?? null),
     ...createLinks(spawner),
+    ...createRoutes(spawner),
     ...createFlood(spawner),
     ...createRuleset(spawner, files),
     ...fileVerbs,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { namespaceName, tableName } from '../grammar.ts';
+import type { TableState } from '../host.ts';
 import type { Files } from './files.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
 
@@ -16,9 +17,24 @@ const FINGERPRINTS = '.rulesets';
 const MOST_FINGERPRINTS = 64;
 const MARK = /^\s*comment "(deuteron:[^"]*)"/m;
 
-/** What a table holds, whatever order its sets are printed in. */
+const MAP = /^\tmap (\w+) \{\n[\s\S]*?\n\t\}/gm;
+const ELEMENTS = /\n\s*elements = \{([^}]*)\}/;
+
+/** By map, its elements. */
+export function mapsIn(listing: string): Map<string, Map<string, string>> {
+  const maps = new Map<string, Map<string, string>>();
+  for (const [block, name = ''] of listing.matchAll(MAP)) {
+    const elements = (ELEMENTS.exec(block)?.[1] ?? '').split(',').map((one) => one.trim());
+    const pairs = elements.filter((one) => one !== '').map((one) => one.split(' : ') as [string, string]);
+    maps.set(name, new Map(pairs));
+  }
+  return maps;
+}
+
+/** What a table holds, whatever order its sets are printed in, and whatever its maps hold. */
 function fingerprint(listing: string): string {
-  const sorted = listing.replaceAll(/elements = \{([^}]*)\}/g, (_, elements: string) =>
+  const form = listing.replaceAll(MAP, (block) => block.replace(ELEMENTS, ''));
+  const sorted = form.replaceAll(/elements = \{([^}]*)\}/g, (_, elements: string) =>
     elements
       .split(',')
       .map((one) => one.trim())
@@ -83,6 +99,27 @@ export function createRuleset(spawner: Spawner, files: Files) {
     return finished.code === 0 ? finished.stdout : '';
   }
 
+  /** Listings by namespace, '' where there is no such table. */
+  async function listMany(namespaces: readonly string[], table: string): Promise<Map<string, string>> {
+    const [family, name] = tableName(table).split(' ') as [string, string];
+    const half = Math.ceil(namespaces.length / 2);
+    const parts = [namespaces.slice(0, half), namespaces.slice(half)].filter((part) => part.length > 0);
+    const outputs = await Promise.all(
+      parts.map((part) =>
+        spawner.run(['sh', '-c', LIST, 'sh', family, name, ...part.map(namespaceName)], {
+          timeoutMs: APPLY_TIMEOUT_MS,
+        }),
+      ),
+    );
+    const listings = outputs.flatMap((output) => output.stdout.split('\x01').slice(1));
+    return new Map(
+      listings.map((part) => {
+        const newline = part.indexOf('\n');
+        return [part.slice(0, newline), part.slice(newline + 1)] as const;
+      }),
+    );
+  }
+
   /** Through a file: `nft -f -` refuses the socket that is this process's pipe. Where there is no room for one, through `cat`. */
   async function load(inside: string | null, text: string) {
     const options = { timeoutMs: APPLY_TIMEOUT_MS };
@@ -113,23 +150,22 @@ export function createRuleset(spawner: Spawner, files: Files) {
     },
 
     async rulesetMarks(namespaces: readonly string[], table: string): Promise<Map<string, string>> {
-      const [family, name] = tableName(table).split(' ') as [string, string];
-      const half = Math.ceil(namespaces.length / 2);
-      const parts = [namespaces.slice(0, half), namespaces.slice(half)].filter((part) => part.length > 0);
-      const outputs = await Promise.all(
-        parts.map((part) =>
-          spawner.run(['sh', '-c', LIST, 'sh', family, name, ...part.map(namespaceName)], {
-            timeoutMs: APPLY_TIMEOUT_MS,
-          }),
-        ),
-      );
       const marks = new Map<string, string>();
-      for (const part of outputs.flatMap((output) => output.stdout.split('\x01').slice(1))) {
-        const newline = part.indexOf('\n');
-        const mark = await fingerprints.markIn(table, part.slice(newline + 1));
-        if (mark !== null) marks.set(part.slice(0, newline), mark);
+      for (const [namespace, listing] of await listMany(namespaces, table)) {
+        const mark = await fingerprints.markIn(table, listing);
+        if (mark !== null) marks.set(namespace, mark);
       }
       return marks;
+    },
+
+    async tables(namespaces: readonly string[], table: string): Promise<Map<string, TableState>> {
+      const states = new Map<string, TableState>();
+      for (const [namespace, listing] of await listMany(namespaces, table)) {
+        if (listing.trim() === '') continue;
+        const mark = await fingerprints.markIn(table, listing);
+        states.set(namespace, { mark, maps: mapsIn(listing) });
+      }
+      return states;
     },
   };
 }
