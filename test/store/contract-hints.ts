@@ -266,6 +266,28 @@ function otherHints(withStore: WithStore): void {
       await hints(store, work, { refs: [networkRef(N1)] });
     }));
 
+  test('a large transaction hints every row, and the next of the same session none of these', () =>
+    withStore(async (store) => {
+      const numbers = Array.from({ length: 300 }, (_, at) => at + 1);
+      await hints(store, (tx) => tx.networks.insert(numbers.map((n) => network(n))), {
+        refs: numbers.map((n) => networkRef(networkId(n))),
+      });
+      const ports = numbers.map((n) => port(n, n, { host: `h${n % 7}` }));
+      await hints(store, (tx) => tx.ports.insert(ports), {
+        refs: numbers.flatMap((n) => [
+          leaseRef(networkId(n), portId(n)),
+          portRef(`h${n % 7}`, portId(n)),
+          endpointRef(networkId(n), `h${n % 7}`),
+        ]),
+        hosts: ['h0', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6'],
+      });
+      for (let i = 0; i < 20; i++) {
+        await hints(store, (tx) => tx.networks.update({ id: N2 }, { name: `n${i}` }), {
+          refs: [networkRef(N2)],
+        });
+      }
+    }));
+
   test('a transaction that was undone leaves no hint to the next', () =>
     withStore(async (store) => {
       await cloud(store);
