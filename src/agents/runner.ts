@@ -251,12 +251,16 @@ class Crew {
     };
   }
 
-  /** When to say it again. It is only for what a server may have lost, so ever more seldom while it stays the same. */
-  #repeatMs(report: Report): number {
+  /** To say the same again is only for what a server may have lost, so it is done ever more seldom. */
+  #next() {
+    const report = this.#report();
     const text = JSON.stringify({ ...report, counter: 0 });
     const times = this.#said.text === text ? this.#said.times + 1 : 0;
-    this.#said = { text, times };
-    return this.#options.reportIntervalMs * Math.min(LONGEST_REPORT_INTERVAL, 2 ** Math.min(times, 10));
+    const intervals = Math.min(LONGEST_REPORT_INTERVAL, 2 ** Math.min(times, 10));
+    return {
+      report: { ...report, nextMs: this.#options.reportIntervalMs * intervals },
+      said: { text, times },
+    };
   }
 
   /** One report under way at a time; what happens meanwhile goes into the next. */
@@ -268,13 +272,14 @@ class Crew {
     const { transport } = this.#options;
     this.#sending = true;
     this.#wanted = false;
-    const report = this.#report();
+    const { report, said } = this.#next();
     transport
       .report(this.#life.server(), report)
       .then(
         (answer) => {
           this.#life.onAnswer(answer);
-          return this.#repeatMs(report);
+          this.#said = said;
+          return report.nextMs;
         },
         // The level is sent again, whole: nothing is lost by a report that did not arrive.
         () => REPORT_RETRY_MS,

@@ -110,10 +110,18 @@ export class DeathWatch {
 
   /** A new term knows what the rows and the events say; all windows begin anew. */
   async #begin(): Promise<void> {
-    const { store, leader } = this.#options;
+    const { store, leader, clock, times } = this.#options;
     const { term } = leader;
     this.#forget();
-    for (const area of await store.view((view) => massAlerts(view))) this.#masses.set(area, { below: null });
+    const known = await store.view(async (view) => ({
+      areas: await massAlerts(view),
+      died: await view.sightings([], 'died'),
+    }));
+    for (const area of known.areas) this.#masses.set(area, { below: null });
+    for (const row of known.died) {
+      const record = startLiveness(row, { now: clock.now(), times });
+      this.#hosts.set(row.host, { zone: row.availability_zone, record });
+    }
     this.#term = term;
   }
 
@@ -126,10 +134,9 @@ export class DeathWatch {
     for (const [host, followed] of this.#hosts) {
       if (seen.has(host)) continue;
       // alive and claimed, or removed
-      const isPlain = followed.record.state === 'alive' || followed.record.state === 'held';
-      if (isPlain || followed.record.state === 'dead') this.#hosts.delete(host);
-      else this.#step(host, 'heard', context);
-      if (this.#hosts.get(host)?.record.state === 'alive') this.#hosts.delete(host);
+      this.#step(host, 'heard', context);
+      const { state, deaths } = followed.record;
+      if (state !== 'alive' || deaths === 0) this.#hosts.delete(host);
     }
     for (const one of seen.values()) {
       const known = this.#hosts.get(one.host);

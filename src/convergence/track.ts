@@ -6,6 +6,8 @@ import { covers, type Target } from './targets.ts';
 export const MAX_TARGETS = 1_000;
 const MAX_HELD = 256;
 const MAX_REASON_CHARACTERS = 300;
+/** Whatever an agent says of itself, it must be heard of within this time. */
+const LONGEST_NEXT_MS = 300_000;
 
 /** An accepted report, as in watch/protocol.ts. */
 export interface RoleReport {
@@ -17,6 +19,8 @@ export interface RoleReport {
   readonly realised: number | null;
   readonly exceptions: readonly ReportException[];
   readonly exceptionCount: number;
+  /** When the agent says it again at the latest. */
+  readonly nextMs?: number;
 }
 
 /** What became realised, and how long after its commit. One for each change and kind. */
@@ -59,6 +63,7 @@ export class Track {
   readonly host: string;
   readonly role: Role;
   #reportedAt: number;
+  #nextMs = 0;
   #incarnation = 0;
   #counter = 0;
   #realised: number | null = null;
@@ -150,6 +155,7 @@ export class Track {
     this.#counter = counter;
     this.#realised = report.realised;
     this.#reportedAt = now;
+    this.#nextMs = Math.min(LONGEST_NEXT_MS, report.nextMs ?? 0);
     this.#exceptionCount = report.exceptionCount;
     this.#hold(report.exceptions, now);
     return this.#settle(report, now);
@@ -204,9 +210,10 @@ export class Track {
     return found;
   }
 
-  /** Everything that is owed, once each. `reportMs`: how long it may be without a report. */
+  /** Everything that is owed, once each. `reportMs`: how long it may be without a report, unless it said that it takes longer. */
   owed(now: number, reportMs: number): readonly Owed[] {
-    const isSilent = now - this.#reportedAt > reportMs;
+    // three intervals, the first of which it may have stretched
+    const isSilent = now - this.#reportedAt > Math.max(reportMs, this.#nextMs + (reportMs * 2) / 3);
     // Nearly all agents at nearly all times.
     if (this.#held.size + this.#outstanding.size === 0 && !this.#beyond && !isSilent) return NOTHING;
     const found = new Map<string, Owed>();

@@ -189,3 +189,16 @@ test('order and duplication of what is sent and reported change nothing in the e
     }),
   );
 });
+
+test('an agent that said when it will report again is silent only after that, and not for ever', () => {
+  const late = (nextMs: number) => {
+    const tracker = tracking(['l2']);
+    tracker.reported(report(1, { realised: 1, nextMs }), 0);
+    return (at: number) => overdue(tracker, at).length > 0;
+  };
+  const minute = late(60_000);
+  assert.deepEqual([minute(60_000), minute(70_001)], [false, true]);
+  const base = late(5_000);
+  assert.deepEqual([base(DEADLINES_MS.report), base(DEADLINES_MS.report + 1)], [false, true]);
+  assert.equal(late(1e12)(400_000), true);
+});

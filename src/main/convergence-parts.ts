@@ -79,7 +79,8 @@ export function createConvergenceParts(options: ConvergenceOptions) {
     reported: (report: Report, place: Place | null) => {
       const { host, role, incarnation, counter, exceptions, exceptionCount } = report;
       const realised = place?.position ?? null;
-      const level = { host, role, incarnation, counter, realised, exceptions, exceptionCount };
+      const nextMs = report.nextMs === undefined ? {} : { nextMs: report.nextMs };
+      const level = { host, role, incarnation, counter, realised, exceptions, exceptionCount, ...nextMs };
       for (const { kind, ms } of tracker.reported(level, now())) latency.observe({ kind }, ms / 1000);
     },
     follow: (feed: Feed): { remedies: Remedies; duties: Duty[] } => {

@@ -3,10 +3,14 @@ import type { Session } from './session.ts';
 import type { Fleet, Sighting } from './store.ts';
 
 /** The contract's `sightings`. */
-export async function sightings(session: Session, servers: readonly string[]): Promise<Sighting[]> {
+export async function sightings(
+  session: Session,
+  servers: readonly string[],
+  died?: 'died',
+): Promise<Sighting[]> {
   return session.read<Sighting>({
     text: `select id, host, role, server_id, liveness, deaths, availability_zone from agents
-      where server_id = any($1::text[]) or liveness <> 'alive' or deaths > 0 order by host, role`,
+      where server_id = any($1::text[]) or liveness <> 'alive' ${died ? 'or deaths > 0' : ''} order by host, role`,
     values: [servers],
     prepare: true,
   });

@@ -99,8 +99,11 @@ export interface View extends Tables {
   changesFrom(position: number, limit: number): Promise<Change[]>;
   /** For hosts (undefined: every host that has any), the groups of its scope besides `host/<name>`. */
   scopes(hosts?: readonly string[]): Promise<Map<string, string[]>>;
-  /** By host and role: agents that are told to be held by one of these servers ('' for none), or that are not simply alive. */
-  sightings(servers: readonly string[]): Promise<Sighting[]>;
+  /**
+   * By host and role: agents that are told to be held by one of these servers ('' for none), or that are not simply alive;
+   * with `died` also those that died lately.
+   */
+  sightings(servers: readonly string[], died?: 'died'): Promise<Sighting[]>;
   /** How many hosts have agents. */
   fleet(): Promise<Fleet>;
 }

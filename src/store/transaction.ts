@@ -61,7 +61,7 @@ export function view<Result>(
         head: () => head(session),
         changesFrom: (position, limit) => changesFrom(session, position, limit),
         scopes: (hosts) => scopes(session, hosts),
-        sightings: (servers) => sightings(session, servers),
+        sightings: (servers, died) => sightings(session, servers, died),
         fleet: () => fleet(session),
       });
       if (session.failure) throw session.failure;

@@ -160,6 +160,8 @@ export interface Report {
   /** At most MAX_EXCEPTIONS of them; `exceptionCount` counts all. If there are more, `realised` stays below the oldest that is left out. */
   readonly exceptions: readonly ReportException[];
   readonly exceptionCount: number;
+  /** Within this time it is said again, also if nothing happens: later, something is wrong with the role. */
+  readonly nextMs?: number;
   readonly configurations: Readonly<Record<string, unknown>>;
 }
 

@@ -171,6 +171,7 @@ export function readReport(value: unknown): Report {
     realised: placeOrNull(it.realised, 'realised'),
     exceptions,
     exceptionCount,
+    ...(it.nextMs === undefined ? {} : { nextMs: whole(it.nextMs, 'nextMs') }),
     configurations: configurations(it.configurations),
   };
 }

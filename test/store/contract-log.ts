@@ -120,10 +120,11 @@ export function logTests(withStore: WithStore): void {
         ]);
       });
       await store.view(async (view) => {
-        const seen = async (servers: string[]) =>
-          (await view.sightings(servers)).map((one) => `${one.host} ${one.role}`);
-        assert.deepEqual(await seen(['']), ['a dhcp', 'c dhcp', 'd dhcp']);
-        assert.deepEqual(await seen(['one', '']), ['a dhcp', 'b dhcp', 'b l2', 'c dhcp', 'd dhcp']);
+        const seen = async (servers: string[], died?: 'died') =>
+          (await view.sightings(servers, died)).map((one) => `${one.host} ${one.role}`);
+        assert.deepEqual(await seen(['']), ['a dhcp', 'c dhcp']);
+        assert.deepEqual(await seen([''], 'died'), ['a dhcp', 'c dhcp', 'd dhcp']);
+        assert.deepEqual(await seen(['one', '']), ['a dhcp', 'b dhcp', 'b l2', 'c dhcp']);
         assert.deepEqual((await view.sightings([]))[0], {
           ...{ id: agentId(4), host: 'c', role: 'dhcp', server_id: 'two', liveness: 'held', deaths: 0 },
           availability_zone: 'east',

@@ -80,7 +80,13 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
       );
     },
     scopes: async (hosts) => scopesAt(db, await read(), hosts),
-    sightings: async (servers) => sightingsAt(db, await read(), servers),
+    sightings: async (servers, died) =>
+      sightingsAt(
+        db,
+        await read(),
+        (it) =>
+          it.liveness !== 'alive' || servers.includes(it.server_id) || (died !== undefined && it.deaths > 0),
+      ),
     fleet: async () => fleetAt(db, await read()),
   };
 }
@@ -90,11 +96,11 @@ const byHostAndRole = (one: Sighting, other: Sighting) => {
   return first < second ? -1 : 1;
 };
 
-function sightingsAt(db: Database, commit: number, servers: readonly string[]): Sighting[] {
+function sightingsAt(db: Database, commit: number, isSought: (row: AgentRow) => boolean): Sighting[] {
   const found: Sighting[] = [];
   for (const key of db.tables.agents.keys()) {
     const row = db.tables.agents.at(key, commit) as unknown as AgentRow | undefined;
-    if (!row || (row.liveness === 'alive' && row.deaths === 0 && !servers.includes(row.server_id))) continue;
+    if (!row || !isSought(row)) continue;
     const { id, host, role, server_id, liveness, deaths, availability_zone } = row;
     found.push({ id, host, role, server_id, liveness, deaths, availability_zone });
   }
