@@ -149,6 +149,9 @@ export type HostEvent =
   /** Some events were lost: look at everything. */
   | { readonly type: 'overflow' };
 
+/** A program ended before it was seen to run; the message says its last words. */
+export class EndedAtOnce extends Error {}
+
 export interface Host {
   /** Names of all named namespaces. */
   namespaces(): Promise<Set<string>>;
@@ -216,8 +219,8 @@ export interface Host {
   absolute(path: string): string;
 
   /**
-   * Starts it detached, its output appended to `log/<name>.log`; resolves once the program itself runs. Fails if one of
-   * that name runs. It must stay in the foreground (dnsmasq: `--keep-in-foreground`).
+   * Starts it detached, its output appended to `log/<name>.log`; resolves once the program itself runs (`EndedAtOnce` if it
+   * does not). Fails if one of that name runs. It must stay in the foreground (dnsmasq: `--keep-in-foreground`).
    */
   startProcess(spec: ProcessSpec): Promise<ProcessState>;
   /** The running process of that name, also one that an earlier life of the agent started; null if there is none. */

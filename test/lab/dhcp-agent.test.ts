@@ -284,7 +284,8 @@ inOwnNamespaces(import.meta.url, () => {
     t.after(() => rmSync(scratch, { recursive: true, force: true }));
     const ask = () =>
       sh(`ip netns exec dtn-machine timeout 10 dhclient -1 -v -sf /bin/true -lf ${scratch}/l -pf ${scratch}/p eth0 2>&1
-        kill $(cat ${scratch}/p)`);
+        until kill $(cat ${scratch}/p 2> /dev/null) 2> /dev/null; do ip netns pids dtn-machine | grep -q .; done
+        rm -f ${scratch}/p`);
     assert.match(ask(), /DHCPDISCOVER/);
     sh(`kill -9 ${await stage.pid(network)}`);
     await until('dnsmasq is gone', async () => (await stage.pid(network)) === undefined);

@@ -1,5 +1,5 @@
 /** Performs what `plan.ts` decided, through the host. */
-import type { Host, ProcessSpec, StepResult } from '../../host/host.ts';
+import { EndedAtOnce, type Host, type ProcessSpec, type StepResult } from '../../host/host.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import { NAMESPACE_SYSCTLS, renderBase, TABLE_TEXT } from './dnsmasq.ts';
@@ -193,7 +193,12 @@ export async function start(tools: Tools, network: DesiredNetwork, run: StartRun
   await Promise.all([...added, host.removeFile(at.log)]);
   if (failure === null) await host.removeFile(at.reloading);
   const isWanted = failure === null || run.files?.conf === run.texts.conf;
-  await host.startProcess(specOf(tools, network, isWanted ? run.texts.hash : AS_IT_LAY));
+  try {
+    await host.startProcess(specOf(tools, network, isWanted ? run.texts.hash : AS_IT_LAY));
+  } catch (error) {
+    if (error instanceof EndedAtOnce) return { done: false, why: 'ended' };
+    throw error;
+  }
   if (failure !== null && !isWritten(network, run.files, run.texts)) throw failure;
   if (!tools.confirm) return { done: true, rejected: [] };
   return untilLoaded(tools, network, {

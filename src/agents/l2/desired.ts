@@ -4,9 +4,11 @@ import type { Shortfall } from '../../reconcile/controller.ts';
 import {
   type Body,
   hostGroup,
+  type InterfaceBody,
   type NetworkBody,
   networkGroup,
   type PortBody,
+  type RouterBody,
   splitKey,
   tapName,
 } from '../../resources/agent-view.ts';
@@ -56,10 +58,35 @@ export const isOurBridge = (name: string) => /^brq[0-9a-f]{8}-[0-9a-f]{2}$/.test
 export const isTap = (name: string) => /^tap[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
 export const isVxlan = (name: string) => /^vxlan-\d{1,8}$/.test(name);
 
-/** Ports that are bound to this host, whatever their network. */
-export function* portsOf(world: World): Iterable<PortBody> {
-  for (const [key, body] of world.group(hostGroup(world.host)) ?? []) {
+/** A port that this host wires. */
+export interface WiredPort {
+  readonly id: string;
+  readonly network_id: string;
+  readonly admin_state_up: boolean;
+}
+
+/** Ports that are bound to this host, whatever their network, and those of the routers that it has replicas of. */
+export function* portsOf(world: World): Iterable<WiredPort> {
+  const bound = world.group(hostGroup(world.host));
+  for (const [key, body] of bound ?? []) {
     if (splitKey(key).kind === 'port') yield body as PortBody;
+  }
+  for (const group of world.groups()) {
+    if (splitKey(group).kind !== 'router') continue;
+    for (const port of routerPortsOf(world, group))
+      if (bound?.get(`port/${port.id}`) === undefined) yield port;
+  }
+}
+
+/** Ports of the router that is this group, as far as they are on this host: none while it is administratively down. */
+export function* routerPortsOf(world: World, group: string): Iterable<WiredPort> {
+  const objects = world.group(group);
+  const router = objects?.get(group) as RouterBody | undefined;
+  if (objects === undefined || !router?.admin_state_up) return;
+  for (const [key, body] of objects) {
+    if (splitKey(key).kind !== 'interface') continue;
+    const { port_id: id, network_id, admin_state_up, host } = body as InterfaceBody;
+    if (host === '' || host === world.host) yield { id, network_id, admin_state_up };
   }
 }
 

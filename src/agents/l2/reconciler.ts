@@ -1,7 +1,14 @@
 /** The l2 role: see README.md. */
 import type { Host, HostEvent } from '../../host/host.ts';
 import { CONVERGED, type Outcome } from '../../reconcile/controller.ts';
-import { hostGroup, networkGroup, type PortBody, splitKey, tapName } from '../../resources/agent-view.ts';
+import {
+  hostGroup,
+  type InterfaceBody,
+  networkGroup,
+  type PortBody,
+  splitKey,
+  tapName,
+} from '../../resources/agent-view.ts';
 import type { ObjectChange, RoleAgent, World } from '../role.ts';
 import { applyPlan } from './apply.ts';
 import {
@@ -61,13 +68,26 @@ class L2Agent implements RoleAgent {
       this.#forgetWorld();
       yield group;
     }
-    if (group !== hostGroup(this.#world.host)) return;
+    if (kind === 'router' && key === group) {
+      this.#forgetWorld();
+      for (const network of this.#networksOfRouter(group)) yield `network/${network}`;
+    }
+    const isPort = group === hostGroup(this.#world.host) && splitKey(key).kind === 'port';
+    if (group === hostGroup(this.#world.host)) this.#forgetWorld();
+    if (!isPort && !(kind === 'router' && splitKey(key).kind === 'interface')) return;
     this.#forgetWorld();
-    if (splitKey(key).kind !== 'port') return;
-    const was = (before as PortBody | undefined)?.network_id;
-    const is = (after as PortBody | undefined)?.network_id;
+    const was = (before as PortBody | InterfaceBody | undefined)?.network_id;
+    const is = (after as PortBody | InterfaceBody | undefined)?.network_id;
     if (is !== undefined) yield `network/${is}`;
     if (was !== undefined && was !== is) yield `network/${was}`;
+  }
+
+  /** Also while it is down. */
+  #networksOfRouter(group: string): Set<string> {
+    const objects = [...(this.#world.group(group) ?? [])];
+    return new Set(
+      objects.flatMap(([, body]) => ('network_id' in body && 'owner' in body ? [body.network_id] : [])),
+    );
   }
 
   keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {

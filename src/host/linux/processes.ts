@@ -8,7 +8,13 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statS
 import { dirname } from 'node:path';
 import { assert } from '../../lib/assert.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
-import type { HostEvent, ProcessSignal, ProcessSpec, ProcessState } from '../host.ts';
+import {
+  EndedAtOnce,
+  type HostEvent,
+  type ProcessSignal,
+  type ProcessSpec,
+  type ProcessState,
+} from '../host.ts';
 import { namespaceName, processName } from '../grammar.ts';
 import type { Files } from './files.ts';
 import { allPids, isAlive, readArguments, readEnvironment, readStat } from './proc.ts';
@@ -215,7 +221,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
       if (find(spec.name) !== null) throw new Error(`${spec.name} is running already`);
       const process = await start(spec);
       await untilExecuted(process, spec);
-      if (!isAlive(process)) throw new Error(`${spec.name} ended at once: ${lastWords(spec.name)}`);
+      if (!isAlive(process)) throw new EndedAtOnce(`${spec.name} ended at once: ${lastWords(spec.name)}`);
       return stateOf(process);
     },
 

@@ -1,0 +1,192 @@
+/** From the mirror to what this host should have of one router. Pure. */
+import { isIP } from 'node:net';
+import type { Shortfall } from '../../reconcile/controller.ts';
+import {
+  type Body,
+  type FloatingIpBody,
+  type ForwardingBody,
+  type InterfaceBody,
+  type InterfaceSubnet,
+  type ReplicaBody,
+  type RouterBody,
+  routerGroup,
+  splitKey,
+  tapName,
+} from '../../resources/agent-view.ts';
+import type { World } from '../role.ts';
+import { natOf } from './nat.ts';
+import type { Elements } from './nftables.ts';
+import { renderRa } from './ra.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
+
+export interface DesiredLink {
+  /** `port/<id>` */
+  readonly object: string;
+  readonly kind: 'internal' | 'gateway';
+  readonly name: string;
+  readonly tap: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** With prefix length, to the object that wants it there. */
+  readonly addresses: ReadonlyMap<string, string>;
+  /** Where router advertisements may be asked for. */
+  readonly subnets: readonly InterfaceSubnet[];
+}
+
+export interface DesiredRoute {
+  readonly destination: string;
+  readonly nexthop: string | null;
+  /** null: whichever reaches the next hop. */
+  readonly link: string | null;
+}
+
+export interface DesiredRouter {
+  readonly id: string;
+  readonly namespace: string;
+  readonly links: readonly DesiredLink[];
+  readonly routes: readonly DesiredRoute[];
+  readonly elements: Elements;
+  /** radvd's configuration; '' for none. */
+  readonly ra: string;
+  /** What no step here can mend. */
+  readonly shortfalls: readonly Shortfall[];
+}
+
+const PREFIX = 'qrouter-';
+export const namespaceOf = (routerId: string): string => PREFIX + routerId;
+/** null: not a router's. */
+export function routerOf(namespace: string): string | null {
+  const id = namespace.startsWith(PREFIX) ? namespace.slice(PREFIX.length) : '';
+  return UUID.test(id) ? id : null;
+}
+export const isRouterId = (text: string): boolean => UUID.test(text);
+/** Links that this role makes in its namespaces; others there are not its own. */
+export const isOurLink = (name: string): boolean => /^q[rg]-[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
+
+const OWNERS: Readonly<Record<string, DesiredLink['kind']>> = {
+  'network:router_interface': 'internal',
+  'network:ha_router_replicated_interface': 'internal',
+  'network:router_gateway': 'gateway',
+};
+
+interface Parts {
+  readonly router: RouterBody;
+  readonly interfaces: readonly InterfaceBody[];
+  readonly floatingIps: readonly FloatingIpBody[];
+  readonly forwardings: readonly ForwardingBody[];
+  readonly replicas: readonly ReplicaBody[];
+}
+
+function partsOf(group: ReadonlyMap<string, Body>, routerId: string): Parts | null {
+  const router = group.get(`router/${routerId}`) as RouterBody | undefined;
+  if (router === undefined) return null;
+  const ofKind = (kind: string) =>
+    [...group].filter(([key]) => splitKey(key).kind === kind).sort(([a], [b]) => (a < b ? -1 : 1));
+  const bodies = <T extends Body>(kind: string) => ofKind(kind).map(([, body]) => body as T);
+  return {
+    router,
+    interfaces: bodies<InterfaceBody>('interface'),
+    floatingIps: bodies<FloatingIpBody>('floating-ip'),
+    forwardings: bodies<ForwardingBody>('forwarding'),
+    replicas: bodies<ReplicaBody>('replica'),
+  };
+}
+
+/** null: this host should have nothing of it: not in scope, or administratively down (as Neutron's agent does it). */
+export function desiredRouter(world: World, routerId: string): DesiredRouter | null {
+  const group = world.group(routerGroup(routerId));
+  const parts = group === undefined || !UUID.test(routerId) ? null : partsOf(group, routerId);
+  if (parts === null || !parts.router.admin_state_up) return null;
+  const { router, floatingIps, forwardings } = parts;
+  const shortfalls: Shortfall[] = [];
+  const links = linksOf(parts, shortfalls);
+  const gateway = links.find((link) => link.kind === 'gateway');
+  const address = [...(gateway?.addresses.keys() ?? [])].map(withoutPrefix).find((ip) => isIP(ip) === 4);
+  const nat = natOf({
+    gateway: gateway !== undefined && address !== undefined ? { link: gateway.name, address } : null,
+    enableSnat: router.enable_snat,
+    floatingIps,
+    forwardings,
+  });
+  const extra = [...nat.addresses].map(([ip, object]) => [`${ip}/32`, object] as const);
+  const own = isActive(parts, world.host);
+  return {
+    id: routerId,
+    namespace: namespaceOf(routerId),
+    links: links.map((link) => ({
+      ...link,
+      addresses: own
+        ? new Map([...(link === gateway ? extra : []), ...link.addresses])
+        : new Map<string, string>(),
+    })),
+    routes: own ? routesOf(router, gateway, shortfalls) : [],
+    elements: nat.elements,
+    ra: own ? renderRa(links) : '',
+    shortfalls: [...shortfalls, ...nat.shortfalls],
+  };
+}
+
+/** Of several replicas the one of the lowest rank has the addresses; the others stand by with links and rules. */
+function isActive({ replicas }: Parts, host: string): boolean {
+  const own = replicas.find((replica) => replica.host === host);
+  return own === undefined || replicas.every((replica) => own.rank <= replica.rank);
+}
+
+function linksOf({ interfaces }: Parts, shortfalls: Shortfall[]): DesiredLink[] {
+  return interfaces.flatMap((body): DesiredLink[] => {
+    const object = `port/${body.port_id}`;
+    const kind = OWNERS[body.owner];
+    if (kind === undefined) return [];
+    if (!UUID.test(body.port_id) || !MAC.test(body.mac_address)) {
+      shortfalls.push({ object, state: 'waiting', reason: 'its id or MAC address is none' });
+      return [];
+    }
+    const addresses = new Map<string, string>();
+    for (const { ip_address: ip, prefix } of body.fixed_ips) {
+      const longest = isIP(ip) === 4 ? 32 : 128;
+      if (isIP(ip) !== 0 && Number.isInteger(prefix) && prefix > 0 && prefix <= longest)
+        addresses.set(`${ip}/${prefix}`, object);
+      else shortfalls.push({ object, state: 'waiting', reason: `"${ip}/${prefix}" is no address` });
+    }
+    return [
+      {
+        object,
+        kind,
+        name: `${kind === 'internal' ? 'qr' : 'qg'}-${body.port_id.slice(0, 11)}`,
+        tap: tapName(body.port_id),
+        mac: body.mac_address.toLowerCase(),
+        mtu: Math.min(Math.max(Math.trunc(body.mtu) || 1500, 68), 65535),
+        up: body.admin_state_up,
+        addresses,
+        subnets: body.subnets,
+      },
+    ];
+  });
+}
+
+const withoutPrefix = (address: string): string => address.split('/')[0] ?? '';
+
+function routesOf(
+  router: RouterBody,
+  gateway: DesiredLink | undefined,
+  shortfalls: Shortfall[],
+): DesiredRoute[] {
+  const routes = new Map<string, DesiredRoute>();
+  for (const { gateway_ip: nexthop, ip_version } of gateway?.subnets ?? []) {
+    if (gateway === undefined || nexthop === null || isIP(nexthop) !== ip_version || !gateway.up) continue;
+    const destination = ip_version === 4 ? '0.0.0.0/0' : '::/0';
+    // The first of each version, as Neutron's agent has it.
+    if (!routes.has(destination)) routes.set(destination, { destination, nexthop, link: gateway.name });
+  }
+  for (const { destination, nexthop } of router.routes) {
+    const [network = '', prefix = ''] = destination.split('/');
+    const isWhole = isIP(network) !== 0 && /^\d{1,3}$/.test(prefix) && isIP(nexthop) === isIP(network);
+    // An extra route to everywhere goes before the gateway's.
+    if (isWhole) routes.set(destination, { destination, nexthop, link: null });
+    else shortfalls.push({ object: '', state: 'waiting', reason: `no route: ${destination} by ${nexthop}` });
+  }
+  return [...routes.values()];
+}

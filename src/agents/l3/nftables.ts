@@ -1,0 +1,84 @@
+/**
+ * The one table of a router's namespace. Its form is the same for every router: what differs are elements of its maps, so
+ * that one floating IP more costs the same beside ten as beside a thousand.
+ */
+import { createHash } from 'node:crypto';
+
+export const TABLE = 'inet deuteron_l3';
+
+/**
+ * floating: floating IP to fixed address. fixed: the other way. forwarding: address, protocol and port outside to address
+ * and port inside. gateway: gateway link to the address that others leave under.
+ */
+export const MAPS = ['floating', 'fixed', 'forwarding', 'gateway'] as const;
+export type MapName = (typeof MAPS)[number];
+/** By map, key to value, as nft prints them. */
+export type Elements = Readonly<Record<MapName, ReadonlyMap<string, string>>>;
+
+/** Elements in one statement: a line for nft's parser. */
+const AT_ONCE = 500;
+
+/*
+ * A machine that reaches another by its floating IP through the same router must get the answers from the router too: it
+ * is seen by its own floating IP, or else by the router's address there.
+ */
+const BODY = `
+  map floating { type ipv4_addr : ipv4_addr; }
+  map fixed { type ipv4_addr : ipv4_addr; }
+  map forwarding { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+  map gateway { type ifname : ipv4_addr; }
+  chain prerouting {
+    type nat hook prerouting priority -100; policy accept;
+    dnat ip to ip daddr map @floating
+    dnat ip to ip daddr . meta l4proto . th dport map @forwarding
+  }
+  chain output {
+    type nat hook output priority -100; policy accept;
+    dnat ip to ip daddr map @floating
+    dnat ip to ip daddr . meta l4proto . th dport map @forwarding
+  }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    iifname "qr-*" oifname "qr-*" ct status dnat snat ip to ip saddr map @fixed
+    iifname "qr-*" oifname "qr-*" ct status dnat meta nfproto ipv4 masquerade
+    oifname "qg-*" snat ip to ip saddr map @fixed
+    oifname "qg-*" snat ip to oifname map @gateway
+  }
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    iifname "ha-*" counter drop
+    oifname "ha-*" counter drop
+  }
+`;
+
+/** The table's comment: says which form it has. */
+export const MARK = `deuteron:${createHash('sha256').update(BODY).digest('hex').slice(0, 16)}`;
+
+/** Replaces the table, with these elements, in one transaction: no packet sees it without them. */
+export function renderTable(elements: Elements): string {
+  const form = `table ${TABLE}\ndelete table ${TABLE}\ntable ${TABLE} {\n  comment "${MARK}"${BODY}}\n`;
+  return form + MAPS.flatMap((map) => statements('add', map, pairsOf(elements[map]))).join('');
+}
+
+/** What turns the one into the other, in one transaction; '' if nothing differs. */
+export function renderChanges(from: ReadonlyMap<string, ReadonlyMap<string, string>>, to: Elements): string {
+  const lines: string[] = [];
+  for (const map of MAPS) {
+    const old = from.get(map) ?? new Map<string, string>();
+    const gone = [...old].filter(([key, value]) => to[map].get(key) !== value).map(([key]) => key);
+    lines.push(...statements('delete', map, gone));
+    const come = [...to[map]].filter(([key, value]) => old.get(key) !== value);
+    lines.push(...statements('add', map, pairsOf(come)));
+  }
+  return lines.join('');
+}
+
+const pairsOf = (elements: Iterable<readonly [string, string]>) =>
+  [...elements].map(([key, value]) => `${key} : ${value}`);
+
+function statements(verb: 'add' | 'delete', map: MapName, all: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < all.length; at += AT_ONCE)
+    lines.push(`${verb} element ${TABLE} ${map} { ${all.slice(at, at + AT_ONCE).join(', ')} }\n`);
+  return lines;
+}
