@@ -119,7 +119,14 @@ export class LivenessStage {
     await this.memory.transact((tx) =>
       tx.hosts.insert(
         names.map((name) => ({
-          ...{ name, credential_hash: null, tunnel_ip: '', physical_networks: [], created_at: '' },
+          ...{
+            name,
+            credential_hash: null,
+            tunnel_ip: '',
+            management_ip: '',
+            physical_networks: [],
+            created_at: '',
+          },
         })),
       ),
     );
@@ -131,7 +138,14 @@ export class LivenessStage {
     server.presence.changed(host, true);
     server.presence.heard(host);
     this.#heardBy.set(host, server);
-    const asked = { host, role: 'dhcp' as const, incarnation: 1, tunnel_ip: '', physical_networks: [] };
+    const asked = {
+      host,
+      role: 'dhcp' as const,
+      incarnation: 1,
+      tunnel_ip: '',
+      management_ip: '',
+      physical_networks: [],
+    };
     const configurations = { availability_zone: zone };
     await this.memory.transact((tx) =>
       registerAgent(tx, this.call(server.presence), { ...asked, configurations, server_id: server.id }),

@@ -122,13 +122,21 @@ test('a network that found no agent is given to one that connects', async () => 
   assert.deepEqual(hostsServing(b), []);
   await b.run((tx) =>
     tx.hosts.insert([
-      { name: 'h1', credential_hash: null, tunnel_ip: '', physical_networks: [], created_at: '' },
+      {
+        name: 'h1',
+        credential_hash: null,
+        tunnel_ip: '',
+        management_ip: '',
+        physical_networks: [],
+        created_at: '',
+      },
     ]),
   );
   const registration = {
     host: 'h1',
     incarnation: 1,
     tunnel_ip: '192.0.2.1',
+    management_ip: '',
     physical_networks: [],
     configurations: {},
     server_id: 'server',

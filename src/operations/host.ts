@@ -31,6 +31,7 @@ export async function addHost(
     name,
     credential_hash: hashOf(credential),
     tunnel_ip: '',
+    management_ip: '',
     physical_networks: [],
     created_at: timestamp(call.clock),
   };

@@ -100,7 +100,14 @@ export function bench(settings: Partial<Settings> = {}) {
     const agents = { l2: agent('l2'), dhcp: agent('dhcp'), l3: agent('l3') };
     await run(async (tx) => {
       await tx.hosts.insert([
-        { name, credential_hash: null, tunnel_ip: '192.0.2.1', physical_networks, created_at: '' },
+        {
+          name,
+          credential_hash: null,
+          tunnel_ip: '192.0.2.1',
+          management_ip: '',
+          physical_networks,
+          created_at: '',
+        },
       ]);
       await tx.agents.insert(roles.map((role) => agents[role]));
     });

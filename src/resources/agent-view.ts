@@ -262,7 +262,7 @@ export function routerBody(row: RouterRow): RouterBody {
 }
 
 export function replicaBody({ host, rank }: RouterBindingRow, row: HostRow): ReplicaBody {
-  return { host, rank, tunnel_ip: row.tunnel_ip, management_ip: '' };
+  return { host, rank, tunnel_ip: row.tunnel_ip, management_ip: row.management_ip };
 }
 
 /** `subnets`: at least those in which the port has addresses. */

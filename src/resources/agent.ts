@@ -17,6 +17,8 @@ export interface HostRow {
   credential_hash: string | null;
   /** Where the host's VXLAN endpoint is reached; '' until its agent first said so. */
   tunnel_ip: string;
+  /** Where the host is reached by the management network, the second way of heartbeats; '' unknown. */
+  management_ip: string;
   /** Physical networks that the host can attach, e.g. ["physnet1"]. */
   physical_networks: string[];
   created_at: string;

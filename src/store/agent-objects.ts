@@ -18,8 +18,8 @@ import {
   splitRef,
   subnetBody,
 } from '../resources/agent-view.ts';
-import type { DhcpBindingRow, HostRow } from '../resources/agent.ts';
-import type { PortRow } from '../resources/port.ts';
+import type { HostRow } from '../resources/agent.ts';
+import { putRouterObjects, putRouters, replicaEndpoints } from './router-objects.ts';
 import type { Store, View } from './store.ts';
 
 /** One consistent state, as agents see it. */
@@ -55,7 +55,7 @@ export function agentObjects(view: View): AgentObjects {
 
 interface Wanted {
   readonly ref: Ref;
-  /** What the group is of: the host's name or the network's id. */
+  /** What the group is of: the host's name, the network's id. */
   readonly owner: string;
   readonly kind: string;
   readonly id: string;
@@ -63,11 +63,17 @@ interface Wanted {
 
 async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Body | null>> {
   const wanted: Wanted[] = [];
+  const ofRouters: Ref[] = [];
+  const routers = new Set<string>();
   const ids = new Map<string, Set<string>>();
   for (const ref of refs) {
     const { group, key } = splitRef(ref);
     const { kind, id } = splitKey(key);
-    wanted.push({ ref, owner: splitKey(group).id, kind, id });
+    const owner = splitKey(group).id;
+    if (group.startsWith('router/')) {
+      ofRouters.push(ref);
+      routers.add(owner);
+    } else wanted.push({ ref, owner, kind, id });
     // endpoints are made of hosts, leases of ports
     const table = kind === 'endpoint' ? 'host' : kind === 'lease' ? 'port' : kind;
     for (const set of kind === 'endpoint' ? [table, kind] : [table]) {
@@ -106,7 +112,14 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
         return null;
     }
   };
-  return new Map(wanted.map((one) => [one.ref, bodyOf(one)]));
+  const found = new Map(wanted.map((one) => [one.ref, bodyOf(one)]));
+  if (ofRouters.length === 0) return found;
+  for (const ref of ofRouters) found.set(ref, null);
+  await putRouterObjects(view, { routers: [...routers], ids }, (group, key, body) => {
+    const ref = `${group}|${key}`;
+    if (found.has(ref)) found.set(ref, body);
+  });
+  return found;
 }
 
 function indexed<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row> {
@@ -115,13 +128,13 @@ function indexed<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<st
 
 async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group, Map<string, Body>>> {
   const found = new Map<Group, Map<string, Body>>();
-  const owners: Record<string, string[]> = { host: [], network: [], dhcp: [] };
+  const owners: Record<string, string[]> = { host: [], network: [], dhcp: [], router: [] };
   for (const name of names) {
     const { kind, id } = splitKey(name);
     if (!found.has(name)) owners[kind]?.push(id);
     found.set(name, new Map());
   }
-  const { host = [], network = [], dhcp = [] } = owners;
+  const { host = [], network = [], dhcp = [], router = [] } = owners;
   const put = (group: Group, key: string, body: Body) => void found.get(group)?.set(key, body);
 
   const portsOfNetworks = await findMany([...new Set([...network, ...dhcp])], (network_id) =>
@@ -135,7 +148,11 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
     put(networkGroup(row.id), `network/${row.id}`, networkBody(row));
   }
   const bindings = await findMany(network, (network_id) => view.dhcpBindings.find({ network_id }));
-  const endpoints = endpointsOf(portsOfNetworks, bindings);
+  const endpoints = endpointsOf([
+    ...portsOfNetworks,
+    ...bindings,
+    ...(await replicaEndpoints(view, portsOfNetworks)),
+  ]);
   const hostNames = [...new Set([...host, ...endpoints.map((it) => it.host)])];
   const hosts = indexed(await findMany(hostNames, (name) => view.hosts.find({ name })), (row) => row.name);
   for (const it of endpoints) {
@@ -146,6 +163,7 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   for (const port of await findMany(host, (name) => view.ports.find({ host: name }))) {
     put(hostGroup(port.host), `port/${port.id}`, portBody(port));
   }
+  await putRouters(view, router, put);
   return found;
 }
 
@@ -161,12 +179,11 @@ function putHosts(
 }
 
 function endpointsOf(
-  ports: readonly PortRow[],
-  bindings: readonly DhcpBindingRow[],
+  present: readonly { readonly network_id: string; readonly host: string }[],
 ): { networkId: string; host: string }[] {
   const seen = new Set<string>();
   const endpoints: { networkId: string; host: string }[] = [];
-  for (const { network_id, host } of [...ports, ...bindings]) {
+  for (const { network_id, host } of present) {
     const name = `${network_id} ${host}`;
     if (host === '' || seen.has(name)) continue;
     seen.add(name);

@@ -1,7 +1,7 @@
 /** Which groups a host sees besides its own, from the rows (`resources/agent-view.ts` says what the groups are). */
 import type { Session } from './session.ts';
 
-/** For the hosts named (each has an entry), or for every host that has a bound port or serves DHCP. */
+/** For the hosts named (each has an entry), or for every host that has a bound port, serves DHCP or has a replica of a router. */
 export async function scopes(session: Session, hosts?: readonly string[]): Promise<Map<string, string[]>> {
   const named = hosts === undefined ? '' : 'and host = any($1::text[])';
   const rows = await session.read<{ host: string; groups: string[] }>({
@@ -9,6 +9,11 @@ export async function scopes(session: Session, hosts?: readonly string[]): Promi
         select host, 'network/' || network_id as grp from ports where host <> '' ${named}
         union select host, 'network/' || network_id from dhcp_bindings where host <> '' ${named}
         union select host, 'dhcp/' || network_id from dhcp_bindings where host <> '' ${named}
+        union select host, 'router/' || router_id from router_bindings where host <> '' ${named}
+        union select router_bindings.host, 'network/' || network_id from router_bindings join ports
+          on device_id = router_id::text and device_owner in ('network:router_interface', 'network:router_gateway',
+            'network:router_ha_interface', 'network:ha_router_replicated_interface')
+          where router_bindings.host <> '' ${named.replace('host', 'router_bindings.host')}
       ) as seen group by host order by host`,
     values: hosts === undefined ? [] : [hosts],
     prepare: true,

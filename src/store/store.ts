@@ -8,7 +8,7 @@
  *   that failed (a UniqueViolation, say) dooms the transaction: further statements throw the same error, and so does
  *   `transact` even if `work` swallowed it.
  * - The first thing a write operation does is `lock` the row that it names, by table order then id:
- *   networks, subnets, ports, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
+ *   routers, networks, subnets, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
  * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the
  *   last act of the transaction appends one change to the log; `place` is where. Otherwise `place` is null.
  * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.
@@ -16,11 +16,14 @@
  */
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
+import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
+import type { PortForwardingRow } from '../resources/port-forwarding.ts';
 import type { QuotaRow } from '../resources/quota.ts';
+import type { HaNetworkRow, RouterBindingRow, RouterRow } from '../resources/router.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 
 /** Equality (or membership, given an array) on each named column; an empty object is every row. */
@@ -70,6 +73,11 @@ export interface Tables {
   readonly hosts: Table<HostRow>;
   readonly agents: Table<AgentRow>;
   readonly dhcpBindings: Table<DhcpBindingRow>;
+  readonly haNetworks: Table<HaNetworkRow>;
+  readonly routers: Table<RouterRow>;
+  readonly routerBindings: Table<RouterBindingRow>;
+  readonly floatingIps: Table<FloatingIpRow>;
+  readonly portForwardings: Table<PortForwardingRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly events: Table<EventRow>;

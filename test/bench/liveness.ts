@@ -80,7 +80,13 @@ class Fleet {
   }
 
   async begin(): Promise<void> {
-    const row = { credential_hash: null, tunnel_ip: '', physical_networks: [], created_at: '' };
+    const row = {
+      credential_hash: null,
+      tunnel_ip: '',
+      management_ip: '',
+      physical_networks: [],
+      created_at: '',
+    };
     await this.memory.transact((tx) =>
       tx.hosts.insert(this.agents.map(({ host }) => ({ ...row, name: host }))),
     );

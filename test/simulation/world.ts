@@ -18,7 +18,7 @@ import { Violation } from './violation.ts';
 import { Network } from './network.ts';
 import { expectedScope } from './oracle.ts';
 import { Scheduler } from './scheduler.ts';
-import { ServerProcess } from './server-process.ts';
+import { type ServerParts, ServerProcess } from './server-process.ts';
 import { streamOf } from './streams.ts';
 import { Troubles } from './troubles.ts';
 import { Watches } from './watches.ts';
@@ -64,8 +64,9 @@ export class World {
   readonly coverage = new CoverageWatch(this);
   /** How long it took until everything was as the rows want it. */
   convergedInMs: number | undefined;
-  /** Where a planted bug may get its hands on an agent's parts. */
+  /** Where a planted bug may get its hands on the parts of an agent or a server. */
   onMirror: (mirror: Mirror) => void = () => undefined;
+  onServer: (parts: ServerParts) => void = () => undefined;
   onRoles: (roles: RoleAgent[]) => RoleAgent[] = (roles) => roles;
   readonly watches: Watches;
   readonly #agentsByName: ReadonlyMap<string, AgentProcess>;
@@ -95,6 +96,10 @@ export class World {
           limits: options.limits ?? {},
           settings: options.settings ?? {},
           wallOffset: () => this.wallOffsets.get(name) ?? 0,
+          onWired: (parts) => {
+            this.onServer(parts);
+            this.watches.leaders.follow(parts);
+          },
         }),
     );
     this.machines = numbered('host', options.hosts).map((name, i) => {
@@ -156,6 +161,7 @@ export class World {
       name,
       credential_hash: null,
       tunnel_ip: '',
+      management_ip: '',
       physical_networks: [],
       created_at: '2026-01-01T00:00:00Z',
     }));

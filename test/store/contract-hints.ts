@@ -31,7 +31,7 @@ const endpointRef = (network: string, name: string) => `network/${network}|endpo
 const hostRef = (name: string) => `host/${name}|host/${name}`;
 
 /** Runs `work` and compares the change it appended. Null: none was. */
-async function hints(
+export async function hints(
   store: Store,
   work: (tx: Transaction) => Promise<unknown>,
   expected: { readonly refs: readonly string[]; readonly hosts?: readonly string[] } | null,

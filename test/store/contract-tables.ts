@@ -16,11 +16,15 @@ import {
   allocation,
   block,
   dhcpBinding,
+  floatingIp,
+  forwarding,
   host,
   network,
   networkId,
   port,
   portId,
+  router,
+  routerBinding,
   subnet,
   subnetId,
 } from './rows.ts';
@@ -56,6 +60,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
       extra_dhcp_opts: [{ opt_name: 'mtu', opt_value: '1400', ip_version: 4 }],
       generation: 3,
     }),
+    port(90, 1),
   ],
   ipAllocations: [allocation(1, 1, 1, '10.0.1.2')],
   provisioningBlocks: [{ ...block(1, 'L2', 2 ** 53 - 1), position: 7 }],
@@ -70,6 +75,23 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
     }),
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
+  haNetworks: [{ network_id: networkId(1), project_id: 'p1' }],
+  routers: [
+    router(1, {
+      ...{ ha: true, ha_network_id: networkId(1), ha_vr_id: 7, gw_port_id: portId(90) },
+      availability_zone_hints: ['z'],
+      routes: [{ destination: '10.9.0.0/16', nexthop: '10.0.1.9' }],
+    }),
+    router(2),
+  ],
+  routerBindings: [{ ...routerBinding(1, 1, 'h1', 2), leaving: true, ha_state: 'standby', tag: 2 ** 53 - 1 }],
+  floatingIps: [
+    floatingIp(1, 1, 90, { port_id: portId(90), fixed_ip_address: '10.0.1.2', router_id: router(1).id }),
+    floatingIp(2, 1, 90),
+  ],
+  portForwardings: [
+    forwarding(1, { floatingIp: 1, router: 1, port: 90 }, { protocol: 'udp', external_port_last: 9000 }),
+  ],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   events: [
@@ -96,6 +118,11 @@ const PARENTS_FIRST = [
   'hosts',
   'agents',
   'dhcpBindings',
+  'haNetworks',
+  'routers',
+  'routerBindings',
+  'floatingIps',
+  'portForwardings',
   'quotas',
   'leases',
   'events',
@@ -350,8 +377,14 @@ export function tableTests(withStore: WithStore): void {
         await tx.hosts.remove({ name: 'h1' });
         assert.equal(await tx.agents.count({ id: agentId(1) }), 0);
         assert.equal(await tx.dhcpBindings.count({}), 0);
+        assert.equal(await tx.routerBindings.count({}), 0);
+        await tx.floatingIps.remove({});
+        assert.equal(await tx.portForwardings.count({}), 0);
+        await tx.routers.remove({});
+        await tx.ports.remove({});
         await tx.networks.remove({ id: networkId(1) });
         assert.equal(await tx.subnets.count({}), 0);
+        assert.equal(await tx.haNetworks.count({}), 0);
         assert.equal(await tx.quotas.count({}), 1);
       });
     }));

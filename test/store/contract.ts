@@ -4,6 +4,7 @@ import type { Store } from '../../src/store/store.ts';
 import { hintTests } from './contract-hints.ts';
 import { listTests } from './contract-lists.ts';
 import { logTests } from './contract-log.ts';
+import { routerTests } from './contract-routers.ts';
 import { tableTests } from './contract-tables.ts';
 import { transactionTests } from './contract-transactions.ts';
 
@@ -28,6 +29,7 @@ export function contractSuite(
     describe('lists', () => listTests(withStore));
     describe('transactions', () => transactionTests(withStore));
     describe('hints', () => hintTests(withStore));
+    describe('routers', () => routerTests(withStore));
     describe('the change log', () => logTests(withStore));
   });
 }

@@ -13,6 +13,7 @@ const host = (name: string) => ({
   name,
   credential_hash: null,
   tunnel_ip: '',
+  management_ip: '',
   physical_networks: [],
   created_at: '2026-01-01T00:00:00Z',
 });

@@ -1,7 +1,10 @@
 /** Rows for the store's tests: whole, small, told apart by a number. */
 import type { AgentRow, DhcpBindingRow, HostRow } from '../../src/resources/agent.ts';
+import type { FloatingIpRow } from '../../src/resources/floating-ip.ts';
 import type { NetworkRow } from '../../src/resources/network.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
+import type { PortForwardingRow } from '../../src/resources/port-forwarding.ts';
+import type { RouterBindingRow, RouterRow } from '../../src/resources/router.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
 
 export const WHEN = '2026-01-31T12:00:00Z';
@@ -15,6 +18,9 @@ export const networkId = (n: number) => uuid(1, n);
 export const subnetId = (n: number) => uuid(2, n);
 export const portId = (n: number) => uuid(3, n);
 export const agentId = (n: number) => uuid(4, n);
+export const routerId = (n: number) => uuid(5, n);
+export const floatingIpId = (n: number) => uuid(6, n);
+export const forwardingId = (n: number) => uuid(7, n);
 
 const standard = (id: string) => ({
   id,
@@ -94,6 +100,7 @@ export function host(name: string, changes: Partial<HostRow> = {}): HostRow {
     name,
     credential_hash: null,
     tunnel_ip: '192.0.2.1',
+    management_ip: '',
     physical_networks: [],
     created_at: WHEN,
     ...changes,
@@ -156,4 +163,71 @@ export function block(
   tag: number,
 ): ProvisioningBlockRow {
   return { port_id: portId(ofPort), entity, tag, position: null, generation: 0 };
+}
+
+export function router(n: number, changes: Partial<RouterRow> = {}): RouterRow {
+  return {
+    ...standard(routerId(n)),
+    name: `router${n}`,
+    admin_state_up: true,
+    status: 'ACTIVE',
+    ha: false,
+    ha_network_id: null,
+    ha_vr_id: null,
+    gw_port_id: null,
+    enable_snat: true,
+    routes: [],
+    availability_zone_hints: [],
+    ...changes,
+  };
+}
+
+export function routerBinding(ofRouter: number, byAgent: number, onHost: string, rank = 0): RouterBindingRow {
+  return {
+    ...{ router_id: routerId(ofRouter), agent_id: agentId(byAgent), host: onHost, rank },
+    ...{ leaving: false, ha_state: 'unknown', tag: 0, position: 0 },
+  };
+}
+
+/** Of the network's port `floatingPort`; not associated. */
+export function floatingIp(
+  n: number,
+  ofNetwork: number,
+  floatingPort: number,
+  changes: Partial<FloatingIpRow> = {},
+): FloatingIpRow {
+  return {
+    ...standard(floatingIpId(n)),
+    floating_network_id: networkId(ofNetwork),
+    floating_ip_address: `203.0.113.${n}`,
+    floating_port_id: portId(floatingPort),
+    port_id: null,
+    fixed_ip_address: null,
+    router_id: null,
+    status: 'DOWN',
+    dns_name: '',
+    dns_domain: '',
+    ...changes,
+  };
+}
+
+export function forwarding(
+  n: number,
+  of: { readonly floatingIp: number; readonly router: number; readonly port: number },
+  changes: Partial<PortForwardingRow> = {},
+): PortForwardingRow {
+  return {
+    id: forwardingId(n),
+    floating_ip_id: floatingIpId(of.floatingIp),
+    router_id: routerId(of.router),
+    internal_port_id: portId(of.port),
+    internal_ip_address: '10.0.1.2',
+    protocol: 'tcp',
+    external_port_first: 8000 + n,
+    external_port_last: 8000 + n,
+    internal_port_first: 80 + n,
+    internal_port_last: 80 + n,
+    description: '',
+    ...changes,
+  };
 }

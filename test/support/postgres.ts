@@ -139,6 +139,7 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
 
 /** Children first. One message, so one transaction. */
 const EMPTY = [
+  'delete from port_forwardings; delete from floating_ips; delete from routers; delete from ha_networks',
   'delete from ip_allocations; delete from provisioning_blocks; delete from dhcp_bindings; delete from agents',
   'delete from hosts; delete from ports; delete from subnets; delete from networks; delete from quotas',
   'delete from leases; delete from events; delete from servers; delete from hintless_commits; delete from changes',

@@ -39,7 +39,7 @@ type Groups = Map<Group, Map<string, Body>>;
 export function expectedGroups(store: MemoryStore, host: string, place?: Place): Groups {
   const rows = <Name extends 'networks' | 'subnets' | 'ports' | 'hosts' | 'dhcpBindings'>(
     table: Name,
-  ): RowOf<Name>[] => {
+  ): readonly RowOf<Name>[] => {
     const found = place ? store.rowsAt(table, place) : store.rows(table);
     assert.ok(found, `the log does not hold ${place && formatPlace(place)}`);
     return found;
@@ -311,7 +311,7 @@ export class WatchWorld {
 const standard = { project_id: 'p', description: '', revision_number: 1, created_at: '', updated_at: '' };
 
 export function hostRow(name: string, tunnel_ip = '192.0.2.1'): HostRow {
-  return { name, credential_hash: null, tunnel_ip, physical_networks: [], created_at: '' };
+  return { name, credential_hash: null, tunnel_ip, management_ip: '', physical_networks: [], created_at: '' };
 }
 
 export function networkRow(id: string, segmentation_id: number): NetworkRow {

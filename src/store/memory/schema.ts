@@ -3,7 +3,9 @@
  * operation meets the same errors here as there.
  */
 import type { Group, Ref } from '../../resources/agent-view.ts';
-import { dhcpGroup, hostGroup, networkGroup } from '../../resources/agent-view.ts';
+import { dhcpGroup, hostGroup, networkGroup, routerGroup } from '../../resources/agent-view.ts';
+import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
+import { canonicalUuid } from '../../resources/values.ts';
 import type { Tables } from '../store.ts';
 import type { AnyRow } from './rows.ts';
 
@@ -23,6 +25,9 @@ export interface ForeignKey {
   readonly cascade: boolean;
 }
 
+/** The rows of a table as a trigger would find them. */
+export type Look = (table: TableName, where: AnyRow) => readonly AnyRow[];
+
 /** Hints staged by one changed row. */
 export interface Hints {
   readonly refs: readonly Ref[];
@@ -36,8 +41,8 @@ export interface TableSchema {
   readonly foreignKeys: readonly ForeignKey[];
   /** Columns whose change is hinted. */
   readonly seen: readonly string[];
-  /** The refs of one row, before or after; `network_ids` are those where the row's host is an endpoint. */
-  readonly hint?: (row: AnyRow, networkIdsOfHost: (host: string) => readonly string[]) => Hints;
+  /** The refs of one row, before or after. */
+  readonly hint?: (row: AnyRow, look: Look) => Hints;
 }
 
 const ref = (group: Group, kind: string, id: unknown): Ref => `${group}|${kind}/${id as string}`;
@@ -66,6 +71,23 @@ function define(
   };
 }
 
+const isRouterPort = ({ device_owner, device_id }: AnyRow): boolean =>
+  ROUTER_PORT_OWNERS.includes(device_owner as string) && canonicalUuid(device_id) === device_id;
+
+const interfaceRef = (port: AnyRow): Ref => ref(routerGroup(port.device_id as string), 'interface', port.id);
+
+/** Of the routers' interfaces in a network. */
+const interfaceRefs = (networkId: unknown, look: Look): Ref[] =>
+  look('ports', { network_id: networkId, device_owner: ROUTER_PORT_OWNERS })
+    .filter(isRouterPort)
+    .map(interfaceRef);
+
+/** Of the host, as an endpoint of the networks that a router is on. */
+const endpointRefs = (routerId: unknown, host: string, look: Look): Ref[] =>
+  look('ports', { device_id: routerId, device_owner: ROUTER_PORT_OWNERS }).map((port) =>
+    ref(networkGroup(port.network_id as string), 'endpoint', host),
+  );
+
 const networks = define('networks', 'networks', ['id'], {
   uniques: [
     {
@@ -83,13 +105,22 @@ const networks = define('networks', 'networks', ['id'], {
     'segmentation_id',
     'dns_domain',
   ],
-  hint: (row) => ({ refs: [ref(networkGroup(row.id as string), 'network', row.id)], hosts: [] }),
+  hint: (row, look) => ({
+    refs: [ref(networkGroup(row.id as string), 'network', row.id), ...interfaceRefs(row.id, look)],
+    hosts: [],
+  }),
 });
 
 const subnets = define('subnets', 'subnets', ['id'], {
   foreignKeys: [{ constraint: 'subnets_network', column: 'network_id', parent: 'networks', cascade: true }],
   seen: ['gateway_ip', 'enable_dhcp', 'ipv6_ra_mode', 'ipv6_address_mode', 'dns_nameservers', 'host_routes'],
-  hint: (row) => ({ refs: [ref(dhcpGroup(row.network_id as string), 'subnet', row.id)], hosts: [] }),
+  hint: (row, look) => ({
+    refs: [
+      ref(dhcpGroup(row.network_id as string), 'subnet', row.id),
+      ...interfaceRefs(row.network_id, look),
+    ],
+    hosts: [],
+  }),
 });
 
 const ports = define('ports', 'ports', ['id'], {
@@ -106,13 +137,19 @@ const ports = define('ports', 'ports', ['id'], {
     'extra_dhcp_opts',
     'dns_name',
   ],
-  hint: (row) => {
+  hint: (row, look) => {
     const network = row.network_id as string;
     const host = row.host as string;
-    const lease = ref(dhcpGroup(network), 'lease', row.id);
-    if (host === '') return { refs: [lease], hosts: [] };
-    const bound = [ref(hostGroup(host), 'port', row.id), ref(networkGroup(network), 'endpoint', host)];
-    return { refs: [lease, ...bound], hosts: [host] };
+    const refs = [ref(dhcpGroup(network), 'lease', row.id)];
+    const hosts = host === '' ? [] : [host];
+    if (host !== '') refs.push(ref(hostGroup(host), 'port', row.id));
+    if (isRouterPort(row)) {
+      refs.push(interfaceRef(row));
+      for (const binding of look('routerBindings', { router_id: row.device_id }))
+        hosts.push(binding.host as string);
+    }
+    refs.push(...hosts.map((name) => ref(networkGroup(network), 'endpoint', name)));
+    return { refs, hosts };
   },
 });
 
@@ -132,11 +169,16 @@ const provisioningBlocks = define('provisioningBlocks', 'provisioning_blocks', [
 
 const hosts = define('hosts', 'hosts', ['name'], {
   uniques: [{ constraint: 'hosts_credential', columns: ['credential_hash'] }],
-  seen: ['tunnel_ip'],
-  hint: (row, networkIdsOfHost) => {
+  seen: ['tunnel_ip', 'management_ip'],
+  hint: (row, look) => {
     const host = row.name as string;
-    const endpoints = networkIdsOfHost(host).map((id) => ref(networkGroup(id), 'endpoint', host));
-    return { refs: [ref(hostGroup(host), 'host', host), ...endpoints], hosts: [host] };
+    const own = [...look('ports', { host }), ...look('dhcpBindings', { host })];
+    const endpoints = own.map((one) => ref(networkGroup(one.network_id as string), 'endpoint', host));
+    const replicas = look('routerBindings', { host }).flatMap(({ router_id }) => [
+      ref(routerGroup(router_id as string), 'replica', host),
+      ...endpointRefs(router_id, host, look),
+    ]);
+    return { refs: [ref(hostGroup(host), 'host', host), ...endpoints, ...replicas], hosts: [host] };
   },
 });
 
@@ -156,6 +198,98 @@ const dhcpBindings = define('dhcpBindings', 'dhcp_bindings', ['network_id', 'age
   }),
 });
 
+const haNetworks = define('haNetworks', 'ha_networks', ['network_id'], {
+  foreignKeys: [
+    { constraint: 'ha_networks_network', column: 'network_id', parent: 'networks', cascade: true },
+  ],
+});
+
+const routers = define('routers', 'routers', ['id'], {
+  uniques: [{ constraint: 'routers_vrid', columns: ['ha_network_id', 'ha_vr_id'] }],
+  foreignKeys: [
+    { constraint: 'routers_ha_network', column: 'ha_network_id', parent: 'haNetworks', cascade: false },
+    { constraint: 'routers_gateway', column: 'gw_port_id', parent: 'ports', cascade: false },
+  ],
+  seen: ['name', 'admin_state_up', 'ha', 'ha_vr_id', 'enable_snat', 'routes'],
+  hint: (row) => ({ refs: [ref(routerGroup(row.id as string), 'router', row.id)], hosts: [] }),
+});
+
+const routerBindings = define('routerBindings', 'router_bindings', ['router_id', 'agent_id'], {
+  foreignKeys: [
+    { constraint: 'router_bindings_router', column: 'router_id', parent: 'routers', cascade: true },
+    { constraint: 'router_bindings_agent', column: 'agent_id', parent: 'agents', cascade: true },
+  ],
+  seen: ['rank'],
+  hint: ({ router_id, host }, look) => ({
+    refs: [
+      ref(routerGroup(router_id as string), 'replica', host),
+      ...endpointRefs(router_id, host as string, look),
+    ],
+    hosts: [host as string],
+  }),
+});
+
+const floatingIps = define('floatingIps', 'floating_ips', ['id'], {
+  uniques: [
+    {
+      constraint: 'floating_ips_fixed',
+      columns: ['floating_network_id', 'port_id', 'fixed_ip_address'],
+    },
+  ],
+  foreignKeys: [
+    {
+      constraint: 'floating_ips_network',
+      column: 'floating_network_id',
+      parent: 'networks',
+      cascade: false,
+    },
+    {
+      constraint: 'floating_ips_floating_port',
+      column: 'floating_port_id',
+      parent: 'ports',
+      cascade: false,
+    },
+    { constraint: 'floating_ips_port', column: 'port_id', parent: 'ports', cascade: false },
+    { constraint: 'floating_ips_router', column: 'router_id', parent: 'routers', cascade: false },
+  ],
+  seen: ['port_id', 'fixed_ip_address', 'router_id'],
+  hint: ({ id, router_id }) => ({
+    refs: router_id === null ? [] : [ref(routerGroup(router_id as string), 'floating-ip', id)],
+    hosts: [],
+  }),
+});
+
+const portForwardings = define('portForwardings', 'port_forwardings', ['id'], {
+  uniques: [
+    {
+      constraint: 'port_forwardings_external',
+      columns: ['floating_ip_id', 'protocol', 'external_port_first'],
+    },
+    {
+      constraint: 'port_forwardings_internal',
+      columns: ['internal_port_id', 'internal_ip_address', 'protocol', 'internal_port_first'],
+    },
+  ],
+  foreignKeys: [
+    {
+      constraint: 'port_forwardings_floating_ip',
+      column: 'floating_ip_id',
+      parent: 'floatingIps',
+      cascade: true,
+    },
+    { constraint: 'port_forwardings_router', column: 'router_id', parent: 'routers', cascade: false },
+    { constraint: 'port_forwardings_port', column: 'internal_port_id', parent: 'ports', cascade: false },
+  ],
+  seen: [
+    ...['router_id', 'internal_ip_address', 'protocol', 'external_port_first', 'external_port_last'],
+    ...['internal_port_first', 'internal_port_last'],
+  ],
+  hint: ({ id, router_id }) => ({
+    refs: [ref(routerGroup(router_id as string), 'forwarding', id)],
+    hosts: [],
+  }),
+});
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -171,6 +305,11 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   hosts,
   agents,
   dhcpBindings,
+  haNetworks,
+  routers,
+  routerBindings,
+  floatingIps,
+  portForwardings,
   quotas,
   leases,
   events,

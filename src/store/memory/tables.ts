@@ -1,6 +1,7 @@
 /** The `Table`s of transactions and views, over the generic rows. */
 import { assert } from '../../lib/assert.ts';
 import type { AgentRow } from '../../resources/agent.ts';
+import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
 import { StoreUnavailable } from '../store.ts';
 import type { Fleet, ListQuery, Sighting, Table, Tables, View } from '../store.ts';
 import type { Database } from './database.ts';
@@ -130,5 +131,22 @@ function scopesAt(db: Database, commit: number, hosts?: readonly string[]): Map<
   };
   for (const row of rowsAt(db.tables.ports, where, commit)) add(row, ['network']);
   for (const row of rowsAt(db.tables.dhcpBindings, where, commit)) add(row, ['network', 'dhcp']);
+  const bindings = rowsAt(db.tables.routerBindings, where, commit);
+  const networks = bindings.length === 0 ? new Map<string, string[]>() : networksOfRouters(db, commit);
+  for (const { host, router_id } of bindings) {
+    const known = groups.get(host as string) ?? new Set<string>();
+    known.add(`router/${router_id as string}`);
+    for (const id of networks.get(router_id as string) ?? []) known.add(`network/${id}`);
+    groups.set(host as string, known);
+  }
   return new Map([...groups].sort().map(([host, names]) => [host, [...names].sort()]));
+}
+
+function networksOfRouters(db: Database, commit: number): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const port of rowsAt(db.tables.ports, { device_owner: ROUTER_PORT_OWNERS }, commit)) {
+    const router = port.device_id as string;
+    found.set(router, [...(found.get(router) ?? []), port.network_id as string]);
+  }
+  return found;
 }

@@ -187,7 +187,8 @@ export class MemoryTransaction implements Holder {
 
   async #checkParents(schema: TableSchema, row: AnyRow): Promise<void> {
     for (const { constraint, column, parent } of schema.foreignKeys) {
-      const key = row[column] as string;
+      const key = row[column] as string | null;
+      if (key === null) continue;
       if (!this.#current(SCHEMA[parent], key) || !(await this.#hold(SCHEMA[parent], key, 'key-share'))) {
         throw new ForeignKeyViolation(constraint);
       }
@@ -206,15 +207,13 @@ export class MemoryTransaction implements Holder {
   }
 
   #hint(schema: TableSchema, row: AnyRow): void {
-    const hints = schema.hint?.(row, (host) => this.#networksOfHost(host));
+    const hints = schema.hint?.(row, (table, where) => this.#look(table, where));
     for (const ref of hints?.refs ?? []) this.refs.add(ref);
     for (const host of hints?.hosts ?? []) this.hosts.add(host);
   }
 
-  #networksOfHost(host: string): string[] {
-    const last = this.#world.lastCommit();
-    const rows = [SCHEMA.ports, SCHEMA.dhcpBindings].flatMap((s) => this.#matching(s, { host }, last));
-    return rows.map(([, row]) => row.network_id as string);
+  #look(table: TableName, where: AnyRow): AnyRow[] {
+    return this.#matching(SCHEMA[table], where, this.#world.lastCommit()).map(([, row]) => row);
   }
 }
 
