@@ -71,6 +71,51 @@ function early(role: RoleAgent): RoleAgent {
   });
 }
 
+/** A leader that does not ask whether it still is one. */
+const oldLeader: Plant = {
+  name: 'old-leader',
+  summary: 'leaders write without comparing their term',
+  install(world) {
+    world.onServer = ({ leader }) => {
+      Object.defineProperty(leader, 'isLeader', { get: () => leader.term > 0 });
+      leader.guard = async () => undefined;
+    };
+  },
+};
+
+/** A server that ends each move as soon as it has begun. */
+const endEarly: Plant = {
+  name: 'end-early',
+  summary: 'bindings that leave go before others serve',
+  install(world) {
+    const again = () => {
+      const leaving = world.store.rows('dhcpBindings').filter((binding) => binding.leaving);
+      const end = async () => {
+        for (const { network_id, agent_id, host } of leaving) {
+          await world.store.transact(async (tx) => {
+            await tx.ports.remove({ network_id, host, device_owner: 'network:dhcp' });
+            await tx.dhcpBindings.remove({ network_id, agent_id, leaving: true });
+          });
+        }
+      };
+      world.follow(end());
+      world.later(200, '', again);
+    };
+    again();
+  },
+};
+
+/** A server that takes what it did not hear while it stood still for silence. */
+const deafJudge: Plant = {
+  name: 'deaf-judge',
+  summary: 'servers judge others without a look at their own health',
+  install(world) {
+    world.onServer = ({ presence }) => {
+      presence.attention.since = () => Number.NEGATIVE_INFINITY;
+    };
+  },
+};
+
 export const PLANTS: Readonly<Record<string, Plant>> = Object.fromEntries(
-  [dropChange, acceptOlder, activeEarly].map((plant) => [plant.name, plant]),
+  [dropChange, acceptOlder, activeEarly, oldLeader, endEarly, deafJudge].map((plant) => [plant.name, plant]),
 );

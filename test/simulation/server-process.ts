@@ -1,6 +1,6 @@
 /** A server: one life after another of the real operations and feed over the in-memory store, entered below HTTP. */
 import { type Duty, runDuties } from '../../src/background/duties.ts';
-import { NotLeader } from '../../src/background/leader.ts';
+import { type Leader, NotLeader } from '../../src/background/leader.ts';
 import type { AgentPresence } from '../../src/background/presence.ts';
 import { RESCHEDULE_DEFAULTS, Rescheduler } from '../../src/background/reschedule.ts';
 import { createAgentDuties } from '../../src/main/agent-duties.ts';
@@ -63,6 +63,14 @@ export interface ServerProcessOptions {
   /** How many there are. */
   readonly hosts: number;
   readonly wallOffset: () => number;
+  /** Told of the parts of each life, before they begin. */
+  readonly onWired: (parts: ServerParts) => void;
+}
+
+export interface ServerParts {
+  readonly serverId: string;
+  readonly leader: Leader;
+  readonly presence: AgentPresence;
 }
 
 /** What a request may meet without anything being wrong with us. */
@@ -152,6 +160,7 @@ export class ServerProcess {
     };
     this.feed = feed;
     this.presence = presence;
+    this.#options.onWired({ serverId, leader, presence });
     this.#duties = createAgentDuties({
       ...{ store, serverId, call },
       onReported: (report, place) => {
