@@ -149,6 +149,24 @@ test('a server whose database is slow declares nobody dead meanwhile', async () 
   assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
 });
 
+test('a verdict that takes long to be written, and is overtaken meanwhile, is none', async () => {
+  for (const heardAfterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
+    const [server] = await begin(['a'], ['h1', 'h2']);
+    stage.silence('h1');
+    await stage.pass(9_000);
+    // prompt enough each, but there are several
+    server.pace.slowness = 1_000;
+    await stage.pass(heardAfterMs);
+    const isDead = stage.liveness('h1') === 'dead';
+    stage.hear(server, 'h1');
+    await stage.pass(500);
+    server.pace.slowness = 0;
+    await stage.pass(10_000);
+    assert.deepEqual(stage.events(), isDead ? ['agent-died h1', 'agent-returned h1'] : [], `${heardAfterMs}`);
+    await stage.end();
+  }
+});
+
 test('where a third is silent at once nobody is dead; one alert says so, and its end', async () => {
   const [server] = await begin(['a'], names(9));
   stage.silence('h0', 'h1', 'h2');

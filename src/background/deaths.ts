@@ -96,8 +96,8 @@ export class DeathWatch {
       steps.push(...this.#all('time', context));
       await this.#perform(steps, look);
     } catch (error) {
-      if (!(error instanceof NotLeader)) throw error;
-      this.#forget();
+      if (error instanceof NotLeader) this.#forget();
+      else if (!(error instanceof Overtaken)) throw error;
     }
   }
 
@@ -227,7 +227,11 @@ export class DeathWatch {
       const verdicts = some.map(({ host, record }) => ({ host, deaths: record.deaths }));
       const { isHeard } = look;
       const silentMs = this.#options.times.detectMs;
-      const events = await this.#write((tx, call) => declareDead(tx, call, { verdicts, isHeard, silentMs }));
+      const events = await this.#write(async (tx, call) => {
+        const written = await declareDead(tx, call, { verdicts, isHeard, silentMs });
+        this.#assertStillSo(some, look);
+        return written;
+      });
       this.#adopt(some);
       const at = this.#options.clock.now();
       for (const { host } of events) this.#died.set(host, { at, zone: this.#hosts.get(host)?.zone ?? '' });
@@ -245,6 +249,12 @@ export class DeathWatch {
       this.#adopt([step]);
     }
     if (steps.length > 0) this.#options.onChange?.();
+  }
+
+  /** The write may have taken long: what it says must not have been overtaken, nor can one who waited judge. */
+  #assertStillSo(steps: readonly Step[], look: Look): void {
+    const isBlind = look.attentiveSince(this.#options.clock.now()) > this.#attentiveSince;
+    if (isBlind || steps.some(({ host }) => look.hears(host))) throw new Overtaken('judged anew');
   }
 
   #adopt(steps: readonly Step[]): void {
@@ -265,6 +275,9 @@ export class DeathWatch {
     return result;
   }
 }
+
+/** A verdict that is no longer so before it was written. */
+class Overtaken extends Error {}
 
 /** Hosts in the order of the sightings. One role's row that a living server claims speaks for all. */
 function byHost({ sightings, isHeard, hears }: Look): Map<string, HostSeen> {
