@@ -29,7 +29,7 @@ export async function onGround<Result>(
 /** Connects all, waits until they are in step and what that began has passed, works, and ends them. */
 export async function withAgents<Result>(
   { server, credentials, say }: Ground,
-  options: Pick<HollowOptions, 'onFrame'> & { readonly beats: boolean },
+  options: Pick<HollowOptions, 'onFrame'> & { readonly beats: boolean; readonly reportMs: number },
   work: (agents: readonly HollowAgent[]) => Promise<Result>,
 ): Promise<Result> {
   const agents = [...credentials].map(
@@ -39,6 +39,8 @@ export async function withAgents<Result>(
     say(`connecting ${agents.length} agents ${options.beats ? 'with' : 'without'} heartbeats`);
     for (const agent of agents) agent.connect();
     await until('all connected', 300_000, () => agents.every((agent) => agent.live));
+    // what they hold is realised: nothing is owed
+    await Promise.all(agents.map((agent) => agent.report(options.reportMs)));
     await quiet(server);
     return await work(agents);
   } finally {
@@ -78,7 +80,7 @@ export function heartbeatCores(options: {
 }): Promise<number> {
   const { sockets, detectS, say } = options;
   return onGround({ hosts: sockets, detectS, say }, (ground) =>
-    withAgents(ground, { beats: true, onFrame: () => undefined }, async (agents) => {
+    withAgents(ground, { beats: true, reportMs: 300_000, onFrame: () => undefined }, async (agents) => {
       say(`measuring for ${MEASURE_S} s`);
       const before = agents.reduce((sum, agent) => sum + agent.beats, 0);
       const used = await cores(ground.server, MEASURE_S);

@@ -1,7 +1,7 @@
 /** An agent with nothing behind it: it holds a watch, notes what arrives when, reconnects. Small enough to have 10,000. */
-import { type ClientRequest, request } from 'node:http';
+import { Agent, type ClientRequest, request } from 'node:http';
 import type { Place } from '../../src/resources/place.ts';
-import { type Frame, PROTOCOL_VERSION, type WatchRequest } from '../../src/watch/protocol.ts';
+import { type Frame, PROTOCOL_VERSION, type Report, type WatchRequest } from '../../src/watch/protocol.ts';
 
 export interface HollowOptions {
   readonly host: string;
@@ -14,6 +14,8 @@ export interface HollowOptions {
 }
 
 const RETRY_MS = 500;
+/** Reports of all agents share some connections: it is their number that is to be measured. */
+const REPORTS = new Agent({ keepAlive: true, maxSockets: 8 });
 
 export class HollowAgent {
   readonly host: string;
@@ -28,6 +30,7 @@ export class HollowAgent {
   #options: HollowOptions;
   #request: ClientRequest | undefined;
   #ended = false;
+  #counter = 0;
 
   constructor(options: HollowOptions) {
     this.host = options.host;
@@ -90,6 +93,30 @@ export class HollowAgent {
     });
     if (beats) sent.write(`${body}\n`);
     else sent.end(body);
+  }
+
+  /** Says that all that came is realised; resolves with the bytes of its body once it is taken. */
+  report(nextMs: number): Promise<number> {
+    const report: Report = {
+      ...{ version: PROTOCOL_VERSION, host: this.host, role: 'l2', incarnation: 1 },
+      ...{ counter: ++this.#counter, realised: this.place, exceptions: [], exceptionCount: 0 },
+      ...{ nextMs, configurations: {} },
+    };
+    const body = JSON.stringify(report);
+    const headers = {
+      authorization: `Bearer ${this.#options.credential}`,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    };
+    return new Promise((resolve, reject) => {
+      const where = { host: '127.0.0.1', port: this.#options.agentPort, path: '/deuteron/v1/report' };
+      const sent = request({ ...where, method: 'POST', agent: REPORTS, headers }, (response) => {
+        response.resume();
+        response.on('end', () => resolve(body.length));
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
   }
 
   end(): void {
