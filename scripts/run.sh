@@ -3,7 +3,7 @@
 # picks the right Node, and hands over. Nothing is installed twice; DEUTERON_NO_INSTALL=1 leaves the machine alone.
 set -eu
 cd "$(dirname "$0")/.."
-what=${1:?usage: scripts/run.sh start|test|check|test:api|test:store|sim|lab|bench}
+what=${1:?usage: scripts/run.sh start|test|check|test:api|test:store|sim|model|lab|bench}
 shift
 
 say() { echo "deuteron: $*" >&2; }
@@ -12,8 +12,9 @@ say() { echo "deuteron: $*" >&2; }
 need_packages() {
   missing=
   while read -r program package; do
+    [ -n "$program" ] || continue
     PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null 2>&1 || missing="$missing $package"
-  done <<'LIST'
+  done <<LIST
 ip iproute2
 bridge iproute2
 nft nftables
@@ -26,6 +27,7 @@ setpriv util-linux
 nsenter util-linux
 sysctl procps
 faketime faketime
+$(case $what in test | model) printf 'spin spin\ngcc gcc libc6-dev\n' ;; esac)
 LIST
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -75,6 +77,7 @@ case $what in
   test:api) exec node test/run.ts --only api "$@" ;;
   test:store) exec node test/run.ts --only store "$@" ;;
   sim) exec node test/simulation/main.ts "$@" ;;
+  model) exec node test/model/main.ts "$@" ;;
   lab) exec node test/lab/main.ts "$@" ;;
   bench) exec node test/bench/main.ts "$@" ;;
   *) say "unknown: $what"; exit 2 ;;

@@ -22,6 +22,7 @@ const KINDS: readonly Kind[] = [
   { name: 'store', files: 'test/store/**/*.test.ts', concurrency: 1 },
   { name: 'api', files: 'test/api/**/*.test.ts', concurrency: availableParallelism() },
   { name: 'simulation', files: 'test/simulation/**/*.test.ts', concurrency: 1 },
+  { name: 'model', files: 'test/model/**/*.test.ts', concurrency: 1 },
   { name: 'lab', files: 'test/lab/**/*.test.ts', concurrency: 1 },
 ];
 
