@@ -71,6 +71,7 @@ const REPORT_GATHER_MS = 5;
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const LONGEST_REPORT_INTERVAL = 12;
+const NOTHING_SAID = { text: '', times: 0 };
 const AUDIT_GROWTH = 8;
 /** The host could not be read: soon again. */
 const PASS_RETRY_MS = 1_000;
@@ -78,7 +79,7 @@ const PASS_RETRY_MS = 1_000;
 const LISTEN_LIMIT_MS = 2_000;
 /** Lost events come many at a time; the pass that makes up for them comes once. */
 const OVERFLOW_GATHER_MS = 100;
-const PATROL_MS = 2_000;
+const PATROL_MS = 4_000;
 
 /** What a full pass looks at: what the mirror has, or also what only the host has. */
 type PassKind = 'mirror' | 'everything';
@@ -101,7 +102,7 @@ class Crew {
   #sending = false;
   #wanted = false;
   /** What the server was last told, and how often since it was first told so. */
-  #said = { text: '', times: 0 };
+  #said = NOTHING_SAID;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #repaired = new Set<string>();
@@ -278,8 +279,9 @@ class Crew {
       .then(
         (answer) => {
           this.#life.onAnswer(answer);
-          this.#said = said;
-          return report.nextMs;
+          // who does not take it may not know the agent yet
+          this.#said = answer.accepted ? said : NOTHING_SAID;
+          return answer.accepted ? report.nextMs : this.#options.reportIntervalMs;
         },
         // The level is sent again, whole: nothing is lost by a report that did not arrive.
         () => REPORT_RETRY_MS,

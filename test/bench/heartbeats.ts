@@ -40,7 +40,7 @@ export async function withAgents<Result>(
     for (const agent of agents) agent.connect();
     await until('all connected', 300_000, () => agents.every((agent) => agent.live));
     // what they hold is realised: nothing is owed
-    await Promise.all(agents.map((agent) => agent.report(options.reportMs)));
+    await Promise.all(agents.map((agent) => agent.reported(options.reportMs)));
     await quiet(server);
     return await work(agents);
   } finally {

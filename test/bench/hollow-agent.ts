@@ -95,8 +95,14 @@ export class HollowAgent {
     else sent.end(body);
   }
 
-  /** Says that all that came is realised; resolves with the bytes of its body once it is taken. */
-  report(nextMs: number): Promise<number> {
+  /** Says that all that came is realised, until it is taken: its registration may still be on its way. */
+  async reported(nextMs: number): Promise<void> {
+    while (!this.#ended && !(await this.report(nextMs)).accepted)
+      await new Promise((go) => setTimeout(go, 500));
+  }
+
+  /** Says so once. `bytes`: of the body. */
+  report(nextMs: number): Promise<{ bytes: number; accepted: boolean }> {
     const report: Report = {
       ...{ version: PROTOCOL_VERSION, host: this.host, role: 'l2', incarnation: 1 },
       ...{ counter: ++this.#counter, realised: this.place, exceptions: [], exceptionCount: 0 },
@@ -111,8 +117,11 @@ export class HollowAgent {
     return new Promise((resolve, reject) => {
       const where = { host: '127.0.0.1', port: this.#options.agentPort, path: '/deuteron/v1/report' };
       const sent = request({ ...where, method: 'POST', agent: REPORTS, headers }, (response) => {
-        response.resume();
-        response.on('end', () => resolve(body.length));
+        let text = '';
+        response.on('data', (more) => {
+          text += more;
+        });
+        response.on('end', () => resolve({ bytes: body.length, accepted: text.includes('true') }));
       });
       sent.on('error', reject);
       sent.end(body);

@@ -55,7 +55,7 @@ async function reporting<Result>(
     () => {
       const agent = agents[next++ % agents.length];
       agent?.report(REPORT_S * 1000).then(
-        (bytes) => add(counter.report, bytes),
+        ({ bytes }) => add(counter.report, bytes),
         () => undefined,
       );
     },
