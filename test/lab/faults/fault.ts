@@ -41,6 +41,8 @@ export interface Fault {
   readonly lasts?: { readonly short: number; readonly long: number };
   /** From when `converged_s` counts: 'cause', or 'heal' where it cannot be well before somebody else has acted. */
   readonly countedFrom: 'cause' | 'heal';
+  /** Whether nothing may go wrong at all, so that there is nothing to detect. */
+  readonly isHarmless?: boolean;
   /** What mends it where the events name no remedy. */
   readonly mender: string;
   /** Whether what clients write meanwhile must be there afterwards; it must unless the fault is that it is not. */

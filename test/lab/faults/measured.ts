@@ -6,7 +6,7 @@ export interface Measured {
   readonly fault: string;
   /** From the cause until Deuteron, or what supervises it, first shows it. */
   readonly detected_s: number | null;
-  /** event, agent not alive, convergence, answer (the API says so itself), supervisor, or repair (seen only by being mended). */
+  /** event, agent not alive, convergence, answer (the API says so itself), supervisor, repair (seen only by being mended), or nothing (was wrong). */
   readonly detected_by: string | null;
   readonly detected_as: string | null;
   /** Until the world is right, addresses are given, and the API says that all has converged; null: it did not come to that. */

@@ -208,19 +208,24 @@ async function compare(fault: Fault, trouble: Trouble, { caller }: Watchers): Pr
   }
 }
 
+const shownByRepair = ({ isHarmless }: Fault) =>
+  isHarmless
+    ? { by: 'nothing', text: 'nothing was wrong' }
+    : { by: 'repair', text: 'it was seen only by being mended' };
+
 function judge(fault: Fault, course: Omit<Course, 'before'>): Measured {
   const { watchers, moments, trouble } = course;
   const { causedAt } = moments;
   const { caller, signs, pulses } = watchers;
   const after = (at: number | undefined, from = causedAt) =>
-    at === undefined ? null : Math.max(0, (at - from) / 1000);
+    at === undefined ? null : Math.max(0, Math.round(at - from) / 1000);
   const sign = signs.firstAfter(causedAt);
   const restarted = trouble.supervisor.started;
   const firstStart = restarted[0];
   const first = [
     ...(sign ? [{ at: sign.at, by: sign.by as string, text: sign.text }] : []),
     ...(firstStart ? [{ at: firstStart.at, by: 'supervisor', text: `${firstStart.name} had ended` }] : []),
-    ...(moments.repairSeenAt ? [{ at: moments.repairSeenAt, by: 'repair', text: 'it was repaired' }] : []),
+    ...(moments.repairSeenAt ? [{ at: moments.repairSeenAt, ...shownByRepair(fault) }] : []),
   ].sort((a, b) => a.at - b.at)[0];
   const silences = pulses.flatMap((pulse) => pulse.longestSilence(causedAt) ?? []);
   const longest = silences.toSorted((a, b) => b.endedAt - b.beganAt - (a.endedAt - a.beganAt))[0];
@@ -245,7 +250,7 @@ function judge(fault: Fault, course: Omit<Course, 'before'>): Measured {
     requests_failed: caller.failed,
     requests: caller.requests,
     complaints: [...caller.complaints],
-    lasted_s: moments.healedAt ? (moments.healedAt - causedAt) / 1000 : 0,
+    lasted_s: after(moments.healedAt) ?? 0,
     loses_host: fault.losesHost,
     explain: moments.explain ?? null,
     events: events.map((event) => `${seconds(event.seenAt - causedAt)} s ${event.kind}: ${event.message}`),
