@@ -68,7 +68,7 @@ function answering(facts: BlockFacts): Server[] {
 }
 
 /** Whether the host waits for something before it can have the network at all, as a link that leads to it. */
-const isUnattached = ({ exceptions }: Progress, networkId: string): boolean =>
+export const isUnattached = ({ exceptions }: Progress, networkId: string): boolean =>
   exceptions.some(
     (one) => one.key === `network/${networkId}` && one.object === '' && one.state === 'waiting',
   );

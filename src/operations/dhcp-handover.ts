@@ -1,5 +1,5 @@
 /** The end of moves: bindings that were leaving go, with their DHCP ports, once enough others serve (dhcp-moves.ts). */
-import { hasRealised } from '../convergence/provisioning.ts';
+import { hasRealised, isUnattached } from '../convergence/provisioning.ts';
 import type { AgentRow, DhcpBindingRow, ReportException } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { NetworkRow } from '../resources/network.ts';
@@ -94,7 +94,12 @@ function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boo
 
 /** The agents whose leaving bindings of the network may go. */
 function done(call: Call, facts: NetworkFacts): Set<string> {
-  const bindings = facts.bindings.map((binding) => ({
+  // one that the network does not reach, as only a user can choose it, never serves: none is to wait for it
+  const able = facts.bindings.filter(({ leaving, host }) => {
+    const l2 = facts.l2.get(host);
+    return leaving || !l2 || !isUnattached(progressOf(l2), facts.id);
+  });
+  const bindings = able.map((binding) => ({
     ...standingOf(call, binding, facts.dhcp.get(binding.agent_id)),
     served: isServed(call, facts, binding),
   }));
