@@ -47,7 +47,7 @@ export interface RoleAgent {
    */
   rebuild?(key: string, signal: AbortSignal): Promise<void>;
   /**
-   * A small look at what no event tells of, a part of it at a time; every two seconds while the agent has a mirror. Gives the
+   * A small look at what no event tells of, a part of it at a time; every four seconds while the agent has a mirror. Gives the
    * keys that have drifted.
    */
   patrol?(): Promise<Iterable<string>>;

@@ -78,6 +78,8 @@ const NOTHING: ObservedFiles = {
   rejected: [],
 };
 
+/** So many are looked at by each patrol, of more one at a time. */
+const FEW_NETWORKS = 3;
 /** A full disk is soon found to have room again: a try costs little. */
 const FULL_RETRY_MS = 1_000;
 /** Files of a network's directory that dnsmasq writes, or that say nothing of what it serves. */
@@ -197,15 +199,20 @@ class DhcpAgent implements RoleAgent {
     for (const known of this.#known.values()) known.files = undefined;
   }
 
-  /** Tables of namespaces: nothing tells when another hand changes one, and asking costs a program. */
+  /** Tables of namespaces: nothing tells when another hand changes one, and asking costs a program for each. */
   async patrol(): Promise<string[]> {
     const { host } = this.#tools;
-    const ids = [...this.#known.keys()];
-    const id = ids[this.#patrolled++ % Math.max(1, ids.length)];
-    if (id === undefined || (await this.#isOurs(id)) || !this.#wiring.isBelieved(id)) return [];
-    await host.removeFile(paths(id).table);
-    this.#wiring.distrust(id);
-    return [`network/${id}`];
+    const all = [...this.#known.keys()];
+    const at = this.#patrolled++ % Math.max(1, all.length);
+    const ids = all.length <= FEW_NETWORKS ? all : all.slice(at, at + 1);
+    if (ids.length === 0) return [];
+    const marks = await host.rulesetMarks(ids.map(namespaceOf), TABLE);
+    const bare = ids.filter((id) => !marks.has(namespaceOf(id)) && this.#wiring.isBelieved(id));
+    for (const id of bare) {
+      await host.removeFile(paths(id).table);
+      this.#wiring.distrust(id);
+    }
+    return bare.map((id) => `network/${id}`);
   }
 
   configurations(): Record<string, unknown> {

@@ -19,6 +19,7 @@ export type Elements = Readonly<Record<MapName, ReadonlyMap<string, string>>>;
 const AT_ONCE = 500;
 
 /*
+ * What comes from outside for an address that floats no more must not be sent out again under the gateway's.
  * A machine that reaches another by its floating IP through the same router must get the answers from the router too: it
  * is seen by its own floating IP, or else by the router's address there.
  */
@@ -48,6 +49,8 @@ const BODY = `
     type filter hook forward priority 0; policy accept;
     iifname "ha-*" counter drop
     oifname "ha-*" counter drop
+    iifname "qg-*" oifname "qg-*" ct status dnat accept
+    iifname "qg-*" oifname "qg-*" counter drop
   }
 `;
 

@@ -30,9 +30,9 @@ const EXEC_LIMIT_MS = 2000;
 const WATCH_MS = 250;
 /**
  * A look at one process costs 0.05 to 0.1 ms of CPU: so many a second at most, suspects apart. A few processes are looked at
- * in each turn, two hundred every eight seconds.
+ * in each turn, two hundred every twelve seconds.
  */
-const LOOKS_A_SECOND = 24;
+const LOOKS_A_SECOND = 16;
 /** Of so many looks at a process that is not suspected one is at its IPv6 sockets too. */
 const LOOKS_AN_IPV6 = 4;
 
@@ -100,14 +100,15 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
     return { pid: process.pid, configHash: process.configHash, stuck: process.stuck };
   }
 
-  /** One look at whether it does anything. */
-  function examine(process: Known): void {
+  /** One look at whether it does anything; false: it is gone. */
+  function examine(process: Known): boolean {
     const withIpv6 = process.suspect !== undefined || process.looks++ % LOOKS_AN_IPV6 === 0;
     const look = lookAt(process.pid, clock.now(), withIpv6);
-    if (look === undefined) return;
+    if (look?.stat.startTime !== process.startTime) return false;
     const verdict = process.suspect === undefined ? 'well' : judge(process.suspect, look);
     process.stuck = typeof verdict === 'object' ? verdict.stuck : null;
     if (verdict === 'well') process.suspect = isSuspicious(look) ? look : undefined;
+    return true;
   }
 
   /** Some of all, in turn, and every suspect. */
@@ -116,8 +117,7 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
     const some = new Set(turn.splice(0, Math.ceil((LOOKS_A_SECOND * WATCH_MS) / 1000)));
     for (const [name, process] of known) {
       if (!some.has(name) && process.suspect === undefined) continue;
-      if (!isAlive(process)) ended(name, process);
-      else examine(process);
+      if (!examine(process)) ended(name, process);
       if (process.stuck !== null) for (const listener of listeners) listener({ type: 'process-stuck', name });
     }
   }
