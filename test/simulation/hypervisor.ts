@@ -50,6 +50,7 @@ export class Hypervisor {
       if (isWanted ? !(this.isRestless && happens(this.#random, 0.02)) : !happens(this.#random, 0.5))
         continue;
       this.#scheduler.note(`${name} unplugs ${link.name}`);
+      this.#machine.meddled += 1;
       host.meddle(null, { op: 'delete-link', name: link.name });
     }
   }

@@ -98,6 +98,8 @@ export class Machine {
   isOff = false;
   /** Grows with whatever the invariants look at. */
   changes = 1;
+  /** Grows with what another hand does to it. */
+  meddled = 0;
   /** Whether anything that the invariants look at may have changed since the last picture. */
   #isStale = true;
   #picture: HostPicture | undefined;
@@ -193,6 +195,7 @@ export class Machine {
 
   /** The host goes down and comes up: processes, namespaces and links are gone, its files are there, machines are not yet. */
   async reboot(): Promise<void> {
+    this.meddled += 1;
     const { links, namespaces, processes } = await this.look(true);
     for (const name of processes) if (name !== FOREIGN_PROCESS) this.host.endProcess(name);
     for (const name of namespaces) await this.host.removeNamespace(name);
@@ -207,6 +210,7 @@ export class Machine {
     const picture = await this.look(true);
     const done = drift(this, random, picture);
     if (done !== undefined) this.#changed();
+    this.meddled += 1;
     return done;
   }
 

@@ -116,6 +116,28 @@ const deafJudge: Plant = {
   },
 };
 
+/** A role that rebuilds all of a network when it is asked to rebuild what does not serve. */
+const roughRemedy: Plant = {
+  name: 'rough-remedy',
+  summary: 'rebuilding a network stops its dnsmasq, though it serves',
+  install(world) {
+    world.onRoles = (roles, machine) => {
+      const dhcp = roles.find((role) => role.role === 'dhcp');
+      const rebuild = dhcp?.rebuild?.bind(dhcp);
+      if (dhcp && rebuild) {
+        dhcp.rebuild = async (key, signal) => {
+          machine.host.endProcess(key.replace('network/', 'dnsmasq-'));
+          await rebuild(key, signal);
+        };
+      }
+      return roles;
+    };
+  },
+};
+
 export const PLANTS: Readonly<Record<string, Plant>> = Object.fromEntries(
-  [dropChange, acceptOlder, activeEarly, oldLeader, endEarly, deafJudge].map((plant) => [plant.name, plant]),
+  [dropChange, acceptOlder, activeEarly, oldLeader, endEarly, deafJudge, roughRemedy].map((plant) => [
+    plant.name,
+    plant,
+  ]),
 );

@@ -52,6 +52,16 @@ export class ServedWatch {
     return this.#seen.get(host)?.names.has(name) === true || (this.#until.get(name) ?? -1) >= since;
   }
 
+  /** Whether it was so, and ended since. */
+  hasEndedSince(name: string, at: number): boolean {
+    return (this.#until.get(name) ?? -1) >= at;
+  }
+
+  /** Grows with whatever users, or servers, change about networks, subnets and ports. */
+  get rowsVersion(): number {
+    return this.#rows;
+  }
+
   isNow(name: string, host: string): boolean {
     return this.#seen.get(host)?.names.has(name) === true;
   }

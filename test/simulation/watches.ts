@@ -6,6 +6,7 @@ import { EventWatch } from './event-watch.ts';
 import { MirrorWatch } from './invariants.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { MoveWatch } from './move-watch.ts';
+import { RemedyWatch } from './remedy-watch.ts';
 import { ServedWatch } from './served-watch.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +24,7 @@ export class Watches {
   readonly events: EventWatch;
   readonly moves: MoveWatch;
   readonly deaths: DeathWatch;
+  readonly remedies: RemedyWatch;
 
   constructor(world: World) {
     const { store, machines, scheduler } = world;
@@ -31,6 +33,7 @@ export class Watches {
     this.#mirrors = new MirrorWatch(store);
     this.#served = new ServedWatch({ store, machines, now });
     this.#active = new ActiveWatch({ store, served: this.#served, hosts: names });
+    this.remedies = new RemedyWatch({ store, served: this.#served, now });
     this.moves = new MoveWatch({ store, served: this.#served });
     this.deaths = new DeathWatch({ store, now, detectMs: world.detectMs });
     world.network.heard = (agent) => this.deaths.heard(agent);
@@ -43,6 +46,7 @@ export class Watches {
     this.leaders.throwIfFound();
     this.events.throwIfFound();
     this.moves.throwIfFound();
+    this.remedies.throwIfFound();
     this.deaths.throwIfFound();
     return this.#served.look();
   }

@@ -67,7 +67,7 @@ export class World {
   /** Where a planted bug may get its hands on the parts of an agent or a server. */
   onMirror: (mirror: Mirror) => void = () => undefined;
   onServer: (parts: ServerParts) => void = () => undefined;
-  onRoles: (roles: RoleAgent[]) => RoleAgent[] = (roles) => roles;
+  onRoles: (roles: RoleAgent[], machine: Machine) => RoleAgent[] = (roles) => roles;
   readonly watches: Watches;
   readonly #agentsByName: ReadonlyMap<string, AgentProcess>;
 
@@ -134,11 +134,17 @@ export class World {
       },
       hasHost: () => !machine.isOff,
       wallOffset: () => this.wallOffsets.get(name) ?? 0,
-      roles: ({ host, life, mirror }) =>
-        this.onRoles([
-          createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings }),
-          createDhcpAgent({ host, world: mirror, hostName: name, clock: life.clock, random: life.random }),
-        ]),
+      roles: ({ host, life, mirror }) => {
+        const roles = this.onRoles(
+          [
+            createL2Agent({ host, world: mirror, hostName: name, tunnelIp, bridgeMappings }),
+            createDhcpAgent({ host, world: mirror, hostName: name, clock: life.clock, random: life.random }),
+          ],
+          machine,
+        );
+        for (const role of roles) this.watches.remedies.follow(role, machine);
+        return roles;
+      },
       onBorn: (agent) => {
         this.watches.reborn(agent.name);
         if (agent.mirror) this.onMirror(agent.mirror);
