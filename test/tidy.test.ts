@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   agents: ['watch', 'resources', 'reconcile', 'host/host.ts', 'lib'],
   'agents/l2': ['watch', 'resources', 'reconcile', 'host/host.ts', 'lib', 'agents/role.ts'],
   'agents/dhcp': ['watch', 'resources', 'reconcile', 'host/host.ts', 'lib', 'agents/role.ts'],
+  'agents/l3': ['watch', 'resources', 'reconcile', 'host/host.ts', 'lib', 'agents/role.ts'],
   lab: ['host', 'lib'],
   cli: ['resources', 'watch', 'lab', 'lib'],
 };
