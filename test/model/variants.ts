@@ -24,7 +24,7 @@ export const SHORT: readonly Bounds[] = [
 export const LONG: readonly Bounds[] = [
   ...SHORT,
   { name: '3 commits, 1 promotion, 1 trim, 2 faults', defines: { COMMITS: 3, FAULTS: 2 } },
-  { name: '4 commits, 1 promotion, no trim, 1 fault', defines: { COMMITS: 4, FAULTS: 1, TRIMS: 0 } },
+  { name: '4 commits, 1 promotion, 1 trim, 1 fault', defines: { COMMITS: 4, FAULTS: 1 } },
   { name: '3 commits, 2 promotions, 1 trim, 1 fault', defines: { COMMITS: 3, FAULTS: 1, PROMOTIONS: 2 } },
 ];
 
