@@ -23,6 +23,10 @@ dhcp_release dnsmasq-utils
 udhcpc udhcpc
 dhclient isc-dhcp-client
 ping iputils-ping
+arping iputils-arping
+conntrack conntrack
+keepalived keepalived
+radvd radvd
 setpriv util-linux
 nsenter util-linux
 sysctl procps

@@ -43,6 +43,10 @@ export const MAX_SERVERS = 9;
 export const UNDERLAY_MTU = 1500;
 export const AGENT_PORT = 9697;
 
+/** What is beyond the external segment: a namespace with these addresses, to be reached and to reach from. */
+export const OUTSIDE = { device: 'ext0', v4: '203.0.113.1/24', v6: '2001:db8:ffff::1/64' } as const;
+export const outsideNamespace = (id: string): string => `${namespacePrefix(id)}out`;
+
 export const bridgeOf = (segment: Segment): string => `br-${SHORT[segment]}`;
 
 /** Every namespace of a lab begins with this. */

@@ -1,7 +1,16 @@
 /** Namespaces and links of a lab: made in a few `ip -batch` runs, removed by prefix. */
 import { type Cut, carrierBatch, cutRuleset } from './cuts.ts';
 import type { Ground } from './ground.ts';
-import { type Layout, type LabNode, SEGMENTS, UNDERLAY_MTU, bridgeOf, namespacePrefix } from './layout.ts';
+import {
+  type Layout,
+  type LabNode,
+  OUTSIDE,
+  SEGMENTS,
+  UNDERLAY_MTU,
+  bridgeOf,
+  namespacePrefix,
+  outsideNamespace,
+} from './layout.ts';
 import { mustRun, runProgram } from './program.ts';
 
 /** The switch says nothing of its own: no IPv6 of its bridges, no filtering by the hosts' rules for IP. */
@@ -10,28 +19,48 @@ for f in /proc/sys/net/bridge/bridge-nf-call-*; do echo 0 > "$f"; done 2> /dev/n
 for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done 2> /dev/null
 :`;
 
+/** The outside's link at the switch. */
+const OUTSIDE_PORT = 'out-ext';
+
 const inSwitch = (layout: Layout): string[] => ['nsenter', `--net=/run/netns/${layout.switchNamespace}`];
 
 /** Makes every namespace with its links, all up and healed. What is there already makes it fail. */
 export async function createNetwork(ground: Ground, layout: Layout): Promise<void> {
   const { switchNamespace, nodes } = layout;
+  const outside = outsideNamespace(layout.id);
   const batch = (namespace: string | null, lines: readonly string[]) =>
     mustRun([...ground.enter, 'ip', ...(namespace ? ['-n', namespace] : []), '-batch', '-'], {
       input: `${lines.join('\n')}\n`,
     });
   await batch(null, [
-    ...[switchNamespace, ...nodes.map((node) => node.namespace)].map((name) => `netns add ${name}`),
+    ...[switchNamespace, outside, ...nodes.map((node) => node.namespace)].map((name) => `netns add ${name}`),
+    vethLine(outside, OUTSIDE.device, { namespace: switchNamespace, device: OUTSIDE_PORT }),
     ...nodes.flatMap((node) =>
-      node.links.map(
-        (link) =>
-          `link add ${link.device} mtu ${UNDERLAY_MTU} netns ${node.namespace} type veth ` +
-          `peer name ${link.switchPort} mtu ${UNDERLAY_MTU} netns ${switchNamespace}`,
+      node.links.map((link) =>
+        vethLine(node.namespace, link.device, { namespace: switchNamespace, device: link.switchPort }),
       ),
     ),
   ]);
   await mustRun([...ground.enter, ...inSwitch(layout), 'sh', '-c', QUIET_SWITCH]);
   await batch(switchNamespace, switchLines(layout));
-  await Promise.all(nodes.map((node) => batch(node.namespace, nodeLines(node))));
+  await Promise.all([
+    batch(outside, outsideLines()),
+    ...nodes.map((node) => batch(node.namespace, nodeLines(node))),
+  ]);
+}
+
+const vethLine = (namespace: string, device: string, peer: { namespace: string; device: string }): string =>
+  `link add ${device} mtu ${UNDERLAY_MTU} netns ${namespace} type veth ` +
+  `peer name ${peer.device} mtu ${UNDERLAY_MTU} netns ${peer.namespace}`;
+
+function outsideLines(): string[] {
+  const { device, v4, v6 } = OUTSIDE;
+  return [
+    'link set lo up',
+    `link set ${device} addrgenmode none up`,
+    `address add ${v4} dev ${device}`,
+    `address add ${v6} dev ${device} nodad`,
+  ];
 }
 
 function switchLines(layout: Layout): string[] {
@@ -41,6 +70,7 @@ function switchLines(layout: Layout): string[] {
       `link add ${bridgeOf(segment)} mtu ${UNDERLAY_MTU} type bridge mcast_snooping 0 forward_delay 0`,
       `link set ${bridgeOf(segment)} addrgenmode none up`,
     ]),
+    `link set ${OUTSIDE_PORT} addrgenmode none master ${bridgeOf('external')} up`,
     ...layout.nodes.flatMap((node) =>
       node.links.map(
         (link) => `link set ${link.switchPort} addrgenmode none master ${bridgeOf(link.segment)} up`,

@@ -15,6 +15,10 @@ const PROGRAMS = [
   ['dhcp_release', 'dnsmasq-utils'],
   ['udhcpc', 'udhcpc'],
   ['ping', 'iputils-ping'],
+  ['arping', 'iputils-arping'],
+  ['conntrack', 'conntrack'],
+  ['keepalived', 'keepalived'],
+  ['radvd', 'radvd'],
 ] as const;
 
 /** Each is a command that succeeds where the feature is there. */

@@ -108,6 +108,7 @@ export function configureAgent(layout: Layout, host: LabNode, extra: ServiceOpti
     'tunnel-ip': addressOn(host, 'tunnel'),
     'credential-file': credentialFile(host),
     'state-directory': agentState(host),
+    roles: 'l2,dhcp,l3',
     'bridge-mappings': 'external:ext0',
     ...extra,
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createDhcpAgent } from '../agents/dhcp/reconciler.ts';
 import { createL2Agent } from '../agents/l2/reconciler.ts';
+import { createL3Agent } from '../agents/l3/reconciler.ts';
 import type { RoleAgent } from '../agents/role.ts';
 import { AgentRunner } from '../agents/runner.ts';
 import type { Host } from '../host/host.ts';
@@ -75,7 +76,8 @@ function createRoles(
     const user = mayChangeUser() ? {} : { user: '' };
     if (role === 'dhcp')
       return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
-    throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp)`);
+    if (role === 'l3') return createL3Agent({ ...shared, ...user });
+    throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp, l3)`);
   });
 }
 

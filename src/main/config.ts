@@ -104,6 +104,12 @@ export const SERVER_OPTIONS = {
     default: 1,
     help: 'DHCP agents that serve each network side by side.',
   },
+  'max-l3-agents-per-router': {
+    kind: 'integer',
+    default: 3,
+    help: 'Hosts that stand ready for each HA router.',
+  },
+  'l3-ha': { kind: 'flag', default: false, help: 'Routers are HA unless their creator says otherwise.' },
   'reschedule-per-second': {
     kind: 'integer',
     default: 500,
@@ -131,6 +137,12 @@ export const SERVER_OPTIONS = {
   'quota-network': { kind: 'integer', default: 100, help: 'Networks a project may have; -1 for any number.' },
   'quota-subnet': { kind: 'integer', default: 100, help: 'Subnets a project may have; -1 for any number.' },
   'quota-port': { kind: 'integer', default: 500, help: 'Ports a project may have; -1 for any number.' },
+  'quota-router': { kind: 'integer', default: 10, help: 'Routers a project may have; -1 for any number.' },
+  'quota-floatingip': {
+    kind: 'integer',
+    default: 50,
+    help: 'Floating IPs a project may have; -1 for any number.',
+  },
   'drain-seconds': {
     kind: 'integer',
     default: 5,
@@ -196,7 +208,7 @@ export const AGENT_OPTIONS = {
     placeholder: 'DIR',
     help: 'Mirror, dnsmasq files, pid files. Keep it across restarts.',
   },
-  roles: { kind: 'list', default: ['l2', 'dhcp'], placeholder: 'l2|dhcp', help: 'What this host does.' },
+  roles: { kind: 'list', default: ['l2', 'dhcp'], placeholder: 'l2|dhcp|l3', help: 'What this host does.' },
   'tunnel-ip': {
     kind: 'text',
     default: null,

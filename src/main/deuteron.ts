@@ -13,7 +13,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     load: async () => (await import('./server-command.ts')).serverCommand,
   },
   agent: {
-    summary: "run this host's agent: roles l2 and dhcp",
+    summary: "run this host's agent: roles l2, dhcp and l3",
     load: async () => (await import('./agent-command.ts')).agentCommand,
   },
   database: {
