@@ -37,6 +37,7 @@ import { canonicalUuid } from '../resources/values.ts';
 import type { ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
 import type { ListRequest } from './list-query.ts';
+import { floatingIpCollection, routerCollection } from './router-collections.ts';
 
 const NOTHING = {};
 
@@ -147,6 +148,13 @@ const agents = collection<AgentView>(
   { adminOnly: true, noCreate: 'Agent creation using API is not supported.' },
 );
 
-export const collections: readonly Collection[] = [networks, subnets, ports, agents];
+export const collections: readonly Collection[] = [
+  networks,
+  subnets,
+  ports,
+  routerCollection,
+  floatingIpCollection,
+  agents,
+];
 /** For the routes that show them below other paths. */
-export { agents as agentCollection, networks as networkCollection };
+export { agents as agentCollection, networks as networkCollection, routerCollection };

@@ -30,6 +30,11 @@ export function settingsFrom(config: ServerConfig): Settings {
   if (config['agent-down-seconds'] * 1000 < SHORTEST_DETECTION_MS) {
     throw new ConfigurationError(`--agent-down-seconds: ${config['agent-down-seconds']} is not at least 2`);
   }
+  if (config['max-l3-agents-per-router'] < 1) {
+    throw new ConfigurationError(
+      `--max-l3-agents-per-router: ${config['max-l3-agents-per-router']} is less than 1`,
+    );
+  }
   if (config['deadline-multiplier'] < 1) {
     throw new ConfigurationError(`--deadline-multiplier: ${config['deadline-multiplier']} is less than 1`);
   }
@@ -41,7 +46,15 @@ export function settingsFrom(config: ServerConfig): Settings {
     macPrefix: config['mac-prefix'].toLowerCase(),
     dhcpAgentsPerNetwork: config['dhcp-agents-per-network'],
     dnsDomain: config['dns-domain'],
-    quotas: { network: config['quota-network'], subnet: config['quota-subnet'], port: config['quota-port'] },
+    maxL3AgentsPerRouter: config['max-l3-agents-per-router'],
+    l3Ha: config['l3-ha'],
+    quotas: {
+      network: config['quota-network'],
+      subnet: config['quota-subnet'],
+      port: config['quota-port'],
+      router: config['quota-router'],
+      floatingip: config['quota-floatingip'],
+    },
     maxDnsNameservers: MAX_DNS_NAMESERVERS,
     maxHostRoutes: MAX_HOST_ROUTES,
     maxFixedIpsPerPort: MAX_FIXED_IPS,

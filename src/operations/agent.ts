@@ -5,6 +5,7 @@ import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { bind, bindingFacts } from './binding.ts';
 import { leaveNetworks, lockServedNetworks } from './dhcp-scheduling.ts';
 import { agentNotFound, hostNotFound } from './faults.ts';
+import { leaveRouters, lockHostedRouters } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { reopenBlocks } from './provisioning.ts';
 import { differing, touched } from './standard.ts';
@@ -169,7 +170,7 @@ export async function updateAgent(
   return agentView(call, agent);
 }
 
-/** Forgets an agent with its DHCP bindings and ports; its networks go to others. It comes back when it connects again. */
+/** Forgets an agent with its DHCP bindings and ports, or its replicas of routers; its networks and routers go to others. It comes back when it connects again. */
 export async function deleteAgent(
   tx: Transaction,
   call: Call,
@@ -178,8 +179,10 @@ export async function deleteAgent(
   const agent = await tx.agents.get({ id });
   if (!agent) throw agentNotFound(id);
   const { host, role } = agent;
+  const routers = role === 'l3' ? await lockHostedRouters(tx, host) : [];
   const networks = role === 'dhcp' ? await lockServedNetworks(tx, host) : [];
   const removed = await tx.agents.remove({ id });
   if (removed.length === 0) throw agentNotFound(id);
   if (role === 'dhcp') await leaveNetworks(tx, call, { host, networks });
+  if (role === 'l3') await leaveRouters(tx, call, { host, routers });
 }

@@ -19,6 +19,15 @@ export const agentNotFound = (id: string): Fault =>
 export const hostNotFound = (name: string): Fault =>
   new Fault('HostNotFound', `Host ${name} could not be found.`);
 
+export const badRequest = (resource: string, why: string): Fault =>
+  new Fault('BadRequest', `Bad ${resource} request: ${why}.`);
+
+export const routerNotFound = (id: string): Fault =>
+  new Fault('RouterNotFound', `Router ${id} could not be found`);
+
+export const floatingIpNotFound = (id: string): Fault =>
+  new Fault('FloatingIPNotFound', `Floating IP ${id} could not be found`);
+
 /** The caller may see it, but not do this with it. `rule` as in policy files: `update_network`. */
 export const forbidden = (rule: string): Fault =>
   new Fault('PolicyNotAuthorized', `(rule:${rule}) is disallowed by policy`);

@@ -3,16 +3,21 @@ import { createHash } from 'node:crypto';
 import { timestamp } from '../lib/clock.ts';
 import type { HostRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
+import { ROUTER_PORT_OWNERS } from '../resources/router.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { UniqueViolation } from '../store/store.ts';
 import { leaveNetworks, lockServedNetworks } from './dhcp-scheduling.ts';
 import { hostNotFound, invalidInput } from './faults.ts';
+import { leaveRouters, lockHostedRouters } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { UNBOUND } from './binding.ts';
 import { touched } from './standard.ts';
 
 // A name becomes part of keys (`host/<name>`) and of lines of hints.
 const HOST_NAME = /^[A-Za-z0-9][A-Za-z0-9._:@-]{0,254}$/;
+
+/** Owners of ports that go to other hosts by themselves. */
+const GO_ELSEWHERE: readonly string[] = ['network:dhcp', ...ROUTER_PORT_OWNERS];
 
 const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex');
 
@@ -66,7 +71,7 @@ export const hostByCredential = (tables: Tables, credential: string): Promise<Ho
   tables.hosts.get({ credential_hash: hashOf(credential) });
 
 /**
- * Removes a host with its agents; its DHCP networks go to others. Refused while ports are bound to it, unless `force`:
+ * Removes a host with its agents; its DHCP networks and its routers go to others. Refused while ports are bound to it, unless `force`:
  * then they are unbound.
  */
 export async function removeHost(
@@ -75,8 +80,11 @@ export async function removeHost(
   { name, force }: { readonly name: string; readonly force: boolean },
 ): Promise<void> {
   if (!(await tx.hosts.get({ name }))) throw hostNotFound(name);
+  const routers = await lockHostedRouters(tx, name);
   const networks = await lockServedNetworks(tx, name);
-  const ports = (await tx.ports.lock({ host: name })).filter((port) => port.device_owner !== 'network:dhcp');
+  const ports = (await tx.ports.lock({ host: name })).filter(
+    (port) => !GO_ELSEWHERE.includes(port.device_owner),
+  );
   if (ports.length > 0 && !force) {
     throw new Fault('HostInUse', `Host ${name} is in use: ${ports.length} ports are bound to it.`);
   }
@@ -88,4 +96,5 @@ export async function removeHost(
   const removed = await tx.hosts.remove({ name });
   if (removed.length === 0) throw hostNotFound(name);
   await leaveNetworks(tx, call, { host: name, networks });
+  await leaveRouters(tx, call, { host: name, routers });
 }

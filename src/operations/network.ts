@@ -1,6 +1,7 @@
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
+import { ROUTER_GATEWAY_OWNER } from '../resources/router.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults.ts';
@@ -35,7 +36,7 @@ function networkRow(call: Call, asked: NetworkCreate, segment: Segment): Network
   return {
     ...newAttributes(call, {
       ...(asked.id ? { id: asked.id } : {}),
-      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
       description: asked.description ?? '',
     }),
     name: asked.name ?? '',
@@ -59,6 +60,15 @@ export async function createNetwork(
 ): Promise<NetworkRow[]> {
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'network', rows: projects });
+  return makeNetworks(tx, call, asked);
+}
+
+/** Creates all or none, whatever the quota. */
+export async function makeNetworks(
+  tx: Transaction,
+  call: Call,
+  asked: readonly NetworkCreate[],
+): Promise<NetworkRow[]> {
   const segments = await chooseSegments(
     tx,
     call,
@@ -103,6 +113,23 @@ async function checkUnshare(tx: Transaction, network: NetworkRow): Promise<void>
   }
 }
 
+async function checkNoGateways(tx: Transaction, id: string): Promise<void> {
+  if ((await tx.ports.count({ network_id: id, device_owner: ROUTER_GATEWAY_OWNER })) === 0) return;
+  throw new Fault(
+    'ExternalNetworkInUse',
+    `External network ${id} cannot be updated to be made non-external, since it has existing gateway ports.`,
+  );
+}
+
+/** Floating IPs that stand for nothing go with their network, as in Neutron. */
+async function removeIdleFloatingIps(tx: Transaction, networkId: string): Promise<void> {
+  const all = await tx.floatingIps.find({ floating_network_id: networkId });
+  const idle = all.filter((one) => one.router_id === null);
+  if (idle.length === 0) return;
+  await tx.floatingIps.remove({ id: idle.map((one) => one.id) });
+  await tx.ports.remove({ id: idle.map((one) => one.floating_port_id) });
+}
+
 export async function updateNetwork(
   tx: Transaction,
   call: Call,
@@ -116,6 +143,7 @@ export async function updateNetwork(
   }
   if ('mtu' in changed) changed.mtu = mtuOf(call, changed.mtu, network.network_type);
   if (changed.shared === false) await checkUnshare(tx, network);
+  if (changed.external === false) await checkNoGateways(tx, id);
   const [updated] = await tx.networks.update({ id }, { ...changed, ...touched(call, network) });
   if (!updated) throw networkNotFound(id);
   return updated;
@@ -138,6 +166,8 @@ export async function deleteNetwork(
 ): Promise<void> {
   const network = await lockNetwork(tx, call, { id, rule: 'delete_network' });
   checkRevision(network, ifMatch);
+  if ((await tx.routers.count({ ha_network_id: id })) > 0) throw networkInUse(id, []);
+  await removeIdleFloatingIps(tx, id);
   refuseIfUsed(id, await tx.ports.find({ network_id: id }));
   // A port's owner may change without the network's lock, until the port itself is locked.
   refuseIfUsed(id, await tx.ports.lock({ network_id: id }));

@@ -30,6 +30,10 @@ export interface Settings {
   readonly underlayMtu: number;
   readonly macPrefix: string;
   readonly dhcpAgentsPerNetwork: number;
+  /** Replicas of an HA router; 3 if not given. */
+  readonly maxL3AgentsPerRouter?: number;
+  /** Whether a router is HA whose creator does not say; false if not given. */
+  readonly l3Ha?: boolean;
   readonly dnsDomain: string;
   /** Default limits by resource (`network`, `subnet`, `port`); -1 is none. */
   readonly quotas: Readonly<Record<string, number>>;

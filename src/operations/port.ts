@@ -18,6 +18,12 @@ import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresse
 import { bind, bindingFacts, type BindingFacts } from './binding.ts';
 import { forbidden, invalidInput, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
+import {
+  checkFloatingKept,
+  checkRouterDevice,
+  refuseRouterPort,
+  releaseFloatingIps,
+} from './port-routing.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
 import { checkQuota } from './quota.ts';
 import {
@@ -77,7 +83,7 @@ export function portRow(
   return {
     ...newAttributes(call, {
       ...(asked.id ? { id: asked.id } : {}),
-      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
       description: asked.description ?? '',
     }),
     name: asked.name ?? '',
@@ -158,6 +164,10 @@ export async function createPort(
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'port', rows: projects });
   const byNetwork = Map.groupBy(asked, (row) => row.network_id ?? '');
+  for (const { device_id, device_owner } of asked) {
+    const after = { device_id: device_id ?? '', device_owner: device_owner ?? '' };
+    await checkRouterDevice(tx, call, { after });
+  }
   // Before the lock, which all that create ports in the network wait for.
   const facts = await bindingFacts(
     tx,
@@ -247,6 +257,18 @@ async function changedAddresses(
   }
 }
 
+/** Gives a port, which is locked as its network is, these addresses, past the rules of who may ask for which. */
+export async function changePortAddresses(
+  tx: Transaction,
+  call: Call,
+  { port, requests }: { port: PortRow; requests: readonly FixedIpRequest[] },
+): Promise<PortRow> {
+  const fixed_ips = await changedAddresses(tx, call, { port, requests });
+  await setAddresses(tx, port, fixed_ips);
+  const [updated = port] = await tx.ports.update({ id: port.id }, { fixed_ips, ...touched(call, port) });
+  return updated;
+}
+
 /** What a change of host or vnic_type means for the binding; a failed one is tried again whenever a host is named. */
 async function rebound(
   tx: Transaction,
@@ -277,6 +299,7 @@ export async function updatePort(
   if (plain.extra_dhcp_opts)
     plain.extra_dhcp_opts = mergeDhcpOpts(port.extra_dhcp_opts, plain.extra_dhcp_opts);
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
+  await checkRouterDevice(tx, call, { before: port, after: { ...port, ...changed } });
   if (changed.mac_address !== undefined) {
     checkMacChange(port, changed);
     await chooseMacs(tx, call, { networkId: port.network_id, asked: [changed.mac_address] });
@@ -285,6 +308,7 @@ export async function updatePort(
     Object.assign(changed, await rebound(tx, { port, network, changed, hostNamed: 'host' in plain }));
   if (requests !== undefined || changed.mac_address !== undefined) {
     const fixed_ips = await changedAddresses(tx, call, { port: { ...port, ...changed }, requests });
+    await checkFloatingKept(tx, port, fixed_ips);
     await setAddresses(tx, port, fixed_ips);
     changed.fixed_ips = fixed_ips;
   }
@@ -299,6 +323,8 @@ export async function updatePort(
 export async function deletePort(tx: Transaction, call: Call, { id, ifMatch }: DeleteRequest): Promise<void> {
   const { port } = await lockPort(tx, call, { id, rule: 'delete_port', withNetwork: false });
   checkRevision(port, ifMatch);
+  await refuseRouterPort(tx, port);
+  await releaseFloatingIps(tx, call, port);
   await tx.ports.remove({ id });
 }
 

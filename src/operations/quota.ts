@@ -9,6 +9,8 @@ const COUNTS = {
   network: (tables, project_id) => tables.networks.count({ project_id }),
   subnet: (tables, project_id) => tables.subnets.count({ project_id }),
   port: (tables, project_id) => tables.ports.count({ project_id }),
+  router: (tables, project_id) => tables.routers.count({ project_id }),
+  floatingip: (tables, project_id) => tables.floatingIps.count({ project_id }),
 } satisfies Record<string, (tables: Tables, projectId: string) => Promise<number>>;
 
 export type CountedResource = keyof typeof COUNTS;

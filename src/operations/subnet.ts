@@ -42,14 +42,14 @@ const canonicalRoutes = (routes: SubnetRow['host_routes']): SubnetRow['host_rout
   });
 
 /** The row that is asked for, checked in itself. An absent gateway is the default one, null is none. */
-function subnetRow(call: Call, asked: SubnetCreate): SubnetRow {
+export function subnetRow(call: Call, asked: SubnetCreate): SubnetRow {
   const ip_version = asked.ip_version ?? (asked.cidr?.includes(':') ? 6 : 4);
   const cidr = checkCidr(asked.cidr, ip_version);
   const gateway_ip = checkGateway(cidr, asked.gateway_ip);
   const row: SubnetRow = {
     ...newAttributes(call, {
       ...(asked.id ? { id: asked.id } : {}),
-      ...(asked.project_id ? { project_id: asked.project_id } : {}),
+      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
       description: asked.description ?? '',
     }),
     name: asked.name ?? '',

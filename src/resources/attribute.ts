@@ -34,7 +34,7 @@ export interface AttributeMap {
   readonly singular: string;
   readonly plural: string;
   /** The fault for an id that is not there, and the words before it: "Network <id> could not be found." */
-  readonly missing: { readonly type: FaultType; readonly title: string };
+  readonly missing: { readonly type: FaultType; readonly title: string; readonly end?: '' };
   readonly attributes: readonly Attribute[];
   readonly byName: ReadonlyMap<string, Attribute>;
 }
@@ -49,7 +49,10 @@ export function attributeMap<Row>(
 }
 
 export function missingFault(map: AttributeMap, id: string): Fault {
-  return new Fault(map.missing.type, `${map.missing.title} ${display(id)} could not be found.`);
+  return new Fault(
+    map.missing.type,
+    `${map.missing.title} ${display(id)} could not be found${map.missing.end ?? '.'}`,
+  );
 }
 
 /** What a body asks for: values by column (or by API name where there is no column), and which attributes it names. */

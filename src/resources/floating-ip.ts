@@ -1,4 +1,8 @@
+import { ipAddress } from './address-values.ts';
+import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
+import { standardHead, standardTail } from './standard-attributes.ts';
+import { nullable, shown, uuid } from './values.ts';
 
 /** A floating IP as stored: an address of an external network, and what it stands for. */
 export interface FloatingIpRow extends StandardAttributes {
@@ -12,6 +16,92 @@ export interface FloatingIpRow extends StandardAttributes {
   /** The router that translates, also where only ports are forwarded. */
   router_id: string | null;
   status: 'ACTIVE' | 'DOWN' | 'ERROR';
-  dns_name: string;
-  dns_domain: string;
+  /** The transaction that associated it, and its position (null until that has committed). */
+  tag: number;
+  position: number | null;
 }
+
+/** The attribute map of floating IPs. `subnet_id` is only asked for, never shown. */
+export const floatingIpMap = attributeMap<FloatingIpRow & { subnet_id?: string | null }>({
+  singular: 'floatingip',
+  plural: 'floatingips',
+  missing: { type: 'FloatingIPNotFound', title: 'Floating IP', end: '' },
+  attributes: [
+    ...standardHead,
+    {
+      name: 'floating_network_id',
+      column: 'floating_network_id',
+      type: uuid,
+      post: 'owner',
+      required: true,
+      filter: true,
+      sort: true,
+      description: 'The external network that it is of.',
+    },
+    {
+      name: 'subnet_id',
+      column: 'subnet_id',
+      type: nullable(uuid),
+      post: 'owner',
+      description: 'The subnet that its address is to be of.',
+    },
+    {
+      name: 'floating_ip_address',
+      column: 'floating_ip_address',
+      type: nullable(ipAddress),
+      post: 'admin',
+      default: null,
+      filter: true,
+      sort: true,
+      description: 'By default a free one.',
+    },
+    {
+      name: 'port_id',
+      column: 'port_id',
+      type: nullable(uuid),
+      post: 'owner',
+      put: 'owner',
+      filter: true,
+      description: 'The port that it stands for.',
+    },
+    {
+      name: 'fixed_ip_address',
+      column: 'fixed_ip_address',
+      type: nullable(ipAddress),
+      post: 'owner',
+      put: 'owner',
+      filter: true,
+      sort: true,
+      description: "Which of the port's addresses; needed where it has several.",
+    },
+    {
+      name: 'router_id',
+      column: 'router_id',
+      type: nullable(uuid),
+      filter: true,
+      sort: true,
+      description: 'The router that translates.',
+    },
+    {
+      name: 'status',
+      column: 'status',
+      type: shown({ type: 'string', enum: ['ACTIVE', 'DOWN', 'ERROR'] }),
+      filter: true,
+      sort: true,
+      description: 'ACTIVE once a host of the router has it in effect.',
+    },
+    {
+      name: 'port_details',
+      column: null,
+      type: shown({ type: ['object', 'null'] }),
+      description: 'What there is to know of the port that it stands for.',
+    },
+    {
+      name: 'port_forwardings',
+      column: null,
+      type: shown({ type: 'array', items: { type: 'object' } }),
+      description: 'Its port forwardings.',
+    },
+    ...standardTail,
+  ],
+});

@@ -1,5 +1,22 @@
+import { fixedIps, hostRoutes } from './address-values.ts';
+import { attributeMap } from './attribute.ts';
+import type { FixedIp } from './port.ts';
 import type { StandardAttributes } from './standard.ts';
+import { NAME, standardHead, standardTail } from './standard-attributes.ts';
 import type { HostRoute } from './subnet.ts';
+import {
+  boolean,
+  constant,
+  isPlainObject,
+  listOf,
+  nullIsAbsent,
+  nullable,
+  record,
+  shown,
+  text,
+  uuid,
+  type ValueType,
+} from './values.ts';
 
 /** A router as stored. `external_gateway_info` is made of `enable_snat` and the gateway port. */
 export interface RouterRow extends StandardAttributes {
@@ -58,3 +75,120 @@ export const ROUTER_PORT_OWNERS: readonly string[] = [
   ROUTER_GATEWAY_OWNER,
   ROUTER_HA_OWNER,
 ];
+
+/** `external_gateway_info` as it is shown. */
+export interface GatewayInfo {
+  readonly network_id: string;
+  readonly enable_snat: boolean;
+  readonly external_fixed_ips: readonly FixedIp[];
+}
+
+/** As it is asked for. */
+export interface GatewayRequest {
+  readonly network_id: string;
+  readonly enable_snat?: boolean;
+  readonly external_fixed_ips?: readonly { readonly subnet_id?: string; readonly ip_address?: string }[];
+}
+
+/** A router as the API shows it. */
+export type RouterView = RouterRow & { readonly external_gateway_info: GatewayInfo | null };
+
+const gatewayRecord = nullable(
+  record(
+    { network_id: uuid, enable_snat: boolean, external_fixed_ips: fixedIps },
+    { what: 'external gateway', optional: ['enable_snat', 'external_fixed_ips'] },
+  ),
+);
+
+/** {} is none, as null is. */
+const gatewayInfo: ValueType = {
+  ...gatewayRecord,
+  read: (value) =>
+    isPlainObject(value) && Object.keys(value).length === 0 ? { value: null } : gatewayRecord.read(value),
+};
+
+/** Members may say which network, not how. */
+const asksForMore = (value: unknown): boolean =>
+  isPlainObject(value) && ('enable_snat' in value || 'external_fixed_ips' in value);
+
+/** The attribute map of routers. */
+export const routerMap = attributeMap<RouterView>({
+  singular: 'router',
+  plural: 'routers',
+  missing: { type: 'RouterNotFound', title: 'Router', end: '' },
+  attributes: [
+    ...standardHead,
+    NAME,
+    {
+      name: 'admin_state_up',
+      column: 'admin_state_up',
+      type: boolean,
+      post: 'owner',
+      put: 'owner',
+      default: true,
+      filter: true,
+      sort: true,
+      description: 'Whether it forwards anything.',
+    },
+    {
+      name: 'status',
+      column: 'status',
+      type: shown({ type: 'string', enum: ['ACTIVE', 'ALLOCATING', 'ERROR'] }),
+      filter: true,
+      sort: true,
+      description: 'Its state as a whole.',
+    },
+    {
+      name: 'external_gateway_info',
+      column: 'external_gateway_info',
+      type: gatewayInfo,
+      post: 'admin',
+      put: 'admin',
+      limitedTo: asksForMore,
+      default: null,
+      description:
+        'Its way out: an external network, and (set by admins) addresses there and whether it translates.',
+    },
+    {
+      name: 'routes',
+      column: 'routes',
+      type: hostRoutes,
+      put: 'owner',
+      description: 'Further routes, each by a neighbour on one of its networks.',
+    },
+    {
+      name: 'ha',
+      column: 'ha',
+      type: nullIsAbsent(boolean),
+      post: 'admin',
+      put: 'admin',
+      see: 'admin',
+      filter: true,
+      description: 'Whether several hosts stand ready, one of which is active.',
+    },
+    {
+      name: 'distributed',
+      column: null,
+      type: constant(false, 'distributed routers are not offered; make it HA instead'),
+      post: 'admin',
+      put: 'admin',
+      see: 'admin',
+      description: 'Always false: there are no distributed routers.',
+    },
+    {
+      name: 'availability_zone_hints',
+      column: 'availability_zone_hints',
+      type: listOf(text(255), { max: 32, what: 'availability zone hint', nullIs: [] }),
+      post: 'owner',
+      default: [],
+      description: 'Zones in which its agents should be.',
+    },
+    {
+      name: 'availability_zones',
+      column: null,
+      type: shown({ type: 'array', items: { type: 'string' } }),
+      description: 'Zones of the agents that have it.',
+    },
+    ...standardTail,
+  ],
+});

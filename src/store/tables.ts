@@ -186,8 +186,8 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       fixed_ip_address: 'text',
       router_id: 'uuid',
       status: 'text',
-      dns_name: 'text',
-      dns_domain: 'text',
+      tag: 'bigint',
+      position: 'bigint',
     },
   },
   portForwardings: {

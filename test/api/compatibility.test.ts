@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { agentMap } from '../../src/resources/agent.ts';
 import type { Attribute } from '../../src/resources/attribute.ts';
+import { floatingIpMap } from '../../src/resources/floating-ip.ts';
 import { networkMap } from '../../src/resources/network.ts';
 import { portMap } from '../../src/resources/port.ts';
+import { routerMap } from '../../src/resources/router.ts';
 import { subnetMap } from '../../src/resources/subnet.ts';
 
 const page = readFileSync(new URL('../../docs/api-compatibility.md', import.meta.url), 'utf8');
-const MAPS = [networkMap, subnetMap, portMap, agentMap];
+const MAPS = [networkMap, subnetMap, portMap, routerMap, floatingIpMap, agentMap];
 
 /** The words in backticks of each resource's row, of the tables in which the page has one. */
 const rowsOf = (plural: string): string[][] =>

@@ -17,7 +17,10 @@ test('versions, as clients look for them', async () => {
   const { resources } = await api.expect(200, 'GET', '/v2.0/', { as: '' });
   assert.deepEqual(
     resources.map((it: Json) => [it.name, it.links[0].href]),
-    ['network', 'subnet', 'port', 'agent'].map((name) => [name, `${api.url}/v2.0/${name}s`]),
+    ['network', 'subnet', 'port', 'router', 'floatingip', 'agent'].map((name) => [
+      name,
+      `${api.url}/v2.0/${name}s`,
+    ]),
   );
 });
 
@@ -33,8 +36,8 @@ test('extensions have what clients show, and one alone is found', async () => {
     assert.deepEqual(Object.keys(extension).sort(), ['alias', 'description', 'links', 'name', 'updated']);
     assert.deepEqual(await api.expect(200, 'GET', `/v2.0/extensions/${extension.alias}`), { extension });
   }
-  const { NeutronError } = await api.expect(404, 'GET', '/v2.0/extensions/router');
-  assert.equal(NeutronError.message, 'Extension with alias router does not exist');
+  const { NeutronError } = await api.expect(404, 'GET', '/v2.0/extensions/trunk');
+  assert.equal(NeutronError.message, 'Extension with alias trunk does not exist');
 });
 
 test('paths may end in .json or a slash; HEAD is GET without a body', async () => {
@@ -103,6 +106,8 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/agents/{id} get put delete',
     '/v2.0/agents/{id}/dhcp-networks get post',
     '/v2.0/agents/{id}/dhcp-networks/{network} delete',
+    '/v2.0/agents/{id}/l3-routers get post',
+    '/v2.0/agents/{id}/l3-routers/{router} delete',
     '/v2.0/availability_zones get',
     '/v2.0/deuteron/convergence get',
     '/v2.0/deuteron/events get',
@@ -113,6 +118,8 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/deuteron/hosts/{name} delete',
     '/v2.0/extensions get',
     '/v2.0/extensions/{alias} get',
+    '/v2.0/floatingips get post',
+    '/v2.0/floatingips/{id} get put delete',
     '/v2.0/networks get post',
     '/v2.0/networks/{id} get put delete',
     '/v2.0/networks/{id}/dhcp-agents get',
@@ -124,6 +131,13 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/quotas/{project} get put delete',
     '/v2.0/quotas/{project}/default get',
     '/v2.0/quotas/{project}/details get',
+    '/v2.0/routers get post',
+    '/v2.0/routers/{id} get put delete',
+    '/v2.0/routers/{id}/add_extraroutes put',
+    '/v2.0/routers/{id}/add_router_interface put',
+    '/v2.0/routers/{id}/l3-agents get',
+    '/v2.0/routers/{id}/remove_extraroutes put',
+    '/v2.0/routers/{id}/remove_router_interface put',
     '/v2.0/subnets get post',
     '/v2.0/subnets/{id} get put delete',
   ]);

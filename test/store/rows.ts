@@ -205,8 +205,8 @@ export function floatingIp(
     fixed_ip_address: null,
     router_id: null,
     status: 'DOWN',
-    dns_name: '',
-    dns_domain: '',
+    tag: 0,
+    position: 0,
     ...changes,
   };
 }

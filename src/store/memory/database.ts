@@ -92,7 +92,7 @@ export class Database {
     let place: Place | null = null;
     if (tx.refs.size > 0) {
       place = { position: this.append(tx.tag, [...tx.refs].sort(), [...tx.hosts].sort()), tag: tx.tag };
-      for (const table of ['provisioningBlocks', 'dhcpBindings', 'routerBindings'] as const) {
+      for (const table of ['provisioningBlocks', 'dhcpBindings', 'routerBindings', 'floatingIps'] as const) {
         for (const row of tx.written.get(table)?.values() ?? []) {
           if (row && row.tag === tx.tag && row.position === null) row.position = place.position;
         }

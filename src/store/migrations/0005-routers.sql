@@ -60,8 +60,9 @@ create table floating_ips (
   fixed_ip_address text collate "C",
   router_id uuid constraint floating_ips_router references routers,
   status text collate "C" not null,
-  dns_name text collate "C" not null,
-  dns_domain text collate "C" not null,
+  -- the transaction that associated it, and its position
+  tag bigint not null,
+  position bigint,
   revision_number bigint not null,
   created_at text collate "C" not null,
   updated_at text collate "C" not null,
@@ -71,6 +72,7 @@ create index floating_ips_of_project on floating_ips (project_id);
 create index floating_ips_of_port on floating_ips (port_id);
 create index floating_ips_of_floating_port on floating_ips (floating_port_id);
 create index floating_ips_of_router on floating_ips (router_id);
+create index floating_ips_tag on floating_ips (tag) where position is null;
 
 create table port_forwardings (
   id uuid primary key,
@@ -224,10 +226,11 @@ create trigger hint_updated after update on port_forwardings for each row
       new.internal_port_first, new.internal_port_last))
   execute function hint_port_forwarding();
 
--- A replica learns its place as a DHCP binding does: with the row of the log that its transaction appends.
-create function place_router_bindings() returns trigger language plpgsql as $$
+-- Replicas and associations learn their place as DHCP bindings do: with the row of the log that their transaction appends.
+create function place_routers() returns trigger language plpgsql as $$
 begin
   update router_bindings set position = new.position where tag = new.tag and position is null;
+  update floating_ips set position = new.position where tag = new.tag and position is null;
   return null;
 end $$;
-create trigger place_bindings after insert on changes for each row execute function place_router_bindings();
+create trigger place_routers after insert on changes for each row execute function place_routers();

@@ -1,0 +1,91 @@
+/** Routers and floating IPs: their attribute maps joined to their operations. */
+import {
+  createFloatingIp,
+  deleteFloatingIp,
+  type FloatingIpChanges,
+  type FloatingIpCreate,
+  listFloatingIps,
+  showFloatingIp,
+  updateFloatingIp,
+} from '../operations/floating-ip.ts';
+import {
+  createRouter,
+  deleteRouter,
+  listRouters,
+  type RouterChanges,
+  type RouterCreate,
+  showRouter,
+  updateRouter,
+  zonesOfRouters,
+} from '../operations/router.ts';
+import { floatingIpMap, type FloatingIpRow } from '../resources/floating-ip.ts';
+import type { PortForwardingRow } from '../resources/port-forwarding.ts';
+import type { PortRow } from '../resources/port.ts';
+import { routerMap, type RouterRow, type RouterView } from '../resources/router.ts';
+import type { ListQuery, Tables } from '../store/store.ts';
+import { collection } from './collection.ts';
+
+export const routerCollection = collection<RouterView>(routerMap, {
+  create: (tx, call, rows) => createRouter(tx, call, rows as readonly RouterCreate[]),
+  update: (tx, call, write) => updateRouter(tx, call, { ...write, changes: write.changes as RouterChanges }),
+  remove: deleteRouter,
+  show: showRouter,
+  list: (tables, call, query) => listRouters(tables, call, query as unknown as ListQuery<RouterRow>),
+  async compute(tables, _call, rows) {
+    const zones = await zonesOfRouters(
+      tables,
+      rows.map((row) => row.id),
+    );
+    return (row) => ({ availability_zones: zones.get(row.id) ?? [] });
+  },
+});
+
+function portDetails(port: PortRow | undefined): object | null {
+  if (!port) return null;
+  const { name, network_id, mac_address, admin_state_up, status, device_id, device_owner } = port;
+  return { name, network_id, mac_address, admin_state_up, status, device_id, device_owner };
+}
+
+/** A port, or the first and the last of several, as Neutron shows them. */
+const rangeOf = (name: string, first: number, last: number): Record<string, unknown> => ({
+  ...(first === last ? { [name]: first } : {}),
+  [`${name}_range`]: `${first}:${last}`,
+});
+
+export const shownForwarding = (row: PortForwardingRow): Record<string, unknown> => ({
+  id: row.id,
+  protocol: row.protocol,
+  internal_ip_address: row.internal_ip_address,
+  internal_port_id: row.internal_port_id,
+  ...rangeOf('internal_port', row.internal_port_first, row.internal_port_last),
+  ...rangeOf('external_port', row.external_port_first, row.external_port_last),
+});
+
+async function forwardingsOf(tables: Tables, ids: readonly string[]): Promise<Map<string, object[]>> {
+  if (ids.length === 0) return new Map();
+  const rows = await tables.portForwardings.find({ floating_ip_id: ids });
+  const byFloatingIp = Map.groupBy(rows, (row) => row.floating_ip_id);
+  return new Map([...byFloatingIp].map(([id, own]) => [id, own.map(shownForwarding)]));
+}
+
+export const floatingIpCollection = collection<FloatingIpRow>(floatingIpMap, {
+  create: (tx, call, rows) => createFloatingIp(tx, call, rows as readonly FloatingIpCreate[]),
+  update: (tx, call, write) =>
+    updateFloatingIp(tx, call, { ...write, changes: write.changes as FloatingIpChanges }),
+  remove: deleteFloatingIp,
+  show: showFloatingIp,
+  list: listFloatingIps,
+  async compute(tables, _call, rows) {
+    const ids = [...new Set(rows.flatMap((row) => row.port_id ?? []))];
+    const ports = ids.length === 0 ? [] : await tables.ports.find({ id: ids });
+    const portOf = new Map(ports.map((port) => [port.id, port]));
+    const forwardings = await forwardingsOf(
+      tables,
+      rows.map((row) => row.id),
+    );
+    return (row) => ({
+      port_details: portDetails(portOf.get(row.port_id ?? '')),
+      port_forwardings: forwardings.get(row.id) ?? [],
+    });
+  },
+});

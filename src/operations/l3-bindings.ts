@@ -1,0 +1,131 @@
+/** Which L3 agents have which routers: what an operator sees of it, and does by hand. */
+import type { AgentRow } from '../resources/agent.ts';
+import { Fault } from '../resources/errors.ts';
+import type { RouterBindingRow, RouterView } from '../resources/router.ts';
+import { planReplicas } from '../scheduling/l3.ts';
+import type { Tables, Transaction } from '../store/store.ts';
+import { agentNotFound, routerNotFound } from './faults.ts';
+import { addReplicas, physicalNetworksOf, removeReplicas } from './l3-scheduling.ts';
+import type { Call } from './operation.ts';
+import { showRouter } from './router.ts';
+import { viewRouters } from './router-gateway.ts';
+
+const invalidAgent = (id: string): Fault =>
+  new Fault('InvalidL3Agent', `Agent ${id} is not a L3 Agent or has been disabled`);
+
+async function l3Agent(tables: Tables, id: string): Promise<AgentRow> {
+  const agent = await tables.agents.get({ id });
+  if (!agent) throw agentNotFound(id);
+  if (agent.role !== 'l3') throw invalidAgent(id);
+  return agent;
+}
+
+interface BindingRequest {
+  readonly agentId: string;
+  readonly routerId: string;
+}
+
+/** Gives a router to an L3 agent: another replica of an HA router, or the one of a router that no agent has. */
+export async function addRouterToL3Agent(
+  tx: Transaction,
+  call: Call,
+  { agentId, routerId }: BindingRequest,
+): Promise<void> {
+  const [router] = await tx.routers.lock({ id: routerId });
+  if (!router) throw routerNotFound(routerId);
+  const agent = await l3Agent(tx, agentId);
+  if (!agent.admin_state_up) throw invalidAgent(agentId);
+  const bindings = await tx.routerBindings.find({ router_id: routerId });
+  if (bindings.some((binding) => binding.agent_id === agentId)) return;
+  const [other] = bindings;
+  if (other && !router.ha) {
+    throw new Fault(
+      'RouterHostedByL3Agent',
+      `The router ${routerId} has been already hosted by the L3 Agent ${other.agent_id}.`,
+    );
+  }
+  const host = await tx.hosts.get({ name: agent.host });
+  const replicas = planReplicas(
+    {
+      ...{ routerId, zoneHints: [], bound: new Set(), staying: [], missing: 1 },
+      physicalNetworks: await physicalNetworksOf(tx, routerId),
+      ranks: bindings.map((binding) => binding.rank),
+    },
+    [
+      {
+        ...{ id: agentId, zone: agent.availability_zone, load: 0, preferred: 0, room: 1 },
+        physicalNetworks: host?.physical_networks ?? [],
+      },
+    ],
+  );
+  if (replicas.length === 0) throw invalidAgent(agentId);
+  await addReplicas(tx, call, {
+    router,
+    replicas: replicas.map((replica) => ({ ...replica, host: agent.host })),
+  });
+}
+
+/** Takes a router from an L3 agent. No other takes over by this alone, until the router is changed or the background looks. */
+export async function removeRouterFromL3Agent(
+  tx: Transaction,
+  call: Call,
+  { agentId, routerId }: BindingRequest,
+): Promise<void> {
+  const [router] = await tx.routers.lock({ id: routerId });
+  if (!router) throw routerNotFound(routerId);
+  await l3Agent(tx, agentId);
+  const bindings = await tx.routerBindings.find({ router_id: routerId, agent_id: agentId });
+  if (bindings.length === 0) {
+    throw new Fault(
+      'RouterNotHostedByL3Agent',
+      `The router ${routerId} is not hosted by the L3 agent ${agentId}.`,
+    );
+  }
+  await removeReplicas(tx, call, { router, bindings });
+}
+
+/** The routers that an agent has. */
+export async function routersOfL3Agent(tables: Tables, agentId: string): Promise<RouterView[]> {
+  if (!(await tables.agents.get({ id: agentId }))) throw agentNotFound(agentId);
+  const bindings = await tables.routerBindings.find({ agent_id: agentId });
+  if (bindings.length === 0) return [];
+  return viewRouters(tables, await tables.routers.find({ id: bindings.map((one) => one.router_id) }));
+}
+
+/**
+ * What is known of a replica of an HA router: that of a dead agent cannot be active for the API if another may be; if all are dead,
+ * nothing is known.
+ */
+function shownState(
+  binding: RouterBindingRow,
+  {
+    all,
+    isAlive,
+  }: { readonly all: readonly RouterBindingRow[]; readonly isAlive: (agentId: string) => boolean },
+): RouterBindingRow['ha_state'] {
+  if (binding.ha_state !== 'active' || isAlive(binding.agent_id)) return binding.ha_state;
+  return all.some((one) => isAlive(one.agent_id)) ? 'standby' : 'unknown';
+}
+
+/** The agents that have a router, the preferred first, with what each replica is; null where the router is not HA. */
+export async function l3AgentsOfRouter(
+  tables: Tables,
+  call: Call,
+  routerId: string,
+): Promise<{ agent: AgentRow; haState: string | null }[]> {
+  const router = await showRouter(tables, call, routerId);
+  const bindings = await tables.routerBindings.find({ router_id: routerId });
+  if (bindings.length === 0) return [];
+  const agents = await tables.agents.find({ id: bindings.map((binding) => binding.agent_id) });
+  const agentOf = new Map(agents.map((agent) => [agent.id, agent]));
+  const isAlive = (id: string) => {
+    const agent = agentOf.get(id);
+    return agent !== undefined && call.isAlive(agent);
+  };
+  const sorted = [...bindings].sort((a, b) => a.rank - b.rank);
+  return sorted.flatMap((binding) => {
+    const agent = agentOf.get(binding.agent_id);
+    const haState = router.ha ? shownState(binding, { all: bindings, isAlive }) : null;
+    return agent ? [{ agent, haState }] : [];
+  });
+}
