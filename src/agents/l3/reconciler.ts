@@ -147,7 +147,9 @@ class L3Agent implements RoleAgent {
     const ids = [...this.#known.keys()];
     const id = ids[this.#patrolled++ % Math.max(1, ids.length)];
     const known = id === undefined ? undefined : this.#known.get(id);
-    if (id === undefined || !known?.wiring || !known.table) return [];
+    if (id === undefined || known === undefined) return [];
+    // Changed by our own hand, and not looked at since.
+    if (!known.wiring || !known.table) return [`router/${id}`];
     const { news, wiring, table } = known;
     const [routes, now] = await Promise.all([
       this.#host.routes([namespaceOf(id)]),
