@@ -8,6 +8,8 @@ import {
   GATEWAY_IP,
   HOST,
   makeStage,
+  NET_A,
+  NET_B,
   OUTSIDE_IP,
   pingAlong,
   pings,
@@ -18,6 +20,7 @@ import {
   untilPings,
 } from './l3-stage.ts';
 import { id } from '../support/network-objects.ts';
+import { subnetOf } from '../support/router-objects.ts';
 
 const FLOATING = '203.0.113.20';
 
@@ -87,6 +90,26 @@ inOwnNamespaces(import.meta.url, () => {
     await stage.settle();
     assert.equal(await ask('dtn-out', FLOATING, 7003), '');
     assert.ok(!(await pings('dtn-m1', '198.51.100.7')));
+  });
+
+  test('IPv6 is routed, and a machine gets its address by advertisement where the subnet says so', async (t) => {
+    const stage = await makeStage(t);
+    const six = (cidr: string, mode: 'slaac' | null) =>
+      subnetOf(cidr, cidr.replace('/64', '1'), { ipv6_ra_mode: mode, ipv6_address_mode: mode });
+    stage.router.attach(0xaa6, NET_A, six('fd20:1::/64', 'slaac'));
+    stage.router.attach(0xbb6, NET_B, six('fd20:2::/64', null));
+    sh('ip -n dtn-m2 address add fd20:2::10/64 dev eth0 nodad; ip -n dtn-m2 route add default via fd20:2::1');
+    await stage.settle();
+    await untilPings('dtn-m1', 'fd20:2::10');
+    assert.match(sh('ip -n dtn-m1 -6 address show dev eth0'), /inet6 fd20:1::/);
+    assert.match(sh('ip -n dtn-m1 -6 route'), /default via fe80::[0-9a-f:]+ dev eth0 proto ra/);
+    const before = await stage.host.processes();
+    await stage.restart();
+    assert.deepEqual(await stage.host.processes(), before, 'radvd is adopted');
+    stage.router.attach(0xaa6, NET_A, six('fd20:1::/64', null));
+    await stage.settle();
+    assert.deepEqual(await stage.host.processes(), []);
+    assert.match(sh('ip -n dtn-m1 -6 route'), /default via fe80::/, 'its end says no farewell');
   });
 
   test('a restart loses no ping and changes nothing', async (t) => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import type { HostEvent, Link } from '../../host/host.ts';
 import { endpoint, id, networkBody, portBody, TestWorld } from '../../../test/support/network-objects.ts';
+import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
 import { CONVERGED } from '../../reconcile/controller.ts';
 import type { RoleAgent } from '../role.ts';
 import { createL2Agent } from './reconciler.ts';
@@ -289,4 +290,31 @@ test('changes of ports and networks lead to their networks', () => {
   assert.deepEqual(keys(KEY, 'endpoint/h2', undefined, endpoint('h2', '192.0.2.2')), [KEY]);
   assert.deepEqual(keys('host/h1', 'host/h1', undefined, {}), []);
   assert.deepEqual(keys(`dhcp/${NETWORK}`, `lease/${id(1)}`, undefined, {}), []);
+});
+
+test('the taps of a router that has a replica here are wired, while it is up', async () => {
+  const b = bench();
+  const router = new TestRouter(b.world, 1);
+  router.attach(0xa1, NETWORK, subnetOf('10.0.0.0/24', '10.0.0.1'));
+  const elsewhere = { owner: 'network:router_ha_interface', host: 'h2' } as const;
+  router.attach(0xa2, NETWORK, subnetOf('169.254.192.0/18', '169.254.192.1'), elsewhere);
+  const change = { group: router.key, key: `interface/${id(0xa1)}`, before: undefined };
+  const after = b.world.group(router.key)?.get(change.key);
+  assert.deepEqual([...b.agent.keysOf({ ...change, after })], [KEY]);
+  assert.deepEqual(await b.converge(), [`port/${id(0xa1)} waiting: link tap000000a1-00 is not there`]);
+  b.host.plug({ name: 'tap000000a1-00', kind: 'veth' });
+  assert.deepEqual(
+    b.agent.keysOfHostEvent({ type: 'link', name: 'tap000000a1-00', namespace: null, news: 'up' }),
+    [KEY],
+  );
+  assert.deepEqual(await b.converge(), []);
+  assert.deepEqual(await b.converge(), []);
+  assert.equal((await b.link('tap000000a1-00'))?.master, BRIDGE);
+  router.set({ admin_state_up: false });
+  assert.deepEqual(
+    [...b.agent.keysOf({ group: router.key, key: router.key, before: undefined, after: undefined })],
+    [KEY],
+  );
+  assert.deepEqual(await b.converge(), []);
+  assert.equal((await b.link('tap000000a1-00'))?.master, null);
 });
