@@ -167,6 +167,23 @@ test('a verdict that takes long to be written, and is overtaken meanwhile, is no
   }
 });
 
+test('an agent that knocks and gets no answer is heard', async () => {
+  const [server] = await begin(['a'], ['h1', 'h2']);
+  server.presence.changed('h1', false);
+  stage.silence('h1');
+  // one watch after another is asked for and given up
+  for (let knock = 0; knock < 12; knock++) {
+    await stage.pass(4_000);
+    server.presence.heard('h1');
+  }
+  assert.deepEqual([stage.liveness('h1'), stage.events()], ['alive', []]);
+  await stage.pass(11_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+  server.presence.heard('h1');
+  await stage.pass(2_000);
+  assert.equal(stage.liveness('h1'), 'alive');
+});
+
 test('where a third is silent at once nobody is dead; one alert says so, and its end', async () => {
   const [server] = await begin(['a'], names(9));
   stage.silence('h0', 'h1', 'h2');

@@ -36,6 +36,8 @@ export interface Look {
 /** An agent whose watch is, or was just now, held here. */
 interface Here {
   isConnected: boolean;
+  /** It asks to watch, and has no answer yet. */
+  isKnocking: boolean;
   /** When anything was last heard of it. */
   heardAt: number;
   /** It sends heartbeats, so that silence means something while it is connected. */
@@ -96,9 +98,11 @@ export class AgentPresence {
     if (isConnected) {
       // one whose silence was told is not known any more
       if (!known || known.isSilent) this.#says(host, false);
-      this.#here.set(host, { isConnected, heardAt: now, beats: false, isSilent: false });
+      const fresh = { heardAt: now, beats: false, isSilent: false };
+      this.#here.set(host, { isConnected, isKnocking: false, ...fresh });
     } else if (known) {
       known.isConnected = false;
+      known.isKnocking = false;
       if (!known.beats) known.heardAt = now;
     }
   }
@@ -112,15 +116,19 @@ export class AgentPresence {
     const known = this.#here.get(host);
     if (known?.isConnected) return;
     this.#silent.delete(host);
-    this.#here.set(host, { isConnected: false, heardAt: now, beats: true, isSilent: false });
+    const waiting = { isConnected: false, isKnocking: true, beats: true, isSilent: false };
+    this.#here.set(host, { ...waiting, heardAt: now });
   }
 
-  /** A heartbeat came. */
+  /** A heartbeat came, or a knock: the database may be too slow for the answer, the agent is there. */
   heard(host: string): void {
-    const here = this.#here.get(host);
-    if (!here) return;
-    here.heardAt = this.#options.clock.now();
+    const now = this.#options.clock.now();
+    const unknown = { isConnected: false, isKnocking: true, heardAt: now, beats: true, isSilent: true };
+    const here = this.#here.get(host) ?? unknown;
+    if (here === unknown) this.#here.set(host, here);
+    here.heardAt = now;
     here.beats = true;
+    here.isKnocking = !here.isConnected;
     if (!here.isSilent) return;
     here.isSilent = false;
     this.#says(host, false);
@@ -217,7 +225,7 @@ export class AgentPresence {
 
   #hears(host: string): boolean {
     const here = this.#here.get(host);
-    return here?.isConnected === true && !here.isSilent;
+    return here !== undefined && (here.isConnected || here.isKnocking) && !here.isSilent;
   }
 
   /** Servers that were seen and live no more. */
@@ -323,7 +331,8 @@ export class AgentPresence {
     for (const { host, server_id } of rows) {
       if (server_id !== serverId || this.#here.has(host)) continue;
       const heardAt = clock.now() + graceMs;
-      this.#here.set(host, { isConnected: false, heardAt, beats: true, isSilent: false });
+      const unheard = { isConnected: false, isKnocking: false, beats: true, isSilent: false };
+      this.#here.set(host, { ...unheard, heardAt });
     }
   }
 }

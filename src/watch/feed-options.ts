@@ -76,7 +76,7 @@ export interface FeedOptions {
   readonly limits?: Partial<FeedLimits>;
   /** An agent's watch was opened or has ended. */
   readonly onPresence?: (host: string, connected: boolean) => void;
-  /** A heartbeat came: often. */
+  /** A heartbeat came: often. Also of one that asks to watch and has no answer yet. */
   readonly onHeard?: (host: string) => void;
   /** Since when this process has been in a state to hear; what came before, nobody is cut for. */
   readonly attentiveSince?: (now: number) => number;

@@ -112,6 +112,19 @@ test('a port more on a host that has some is not told to the hosts that share it
   assert.equal(sink.lines.length, before + 2);
 });
 
+test('who is left out of a hint stands at its place soon all the same', async () => {
+  await worldWith({}, []);
+  const network = await networkOn(['a', 'b']);
+  const { sink } = world.attach(watchRequest('b'));
+  await world.clock.advance(1_100);
+  const before = sink.lines.length;
+  await world.transact((tx) => tx.ports.insert([portRow(world.random.uuid(), network, { host: 'a' })]));
+  await world.clock.advance(1_600);
+  assert.equal(sink.lines.length, before + 1);
+  const bookmark = JSON.parse(sink.lines.at(-1) ?? '');
+  assert.deepEqual([bookmark.to.position, bookmark.changes], [world.store.head().position, {}]);
+});
+
 test('the first change after a quiet time goes at once', async () => {
   await worldWith({});
   const network = await networkOn(['a', 'b']);
@@ -323,6 +336,26 @@ test('an agent whose request says that it will be heard is cut also if it never 
   assert.ok(hello?.type === 'hello' && (hello.heartbeatMs ?? 0) > 0 && (hello.idleMs ?? 0) > 0);
   await world.clock.advance(10_000);
   assert.equal(sink.state, 'ended');
+});
+
+test('an agent that waits for its answer is heard', async () => {
+  let answer: () => void = () => undefined;
+  const answers = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const source = (one: FeedSource): FeedSource => ({
+    onAppend: one.onAppend,
+    view: (work) => answers.then(() => one.view(work)),
+  });
+  await worldWith({ source }, []);
+  const { handle } = world.attach(watchRequest('a'));
+  handle.heard();
+  await world.clock.advance(3_000);
+  handle.heard();
+  handle.closed();
+  handle.heard();
+  assert.deepEqual([world.heard, world.presence], [['a', 'a'], []]);
+  answer();
 });
 
 test('bookmarks come while nothing happens, and while the database is gone', async () => {

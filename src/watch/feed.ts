@@ -49,6 +49,9 @@ export interface WatchHandle {
   closed(): void;
 }
 
+/** Who was told nothing of a hint gets a bookmark by then, so that nothing looks owed for long; not more often. */
+const LEFT_OUT_MS = 1_000;
+
 export class Feed {
   readonly #options: FeedOptions;
   readonly #limits: FeedLimits;
@@ -113,15 +116,17 @@ export class Feed {
     if (this.#hasEnded) this.#options.clock.after(0, () => this.#refuse(joiner, 'the server stops', 0));
     else this.#joiners.push(joiner);
     this.#wake();
-    return this.#handleOf(link);
+    return this.#handleOf(link, request.host);
   }
 
-  #handleOf(link: Link): WatchHandle {
+  #handleOf(link: Link, host: string): WatchHandle {
     return {
       drained: () => link.stream?.drained(this.#now()),
       heard: () => {
         link.beats = true;
         if (link.stream && !link.stream.isClosed) this.#heard(link.stream);
+        // it waits for its answer, which may take as long as the database does
+        else if (!link.isClosed) this.#options.onHeard?.(host);
       },
       closed: () => {
         link.isClosed = true;
@@ -392,6 +397,7 @@ export class Feed {
       else if (stream.blockedAt !== null && now - stream.blockedAt > stallMs) this.#cut(stream, 'stalled');
       else if (isSilent(this.#heardAt.get(stream))) this.#cut(stream, 'silent');
       else if (stream.blockedAt !== null) isAnyBlocked = true;
+      else if (parts && stream.isLeftOut && now - stream.wroteAt >= LEFT_OUT_MS) stream.bring(parts, now);
       else if (parts && now >= stream.nextBookmarkAt) {
         stream.nextBookmarkAt = now + bookmarkMs;
         if (now - stream.wroteAt > bookmarkMs / 2) stream.batch(parts, NO_CONTENT, now);

@@ -75,7 +75,10 @@ export class FleetServer {
       onError: (error) => onFailure('feed', error),
     });
     this.#feed = feed;
-    this.#register = createAgentDuties({ store, serverId, call }).register;
+    this.#register = createAgentDuties({
+      ...{ store, serverId, call },
+      onRegistered: (host) => presence.registered(host),
+    }).register;
     const { signal } = new AbortController();
     const { duties } = follower.follow(feed);
     const running = [feed.run(signal), leader.run(signal), presence.run(signal)];

@@ -144,6 +144,7 @@ export class WatchWorld {
   readonly store: MemoryStore;
   readonly agents = new Map<string, AgentRun>();
   readonly presence: string[] = [];
+  readonly heard: string[] = [];
   readonly errors: unknown[] = [];
   readonly #options: WorldOptions;
   readonly #servers: Server[] = [];
@@ -171,6 +172,7 @@ export class WatchWorld {
       serverId: `server-${number}`,
       limits: this.#options.limits ?? {},
       onPresence: (host, connected) => this.presence.push(`${connected ? '+' : '-'}${host}`),
+      onHeard: (host) => this.heard.push(host),
       onError: (error) => this.errors.push(error),
       ...(this.#options.onSent ? { onSent: this.#options.onSent } : {}),
     });
