@@ -26,6 +26,7 @@ import { addMetrics } from './metrics.ts';
 import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
 import { addResource } from './resource-routes.ts';
+import { addPortForwardings } from './port-forwardings.ts';
 import { addRouters } from './routers.ts';
 import type { Route } from './route.ts';
 import { addVersions } from './versions.ts';
@@ -192,6 +193,7 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   for (const it of collections) addResource(api, it);
   addDhcpScheduling(api);
   addRouters(api);
+  addPortForwardings(api);
   addDeuteron(api, options.secret);
   addConvergence(api);
   addEvents(api);

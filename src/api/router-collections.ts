@@ -19,7 +19,7 @@ import {
   zonesOfRouters,
 } from '../operations/router.ts';
 import { floatingIpMap, type FloatingIpRow } from '../resources/floating-ip.ts';
-import type { PortForwardingRow } from '../resources/port-forwarding.ts';
+import { type PortForwardingRow, shownForwarding } from '../resources/port-forwarding.ts';
 import type { PortRow } from '../resources/port.ts';
 import { routerMap, type RouterRow, type RouterView } from '../resources/router.ts';
 import type { ListQuery, Tables } from '../store/store.ts';
@@ -46,26 +46,17 @@ function portDetails(port: PortRow | undefined): object | null {
   return { name, network_id, mac_address, admin_state_up, status, device_id, device_owner };
 }
 
-/** A port, or the first and the last of several, as Neutron shows them. */
-const rangeOf = (name: string, first: number, last: number): Record<string, unknown> => ({
-  ...(first === last ? { [name]: first } : {}),
-  [`${name}_range`]: `${first}:${last}`,
-});
-
-export const shownForwarding = (row: PortForwardingRow): Record<string, unknown> => ({
-  id: row.id,
-  protocol: row.protocol,
-  internal_ip_address: row.internal_ip_address,
-  internal_port_id: row.internal_port_id,
-  ...rangeOf('internal_port', row.internal_port_first, row.internal_port_last),
-  ...rangeOf('external_port', row.external_port_first, row.external_port_last),
-});
+/** As a part of its floating IP. */
+function partOfFloatingIp(row: PortForwardingRow): object {
+  const { floating_ip_id: _own, description: _words, ...shown } = shownForwarding(row);
+  return shown;
+}
 
 async function forwardingsOf(tables: Tables, ids: readonly string[]): Promise<Map<string, object[]>> {
   if (ids.length === 0) return new Map();
   const rows = await tables.portForwardings.find({ floating_ip_id: ids });
   const byFloatingIp = Map.groupBy(rows, (row) => row.floating_ip_id);
-  return new Map([...byFloatingIp].map(([id, own]) => [id, own.map(shownForwarding)]));
+  return new Map([...byFloatingIp].map(([id, own]) => [id, own.map(partOfFloatingIp)]));
 }
 
 export const floatingIpCollection = collection<FloatingIpRow>(floatingIpMap, {

@@ -119,6 +119,8 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/extensions get',
     '/v2.0/extensions/{alias} get',
     '/v2.0/floatingips get post',
+    '/v2.0/floatingips/{floatingip}/port_forwardings get post',
+    '/v2.0/floatingips/{floatingip}/port_forwardings/{id} get put delete',
     '/v2.0/floatingips/{id} get put delete',
     '/v2.0/networks get post',
     '/v2.0/networks/{id} get put delete',
