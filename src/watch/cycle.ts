@@ -76,6 +76,8 @@ export interface Reading {
   readonly scopes: ReadonlyMap<string, Scope>;
   /** Watched groups and their hinted keys. */
   readonly touched: ReadonlyMap<Group, ReadonlySet<string>>;
+  /** Watched groups in which something was hinted that is as it was. */
+  readonly unchanged: ReadonlySet<Group>;
   /** The changes behind the hints, with their age. */
   readonly changes: readonly ChangeHint[];
   readonly turns: readonly Turn[];
@@ -101,14 +103,14 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   const scopeOf = (host: string) => scopes.get(host) ?? memory.scopeOf(host);
   const hints = changes.map((change) => expandHint(change, scopeOf));
 
-  const touched = touchedBy(hints, { ...input, scopeOf });
+  const { touched, unchanged } = touchedBy(hints, { ...input, scopeOf });
   const turns = turnsOf(scopes, input.streamOf);
   const joining = decideAll(input, { head, hints, scopeOf });
   const { refs, groups } = toRead(touched, turns, joining.entries);
   for (const name of audit.groups) groups.add(name);
   const bodies = refs.size === 0 ? new Map<Ref, Body | null>() : await view.objects(refs);
   const whole = groups.size === 0 ? new Map<Group, Map<string, Body>>() : await view.groups(groups);
-  return { head, hints, scopes, touched, changes, turns, ...joining, bodies, whole };
+  return { head, hints, scopes, touched, unchanged, changes, turns, ...joining, bodies, whole };
 }
 
 /**
@@ -118,8 +120,9 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
 function touchedBy(
   hints: readonly Hint[],
   { isWatched, memory, scopeOf }: Pick<CycleInput, 'isWatched' | 'memory'> & Pick<State, 'scopeOf'>,
-): Map<Group, Set<string>> {
+): { touched: Map<Group, Set<string>>; unchanged: Set<Group> } {
   const touched = new Map<Group, Set<string>>();
+  const unchanged = new Set<Group>();
   const refs = new Set(hints.flatMap((hint) => hint.refs));
   for (const ref of refs) {
     const { group, key } = splitRef(ref);
@@ -129,9 +132,10 @@ function touchedBy(
       kind === 'endpoint' &&
       memory.scopeOf(id).has(group) === scopeOf(id).has(group) &&
       !refs.has(`${hostGroup(id)}|host/${id}`);
-    if (!isAsBefore) touched.set(group, (touched.get(group) ?? new Set()).add(key));
+    if (isAsBefore) unchanged.add(group);
+    else touched.set(group, (touched.get(group) ?? new Set()).add(key));
   }
-  return touched;
+  return { touched, unchanged };
 }
 
 function turnsOf(scopes: ReadonlyMap<string, Scope>, streamOf: (host: string) => Stream | undefined): Turn[] {

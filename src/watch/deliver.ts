@@ -42,6 +42,9 @@ export function deliver(telling: Telling): Told {
   const batches = contents(telling, parts);
   for (const [stream, content] of batches) stream.batch(parts, content, now);
   if (telling.onSent) tellSent(batches, reading.changes, telling.onSent);
+  for (const name of reading.unchanged) {
+    for (const stream of streams.watching(name)) stream.isLeftOut ||= !batches.has(stream);
+  }
   for (const turn of reading.turns) streams.move(turn.stream, turn.scope);
   for (const entry of reading.entries) {
     const stream = telling.open(entry);

@@ -80,6 +80,8 @@ export class Stream {
   isClosed = false;
   wroteAt: number;
   nextBookmarkAt: number;
+  /** There was a hint in its scope that changed nothing: it has not been told, and by the rows it owes it. */
+  isLeftOut = false;
   /** When the connection last stopped taking; null while it takes. */
   blockedAt: number | null = null;
   bytes = 0;
@@ -104,6 +106,7 @@ export class Stream {
   batch(parts: Parts, content: BatchContent, now: number): void {
     this.#send({ type: 'batch', parts, from: this.told, ...content }, now);
     this.told = parts.to;
+    this.isLeftOut = false;
   }
 
   /** An empty batch, if the mirror does not stand at the parts' place already. */
