@@ -6,7 +6,16 @@ import type { Clock } from '../lib/clock.ts';
 import { type Cut, withCut, withoutCuts } from './cuts.ts';
 import { bringUp, type UpOptions } from './bring-up.ts';
 import { enterNode, findGround } from './ground.ts';
-import { apiSocket, findNode, type LabNode, type Layout, layOut, type Segment, serversOf } from './layout.ts';
+import {
+  apiSocket,
+  findNode,
+  type LabNode,
+  type Layout,
+  layOut,
+  outsideNamespace,
+  type Segment,
+  serversOf,
+} from './layout.ts';
 import { isPostmaster, leftovers, namespacesOfNode, takeDown } from './lifecycle.ts';
 import { applyCuts } from './network.ts';
 import {
@@ -133,6 +142,12 @@ export class Lab {
   run(nodeName: string, argv: readonly string[], input?: string): Promise<ProgramResult> {
     const enter = enterNode(this.place.ground, this.layout, this.node(nodeName));
     return runProgram([...enter, ...argv], input === undefined ? {} : { input });
+  }
+
+  /** The same beyond the external segment. */
+  runOutside(argv: readonly string[]): Promise<ProgramResult> {
+    const enter = ['nsenter', `--net=/run/netns/${outsideNamespace(this.layout.id)}`, '--'];
+    return runProgram([...this.place.ground.enter, ...enter, ...argv]);
   }
 
   /** Runs a program on a node with this process's terminal and directory; gives its exit code. */

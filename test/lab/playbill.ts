@@ -13,6 +13,7 @@ import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
 import { restoreBackup } from './stories/restore-backup.ts';
+import { routerStory } from './stories/router.ts';
 import { rollingRestart } from './stories/rolling-restart.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
@@ -24,6 +25,7 @@ export const STORIES: readonly Story[] = [
   agentRestart,
   lostNotification,
   credentialRefused,
+  routerStory,
   kill,
   twoServers,
   rollingRestart,

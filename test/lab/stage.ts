@@ -18,6 +18,7 @@ import {
 } from '../../src/lab/machine.ts';
 import { findRunning, isStopped, signal } from '../../src/lab/processes.ts';
 import { until } from '../../src/lab/until.ts';
+import { removeRouters } from './routers.ts';
 import { realClock } from '../../src/lib/clock.ts';
 
 export interface Network {
@@ -221,6 +222,7 @@ export class Stage {
     }
     await this.startAll();
     for (const machine of this.machines.splice(0)) await removeMachine(lab.place, machine);
+    await removeRouters(lab);
     const { ports } = await lab.api('GET', '/v2.0/ports?fields=id&fields=device_owner');
     for (const port of ports as { id: string; device_owner: string }[]) {
       if (!port.device_owner.startsWith('network:')) await lab.api('DELETE', `/v2.0/ports/${port.id}`);
