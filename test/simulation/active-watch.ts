@@ -4,18 +4,21 @@
  */
 import type { PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
 import type { MemoryStore, Written } from '../../src/store/memory/memory-store.ts';
-import { leasedName, NOBODY, type ServedWatch, wiredName } from './served-watch.ts';
+import { leasesOf } from './host-oracle.ts';
+import { leasedName, type ServedWatch, wiredName } from './served-watch.ts';
 import { Violation } from './violation.ts';
 
 export class ActiveWatch {
+  readonly #store: MemoryStore;
   readonly #served: ServedWatch;
   readonly #hosts: readonly string[];
   readonly #open = new Map<string, ProvisioningBlockRow>();
   #found: Violation | undefined;
 
   constructor(options: { store: MemoryStore; served: ServedWatch; hosts: readonly string[] }) {
+    this.#store = options.store;
     this.#served = options.served;
-    this.#hosts = [...options.hosts, NOBODY];
+    this.#hosts = options.hosts;
     options.store.observe((written) => this.#onCommit(written));
   }
 
@@ -44,7 +47,22 @@ export class ActiveWatch {
   #wasServed(block: ProvisioningBlockRow, port: PortRow): boolean {
     const since = this.#served.committedAt(block.position);
     if (block.entity === 'L2') return this.#served.wasSince(wiredName(port.id, port.host), port.host, since);
-    return this.#hosts.some((host) => this.#served.wasSince(leasedName(port.id, host), host, since));
+    // what it was to be leased may have changed since, and its agents act on what they have heard
+    for (let at = this.#store.head().position; at >= (block.position ?? 0); at--) {
+      const leases = this.#leasesAt(port, at);
+      const isLeased = (host: string) =>
+        leases.every((lease) => this.#served.wasSince(leasedName(port.network_id, lease, host), host, since));
+      if (leases.length === 0 || this.#hosts.some(isLeased)) return true;
+    }
+    return false;
+  }
+
+  /** What the port was to be leased, as of a position; nothing while its network was switched off. */
+  #leasesAt({ id, network_id }: PortRow, position: number): string[] {
+    const port = this.#store.rowsAtPosition('ports', position).find((one) => one.id === id);
+    const network = this.#store.rowsAtPosition('networks', position).find((one) => one.id === network_id);
+    if (!port || !network?.admin_state_up) return [];
+    return leasesOf(port, this.#store.rowsAtPosition('subnets', position));
   }
 
   #accuse({ entity, position }: ProvisioningBlockRow, port: PortRow): void {

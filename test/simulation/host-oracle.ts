@@ -37,13 +37,6 @@ export function isWired(port: PortRow, picture: HostPicture): boolean {
   return tap?.master === bridgeOf(port.network_id) && tap.up;
 }
 
-export function isLeased(port: PortRow, machine: Machine, subnets: readonly SubnetRow[]): boolean {
-  const wanted = leasesOf(port, subnets);
-  if (wanted.length === 0) return true;
-  const found = machine.dnsmasq(port.network_id)?.leases();
-  return found !== undefined && wanted.every((lease) => found.includes(lease));
-}
-
 /** The first thing on which host and rows do not agree; undefined for none. */
 export async function hostDifference(machine: Machine, rows: Rows): Promise<string | undefined> {
   const picture = await machine.look(true);

@@ -5,7 +5,8 @@
 import type { DhcpBindingRow } from '../../src/resources/agent.ts';
 import type { Place } from '../../src/resources/place.ts';
 import type { MemoryStore, Written } from '../../src/store/memory/memory-store.ts';
-import { leasedName, NOBODY, type ServedWatch } from './served-watch.ts';
+import { leasesOf } from './host-oracle.ts';
+import { leasedName, type ServedWatch } from './served-watch.ts';
 import { Violation } from './violation.ts';
 
 export class MoveWatch {
@@ -56,14 +57,19 @@ export class MoveWatch {
     const others = [...this.#bindings.values()].filter(
       (binding) => binding.network_id === network_id && !binding.leaving,
     );
+    const network = this.#store.rows('networks').find((one) => one.id === network_id);
+    // one that is switched off is to be served nowhere, whoever has not heard of it yet
+    if (!network?.admin_state_up) return;
+    const subnets = this.#store.rows('subnets');
     for (const port of this.#store.rows('ports')) {
       if (port.network_id !== network_id || port.status !== 'ACTIVE') continue;
-      if (!this.#served.isNow(leasedName(port.id, host), host)) continue;
-      // a network that is switched off is to be served nowhere, whoever has not heard of it yet
-      if (this.#served.isNow(leasedName(port.id, NOBODY), NOBODY)) continue;
+      const leases = leasesOf(port, subnets);
+      const name = (lease: string, where: string) => leasedName(network_id, lease, where);
+      const isHere = leases.every((lease) => this.#served.isNow(name(lease, host), host));
+      if (leases.length === 0 || !isHere) continue;
       const isServed = others.some((other) => {
         const since = this.#served.committedAt(other.position);
-        return this.#served.wasSince(leasedName(port.id, other.host), other.host, since);
+        return leases.every((lease) => this.#served.wasSince(name(lease, other.host), other.host, since));
       });
       if (isServed) continue;
       const what = `${host} no longer serves port ${port.id}, and none of ${others.map((one) => one.host)} has yet`;

@@ -100,3 +100,18 @@ function planned(random: Random, at: readonly number[], kinds: readonly Kind[]):
     return kind === undefined ? [] : [{ kind, atMs, seed: random.tag() }];
   });
 }
+
+/** A plan of which every second fault and request is of these kinds, in a small world whose servers judge soon. */
+export function focusOn(
+  plan: Plan,
+  kinds: { readonly faults: readonly string[]; readonly requests: readonly string[] },
+): Plan {
+  const every2nd = (planned: readonly Planned[], names: readonly string[]) =>
+    planned.map((one, i) => (i % 2 === 0 ? { ...one, kind: names[(i / 2) % names.length] as string } : one));
+  const sizes = { hosts: Math.min(plan.hosts, 5), servers: 3, detectMs: 2_000 };
+  return {
+    ...{ ...plan, ...sizes },
+    faults: every2nd(plan.faults, kinds.faults),
+    requests: every2nd(plan.requests, kinds.requests),
+  };
+}

@@ -8,6 +8,8 @@ export interface Plant {
   readonly name: string;
   readonly summary: string;
   readonly install: (world: World) => void;
+  /** What brings it out, where that is seldom: kinds of faults and requests. */
+  readonly provokedBy?: { readonly faults: readonly string[]; readonly requests: readonly string[] };
 }
 
 const isEmpty = (record: Readonly<Record<string, unknown>>) => Object.keys(record).length === 0;
@@ -75,6 +77,7 @@ function early(role: RoleAgent): RoleAgent {
 const oldLeader: Plant = {
   name: 'old-leader',
   summary: 'leaders write without comparing their term',
+  provokedBy: { faults: ['server-pause', 'slow-database', 'agent-pause'], requests: ['switch-agent'] },
   install(world) {
     world.onServer = ({ leader }) => {
       Object.defineProperty(leader, 'isLeader', { get: () => leader.term > 0 });
@@ -87,6 +90,7 @@ const oldLeader: Plant = {
 const endEarly: Plant = {
   name: 'end-early',
   summary: 'bindings that leave go before others serve',
+  provokedBy: { faults: ['slow-disk', 'agent-pause'], requests: ['switch-agent', 'add-ports'] },
   install(world) {
     const again = () => {
       const leaving = world.store.rows('dhcpBindings').filter((binding) => binding.leaving);
@@ -109,6 +113,7 @@ const endEarly: Plant = {
 const deafJudge: Plant = {
   name: 'deaf-judge',
   summary: 'servers judge others without a look at their own health',
+  provokedBy: { faults: ['slow-database'], requests: ['add-ports'] },
   install(world) {
     world.onServer = ({ presence }) => {
       presence.attention.since = () => Number.NEGATIVE_INFINITY;
@@ -120,6 +125,7 @@ const deafJudge: Plant = {
 const roughRemedy: Plant = {
   name: 'rough-remedy',
   summary: 'rebuilding a network stops its dnsmasq, though it serves',
+  provokedBy: { faults: ['full-disk', 'drift'], requests: ['add-ports', 'drop-port'] },
   install(world) {
     world.onRoles = (roles, machine) => {
       const dhcp = roles.find((role) => role.role === 'dhcp');

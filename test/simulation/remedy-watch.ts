@@ -48,10 +48,11 @@ export class RemedyWatch {
     // a dnsmasq that the bridge does not reach serves nobody
     const own = ports.find((port) => port.host === name && port.device_owner === DHCP_OWNER);
     const isReached = own !== undefined && isWired(own, picture);
-    const candidates = ports.flatMap(({ id }) => [
-      wiredName(id, name),
-      ...(isReached ? [leasedName(id, name)] : []),
-    ]);
+    const leases = isReached ? (machine.dnsmasq(networkId)?.leases() ?? []) : [];
+    const candidates = [
+      ...ports.map(({ id }) => wiredName(id, name)),
+      ...leases.map((lease) => leasedName(networkId, lease, name)),
+    ];
     return candidates.filter((one) => this.#served.isNow(one, name));
   }
 }

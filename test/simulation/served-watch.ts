@@ -1,6 +1,6 @@
 /** What is served, and until when what no longer is: which ports are wired, and whose leases which hosts give out. */
 import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
-import { isLeased, isWired, leasesOf } from './host-oracle.ts';
+import { isWired } from './host-oracle.ts';
 import type { Machine } from './machine.ts';
 
 export interface ServedOptions {
@@ -12,9 +12,9 @@ export interface ServedOptions {
 
 /** `host` is where: of a port, its own; of a lease, one that gives it out. */
 export const wiredName = (portId: string, host: string) => `wired ${portId} ${host}`;
-export const leasedName = (portId: string, host: string) => `leased ${portId} ${host}`;
-/** In the place of a host: the port is to be leased nothing. */
-export const NOBODY = '';
+/** `lease`: `mac ip`. */
+export const leasedName = (networkId: string, lease: string, host: string) =>
+  `leased ${networkId} ${lease} ${host}`;
 
 interface Seen {
   readonly changes: number;
@@ -73,16 +73,13 @@ export class ServedWatch {
       (machine) => areRowsNew || this.#seen.get(machine.name)?.changes !== machine.changes,
     );
     this.#seenRows = this.#rows;
-    if (areRowsNew) this.#lookAtRows();
     return stale.length > 0 ? this.#lookAt(stale) : undefined;
   }
 
   async #lookAt(machines: readonly Machine[]): Promise<void> {
     const { store, now } = this.#options;
     const ports = store.rows('ports');
-    const byNetwork = Map.groupBy(ports, (port) => port.network_id);
     const byHost = Map.groupBy(ports, (port) => port.host);
-    const subnets = store.rows('subnets');
     for (const machine of machines) {
       const { name, changes } = machine;
       const names = new Set<string>();
@@ -91,24 +88,12 @@ export class ServedWatch {
         for (const port of byHost.get(name) ?? [])
           if (isWired(port, picture)) names.add(wiredName(port.id, name));
         for (const networkId of machine.servedNetworks(picture)) {
-          for (const port of byNetwork.get(networkId) ?? []) {
-            if (isLeased(port, machine, subnets)) names.add(leasedName(port.id, name));
-          }
+          for (const lease of machine.dnsmasq(networkId)?.leases() ?? [])
+            names.add(leasedName(networkId, lease, name));
         }
       }
       this.#saw(name, { changes, names }, now());
     }
-  }
-
-  /** A network that is switched off is served nowhere, and holds nothing up; nor does a port without an address to lease. */
-  #lookAtRows(): void {
-    const { store, now } = this.#options;
-    const subnets = store.rows('subnets');
-    const off = new Set(store.rows('networks').flatMap((row) => (row.admin_state_up ? [] : [row.id])));
-    const free = store
-      .rows('ports')
-      .filter((port) => off.has(port.network_id) || leasesOf(port, subnets).length === 0);
-    this.#saw(NOBODY, { changes: 0, names: new Set(free.map((port) => leasedName(port.id, NOBODY))) }, now());
   }
 
   #saw(host: string, seen: Seen, now: number): void {

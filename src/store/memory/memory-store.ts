@@ -34,6 +34,8 @@ export interface MemoryStore extends Store {
   rows<Name extends TableName>(table: Name): RowOf<Name>[];
   /** As of a place in the log, forgotten ones included; undefined if the log does not hold it. */
   rowsAt<Name extends TableName>(table: Name, place: Place): RowOf<Name>[] | undefined;
+  /** As of a position that the log has had. */
+  rowsAtPosition<Name extends TableName>(table: Name, position: number): RowOf<Name>[];
   holds(place: Place): boolean;
   head(): Place;
   /** Calls with what each commit wrote (null: deleted), by table and key. */
@@ -68,6 +70,8 @@ export function openMemoryStore(options: { clock: Clock; random: Random }): Memo
       if (entry?.tag !== place.tag) return undefined;
       return rowsAt(db.tables[table], {}, entry.commit) as unknown as RowOf<Name>[];
     },
+    rowsAtPosition: <Name extends TableName>(table: Name, position: number) =>
+      rowsAt(db.tables[table], {}, db.log[position]?.commit ?? 0) as unknown as RowOf<Name>[],
     holds: (place) => db.log[place.position]?.tag === place.tag,
     observe: (onCommit) => void db.observers.add(onCommit),
     head() {
