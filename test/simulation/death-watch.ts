@@ -23,6 +23,7 @@ export class DeathWatch {
   readonly #detectMs: number;
   readonly #heard = new Map<string, Heard>();
   readonly #wasDead = new Set<string>();
+  #tailLostAt = Number.NEGATIVE_INFINITY;
   #found: Violation | undefined;
 
   constructor(options: { store: MemoryStore; now: () => number; detectMs: number }) {
@@ -38,6 +39,7 @@ export class DeathWatch {
 
   /** What was lost may have been a return. */
   forget(): void {
+    this.#tailLostAt = this.#now();
     this.#wasDead.clear();
     for (const agent of this.#store.rows('agents'))
       if (agent.liveness === 'dead') this.#wasDead.add(agent.id);
@@ -56,7 +58,9 @@ export class DeathWatch {
   }
 
   #isLong(silenceMs: number): boolean {
-    return silenceMs + ON_ITS_WAY_MS >= NEARLY * this.#detectMs;
+    // a row that a lost tail brought back may say "silent" of an agent that was heard since: half of the time is left then
+    const isOld = this.#now() - this.#tailLostAt < 2 * this.#detectMs;
+    return silenceMs + ON_ITS_WAY_MS >= (isOld ? NEARLY / 2 : NEARLY) * this.#detectMs;
   }
 
   #onCommit(written: Written): void {
