@@ -4,6 +4,7 @@
  * - L2: the bound host has wired the port, and each living DHCP host of the network floods to the bound host (else the
  *   first OFFER is lost while the API says ACTIVE).
  * - DHCP: any one of the network's DHCP agents has the port's lease.
+ * - L3: a host of the router has the port in its namespace; for an HA port that is its own host.
  */
 import type { ReportException } from '../resources/agent.ts';
 import type { ProvisioningBlockRow } from '../resources/port.ts';
@@ -25,6 +26,9 @@ export interface BlockFacts {
   readonly l2: ReadonlyMap<string, Progress>;
   /** The network's DHCP agents, those that are leaving it included: they serve on. */
   readonly dhcp: readonly Server[];
+  /** The L3 agents that have the port, if it is a router's. */
+  readonly l3?: readonly Server[];
+  readonly routerId?: string;
 }
 
 /** A DHCP agent of the network. */
@@ -44,11 +48,19 @@ export function hasRealised(
   target: { readonly networkId: string; readonly object: string },
   position: number,
 ): boolean {
-  if (!progress || progress.realised === null || progress.realised < position) return false;
   const { networkId, object } = target;
+  return hasRealisedKey(progress, { key: `network/${networkId}`, object }, position);
+}
+
+/** The same for an object of any key. */
+export function hasRealisedKey(
+  progress: Progress | undefined,
+  { key, object }: { readonly key: string; readonly object: string },
+  position: number,
+): boolean {
+  if (!progress || progress.realised === null || progress.realised < position) return false;
   return !progress.exceptions.some((exception) => {
-    const isNetwork = exception.key === `network/${networkId}`;
-    const concerns = isNetwork && (exception.object === '' || exception.object === object);
+    const concerns = exception.key === key && (exception.object === '' || exception.object === object);
     return concerns && covers(exception, position);
   });
 }
@@ -82,6 +94,13 @@ export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolea
   const object = `port/${facts.portId}`;
   if (block.entity === 'DHCP') {
     return facts.dhcp.some((agent) => serves(agent, { networkId, object }, position));
+  }
+  if (block.entity === 'L3') {
+    const key = `router/${facts.routerId}`;
+    return (facts.l3 ?? []).some(
+      (agent) =>
+        agent.since !== null && hasRealisedKey(agent, { key, object }, Math.max(position, agent.since)),
+    );
   }
   if (!hasRealised(facts.l2.get(boundHost), { networkId, object }, position)) return false;
   return answering(facts).every(({ host, since }) => {

@@ -8,6 +8,7 @@ import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
 import { Rescheduler } from '../background/reschedule.ts';
+import { routerDuty } from '../background/routers.ts';
 import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { liftAllBlocks } from '../operations/provisioning.ts';
@@ -124,6 +125,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   const duties: Duty[] = [
     ...followUp,
     fleet.duty,
+    routerDuty({ store, call, leader, clock: realClock, onEvent: tellTo(log) }),
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,

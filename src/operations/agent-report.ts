@@ -1,6 +1,6 @@
 /** What an agent has realised, as it reports it; and what follows for ports. Status takes no position in the log. */
 import { timestamp } from '../lib/clock.ts';
-import { hasRealised } from '../convergence/provisioning.ts';
+import { hasRealised, hasRealisedKey } from '../convergence/provisioning.ts';
 import type { AgentRow, KeptException, ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
 import type { PortRow } from '../resources/port.ts';
@@ -74,10 +74,41 @@ async function noteUnplugged(
   );
 }
 
+/** What a replica of its router has realised. */
+async function routerCandidates(tx: Transaction, agent: AgentRow, realised: number): Promise<string[]> {
+  const bindings = await tx.routerBindings.find({ agent_id: agent.id });
+  if (bindings.length === 0) return [];
+  await floatingIpsActive(tx, agent, { realised, routers: bindings.map((one) => one.router_id) });
+  const open = await tx.provisioningBlocks.find({ entity: 'L3' });
+  const reached = open.filter((block) => block.position !== null && block.position <= realised);
+  if (reached.length === 0) return [];
+  const ports = await tx.ports.find({
+    ...{ id: reached.map((block) => block.port_id), device_id: bindings.map((one) => one.router_id) },
+  });
+  return ports.map((port) => port.id);
+}
+
+/** Floating IPs are ACTIVE once a replica has them in effect. */
+async function floatingIpsActive(
+  tx: Transaction,
+  agent: AgentRow,
+  { realised, routers }: { readonly realised: number; readonly routers: readonly string[] },
+): Promise<void> {
+  const progress = progressOf(agent);
+  const down = await tx.floatingIps.find({ router_id: routers, status: 'DOWN' });
+  const done = down.filter(({ id, router_id, position }) => {
+    if (position === null || position > realised) return false;
+    return hasRealisedKey(progress, { key: `router/${router_id}`, object: `floating-ip/${id}` }, position);
+  });
+  for (const { id, position, router_id } of done)
+    await tx.floatingIps.update({ id, position, router_id }, { status: 'ACTIVE' });
+}
+
 /** The ports whose blocks may be lifted by what this agent has realised now. */
 async function candidates(tx: Transaction, agent: AgentRow): Promise<string[]> {
   const realised = agent.realised_position;
   if (realised === null) return [];
+  if (agent.role === 'l3') return routerCandidates(tx, agent, realised);
   const entity = agent.role === 'l2' ? 'L2' : 'DHCP';
   const open = await tx.provisioningBlocks.find({ entity });
   const reached = open.filter((block) => block.position !== null && block.position <= realised);

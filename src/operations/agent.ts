@@ -1,5 +1,6 @@
 /** Agents: one row for each role of each host, made when the host's agent first connects. */
 import { timestamp } from '../lib/clock.ts';
+import { canonicalAddress } from '../ipam/address.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { bind, bindingFacts } from './binding.ts';
@@ -65,11 +66,16 @@ async function bindWaitingPorts(tx: Transaction, call: Call, host: string): Prom
   }
 }
 
+/** Where the agent says that its host is on the management network; '' where it says nothing, or no address. */
+const managementIpIn = ({ management_ip: ip }: Readonly<Record<string, unknown>>): string =>
+  typeof ip === 'string' ? (canonicalAddress(ip) ?? '') : '';
+
 async function updateHost(tx: Transaction, registration: Registration): Promise<void> {
   const [host] = await tx.hosts.lock({ name: registration.host });
   if (!host) throw hostNotFound(registration.host);
   const changed = differing(host, {
     tunnel_ip: registration.tunnel_ip,
+    management_ip: managementIpIn(registration.configurations),
     physical_networks: [...registration.physical_networks],
   });
   // Only a change is written: it is a hint to every host that floods to this one.

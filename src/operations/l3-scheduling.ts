@@ -17,26 +17,44 @@ export const replicasOf = (call: Call, router: Pick<RouterRow, 'ha'>): number =>
   router.ha ? (call.settings.maxL3AgentsPerRouter ?? DEFAULT_REPLICAS) : 1;
 
 /** The L3 agents that may be given something new, with what their hosts reach and what they have. */
-export async function l3Candidates(
-  tables: Tables,
-  call: Call,
-): Promise<{ candidates: RouterCandidate[]; agents: Map<string, AgentRow> }> {
+export interface L3Pool {
+  candidates: RouterCandidate[];
+  readonly agents: ReadonlyMap<string, AgentRow>;
+}
+
+/** Of more agents than this all bindings are read at once. */
+const MOST_COUNTED = 8;
+
+export async function l3Pool(tables: Tables, call: Call): Promise<L3Pool> {
   const agents = takersAmong(call, await tables.agents.find({ role: 'l3', admin_state_up: true }));
   if (agents.length === 0) return { candidates: [], agents: new Map() };
   const hosts = await tables.hosts.find({ name: agents.map((agent) => agent.host) });
   const reach = new Map(hosts.map((host) => [host.name, host.physical_networks]));
+  const agent_id = agents.map((agent) => agent.id);
+  const all =
+    agents.length > MOST_COUNTED ? await tables.routerBindings.find({ leaving: false, agent_id }) : undefined;
+  const byAgent = all && Map.groupBy(all, (binding) => binding.agent_id);
   const candidates: RouterCandidate[] = [];
-  for (const agent of agents) {
+  for (const { id, host, availability_zone: zone } of agents) {
+    const own = byAgent && (byAgent.get(id) ?? []);
     candidates.push({
-      id: agent.id,
-      zone: agent.availability_zone,
-      physicalNetworks: reach.get(agent.host) ?? [],
-      load: await tables.routerBindings.count({ agent_id: agent.id, leaving: false }),
-      preferred: await tables.routerBindings.count({ agent_id: agent.id, leaving: false, rank: 0 }),
-      room: Number.POSITIVE_INFINITY,
+      ...{ id, zone, physicalNetworks: reach.get(host) ?? [], room: Number.POSITIVE_INFINITY },
+      load: own?.length ?? (await tables.routerBindings.count({ agent_id: id, leaving: false })),
+      preferred:
+        own?.filter((binding) => binding.rank === 0).length ??
+        (await tables.routerBindings.count({ agent_id: id, leaving: false, rank: 0 })),
     });
   }
   return { candidates, agents: new Map(agents.map((agent) => [agent.id, agent])) };
+}
+
+/** What the pool is once these were given. */
+function given(pool: L3Pool, replicas: readonly Replica[]): void {
+  pool.candidates = pool.candidates.map((one) => {
+    const replica = replicas.find((it) => it.agentId === one.id);
+    if (!replica) return one;
+    return { ...one, load: one.load + 1, preferred: one.preferred + Number(replica.rank === 0) };
+  });
 }
 
 /** The physical networks that a host of the router must reach. */
@@ -90,40 +108,65 @@ export async function removeReplicas(
   call: Call,
   { router, bindings }: { readonly router: RouterRow; readonly bindings: readonly RouterBindingRow[] },
 ): Promise<void> {
+  await dropReplicas(tx, router, bindings);
+  if (bindings.length > 0) await bindRouterPorts(tx, call, [router]);
+}
+
+async function dropReplicas(
+  tx: Transaction,
+  router: RouterRow,
+  bindings: readonly RouterBindingRow[],
+): Promise<void> {
   if (bindings.length === 0) return;
   await tx.routerBindings.remove({ router_id: router.id, agent_id: bindings.map((one) => one.agent_id) });
   const host = bindings.map((one) => one.host);
   await tx.ports.remove({ device_id: router.id, device_owner: ROUTER_HA_OWNER, host });
-  await bindRouterPorts(tx, call, [router]);
 }
 
 /**
- * Gives a router, which is locked, the replicas that it lacks. Those on hosts that do not reach all its networks go, where there is
- * another that does. Returns how many were added.
+ * Gives a router, which is locked, the replicas that it lacks. A replica on a host that does not reach all its networks goes, and so
+ * does the only one of a router that is not HA whose agent is dead or switched off, where there is another host for it. `pool`, if
+ * given, is kept up to date. Returns the replicas that came and those that went.
  */
-export async function scheduleRouter(tx: Transaction, call: Call, router: RouterRow): Promise<number> {
+export async function scheduleRouter(
+  tx: Transaction,
+  call: Call,
+  router: RouterRow,
+  pool?: L3Pool,
+): Promise<{ added: readonly { readonly host: string }[]; removed: readonly RouterBindingRow[] }> {
   const bindings = await tx.routerBindings.find({ router_id: router.id });
   const staying = bindings.filter((binding) => !binding.leaving);
+  const known = await tx.agents.find({ id: bindings.map((binding) => binding.agent_id) });
+  const agentOf = new Map(known.map((agent) => [agent.id, agent]));
   const physicalNetworks = await physicalNetworksOf(tx, router.id);
   const unfit = await unfitAmong(tx, staying, physicalNetworks);
+  if (!router.ha) {
+    const isStray = (one: RouterBindingRow) => isUnusable(call, agentOf.get(one.agent_id));
+    unfit.push(...staying.filter((one) => isStray(one) && !unfit.includes(one)));
+  }
   const missing = replicasOf(call, router) - (staying.length - unfit.length);
-  if (missing <= 0) return 0;
-  const { candidates, agents } = await l3Candidates(tx, call);
+  if (missing <= 0) return { added: [], removed: [] };
+  const from = pool ?? (await l3Pool(tx, call));
   const fit = staying.filter((binding) => !unfit.includes(binding));
-  const known = await tx.agents.find({ id: fit.map((binding) => binding.agent_id) });
   const replicas = planReplicas(
     {
       ...{ routerId: router.id, zoneHints: router.availability_zone_hints, physicalNetworks, missing },
       bound: new Set(bindings.map((binding) => binding.agent_id)),
-      staying: known.map((agent) => agent.availability_zone),
+      staying: fit.map((binding) => agentOf.get(binding.agent_id)?.availability_zone ?? ''),
       ranks: bindings.filter((binding) => !unfit.includes(binding)).map((binding) => binding.rank),
     },
-    candidates,
-  ).map((replica) => ({ ...replica, host: agents.get(replica.agentId)?.host ?? '' }));
-  await removeReplicas(tx, call, { router, bindings: unfit.slice(0, replicas.length) });
+    from.candidates,
+  ).map((replica) => ({ ...replica, host: from.agents.get(replica.agentId)?.host ?? '' }));
+  given(from, replicas);
+  const removed = unfit.slice(0, replicas.length);
+  await dropReplicas(tx, router, removed);
   await addReplicas(tx, call, { router, replicas });
-  return replicas.length;
+  return { added: replicas, removed };
 }
+
+/** Whether a router that is not HA should not be left with it. */
+export const isUnusable = (call: Call, agent: AgentRow | undefined): boolean =>
+  agent === undefined || !agent.admin_state_up || !call.isAlive(agent);
 
 async function unfitAmong(
   tx: Transaction,
@@ -150,6 +193,7 @@ export async function leaveRouters(
 ): Promise<void> {
   for (const router of routers) {
     await tx.ports.remove({ device_id: router.id, device_owner: ROUTER_HA_OWNER, host });
-    if ((await scheduleRouter(tx, call, router)) === 0) await bindRouterPorts(tx, call, [router]);
+    const { added } = await scheduleRouter(tx, call, router);
+    if (added.length === 0) await bindRouterPorts(tx, call, [router]);
   }
 }

@@ -2,7 +2,9 @@
 import { isLifted, type Progress } from '../convergence/provisioning.ts';
 import type { AgentRow } from '../resources/agent.ts';
 import type { PortRow, ProvisioningBlockRow } from '../resources/port.ts';
+import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS, type RouterBindingRow } from '../resources/router.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
+import { canonicalUuid } from '../resources/values.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 
@@ -11,6 +13,10 @@ function waitsForDhcp(port: PortRow, subnets: readonly SubnetRow[]): boolean {
   if (port.device_owner === 'network:dhcp') return false;
   return port.fixed_ips.some((ip) => subnets.some((s) => s.id === ip.subnet_id && s.enable_dhcp));
 }
+
+/** Whether a router has it: then its ACTIVE waits for the router's host, not for DHCP. */
+const isRouters = ({ device_owner, device_id }: PortRow): boolean =>
+  ROUTER_PORT_OWNERS.includes(device_owner) && canonicalUuid(device_id) !== undefined;
 
 /** The blocks of a port as it now is bound; none if it is not bound, or switched off. Their position is that of this transaction. */
 export function blocksOf(
@@ -21,6 +27,7 @@ export function blocksOf(
   if (port.vif_type !== 'bridge' || !port.admin_state_up) return [];
   const block = { port_id: port.id, tag: tx.tag, position: null, generation: port.generation };
   const blocks: ProvisioningBlockRow[] = [{ ...block, entity: 'L2' }];
+  if (isRouters(port)) return [...blocks, { ...block, entity: 'L3' }];
   if (waitsForDhcp(port, subnets)) blocks.push({ ...block, entity: 'DHCP' });
   return blocks;
 }
@@ -53,7 +60,10 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
   const bindings = await tx.dhcpBindings.find({
     network_id: [...new Set(ports.map((port) => port.network_id))],
   });
-  const hosts = new Set([...ports.map((port) => port.host), ...bindings.map((binding) => binding.host)]);
+  const replicas = await replicasOfRouters(tx, ports);
+  const hosts = new Set(
+    [...ports, ...bindings, ...[...replicas.values()].flat()].map((one: { host: string }) => one.host),
+  );
   const agents = await tx.agents.find({ host: [...hosts] });
   const byId = new Map(agents.map((agent) => [agent.id, agent]));
   const l2 = new Map(agents.filter((a) => a.role === 'l2').map((a) => [a.host, progressOf(a)]));
@@ -64,6 +74,12 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
       const agent = byId.get(binding.agent_id);
       if (!agent) return [];
       return [{ ...progressOf(agent), alive: call.isAlive(agent), since: binding.position }];
+    });
+  const l3Of = (port: PortRow) =>
+    (replicas.get(port.device_id) ?? []).flatMap(({ agent_id, host, position }) => {
+      const agent = byId.get(agent_id);
+      if (!agent || (port.device_owner === ROUTER_HA_OWNER && host !== port.host)) return [];
+      return [{ ...progressOf(agent), alive: call.isAlive(agent), since: position }];
     });
   const left = new Map(ports.map((port) => [port.id, 0]));
   const lifted: ProvisioningBlockRow[] = [];
@@ -77,6 +93,7 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
       boundHost: port.host,
       l2,
       dhcp: dhcpOf(port.network_id),
+      ...(isRouters(port) ? { l3: l3Of(port), routerId: port.device_id } : {}),
     };
     (isLifted(block, facts) ? lifted : stayed).push(block);
   }
@@ -91,6 +108,16 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
   const had = new Set(lifted.map((block) => block.port_id));
   const active = ports.filter((p) => had.has(p.id) && left.get(p.id) === 0 && p.admin_state_up);
   if (active.length > 0) await tx.ports.update({ id: active.map((p) => p.id) }, { status: 'ACTIVE' });
+}
+
+/** The replicas of the routers that have these ports, by router. */
+async function replicasOfRouters(
+  tx: Transaction,
+  ports: readonly PortRow[],
+): Promise<Map<string, RouterBindingRow[]>> {
+  const ids = [...new Set(ports.filter(isRouters).map((port) => port.device_id))];
+  if (ids.length === 0) return new Map();
+  return Map.groupBy(await tx.routerBindings.find({ router_id: ids }), (binding) => binding.router_id);
 }
 
 /** Those that wait for DHCP although the port's subnets have it no more: nobody will ever lift them. */

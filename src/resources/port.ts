@@ -67,7 +67,7 @@ export interface IpAllocationRow {
  */
 export interface ProvisioningBlockRow {
   readonly port_id: string;
-  readonly entity: 'L2' | 'DHCP';
+  readonly entity: 'L2' | 'DHCP' | 'L3';
   readonly tag: number;
   readonly position: number | null;
   readonly generation: number;
