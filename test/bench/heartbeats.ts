@@ -1,7 +1,7 @@
 /** Hollow agents on real sockets that say that they are there: what that costs a real server. */
 import { type ServerProcess, startServer } from '../support/server-process.ts';
 import { HollowAgent, type HollowOptions } from './hollow-agent.ts';
-import { cpuMs, round } from './measure.ts';
+import { cpuMs, round, timeTogether } from './measure.ts';
 import { populate, until } from './watch.ts';
 
 export interface Ground {
@@ -29,7 +29,7 @@ export async function onGround<Result>(
 /** Connects all, waits until they are in step and what that began has passed, works, and ends them. */
 export async function withAgents<Result>(
   { server, credentials, say }: Ground,
-  options: Pick<HollowOptions, 'onFrame'> & { readonly beats: boolean; readonly reportMs: number },
+  options: Pick<HollowOptions, 'onFrame'> & { readonly beats: boolean; readonly reportMs: number | null },
   work: (agents: readonly HollowAgent[]) => Promise<Result>,
 ): Promise<Result> {
   const agents = [...credentials].map(
@@ -40,7 +40,10 @@ export async function withAgents<Result>(
     for (const agent of agents) agent.connect();
     await until('all connected', 300_000, () => agents.every((agent) => agent.live));
     // what they hold is realised: nothing is owed
-    await Promise.all(agents.map((agent) => agent.reported(options.reportMs)));
+    const { reportMs } = options;
+    if (reportMs !== null) {
+      await timeTogether(8, agents.length, async (at) => agents[at]?.reported(reportMs));
+    }
     await quiet(server);
     return await work(agents);
   } finally {
@@ -80,7 +83,7 @@ export function heartbeatCores(options: {
 }): Promise<number> {
   const { sockets, detectS, say } = options;
   return onGround({ hosts: sockets, detectS, say }, (ground) =>
-    withAgents(ground, { beats: true, reportMs: 300_000, onFrame: () => undefined }, async (agents) => {
+    withAgents(ground, { beats: true, reportMs: null, onFrame: () => undefined }, async (agents) => {
       say(`measuring for ${MEASURE_S} s`);
       const before = agents.reduce((sum, agent) => sum + agent.beats, 0);
       const used = await cores(ground.server, MEASURE_S);
