@@ -118,6 +118,8 @@ export function desiredRouter(world: World, routerId: string): DesiredRouter | n
     namespace: namespaceOf(routerId),
     links: links.map((link) => ({
       ...link,
+      // All replicas have the same MAC addresses: one frame of a stand-by, and switches send it the others' traffic.
+      up: link.up && own,
       addresses: own
         ? new Map([...(link === gateway ? extra : []), ...link.addresses])
         : new Map<string, string>(),
@@ -129,7 +131,7 @@ export function desiredRouter(world: World, routerId: string): DesiredRouter | n
   };
 }
 
-/** Of several replicas the one of the lowest rank has the addresses; the others stand by with links and rules. */
+/** Of several replicas the one of the lowest rank has the addresses; the others stand by with links that are down, and rules. */
 function isActive({ replicas }: Parts, host: string): boolean {
   const own = replicas.find((replica) => replica.host === host);
   return own === undefined || replicas.every((replica) => own.rank <= replica.rank);

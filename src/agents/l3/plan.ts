@@ -58,7 +58,8 @@ export function planRouter(
       leavings.push({ object: link.object, step: { op: 'delete-link', name: link.name } });
     if (!isWhole) outer.push(...makeLink(desired, link, tap));
     inner.push(...insideSteps(link, isWhole ? found : null));
-    const come = [...link.addresses.keys()].filter((address) => !found?.addresses.includes(address));
+    const have = new Set(found?.addresses);
+    const come = [...link.addresses.keys()].filter((address) => !have.has(address));
     if (!isWhole || (!found.up && link.up)) news.push({ link: link.name, addresses: null });
     else if (come.length > 0) news.push({ link: link.name, addresses: come });
   }

@@ -1,0 +1,105 @@
+/** Golden texts: whatever changes here changes what every keepalived is told. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type KeepalivedInput, parseNotice, renderKeepalived, renderTracked } from './keepalived.ts';
+
+const input: KeepalivedInput = {
+  name: 'h1-0700',
+  vrId: 7,
+  link: 'ha-000000a2-00',
+  advertMs: 100,
+  addresses: [
+    { address: '10.0.1.1/24', link: 'qr-000000a1-00' },
+    { address: 'fe80::f816:3eff:fe00:1/64', link: 'qr-000000a1-00' },
+    { address: '203.0.113.5/24', link: 'qg-000000e1-00' },
+  ],
+  routes: [
+    { destination: '0.0.0.0/0', nexthop: '203.0.113.1', link: 'qg-000000e1-00' },
+    { destination: '198.51.100.0/24', nexthop: '10.0.1.9', link: null },
+  ],
+  fifo: '/var/lib/deuteron/l3/r/fifo',
+  tracked: '/var/lib/deuteron/l3/r/health',
+};
+
+test('a replica as a whole', () => {
+  assert.equal(
+    renderKeepalived(input),
+    `global_defs {
+  router_id h1-0700
+  script_user nobody
+  enable_script_security
+  dynamic_interfaces
+  vrrp_notify_fifo /var/lib/deuteron/l3/r/fifo
+  vrrp_garp_master_repeat 5
+  vrrp_garp_master_refresh 10
+}
+track_file health {
+  file "/var/lib/deuteron/l3/r/health"
+}
+vrrp_instance VR_7 {
+  state BACKUP
+  interface ha-000000a2-00
+  version 3
+  virtual_router_id 7
+  priority 250
+  advert_int 0.1
+  garp_master_delay 1
+  track_file {
+    health weight -1
+  }
+  virtual_ipaddress {
+    169.254.0.7/24 dev ha-000000a2-00
+  }
+  virtual_ipaddress_excluded {
+    10.0.1.1/24 dev qr-000000a1-00 no_track
+    fe80::f816:3eff:fe00:1/64 dev qr-000000a1-00 scope link no_track
+    203.0.113.5/24 dev qg-000000e1-00 no_track
+  }
+  virtual_routes {
+    0.0.0.0/0 via 203.0.113.1 dev qg-000000e1-00 onlink no_track
+    198.51.100.0/24 via 10.0.1.9 no_track
+  }
+}
+`,
+  );
+  assert.ok(!/virtual_routes|excluded/.test(renderKeepalived({ ...input, addresses: [], routes: [] })));
+});
+
+test('no word gets in that could end a line or a block', () => {
+  const bad: Partial<KeepalivedInput>[] = [
+    { name: 'a b' },
+    { vrId: 256 },
+    { advertMs: 15 },
+    { link: 'ha }' },
+    { fifo: '/x\n}' },
+    { tracked: 'relative' },
+    { addresses: [{ address: '10.0.0.1/24\n}', link: 'qr' }] },
+    { addresses: [{ address: '10.0.0.1/24', link: 'qr no_track' }] },
+    { routes: [{ destination: 'default', nexthop: '10.0.0.1', link: null }] },
+    { routes: [{ destination: '0.0.0.0/0', nexthop: '10.0.0.1 dev x', link: null }] },
+  ];
+  for (const fields of bad)
+    assert.throws(() => renderKeepalived({ ...input, ...fields }), JSON.stringify(fields));
+});
+
+test('stand-bys stand apart by rank, the primary by none, and nobody falls out', () => {
+  const off = (rank: number, isPrimary: boolean, penalty = 0) =>
+    renderTracked({ rank, isPrimary, penalty }).trim();
+  assert.deepEqual([off(0, false), off(1, false), off(2, false)], ['0', '20', '40']);
+  assert.equal(off(2, true), '0');
+  assert.equal(off(1, true, 60), '60');
+  assert.equal(off(2, false, 190), '200');
+});
+
+test('notices are told from other lines', () => {
+  assert.deepEqual(parseNotice('INSTANCE "VR_7" MASTER 250\n'), { vrId: 7, role: 'primary', priority: 250 });
+  assert.deepEqual(parseNotice('INSTANCE "VR_7" BACKUP 230'), { vrId: 7, role: 'backup', priority: 230 });
+  assert.equal(parseNotice('INSTANCE "VR_7" STOP 0')?.role, 'fault');
+  for (const line of [
+    '',
+    'GROUP "G" MASTER 0',
+    'INSTANCE "VR_7" MASTER_PRIORITY 190',
+    'INSTANCE "x" MASTER 1',
+  ])
+    assert.equal(parseNotice(line), null);
+});

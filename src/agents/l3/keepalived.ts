@@ -1,0 +1,140 @@
+/**
+ * keepalived's configuration for one replica of an HA router (keepalived.conf(5)), what it reads while it runs, and what it
+ * says of itself. Pure.
+ *
+ * Who is primary is decided by priorities that follow the replicas' health: every replica begins with the same base, and
+ * takes off what stands in its tracked file. Stand-bys stand 20 apart by their rank, so that never two rise at once (with equal
+ * priorities two did in half of all hard failures); who is primary takes off nothing for its rank, so that a healed
+ * replica moves nothing.
+ */
+import { isIP } from 'node:net';
+import { assert } from '../../lib/assert.ts';
+
+export interface VirtualAddress {
+  /** With prefix length. */
+  readonly address: string;
+  readonly link: string;
+}
+
+export interface VirtualRoute {
+  readonly destination: string;
+  readonly nexthop: string;
+  /** null: whichever reaches the next hop. */
+  readonly link: string | null;
+}
+
+export interface KeepalivedInput {
+  /** Seen in logs. */
+  readonly name: string;
+  /** 1 to 255, of no other router on the HA network. */
+  readonly vrId: number;
+  /** The link on the HA network, which is there and up. */
+  readonly link: string;
+  readonly advertMs: number;
+  readonly addresses: readonly VirtualAddress[];
+  readonly routes: readonly VirtualRoute[];
+  /** Absolute: where it tells of its roles. */
+  readonly fifo: string;
+  /** Absolute: what it takes off its priority. */
+  readonly tracked: string;
+}
+
+export const BASE_PRIORITY = 250;
+/** With more off keepalived counts as failed, and no replica may be left. */
+export const MOST_OFF = 200;
+const RANK_STEP = 20;
+/** Neutron's range for the address that VRRP itself speaks of. */
+const OWN_RANGE = '169.254.0';
+
+/** Grows when what an older agent has started must be started anew to mean the same. */
+export const SCHEMA = 1;
+
+const isLink = (name: string) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name);
+const isPath = (path: string) => /^\/[A-Za-z0-9_./-]+$/.test(path);
+
+function isAddress(text: string): boolean {
+  const [address = '', prefix = '', more] = text.split('/');
+  return isIP(address) !== 0 && !address.includes('%') && /^\d{1,3}$/.test(prefix) && more === undefined;
+}
+
+/** Throws where a word does not pass the grammar: whatever comes from outside was validated where it entered. */
+function check(input: KeepalivedInput): void {
+  const { name, vrId, link, advertMs, fifo, tracked, addresses, routes } = input;
+  assert(/^[A-Za-z0-9_.-]{1,64}$/.test(name), 'a name of one word');
+  assert(Number.isInteger(vrId) && vrId >= 1 && vrId <= 255, 'a VRRP id (RFC 5798, 5.2.3)');
+  assert(advertMs >= 10 && advertMs <= 40_950 && advertMs % 10 === 0, 'centiseconds (RFC 5798, 5.2.7)');
+  assert(isPath(fifo) && isPath(tracked), 'absolute paths of plain characters');
+  const links = [link, ...addresses.map((one) => one.link), ...routes.flatMap((one) => one.link ?? [])];
+  assert(links.every(isLink), 'names of links');
+  assert(
+    addresses.every(({ address }) => isAddress(address)),
+    'addresses with prefix',
+  );
+  for (const { destination, nexthop } of routes)
+    assert(isAddress(destination) && isAddress(`${nexthop}/0`), 'routes');
+}
+
+/**
+ * `no_track`: a link of a tenant that is down must not make the replica fail, for it is down on all of them. keepalived takes
+ * up links that are made anew (`dynamic_interfaces`).
+ */
+export function renderKeepalived(input: KeepalivedInput): string {
+  check(input);
+  const { name, vrId, link, advertMs, addresses, routes, fifo, tracked } = input;
+  const own = { address: `${OWN_RANGE}.${vrId}/24`, link };
+  const scope = (address: string) => (/^fe80:/i.test(address) ? ' scope link' : '');
+  const addressLine = (one: VirtualAddress) => `${one.address} dev ${one.link}${scope(one.address)} no_track`;
+  const routeLine = ({ destination, nexthop, link: by }: VirtualRoute) =>
+    `${destination} via ${nexthop}${by === null ? '' : ` dev ${by} onlink`} no_track`;
+  const block = (title: string, lines: readonly string[]) =>
+    lines.length === 0 ? '' : `  ${title} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
+  return `global_defs {
+  router_id ${name}
+  script_user nobody
+  enable_script_security
+  dynamic_interfaces
+  vrrp_notify_fifo ${fifo}
+  vrrp_garp_master_repeat 5
+  vrrp_garp_master_refresh 10
+}
+track_file health {
+  file "${tracked}"
+}
+vrrp_instance VR_${vrId} {
+  state BACKUP
+  interface ${link}
+  version 3
+  virtual_router_id ${vrId}
+  priority ${BASE_PRIORITY}
+  advert_int ${advertMs / 1000}
+  garp_master_delay 1
+${block('track_file', ['health weight -1'])}${block('virtual_ipaddress', [`${own.address} dev ${own.link}`])}${block(
+  'virtual_ipaddress_excluded',
+  addresses.map(addressLine),
+)}${block('virtual_routes', routes.map(routeLine))}}
+`;
+}
+
+/** What the tracked file says: how much this replica takes off. `penalty`: for what ails it, 0 for nothing. */
+export function renderTracked(replica: { rank: number; isPrimary: boolean; penalty: number }): string {
+  const forRank = replica.isPrimary ? 0 : RANK_STEP * replica.rank;
+  return `${Math.max(0, Math.min(MOST_OFF, Math.round(forRank + replica.penalty)))}\n`;
+}
+
+export type ReplicaRole = 'primary' | 'backup' | 'fault';
+
+const ROLES: Readonly<Record<string, ReplicaRole>> = {
+  MASTER: 'primary',
+  BACKUP: 'backup',
+  FAULT: 'fault',
+  // It has ended and left its addresses.
+  STOP: 'fault',
+};
+
+/** A line of the notify FIFO (`INSTANCE "VR_7" MASTER 250`); null for any other. */
+export function parseNotice(line: string): { vrId: number; role: ReplicaRole; priority: number } | null {
+  const found = /^INSTANCE "VR_(\d{1,3})" ([A-Z]+) (\d{1,3})$/.exec(line.trim());
+  const role = ROLES[found?.[2] ?? ''];
+  if (found === null || role === undefined) return null;
+  return { vrId: Number(found[1]), role, priority: Number(found[3]) };
+}
