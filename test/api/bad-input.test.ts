@@ -40,7 +40,7 @@ after(() => api?.close());
 
 const everything = async () => {
   const bodies = [];
-  for (const plural of ['networks', 'subnets', 'ports', 'quotas'])
+  for (const plural of ['networks', 'subnets', 'ports', 'routers', 'floatingips', 'quotas'])
     bodies.push(await api.expect(200, 'GET', `/v2.0/${plural}`));
   return bodies;
 };

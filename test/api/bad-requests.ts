@@ -1,6 +1,7 @@
 /** Malformed requests by the hundred: what is sent, and the status that it must get. */
 
 import { badNetworks, badPorts, badSubnets } from './bad-creates.ts';
+import { badRouters } from './bad-routers.ts';
 
 /** What the table's requests may refer to. */
 export interface World {
@@ -345,5 +346,6 @@ export function badRequests(world: World): BadRequest[] {
     ...badPaths(world),
     ...badSchedules(world),
     ...badQuotas(),
+    ...badRouters(world),
   ];
 }

@@ -322,3 +322,35 @@ test('agents: a router goes to one, an HA router to several with ranks; they see
   await api.expect(204, 'DELETE', `/v2.0/routers/${ha.id}`);
   await api.expect(404, 'GET', `/v2.0/networks/${segment.id}`);
 });
+
+test('many at the same moment: each HA router its own number, one interface to a subnet, one floating IP to an address', async () => {
+  const out = await external();
+  const made = await Promise.all(
+    Array.from({ length: 12 }, () => make('routers', { ha: true, project_id: 'crowd' }, 'admin')),
+  );
+  const places = await api.store.view(async (view) =>
+    (await view.routers.find({ id: made.map((one: Json) => one.id) })).map(
+      (row) => `${row.ha_network_id} ${row.ha_vr_id}`,
+    ),
+  );
+  assert.equal(new Set(places).size, 12);
+  const router = await make('routers', { external_gateway_info: { network_id: out.id } });
+  const net = await network();
+  const inside = await subnet(net.id, '10.77.0.0/24');
+  const attach = () =>
+    api.ask('PUT', `/v2.0/routers/${router.id}/add_router_interface`, {
+      ...{ as: 'demo', body: { subnet_id: inside.id } },
+    });
+  const statuses = (await Promise.all([attach(), attach(), attach()])).map((one) => one.status);
+  assert.deepEqual(statuses.sort(), [200, 400, 400]);
+  const port = await make('ports', { network_id: net.id });
+  const associate = () =>
+    api.ask('POST', '/v2.0/floatingips', {
+      ...{ as: 'demo', body: { floatingip: { floating_network_id: out.id, port_id: port.id } } },
+    });
+  const answers = (await Promise.all([associate(), associate(), associate()])).map((one) => one.status);
+  assert.deepEqual(answers.sort(), [201, 409, 409]);
+  await Promise.all(made.map((one: Json) => api.expect(204, 'DELETE', `/v2.0/routers/${one.id}`)));
+  const left = await api.expect(200, 'GET', '/v2.0/networks?name=HA network tenant crowd');
+  assert.deepEqual(left.networks, []);
+});
