@@ -120,6 +120,12 @@ export class AgentPresence {
     this.#here.set(host, { ...waiting, heardAt: now });
   }
 
+  /** Whether the host's watch is held here, or was asked for just now. */
+  isHere(host: string): boolean {
+    const here = this.#here.get(host);
+    return here !== undefined && (here.isConnected || here.isKnocking);
+  }
+
   /** A heartbeat came, or a knock: the database may be too slow for the answer, the agent is there. */
   heard(host: string): void {
     const now = this.#options.clock.now();
@@ -224,8 +230,7 @@ export class AgentPresence {
   }
 
   #hears(host: string): boolean {
-    const here = this.#here.get(host);
-    return here !== undefined && (here.isConnected || here.isKnocking) && !here.isSilent;
+    return this.isHere(host) && this.#here.get(host)?.isSilent === false;
   }
 
   /** Servers that were seen and live no more. */

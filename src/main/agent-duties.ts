@@ -13,6 +13,8 @@ export interface AgentDutiesOptions {
   readonly call: () => Call;
   /** A report was taken; `place`: what it says to have realised, if this log holds it. */
   readonly onReported?: (report: Report, place: Place | null) => void;
+  /** Whether this server holds the host's watch, or its agent is just asking for one. */
+  readonly isHere?: (host: string) => boolean;
   /** The host's agent has asked for a watch here, or has reported, and its row says so now. */
   readonly onRegistered?: (host: string) => void;
 }
@@ -51,7 +53,10 @@ export function createAgentDuties(options: AgentDutiesOptions) {
       if (result.accepted) onReported?.(report, place);
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
-      if (!result.registered && request?.incarnation === report.incarnation) await register(request);
+      // But one that is late may be of an agent that is elsewhere by now.
+      const isHere = options.isHere?.(host) ?? true;
+      if (isHere && !result.registered && request?.incarnation === report.incarnation)
+        await register(request);
       const { accepted, incarnation } = result;
       return { accepted, ...(incarnation === undefined ? {} : { incarnation }) };
     },

@@ -209,6 +209,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
           follower.reported(report, place);
           rescheduler.reported();
         },
+        isHere: (host) => presence.isHere(host),
         onRegistered: (host) => {
           presence.registered(host);
           rescheduler.wake();

@@ -10,7 +10,9 @@ export async function sightings(
 ): Promise<Sighting[]> {
   return session.read<Sighting>({
     text: `select id, host, role, server_id, liveness, deaths, availability_zone from agents
-      where server_id = any($1::text[]) or liveness <> 'alive' ${died ? 'or deaths > 0' : ''} order by host, role`,
+      where host in (select host from agents
+        where server_id = any($1::text[]) or liveness <> 'alive' ${died ? 'or deaths > 0' : ''})
+      order by host, role`,
     values: [servers],
     prepare: true,
   });

@@ -109,7 +109,7 @@ export interface View extends Tables {
   scopes(hosts?: readonly string[]): Promise<Map<string, string[]>>;
   /**
    * By host and role: agents that are told to be held by one of these servers ('' for none), or that are not simply alive;
-   * with `died` also those that died lately.
+   * with `died` also those that died lately. Where that is so of one of a host's agents, all of them: one watch carries them.
    */
   sightings(servers: readonly string[], died?: 'died'): Promise<Sighting[]>;
   /** How many hosts have agents. */

@@ -167,6 +167,7 @@ export class ServerProcess {
         follower.reported(report, place);
         rescheduler.reported();
       },
+      isHere: (host) => presence.isHere(host),
       onRegistered: (host) => {
         presence.registered(host);
         rescheduler.wake();

@@ -115,6 +115,7 @@ export function logTests(withStore: WithStore): void {
           agent(1, 'b', { server_id: 'one', role: 'l2', availability_zone: 'east' }),
           agent(2, 'b', { server_id: 'one', availability_zone: 'best' }),
           agent(3, 'a', { server_id: '', availability_zone: 'east' }),
+          agent(6, 'a', { server_id: 'two', role: 'l2', availability_zone: 'east' }),
           agent(4, 'c', { server_id: 'two', liveness: 'held', availability_zone: 'east' }),
           agent(5, 'd', { server_id: 'two', deaths: 1 }),
         ]);
@@ -122,9 +123,9 @@ export function logTests(withStore: WithStore): void {
       await store.view(async (view) => {
         const seen = async (servers: string[], died?: 'died') =>
           (await view.sightings(servers, died)).map((one) => `${one.host} ${one.role}`);
-        assert.deepEqual(await seen(['']), ['a dhcp', 'c dhcp']);
-        assert.deepEqual(await seen([''], 'died'), ['a dhcp', 'c dhcp', 'd dhcp']);
-        assert.deepEqual(await seen(['one', '']), ['a dhcp', 'b dhcp', 'b l2', 'c dhcp']);
+        assert.deepEqual(await seen(['']), ['a dhcp', 'a l2', 'c dhcp']);
+        assert.deepEqual(await seen([''], 'died'), ['a dhcp', 'a l2', 'c dhcp', 'd dhcp']);
+        assert.deepEqual(await seen(['one', '']), ['a dhcp', 'a l2', 'b dhcp', 'b l2', 'c dhcp']);
         assert.deepEqual((await view.sightings([]))[0], {
           ...{ id: agentId(4), host: 'c', role: 'dhcp', server_id: 'two', liveness: 'held', deaths: 0 },
           availability_zone: 'east',

@@ -98,13 +98,15 @@ const byHostAndRole = (one: Sighting, other: Sighting) => {
 };
 
 function sightingsAt(db: Database, commit: number, isSought: (row: AgentRow) => boolean): Sighting[] {
-  const found: Sighting[] = [];
+  const rows: AgentRow[] = [];
   for (const key of db.tables.agents.keys()) {
     const row = db.tables.agents.at(key, commit) as unknown as AgentRow | undefined;
-    if (!row || !isSought(row)) continue;
-    const { id, host, role, server_id, liveness, deaths, availability_zone } = row;
-    found.push({ id, host, role, server_id, liveness, deaths, availability_zone });
+    if (row) rows.push(row);
   }
+  const hosts = new Set(rows.filter(isSought).map((row) => row.host));
+  const found = rows.flatMap(({ id, host, role, server_id, liveness, deaths, availability_zone }) =>
+    hosts.has(host) ? [{ id, host, role, server_id, liveness, deaths, availability_zone }] : [],
+  );
   return found.sort(byHostAndRole);
 }
 
