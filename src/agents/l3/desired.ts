@@ -24,7 +24,7 @@ const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 export interface DesiredLink {
   /** `port/<id>` */
   readonly object: string;
-  readonly kind: 'internal' | 'gateway';
+  readonly kind: 'internal' | 'gateway' | 'ha';
   readonly name: string;
   readonly tap: string;
   readonly mac: string;
@@ -64,12 +64,18 @@ export function routerOf(namespace: string): string | null {
 }
 export const isRouterId = (text: string): boolean => UUID.test(text);
 /** Links that this role makes in its namespaces; others there are not its own. */
-export const isOurLink = (name: string): boolean => /^q[rg]-[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
+export const isOurLink = (name: string): boolean => /^(qr|qg|ha)-[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
 
 const OWNERS: Readonly<Record<string, DesiredLink['kind']>> = {
   'network:router_interface': 'internal',
   'network:ha_router_replicated_interface': 'internal',
   'network:router_gateway': 'gateway',
+  'network:router_ha_interface': 'ha',
+};
+const LINK_PREFIXES: Readonly<Record<DesiredLink['kind'], string>> = {
+  internal: 'qr',
+  gateway: 'qg',
+  ha: 'ha',
 };
 
 interface Parts {
@@ -102,7 +108,7 @@ export function desiredRouter(world: World, routerId: string): DesiredRouter | n
   if (parts === null || !parts.router.admin_state_up) return null;
   const { router, floatingIps, forwardings } = parts;
   const shortfalls: Shortfall[] = [];
-  const links = linksOf(parts, shortfalls);
+  const links = linksOf(parts, world.host, shortfalls);
   const gateway = links.find((link) => link.kind === 'gateway');
   const address = [...(gateway?.addresses.keys() ?? [])].map(withoutPrefix).find((ip) => isIP(ip) === 4);
   const nat = natOf({
@@ -113,16 +119,19 @@ export function desiredRouter(world: World, routerId: string): DesiredRouter | n
   });
   const extra = [...nat.addresses].map(([ip, object]) => [`${ip}/32`, object] as const);
   const own = isActive(parts, world.host);
+  // All replicas have the same MAC addresses: one frame of a stand-by, and switches send it the others' traffic.
+  const standing = (link: DesiredLink) => ({
+    up: link.up && own,
+    addresses: own
+      ? new Map([...(link === gateway ? extra : []), ...link.addresses])
+      : new Map<string, string>(),
+  });
   return {
     id: routerId,
     namespace: namespaceOf(routerId),
     links: links.map((link) => ({
       ...link,
-      // All replicas have the same MAC addresses: one frame of a stand-by, and switches send it the others' traffic.
-      up: link.up && own,
-      addresses: own
-        ? new Map([...(link === gateway ? extra : []), ...link.addresses])
-        : new Map<string, string>(),
+      ...(link.kind === 'ha' ? {} : standing(link)),
     })),
     routes: own ? routesOf(router, gateway, shortfalls) : [],
     elements: nat.elements,
@@ -137,11 +146,11 @@ function isActive({ replicas }: Parts, host: string): boolean {
   return own === undefined || replicas.every((replica) => own.rank <= replica.rank);
 }
 
-function linksOf({ interfaces }: Parts, shortfalls: Shortfall[]): DesiredLink[] {
+function linksOf({ interfaces }: Parts, host: string, shortfalls: Shortfall[]): DesiredLink[] {
   return interfaces.flatMap((body): DesiredLink[] => {
     const object = `port/${body.port_id}`;
     const kind = OWNERS[body.owner];
-    if (kind === undefined) return [];
+    if (kind === undefined || (body.host !== '' && body.host !== host)) return [];
     if (!UUID.test(body.port_id) || !MAC.test(body.mac_address)) {
       shortfalls.push({ object, state: 'waiting', reason: 'its id or MAC address is none' });
       return [];
@@ -157,7 +166,7 @@ function linksOf({ interfaces }: Parts, shortfalls: Shortfall[]): DesiredLink[] 
       {
         object,
         kind,
-        name: `${kind === 'internal' ? 'qr' : 'qg'}-${body.port_id.slice(0, 11)}`,
+        name: `${LINK_PREFIXES[kind]}-${body.port_id.slice(0, 11)}`,
         tap: tapName(body.port_id),
         mac: body.mac_address.toLowerCase(),
         mtu: Math.min(Math.max(Math.trunc(body.mtu) || 1500, 68), 65535),

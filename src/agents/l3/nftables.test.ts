@@ -67,6 +67,13 @@ table inet deuteron_l3 {
     oifname "qg-*" snat ip to ip saddr map @fixed
     oifname "qg-*" snat ip to oifname map @gateway
   }
+  chain input {
+    type filter hook input priority 0; policy accept;
+    iifname "ha-*" ip protocol 112 ip ttl 255 accept
+    iifname "ha-*" counter drop
+    iifname != "lo" ip daddr 169.254.192.0/18 counter drop
+    iifname != "lo" ip saddr 169.254.192.0/18 counter drop
+  }
   chain forward {
     type filter hook forward priority 0; policy accept;
     iifname "ha-*" counter drop

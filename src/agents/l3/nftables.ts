@@ -19,6 +19,7 @@ export type Elements = Readonly<Record<MapName, ReadonlyMap<string, string>>>;
 const AT_ONCE = 500;
 
 /*
+ * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255) and nothing else, and nobody gets there through a router.
  * What comes from outside for an address that floats no more must not be sent out again under the gateway's.
  * A machine that reaches another by its floating IP through the same router must get the answers from the router too: it
  * is seen by its own floating IP, or else by the router's address there.
@@ -44,6 +45,13 @@ const BODY = `
     iifname "qr-*" oifname "qr-*" ct status dnat meta nfproto ipv4 masquerade
     oifname "qg-*" snat ip to ip saddr map @fixed
     oifname "qg-*" snat ip to oifname map @gateway
+  }
+  chain input {
+    type filter hook input priority 0; policy accept;
+    iifname "ha-*" ip protocol 112 ip ttl 255 accept
+    iifname "ha-*" counter drop
+    iifname != "lo" ip daddr 169.254.192.0/18 counter drop
+    iifname != "lo" ip saddr 169.254.192.0/18 counter drop
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

@@ -7,7 +7,7 @@ import type { InterfaceSubnet } from '../../resources/agent-view.ts';
 
 /** What of a link it depends on. */
 export interface Advertised {
-  readonly kind: 'internal' | 'gateway';
+  readonly kind: 'internal' | 'gateway' | 'ha';
   readonly name: string;
   readonly mtu: number;
   readonly up: boolean;

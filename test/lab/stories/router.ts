@@ -33,6 +33,13 @@ export const routerStory: Story = {
     const floating = await floatingIp(stage, external, here.port.id);
     await stage.until('the floating IP answers', () => answersOutside(stage, floating.address));
     note(`${floating.address} is reached ${since()} after its POST`);
+    const statusOf = async () =>
+      (await stage.lab.api('GET', `/v2.0/floatingips/${floating.id}`)).floatingip.status;
+    await stage.until('the floating IP is ACTIVE', async () => (await statusOf()) === 'ACTIVE');
+    const { ports } = await stage.lab.api('GET', `/v2.0/ports?device_id=${id}`);
+    for (const port of ports) await stage.untilActive(port);
+    note('it and the ports of the router are ACTIVE');
+
     const count = 400;
     const along = stage.lab.runOutside([
       'ping',
