@@ -25,6 +25,7 @@ const BATCH = 50;
 export function routerDuty(options: RouterDutyOptions): Duty {
   const { store, call, clock, leader, onEvent } = options;
   let lookedAt = Number.NEGATIVE_INFINITY;
+  let known = '';
   return {
     name: 'routers',
     intervalMs: LOOK_MS,
@@ -32,7 +33,7 @@ export function routerDuty(options: RouterDutyOptions): Duty {
     perform: async () => {
       const all = clock.now() - lookedAt >= LOOK_AT_ALL_MS;
       if (all) lookedAt = clock.now();
-      const ids = await store.view((view) => strayRouters(view, call(), { all }));
+      const { ids, takers } = await store.view((view) => strayRouters(view, call(), { all, takers: known }));
       for (let at = 0; at < ids.length; at += BATCH) {
         const { result } = await store.transact(async (tx) => {
           const done = await rescheduleRouters(tx, call(), ids.slice(at, at + BATCH));
@@ -41,6 +42,8 @@ export function routerDuty(options: RouterDutyOptions): Duty {
         });
         for (const event of result.events) onEvent?.(event);
       }
+      // Only now: what failed is looked for again.
+      known = takers;
     },
   };
 }

@@ -11,6 +11,8 @@ export interface Subject {
   readonly hosts: Readonly<Record<Role, ReadonlySet<string>>>;
   /** Where the port is bound; '' where it is not, and for others. */
   readonly boundHost: string;
+  /** The router that has the port, if it is a router's. */
+  readonly routerId?: string;
 }
 
 export interface Narrowing {
@@ -27,6 +29,10 @@ export function bearsOn(subject: Subject, owed: { readonly key: string; readonly
   const { key, object } = owed;
   // Everything, or what may be anything.
   if (key === '' && object === '') return true;
+  if (key.startsWith('router/')) {
+    const isOurs = key === `router/${subject.routerId}`;
+    return isOurs && (object === '' || object === `${kind}/${id}`);
+  }
   if (key !== '' && key !== `network/${networkId}`) return false;
   if (kind === 'network') return key !== '';
   if (object === `${kind}/${id}`) return true;

@@ -4,8 +4,8 @@ import { covers, readHint, targetsOf } from './targets.ts';
 
 const PORT = ['dhcp/n|lease/p', 'host/h1|port/p', 'network/n|endpoint/h1'];
 const told = (refs: readonly string[], host: string, groups: readonly string[]) => {
-  const { l2, dhcp } = targetsOf(readHint(refs), host, (group) => groups.includes(group));
-  return [...l2, ...dhcp].map(({ role, key, object, kind }) => `${role} ${key} ${object} ${kind}`);
+  const { l2, dhcp, l3 } = targetsOf(readHint(refs), host, (group) => groups.includes(group));
+  return [...l2, ...dhcp, ...l3].map(({ role, key, object, kind }) => `${role} ${key} ${object} ${kind}`);
 };
 
 test('a new port is wired on its host, flooded to from others, leased where its DHCP is', () => {
@@ -26,6 +26,18 @@ test('a network is for whoever has it, a subnet for who serves it', () => {
     'dhcp network/n  network',
     'dhcp network/n subnet/s subnet',
   ]);
+});
+
+test('a router is for whoever has a replica, its parts one by one', () => {
+  const refs = ['interface/p', 'floating-ip/f', 'forwarding/w'].map((key) => `router/r|${key}`);
+  assert.deepEqual(told(refs, 'h1', ['router/r']), [
+    'l3 router/r port/p port',
+    'l3 router/r floating-ip/f floating-ip',
+    'l3 router/r forwarding/w forwarding',
+  ]);
+  assert.deepEqual(told(refs, 'h2', ['network/n']), []);
+  const whole = ['router/r|router/r', 'router/r|replica/h2'];
+  assert.deepEqual(told(whole, 'h1', ['router/r']), ['l3 router/r  router']);
 });
 
 test('hosts that have the same of a change share what it means, and no others', () => {

@@ -4,7 +4,7 @@ import type { Call } from './operation.ts';
 
 export interface AvailabilityZone {
   readonly name: string;
-  readonly resource: 'network';
+  readonly resource: 'network' | 'router';
   /** available: an agent in it is connected and switched on. */
   readonly state: 'available' | 'unavailable';
 }
@@ -27,14 +27,20 @@ export async function zonesOfNetworks(
   return zones;
 }
 
-/** Every zone that an agent serving networks is in. */
+/** Every zone that an agent serving networks is in, then every zone with an agent that has routers. */
 export async function listZones(tables: Tables, call: Call): Promise<AvailabilityZone[]> {
-  const agents = await tables.agents.find({ role: 'dhcp' });
-  const zones = Map.groupBy(agents, (agent) => agent.availability_zone);
-  return [...zones]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, members]) => {
-      const up = members.some((agent) => agent.admin_state_up && call.isAlive(agent));
-      return { name, resource: 'network', state: up ? 'available' : 'unavailable' };
-    });
+  const agents = await tables.agents.find({ role: ['dhcp', 'l3'] });
+  const zonesOf = (role: 'dhcp' | 'l3', resource: AvailabilityZone['resource']): AvailabilityZone[] =>
+    [
+      ...Map.groupBy(
+        agents.filter((agent) => agent.role === role),
+        (agent) => agent.availability_zone,
+      ),
+    ]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, members]) => {
+        const up = members.some((agent) => agent.admin_state_up && call.isAlive(agent));
+        return { name, resource, state: up ? 'available' : 'unavailable' };
+      });
+  return [...zonesOf('dhcp', 'network'), ...zonesOf('l3', 'router')];
 }

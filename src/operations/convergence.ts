@@ -4,6 +4,9 @@ import { narrow, type Subject } from '../convergence/narrow.ts';
 import { LogEnd } from '../convergence/owed.ts';
 import { type OwnOwed, type OwnResources, ownOwed } from '../convergence/own.ts';
 import type { AgentRow, Role } from '../resources/agent.ts';
+import type { PortRow } from '../resources/port.ts';
+import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
+import { canonicalUuid } from '../resources/values.ts';
 import type { Tables, View } from '../store/store.ts';
 import { networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
@@ -107,13 +110,16 @@ export async function readSubject(
     const port = await tables.ports.get({ id });
     if (!port) throw portNotFound(id);
     const serving = await servingHosts(tables, port.network_id);
-    const l2 = new Set([...serving, ...(port.host === '' ? [] : [port.host])]);
+    const l3 = await replicaHosts(tables, port);
+    // All replicas have the interface wired, whichever the port is bound to.
+    const l2 = new Set([...serving, ...l3, ...(port.host === '' ? [] : [port.host])]);
     return {
       kind,
       id,
       networkId: port.network_id,
       boundHost: port.host,
-      hosts: { l2, dhcp: serving, l3: new Set() },
+      hosts: { l2, dhcp: serving, l3 },
+      ...(l3.size > 0 ? { routerId: port.device_id } : {}),
     };
   }
   if (kind === 'subnet') {
@@ -133,6 +139,15 @@ export async function readSubject(
   const bound = (await tables.ports.find({ network_id: id })).map((port) => port.host);
   const l2 = new Set([...dhcp, ...bound.filter((host) => host !== '')]);
   return { kind, id, networkId: id, boundHost: '', hosts: { l2, dhcp, l3: new Set() } };
+}
+
+/** Where the router is that has the port, if it is a router's; an HA port is on its own host only. */
+async function replicaHosts(tables: Tables, port: PortRow): Promise<Set<string>> {
+  const router_id = canonicalUuid(port.device_id);
+  if (router_id === undefined || !ROUTER_PORT_OWNERS.includes(port.device_owner)) return new Set();
+  const bindings = await tables.routerBindings.find({ router_id });
+  const isOn = (host: string) => port.device_owner !== ROUTER_HA_OWNER || host === port.host;
+  return new Set(bindings.map((binding) => binding.host).filter(isOn));
 }
 
 async function servingHosts(tables: Tables, networkId: string): Promise<Set<string>> {

@@ -8,16 +8,26 @@ import { record } from './event.ts';
 import { isUnusable, l3Pool, replicasOf, scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 
-/** Their ids; with `all` also those that lack replicas, for which every router is looked at. */
+export interface StrayRouters {
+  readonly ids: readonly string[];
+  /** The agents that may be given routers, as one word: while it is the same, what lacked agents lacks them still. */
+  readonly takers: string;
+}
+
+/** Those that lack replicas are looked for among all routers, with `all` and whenever the takers are not those named. */
 export async function strayRouters(
   tables: Tables,
   call: Call,
-  { all }: { readonly all: boolean },
-): Promise<string[]> {
+  { all, takers: known }: { readonly all: boolean; readonly takers?: string },
+): Promise<StrayRouters> {
   const agents = await tables.agents.find({ role: 'l3' });
   const unusable = new Set(agents.filter((agent) => isUnusable(call, agent)).map((agent) => agent.id));
   const { candidates } = await l3Pool(tables, call);
-  if (candidates.length === 0) return [];
+  const takers = candidates
+    .map((agent) => agent.id)
+    .sort()
+    .join();
+  if (candidates.length === 0) return { ids: [], takers };
   const found = new Set<string>();
   if (unusable.size > 0) {
     const bindings = await tables.routerBindings.find({ agent_id: [...unusable] });
@@ -25,7 +35,7 @@ export async function strayRouters(
     const routers = ids.length === 0 ? [] : await tables.routers.find({ id: ids, ha: false });
     for (const router of routers) found.add(router.id);
   }
-  if (!all) return [...found];
+  if (!all && (known === undefined || known === takers)) return { ids: [...found], takers };
   const bindings = Map.groupBy(
     await tables.routerBindings.find({ leaving: false }),
     (binding) => binding.router_id,
@@ -36,7 +46,7 @@ export async function strayRouters(
     if (own.length < replicasOf(call, router) && candidates.some(({ id }) => !has.has(id)))
       found.add(router.id);
   }
-  return [...found];
+  return { ids: [...found], takers };
 }
 
 /** Gives these routers what they lack; what is in order by now stays. One event for each host that they leave, and for those that had none. */

@@ -32,7 +32,7 @@ test('a router whose host dies goes to another with its ports; an HA router stay
   const one = await router(b);
   const ha = await router(b, { ha: true });
   const { port_id } = await attach(b, one.id);
-  const stray = (all = true) => b.store.view((view) => strayRouters(view, b.call, { all }));
+  const stray = async (all = true) => (await b.store.view((view) => strayRouters(view, b.call, { all }))).ids;
   assert.deepEqual(await stray(), []);
   await b.host('h2', [], ROLES);
   assert.deepEqual(await stray(false), []);

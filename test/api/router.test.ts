@@ -286,6 +286,8 @@ test('agents: a router goes to one, an HA router to several with ranks; they see
       ...[`interface/${port_id}`, `replica/${host}`, `router/${before.id}`],
     ]);
   });
+  const zones = (await api.expect(200, 'GET', '/v2.0/availability_zones')).availability_zones;
+  assert.deepEqual(zones, [{ name: 'nova', resource: 'router', state: 'available' }]);
   const ha = await make('routers', { ha: true, project_id: 'demo' }, 'admin');
   const states = await hostsOf(ha.id);
   assert.equal(states.length, 3);
