@@ -13,7 +13,7 @@ import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
 import { restoreBackup } from './stories/restore-backup.ts';
-import { routerStory } from './stories/router.ts';
+import { routerHa, routerStory } from './stories/router.ts';
 import { rollingRestart } from './stories/rolling-restart.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
@@ -26,6 +26,7 @@ export const STORIES: readonly Story[] = [
   lostNotification,
   credentialRefused,
   routerStory,
+  routerHa,
   kill,
   twoServers,
   rollingRestart,
