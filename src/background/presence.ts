@@ -107,17 +107,12 @@ export class AgentPresence {
     }
   }
 
-  /**
-   * Its row names this server, by a request whose watch may not be open yet: what was heard of it earlier, or never, makes it
-   * silent only after a while from now.
-   */
+  /** Its row names this server now; if nothing is known of it here (any more), it is silent after a while. */
   registered(host: string): void {
-    const now = this.#options.clock.now();
-    const known = this.#here.get(host);
-    if (known?.isConnected) return;
+    if (this.#here.has(host)) return;
+    const heardAt = this.#options.clock.now();
     this.#silent.delete(host);
-    const waiting = { isConnected: false, isKnocking: true, beats: true, isSilent: false };
-    this.#here.set(host, { ...waiting, heardAt: now });
+    this.#here.set(host, { isConnected: false, isKnocking: false, heardAt, beats: true, isSilent: false });
   }
 
   /** Whether the host's watch is held here, or was asked for just now. */
