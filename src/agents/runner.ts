@@ -73,6 +73,8 @@ const REPORT_RETRY_MS = 500;
 const LONGEST_REPORT_INTERVAL = 12;
 const NOTHING_SAID = { text: '', times: 0 };
 const AUDIT_GROWTH = 8;
+/** The oldest position that a change may be of. */
+const OLDEST = 1;
 /** The host could not be read: soon again. */
 const PASS_RETRY_MS = 1_000;
 /** If the host's events cannot be followed by then, it is looked at all the same. */
@@ -185,7 +187,9 @@ class Crew {
     let marked = false;
     for (const change of changes) {
       for (const key of this.agent.keysOf(change)) {
-        this.controller.mark(key, since, { urgent: place !== null });
+        // what has not been looked at in this life may owe everything, should this be the first look at it and fail
+        const isUnseen = this.#first === undefined || this.#first.has(key);
+        this.controller.mark(key, isUnseen ? OLDEST : since, { urgent: place !== null });
         marked = true;
       }
     }
