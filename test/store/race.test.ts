@@ -105,7 +105,7 @@ test('who waits for the position lock gets the position after the one that its h
     await withClient(connection, (watcher) =>
       withClient(connection, async (holder) => {
         await holder.query('begin');
-        await holder.query(`insert into hosts values ('a', null, '', '[]', '')`);
+        await holder.query(`insert into hosts values ('a', null, '', '[]', '', '')`);
         await holder.query('select append_changes(77)');
         const waiting = store.transact((tx) => tx.networks.insert([network(1)]));
         await someoneWaits(watcher);
@@ -128,7 +128,7 @@ test('a holder of the position lock that dies gives its position to the next', (
     await withClient(connection, (watcher) =>
       withClient(connection, async (holder) => {
         await holder.query('begin');
-        await holder.query(`insert into hosts values ('a', null, '', '[]', '')`);
+        await holder.query(`insert into hosts values ('a', null, '', '[]', '', '')`);
         await holder.query('select append_changes(77)');
         const waiting = store.transact((tx) => tx.networks.insert([network(1)]));
         await someoneWaits(watcher);
