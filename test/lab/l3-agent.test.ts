@@ -176,11 +176,12 @@ inOwnNamespaces(import.meta.url, () => {
     }
     await stage.settle();
     for (const harm of [`${inside} nft delete table inet deuteron_l3`, `${inside} ip route delete default`]) {
+      await stage.settle();
       sh(harm);
       await until(`it is put right: ${harm}`, async () => {
         await stage.l3.patrol?.();
         await stage.settle();
-        return pings('dtn-m2', OUTSIDE_IP);
+        return (await pings('dtn-m2', OUTSIDE_IP)) && sh(`${inside} ip route show default`) !== '';
       });
     }
     sh(`${on} ip netns add qrouter-${id(0x777)}`);
