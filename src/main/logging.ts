@@ -8,8 +8,6 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-
 /** JSON lines on standard error. `name` says which process writes (server, agent). */
 export function createLog(name: string, level: string): Log {
   return pino(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigurationError, type OptionTable, parseFile, settle } from './options.ts';
+import { ConfigurationError, describeOptions, type OptionTable, parseFile, settle } from './options.ts';
 
 const TABLE = {
   'listen-port': { kind: 'integer', default: 9696, help: 'port' },
@@ -43,4 +43,39 @@ test('what is wrong is named with its place', () => {
   wrong(() => settleWith(['stray']), /^unexpected argument: stray$/);
   wrong(() => settleWith(['--config', '/f'], {}, 'nonsense = 1'), /^\/f: unknown option: nonsense$/);
   wrong(() => parseFile('\nhost', '/f'), /^\/f:2: not "key = value": host$/);
+});
+
+test('a number outside its range and a word that is no choice are refused, from wherever they come', () => {
+  const table = {
+    keep: { kind: 'integer', min: 0, max: 9, default: 3, help: 'keep' },
+    level: { kind: 'text', choices: ['low', 'high'], default: 'low', help: 'level' },
+  } as const satisfies OptionTable;
+  const given = (argv: string[], env = {}, file = '') => settle(table, { argv, env, readFile: () => file });
+  const message = (act: () => unknown) => {
+    try {
+      return act();
+    } catch (error) {
+      assert.ok(error instanceof ConfigurationError);
+      return error.message;
+    }
+  };
+  assert.deepEqual(given(['--keep', '9', '--level', 'high']), { keep: 9, level: 'high' });
+  assert.deepEqual(given(['--keep=0']), { keep: 0, level: 'low' });
+  assert.equal(
+    message(() => given(['--keep', '10'])),
+    '--keep: 10 is not within 0 to 9',
+  );
+  assert.equal(
+    message(() => given([], { DEUTERON_KEEP: '-1' })),
+    'DEUTERON_KEEP: -1 is not within 0 to 9',
+  );
+  assert.equal(
+    message(() => given(['--config', '/f'], {}, 'keep = 12')),
+    '/f: keep: 12 is not within 0 to 9',
+  );
+  assert.equal(
+    message(() => given(['--level', 'loud'])),
+    '--level: "loud" is none of low, high',
+  );
+  assert.match(describeOptions(table), /keep \(0 to 9\) \[3\]/);
 });

@@ -10,6 +10,11 @@ export interface Option {
   /** One sentence for `--help` and docs/operate/configuration.md. */
   readonly help: string;
   readonly placeholder?: string;
+  /** The least and the greatest value of an integer. */
+  readonly min?: number;
+  readonly max?: number;
+  /** All values that a text may have. */
+  readonly choices?: readonly string[];
 }
 
 export type OptionTable = Readonly<Record<string, Option>>;
@@ -36,15 +41,30 @@ export function environmentName(option: string): string {
   return `DEUTERON_${option.toUpperCase().replaceAll('-', '_')}`;
 }
 
+/** What an integer may be, in words: "1 to 100"; empty where everything is allowed. */
+export function rangeOf({ min, max }: Pick<Option, 'min' | 'max'>): string {
+  if (min === undefined) return max === undefined ? '' : `at most ${max}`;
+  return max === undefined ? `at least ${min}` : `${min} to ${max}`;
+}
+
+function convertInteger(option: Option, text: string, whence: string): number {
+  if (!/^-?\d{1,15}$/.test(text)) throw new ConfigurationError(`${whence}: "${text}" is not a whole number`);
+  const value = Number(text);
+  const { min = value, max = value } = option;
+  if (value < min || value > max)
+    throw new ConfigurationError(`${whence}: ${text} is not within ${rangeOf(option)}`);
+  return value;
+}
+
 function convert(option: Option, given: readonly string[], whence: string): unknown {
   const last = given.at(-1) ?? '';
   switch (option.kind) {
     case 'text':
+      if (option.choices && !option.choices.includes(last))
+        throw new ConfigurationError(`${whence}: "${last}" is none of ${option.choices.join(', ')}`);
       return last;
     case 'integer':
-      if (!/^-?\d{1,15}$/.test(last))
-        throw new ConfigurationError(`${whence}: "${last}" is not a whole number`);
-      return Number(last);
+      return convertInteger(option, last, whence);
     case 'flag':
       if (/^(true|yes|on|1|)$/i.test(last)) return true;
       if (/^(false|no|off|0)$/i.test(last)) return false;
@@ -133,7 +153,8 @@ export function describeOptions(table: OptionTable): string {
       const repeat = option.kind === 'list' ? ' (repeatable)' : '';
       const shown = Array.isArray(option.default) ? option.default.join(',') : option.default;
       const fallback = shown === null || shown === '' || shown === false ? '' : ` [${shown}]`;
-      return `  --${name}${value}${repeat}\n      ${option.help}${fallback}`;
+      const range = rangeOf(option);
+      return `  --${name}${value}${repeat}\n      ${option.help}${range && ` (${range})`}${fallback}`;
     })
     .join('\n');
 }
