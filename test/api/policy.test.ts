@@ -17,7 +17,10 @@ before(async () => {
   sharedNetwork = (await make('network', 'admin', { name: 'shared', shared: true })).id;
   const subnet = { network_id: sharedNetwork, ip_version: 4, cidr: '10.5.0.0/24' };
   sharedSubnet = (await make('subnet', 'admin', subnet)).id;
-  await make('subnet', 'red', { network_id: redNetwork, ip_version: 4, cidr: '10.6.0.0/24' });
+  // what a port is given by chance is not what another one asks for
+  const pools = [{ start: '10.6.0.100', end: '10.6.0.200' }];
+  const red = { network_id: redNetwork, ip_version: 4, cidr: '10.6.0.0/24', allocation_pools: pools };
+  await make('subnet', 'red', red);
 });
 after(() => api?.close());
 
