@@ -1,4 +1,5 @@
 /** Every option of the server and of the agent: the tables that flags, environment, file, help and docs come from. */
+import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
 import type { OptionTable, Settled } from './options.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -202,7 +203,7 @@ export const SERVER_OPTIONS = {
   },
   'agent-down-seconds': {
     kind: 'integer',
-    min: 2,
+    min: SHORTEST_DETECTION_MS / 1000,
     max: 86_400,
     default: 10,
     placeholder: 'S',

@@ -1,13 +1,9 @@
-/**
- * `npm run lab -- [STORY...] [--keep] [--seed N] [--short] [--list]`: tells stories in their long form, each in a lab of its
- * own, with a timeline. With --keep the lab stays up afterwards, for looking around.
- * `npm run lab -- faults ...` tries faults instead: `faults/main.ts`.
- */
-import { parseArgs } from 'node:util';
+/** `npm run lab`: see USAGE. Stories are told in their long form, each in a lab of its own, with a timeline. Faults: `faults/main.ts`. */
 import { leftovers } from '../../src/lab/lifecycle.ts';
 import { isRunning, readRecords } from '../../src/lab/processes.ts';
 import { missingForLab } from '../../src/lab/requirements.ts';
 import { tailOfLog } from '../../src/lab/services.ts';
+import { parseCommandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { tryFaults } from './faults/main.ts';
 import { FAULTS } from './faults/list.ts';
 import { STORIES, setStage, stageName, strikeStage, tellStory } from './playbill.ts';
@@ -16,7 +12,22 @@ import type { Story } from './story.ts';
 const ID = 'story';
 const out = (line: string) => void process.stdout.write(`${line}\n`);
 
-const { values, positionals } = parseArgs({
+const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
+       npm run lab -- faults [--only NAME]... [--rounds N] [--json] [--short] [--seed N] [--keep]
+       npm run lab -- --list
+
+  STORY        which stories to tell (all)
+  --short      in their short form
+  --seed N     what chance decides by (drawn)
+  --keep       the lab stays up afterwards, or after a fault that failed, for looking around
+  --only NAME  a fault to try (all)
+  --rounds N   how often to try each fault (1)
+  --json       faults: the table as JSON on standard output, all else on standard error
+  --list       names the stories and the faults
+Exit codes: 0 all ended well, 1 something did not or a lab cannot run here, 2 wrong usage.
+`;
+
+const { values, positionals } = parseCommandLine(USAGE, {
   allowPositionals: true,
   options: {
     keep: { type: 'boolean', default: false },
@@ -61,6 +72,9 @@ async function tellAlone(story: Story, seed: number): Promise<boolean> {
   }
 }
 
+const wasGiven = (name: 'only' | 'rounds' | 'json') =>
+  process.argv.some((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+
 async function main(): Promise<number> {
   if (values.list) {
     for (const story of STORIES) out(`${story.name.padEnd(32)}${story.summary}`);
@@ -72,17 +86,23 @@ async function main(): Promise<number> {
     (name) => name !== 'faults' && !STORIES.some((story) => story.name === name),
   );
   if (unknown.length > 0) {
-    out(`no such story: ${unknown.join(', ')}; there are ${STORIES.map((story) => story.name).join(', ')}`);
-    return 2;
+    const names = STORIES.map((story) => story.name).join(', ');
+    refuse(`no such story: ${unknown.join(', ')}; there are ${names}`, USAGE);
   }
+  const isFaults = positionals[0] === 'faults';
+  if (positionals.includes('faults') && positionals.length > 1)
+    refuse(`faults are tried alone, not beside ${positionals.join(', ')}; name them with --only`, USAGE);
+  const strange = isFaults ? [] : (['only', 'rounds', 'json'] as const).filter((name) => wasGiven(name));
+  if (strange.length > 0) refuse(`for faults only: --${strange.join(', --')}`, USAGE);
+  const rounds = wholeNumber({ name: 'rounds', text: values.rounds, usage: USAGE }, 1);
+  const drawn = String(Math.floor(Math.random() * 1e9));
+  const seed = wholeNumber({ name: 'seed', text: values.seed ?? drawn, usage: USAGE });
   const missing = await missingForLab();
   if (missing.length > 0) {
     out(`A lab cannot run here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
     return 1;
   }
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
-  if (positionals[0] === 'faults')
-    return tryFaults({ ...values, rounds: Math.max(1, Number(values.rounds) || 1), seed });
+  if (isFaults) return tryFaults({ ...values, rounds, seed });
   process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
   const wanted = STORIES.filter((story) => positionals.length === 0 || positionals.includes(story.name));
   let failed = 0;

@@ -2,19 +2,28 @@
  * `npm run model [-- --short] [--runs N] [--seed N]`: checks the model of the watch protocol in all its states, shows that
  * the check finds what is broken, and does runs of the model again on the code.
  */
-import { parseArgs } from 'node:util';
+import { parseCommandLine, wholeNumber } from '../support/command-line.ts';
 import { replayError, replayRun } from './replay.ts';
 import { check, missingForModel, randomRun } from './spin.ts';
 import { readTrace } from './trace.ts';
 import { BROKEN, LONG, RANDOM, SHORT } from './variants.ts';
 
-const { values } = parseArgs({
+const USAGE = `usage: npm run model [-- --short] [--runs N] [--seed N]
+
+  --short   the small variants only
+  --runs N  random runs of the model that are done again on the code (200)
+  --seed N  the first of their seeds (1)
+Exit codes: 0 all holds, 1 something does not or the model cannot be checked here, 2 wrong usage.
+`;
+const { values } = parseCommandLine(USAGE, {
   options: {
     short: { type: 'boolean', default: false },
     runs: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
   },
 });
+const runs = wholeNumber({ name: 'runs', text: values.runs, usage: USAGE });
+const firstSeed = wholeNumber({ name: 'seed', text: values.seed, usage: USAGE });
 const out = (line: string) => void process.stdout.write(`${line}\n`);
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 let failed = 0;
@@ -48,9 +57,8 @@ async function breakAll(): Promise<void> {
 }
 
 async function replayRuns(): Promise<void> {
-  const first = Number(values.seed);
   let steps = 0;
-  for (let seed = first; seed < first + Number(values.runs); seed++) {
+  for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
     const moments = readTrace(await randomRun(RANDOM, seed));
     try {
       await replayRun(moments);
@@ -61,7 +69,7 @@ async function replayRuns(): Promise<void> {
       out(`again: npm run model -- --short --runs 1 --seed ${seed}`);
     }
   }
-  out(`same    ${values.runs} random runs of the model done again on the code, ${steps} steps compared`);
+  out(`same    ${runs} random runs of the model done again on the code, ${steps} steps compared`);
 }
 
 const missing = await missingForModel();

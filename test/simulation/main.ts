@@ -1,12 +1,12 @@
 /** `npm run sim`: see USAGE. */
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { parseCommandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { coverageText } from './coverage.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { playMany } from './play-many.ts';
 import { PLANTS, type Plant } from './plants.ts';
 import { kindOf, run, runPlan, type RunResult } from './run.ts';
-import { readScenarioFile, writeScenarioFile } from './scenario-file.ts';
+import { readScenarioFile, type ScenarioFile, writeScenarioFile } from './scenario-file.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { shrink } from './shrink.ts';
 import { Totals } from './totals.ts';
@@ -28,47 +28,33 @@ Exit codes: 0 nothing found, 1 a violation, 2 wrong usage.
 `;
 const SHRINK_BUDGET = 600;
 
-function fail(text: string): never {
-  process.stderr.write(text);
-  process.exit(2);
-}
+const fail = (problem: string): never => refuse(problem, USAGE);
 
-const { values } = (() => {
-  try {
-    return parseArgs({
-      options: {
-        seed: { type: 'string' },
-        seeds: { type: 'string' },
-        from: { type: 'string', default: '1' },
-        file: { type: 'string' },
-        shrink: { type: 'boolean', default: false },
-        write: { type: 'string' },
-        scenario: { type: 'string', default: 'chaos' },
-        plant: { type: 'string' },
-        jobs: { type: 'string', default: String(availableParallelism()) },
-        coverage: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        trace: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-  } catch (error) {
-    fail(`${(error as Error).message}\n${USAGE}`);
-  }
-})();
+const { values } = parseCommandLine(USAGE, {
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    file: { type: 'string' },
+    shrink: { type: 'boolean', default: false },
+    write: { type: 'string' },
+    scenario: { type: 'string', default: 'chaos' },
+    plant: { type: 'string' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    coverage: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    trace: { type: 'boolean', default: false },
+  },
+});
 
-/** A whole number of at least one. */
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  return Number.isSafeInteger(value) && value >= 1
-    ? value
-    : fail(`--${name} ${text}: no such number\n${USAGE}`);
-}
+const numberOf = (name: string, text: string) => wholeNumber({ name, text, usage: USAGE }, 1);
 
 const say = (text: string) => process.stdout.write(text);
+/** What is for reading: out of the way of the objects where those are asked for. */
+const note = (text: string) => (values.json ? process.stderr : process.stdout).write(text);
 
 function tell(result: RunResult): void {
-  if (values.trace) say(`${result.story.join('\n')}\n`);
+  if (values.trace) note(`${result.story.join('\n')}\n`);
   if (values.json) {
     const { story: _, coverage: __, ...rest } = result;
     say(`${JSON.stringify(rest)}\n`);
@@ -90,7 +76,7 @@ function tellOne(result: RunResult): void {
 async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): Promise<boolean> {
   const first = await runPlan(plan, plant);
   if (first.failure === undefined) {
-    say('it does not fail: there is nothing to make smaller\n');
+    note('it does not fail: there is nothing to make smaller\n');
     return false;
   }
   const kind = kindOf(first.failure);
@@ -103,31 +89,40 @@ async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): P
       ),
   });
   const { failure = '', story } = await runPlan(found.plan, plant);
-  if (values.trace) say(`${story.join('\n')}\n`);
-  say(`${failure}\n${found.tries} tries; what is left:\n`);
-  for (const { kind: name, atMs } of found.plan.faults) say(`  ${(atMs / 1000).toFixed(3)} ${name}\n`);
-  for (const line of story.filter((text) => / fault: | asked to /.test(text))) say(`  ${line}\n`);
+  if (values.trace) note(`${story.join('\n')}\n`);
+  note(`${failure}\n${found.tries} tries; what is left:\n`);
+  for (const { kind: name, atMs } of found.plan.faults) note(`  ${(atMs / 1000).toFixed(3)} ${name}\n`);
+  for (const line of story.filter((text) => / fault: | asked to /.test(text))) note(`  ${line}\n`);
   const { requests, hosts, servers, durationMs } = found.plan;
-  say(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
+  note(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
   writeScenarioFile(path, { about: failure.split('\n', 1)[0] ?? '', plan: found.plan });
-  say(`again: npm run sim -- --file ${path}${plant ? ` --plant ${plant.name}` : ''}\n`);
+  note(`again: npm run sim -- --file ${path}${plant ? ` --plant ${plant.name}` : ''}\n`);
   return true;
 }
 
+function scenarioOf(path: string): ScenarioFile {
+  try {
+    return readScenarioFile(path);
+  } catch (error) {
+    return fail(`--file ${path}: ${(error as Error).message}`);
+  }
+}
+
 async function main(): Promise<boolean> {
-  const scenario = SCENARIOS[values.scenario] ?? fail(`no such scenario: ${values.scenario}\n${USAGE}`);
+  const scenario = SCENARIOS[values.scenario] ?? fail(`no such scenario: ${values.scenario}`);
   const plant = values.plant === undefined ? undefined : PLANTS[values.plant];
-  if (values.plant !== undefined && !plant) fail(`no such plant: ${values.plant}\n${USAGE}`);
-  const file = values.file === undefined ? undefined : readScenarioFile(values.file);
+  if (values.plant !== undefined && !plant) fail(`no such plant: ${values.plant}`);
+  const file = values.file === undefined ? undefined : scenarioOf(values.file);
   const seed = values.seed === undefined ? undefined : numberOf('seed', values.seed);
   if (values.shrink) {
-    const plan = file?.plan ?? (seed === undefined ? fail(USAGE) : drawPlan(seed));
+    const plan =
+      file?.plan ?? (seed === undefined ? fail('--shrink needs a seed or a file') : drawPlan(seed));
     return shrinkPlan(plan, plant, values.write ?? `scenario-${plan.seed}.json`);
   }
   if (file !== undefined || seed !== undefined || values.seeds === undefined) {
     const result = file ? await runPlan(file.plan, plant) : await run(scenario, { seed: seed ?? 1, plant });
     tellOne(result);
-    if (values.coverage) say(coverageText(result.coverage));
+    if (values.coverage) note(coverageText(result.coverage));
     return result.failure !== undefined;
   }
   const totals = new Totals();
@@ -145,9 +140,8 @@ async function main(): Promise<boolean> {
     },
   });
   say(values.json ? `${JSON.stringify({ total: totals.figures() })}\n` : totals.text());
-  if (values.coverage) say(coverageText(totals.coverage));
+  if (values.coverage) note(coverageText(totals.coverage));
   return totals.failed > 0;
 }
 
-if (values.help) say(USAGE);
-else process.exitCode = (await main()) ? 1 : 0;
+process.exitCode = (await main()) ? 1 : 0;
