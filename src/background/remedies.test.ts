@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { RemedyStage } from '../../test/support/remedy-stage.ts';
+import { eventRow } from '../operations/event.ts';
 import type { EventRow } from '../resources/event.ts';
 
 let stage: RemedyStage;
@@ -144,4 +145,42 @@ test('an alert of a server that is gone is ended by the one that the agent is co
   const ends = followed().flatMap((row) => (row.kind === 'alert-ended' ? [row.data['ends']] : []));
   assert.deepEqual(ends.sort(), [over.id, again.id].sort());
   assert.equal(stage.remedies.alerts().stuck, 1, 'which is told anew');
+});
+
+/** Another server wrote down that it gave the network to another agent, by a clock that is ahead of ours. */
+function replacedElsewhere(key: string, aheadMs: number) {
+  const event = eventRow(stage.call(), {
+    ...{ kind: 'remedy', severity: 'info', host: 'z', role: 'dhcp', object: key, message: 'Given away.' },
+    data: { remedy: 'replace', done: true },
+  });
+  const at = new Date(stage.clock.wall().getTime() + aheadMs).toISOString();
+  return stage.store.transact((tx) => tx.events.insert([{ ...event, at }]));
+}
+
+for (const [aheadMs, words] of [
+  [30_000, 'remedy 4 a not done'],
+  [3_600_000, 'remedy 4 a'],
+] as const) {
+  test(`a replacement dated ${aheadMs / 1000} s ahead: ${words}`, async () => {
+    const first = await stage.startAgent('a');
+    const key = await stage.createNetwork();
+    await stage.startAgent('b');
+    await replacedElsewhere(key, aheadMs);
+    await breakNow(first, key);
+    await stage.clock.advance(40_000);
+    assert.ok(followed().map(word).includes(words), followed().map(word).join('; '));
+  });
+}
+
+test('a network is given to another once, also where the events say nothing of it', async () => {
+  const first = await stage.startAgent('a');
+  const key = await stage.createNetwork();
+  for (const host of ['b', 'c']) (await stage.startAgent(host)).broken.set(key, 'it does not start');
+  await breakNow(first, key);
+  await stage.clock.advance(40_000);
+  const given = bindings();
+  assert.equal(given.length, 2);
+  await stage.store.transact((tx) => tx.events.remove({}));
+  await stage.clock.advance(120_000);
+  assert.deepEqual(bindings(), given);
 });

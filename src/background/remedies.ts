@@ -60,12 +60,16 @@ type Taken = Extract<Decision, { type: 'step' }>;
 const PROMPT_MS = 2_000;
 /** A network is given to another agent once in so long, whichever agent fails. */
 const REPLACE_AGAIN_MS = 600_000;
+/** How far ahead another server's clock may be. What is dated later than that was written before a clock was set back. */
+const AHEAD_MS = 60_000;
 
 export class Remedies {
   readonly #options: RemediesOptions;
   readonly #ladder: Ladder;
   /** The events that began the alerts that are open, for their ends to name. */
   readonly #alertEvents = new Map<string, string>();
+  /** When a network was given to another agent from here (monotonic), whatever the wall clock said. */
+  readonly #replacedAt = new Map<string, number>();
   readonly #steps: Record<Step, number> = { audit: 0, resync: 0, rebuild: 0, replace: 0, cut: 0, alert: 0 };
 
   constructor(options: RemediesOptions) {
@@ -153,7 +157,10 @@ export class Remedies {
   }
 
   async #replace({ host, role, key }: Case): Promise<boolean> {
-    const { store, call } = this.#options;
+    const { store, call, clock } = this.#options;
+    for (const [one, at] of this.#replacedAt)
+      if (clock.now() - at >= REPLACE_AGAIN_MS) this.#replacedAt.delete(one);
+    if (this.#replacedAt.has(key)) return false;
     const networkId = splitKey(key).id;
     const { result } = await store.transact(async (tx) => {
       const agent = await tx.agents.get({ host, role });
@@ -161,17 +168,20 @@ export class Remedies {
         ? replaceDhcpBinding(tx, call(), { networkId, agentId: agent.id })
         : 'nobody';
     });
+    if (result === 'replaced') this.#replacedAt.set(key, clock.now());
     return result !== 'nobody';
   }
 }
 
-/** What fails with one agent after another would go round for ever. */
+/** What fails with one agent after another would go round for ever: whether any server tried another one lately, by the events. */
 async function wasReplaced(tx: Transaction, { clock }: Call, key: string): Promise<boolean> {
-  const since = clock.wall().getTime() - REPLACE_AGAIN_MS;
+  const now = clock.wall().getTime();
   const remedies = await tx.events.find({ object: key, kind: 'remedy' });
-  return remedies.some(
-    ({ at, data }) => data['remedy'] === 'replace' && data['done'] === true && Date.parse(at) > since,
-  );
+  return remedies.some(({ at, data }) => {
+    const ageMs = now - Date.parse(at);
+    const isRecent = ageMs < REPLACE_AGAIN_MS && ageMs > -AHEAD_MS;
+    return isRecent && data['remedy'] === 'replace' && data['done'] === true;
+  });
 }
 
 const placeOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
