@@ -29,9 +29,9 @@ interface NetworkFacts {
 const portOf = (facts: NetworkFacts, host: string): PortRow | undefined =>
   facts.ports.find((port) => port.device_id === dhcpDeviceId(host, facts.id));
 
-/** What the agent has not realised of the network: objects, '' for all of it. */
-const outstanding = (agent: AgentRow, networkId: string): string[] =>
-  agent.exceptions.filter((one) => one.key === `network/${networkId}`).map((one) => one.object);
+/** What the agent has not realised of the network: objects, '' for all of it, and since when. */
+const outstanding = (agent: AgentRow, networkId: string): ReportException[] =>
+  agent.exceptions.filter((one) => one.key === `network/${networkId}`);
 
 /**
  * Whether the agent's dnsmasq runs as of the binding and is no worse than those of `sources`, the living agents that are to go: it is as
@@ -45,11 +45,13 @@ function isRunning(
   const { networkId, position } = target;
   if (!agent || !hasRealised(progressOf(agent), { networkId, object: '' }, position)) return false;
   const lacks = outstanding(agent, networkId);
-  if (lacks.includes('') && agent.exceptions.some((one) => isFailure(one, networkId))) return false;
+  if (agent.exceptions.some((one) => isFailure(one, networkId))) return false;
   return sources.every((source) => {
-    const allowed = new Set(outstanding(source, networkId));
+    const theirs = outstanding(source, networkId);
+    const isLackedThere = ({ object, since }: ReportException) =>
+      theirs.some((one) => (one.object === '' || one.object === object) && one.since <= since);
     const isAsFar = (agent.realised_position ?? 0) >= (source.realised_position ?? 0);
-    return isAsFar && (allowed.has('') || lacks.every((object) => allowed.has(object)));
+    return isAsFar && lacks.every(isLackedThere);
   });
 }
 
