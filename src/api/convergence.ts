@@ -1,7 +1,6 @@
 /** `/v2.0/deuteron/convergence`: what is not realised. Admins see agents; members their own resources, without hosts. */
 import {
   AGENT_STATES,
-  type AgentState,
   convergence,
   type ConvergenceQuery,
   ownConvergence,
@@ -21,6 +20,8 @@ const ROLES = Object.keys(AGENT_TYPES) as Role[];
 const ADMIN_FILTERS = ['agent_id', 'host', 'role', 'resource', 'position', 'state'];
 const MEMBER_FILTERS = ['role', 'resource', 'position', 'state'];
 const CONTROL = ['limit', 'marker', 'page_reverse'];
+/** A member's marker: `port/<id>:l2`. */
+const OWN_MARKER = /^(port|network|subnet)\/([^/:]+):(l2|dhcp|l3)$/;
 
 const COUNT = { type: 'integer' };
 const MAYBE_COUNT = { type: ['integer', 'null'] };
@@ -30,8 +31,19 @@ const EXCEPTION = { key: TEXT, object: TEXT, state: WHY, since: COUNT, reason: T
 const OWED = {
   ...EXCEPTION,
   kind: TEXT,
-  sinceAt: { type: ['string', 'null'] },
-  overdue: { type: 'boolean' },
+  sinceAt: {
+    type: ['string', 'null'],
+    description:
+      'When that was committed; of what no change in the log tells, when a server first heard of it.',
+  },
+  ageMs: {
+    ...MAYBE_COUNT,
+    description: "Since the commit, by the database's clock; null where no change in the log tells it.",
+  },
+  overdue: {
+    type: 'boolean',
+    description: 'Past its deadline by ageMs; where that is null, by the clock of the server that is asked.',
+  },
 };
 const AGENT = object({
   id: TEXT,
@@ -63,8 +75,8 @@ const SAYS = {
   summary: 'What agents have not realised yet; for a member, what of his own is not realised.',
   parameters: [
     query('agent_id', 'This agent (admins only).', { ...TEXT, format: 'uuid' }),
-    query('host', "This host's agents (admins only).", TEXT),
-    query('role', 'The agents of this role.', ROLE),
+    query('host', "This host's agents (admins only); may be repeated.", array(TEXT)),
+    query('role', 'The agents of this role; may be repeated.', array(ROLE)),
     query('resource', '`port/<id>`, `network/<id>` or `subnet/<id>`: what bears on it.', TEXT),
     query('position', 'Only what was asked for up to there: a position, or a whole place.', TEXT),
     query('state', 'Those that stand so; may be repeated.', array({ ...TEXT, enum: AGENT_STATES })),
@@ -80,6 +92,10 @@ const SAYS = {
         converged: { type: 'boolean' },
         agents: array(AGENT),
         resources: array(OWN),
+        unattended: {
+          ...array(OWN),
+          description: 'What of the resource that is asked for nobody is there to realise (admins only).',
+        },
       },
     } as JsonSchema,
   }),
@@ -101,9 +117,8 @@ function readWord<Word extends string>(name: string, given: string, words: reado
 }
 
 function readResource(given: string): NonNullable<ConvergenceQuery['resource']> {
-  const slash = given.indexOf('/');
-  const kind = readWord('resource', given.slice(0, slash), KINDS);
-  return { kind, id: readUuid('resource', given.slice(slash + 1)) };
+  const [word = '', ...rest] = given.split('/');
+  return { kind: readWord('resource', word, KINDS), id: readUuid('resource', rest.join('/')) };
 }
 
 /** A position, or a whole place as in `X-Deuteron-Position`. */
@@ -124,16 +139,15 @@ function readQuery(parameters: URLSearchParams, caller: Caller): ConvergenceQuer
     const given = parameters.get(name);
     return given === null ? undefined : read(given);
   };
-  const states: AgentState[] = parameters
-    .getAll('state')
-    .map((given) => readWord('state', given, AGENT_STATES));
+  const words = <Word extends string>(name: string, all: readonly Word[]): Word[] =>
+    parameters.getAll(name).map((given) => readWord(name, given, all));
   return {
     agentId: one('agent_id', (given) => readUuid('agent_id', given)),
-    host: one('host', (given) => given),
-    role: one('role', (given) => readWord('role', given, ROLES)),
+    hosts: parameters.getAll('host'),
+    roles: words('role', ROLES),
     resource: one('resource', readResource),
     position: one('position', readPosition),
-    states,
+    states: words('state', AGENT_STATES),
   };
 }
 
@@ -143,16 +157,29 @@ interface Page<Item> {
   readonly links: readonly Link[] | undefined;
 }
 
+function readReverse(parameters: URLSearchParams): boolean {
+  const given = parameters.get('page_reverse')?.toLowerCase() || 'false';
+  return readWord('page_reverse', given, ['true', 'false']) === 'true';
+}
+
+interface PageRequest {
+  readonly parameters: URLSearchParams;
+  readonly url: string;
+  /** Whether it has the form of a marker. */
+  readonly isMarker: (given: string) => boolean;
+}
+
 /** The page that is asked for, of items in the order of their ids. A marker that is gone still has its place. */
 function pageOf<Item>(
   items: readonly Item[],
   idOf: (item: Item) => string,
-  { parameters, url }: { parameters: URLSearchParams; url: string },
+  { parameters, url, isMarker }: PageRequest,
 ): Page<Item> {
   const limit = readLimit(parameters);
-  if (limit === 0) return { items, links: undefined };
   const marker = parameters.get('marker') || undefined;
-  const reverse = parameters.get('page_reverse')?.toLowerCase() === 'true';
+  if (marker !== undefined && !isMarker(marker)) throw badInput(`marker: '${display(marker)}' is no marker`);
+  const reverse = readReverse(parameters);
+  if (limit === 0) return { items, links: undefined };
   const beyond = (item: Item) =>
     marker === undefined || (reverse ? idOf(item) < marker : idOf(item) > marker);
   const left = items.filter(beyond);
@@ -169,12 +196,15 @@ export function addConvergence(api: Api): void {
     const at = { parameters, url: api.urlOf(request) };
     if (!call.caller.isAdmin) {
       const { resources, ...rest } = await api.store.view((view) => ownConvergence(view, call, asked));
-      const { items, links } = pageOf(resources, (one) => `${one.resource}:${one.role}`, at);
+      const isMarker = (given: string) => canonicalUuid(OWN_MARKER.exec(given)?.[2] ?? '') !== undefined;
+      const { items, links } = pageOf(resources, (one) => `${one.resource}:${one.role}`, { ...at, isMarker });
       return reply.send(answer({ ...rest, agents: [], resources: items }, links));
     }
     const found = await api.store.view((view) => convergence(view, call, asked));
-    const { items, links } = pageOf(found.agents, (agent) => agent.id, at);
-    return reply.send(answer({ ...found, agents: items }, links));
+    const { unattended, ...rest } = found;
+    const isMarker = (given: string) => canonicalUuid(given) !== undefined;
+    const { items, links } = pageOf(rest.agents, (agent) => agent.id, { ...at, isMarker });
+    return reply.send(answer({ ...rest, agents: items, ...(asked.resource ? { unattended } : {}) }, links));
   });
 }
 

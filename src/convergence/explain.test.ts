@@ -26,7 +26,15 @@ const withEvents = (...events: Partial<EventFacts>[]): Audience => ({
 });
 
 const owed = (over: Partial<OwedNow> = {}): OwedNow => ({
-  ...{ key: 'network/n', object: 'port/p', kind: 'port', state: 'failed', since: 7, sinceAt: AT },
+  ...{
+    key: 'network/n',
+    object: 'port/p',
+    kind: 'port',
+    state: 'failed',
+    since: 7,
+    sinceAt: AT,
+    ageMs: null,
+  },
   ...{ reason: 'it said no', overdue: false },
   ...over,
 });

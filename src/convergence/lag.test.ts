@@ -31,28 +31,37 @@ const missing = (over: Partial<ReportException> = {}): ReportException => ({
   ...over,
 });
 const at = (position: number) => new Date(Date.UTC(2026, 0, 31, 12) + position * 1_000).toISOString();
-/** Changes 16 to 20; the 18th is one of network n, the 20th takes network m from h1. */
-const log = new LogEnd(
-  20,
-  [16, 17, 18, 19, 20].map((position) => ({
-    position,
-    tag: 1,
-    refs:
-      position === 18
-        ? ['network/n|network/n']
-        : position === 20
-          ? ['network/m|endpoint/h1']
-          : [`dhcp/far${position}|lease/x`],
-    hosts: position === 20 ? ['h1'] : [],
-    at: at(position),
-  })),
-);
-const of = (agents: AgentRow[], facts: { dead?: string; scope?: string[]; wallMs?: number } = {}) =>
-  convergenceOf(agents, log, {
-    isAlive: (one) => one.id !== facts.dead,
-    isHeard: (one) => one.id !== facts.dead,
-    scopeOf: () => new Set(facts.scope),
-    wallMs: facts.wallMs ?? Date.parse(at(20)),
+/** Changes 16 to 20, one a second, looked at in that second by the database's clock; the 18th is one of network n, the 20th takes network m from h1. */
+const logAt = (second: number) =>
+  new LogEnd(
+    20,
+    [16, 17, 18, 19, 20].map((position) => ({
+      position,
+      tag: 1,
+      refs:
+        position === 18
+          ? ['network/n|network/n']
+          : position === 20
+            ? ['network/m|endpoint/h1']
+            : [`dhcp/far${position}|lease/x`],
+      hosts: position === 20 ? ['h1'] : [],
+      at: at(position),
+      ageMs: (second - position) * 1_000,
+    })),
+  );
+interface Facts {
+  dead?: string;
+  scope?: string[];
+  second?: number;
+  /** How far the server's own clock is ahead of the database's. */
+  skewMs?: number;
+}
+const of = (agents: AgentRow[], { dead, scope, second = 20, skewMs = 0 }: Facts = {}) =>
+  convergenceOf(agents, logAt(second), {
+    isAlive: (one) => one.id !== dead,
+    isHeard: (one) => one.id !== dead,
+    scopeOf: () => new Set(scope),
+    wallMs: Date.parse(at(second)) + skewMs,
   });
 
 test('an agent is told in one word', () => {
@@ -106,7 +115,7 @@ test('what is owed tells since when, and whether it is late', () => {
     exceptions: [{ ...missing({ state: 'failed', since: 0 }), at: at(2) }],
     exception_count: 1,
   });
-  const of21 = of([late], { scope: ['network/n'], wallMs: Date.parse(at(20)) }).agents[0];
+  const of21 = of([late], { scope: ['network/n'] }).agents[0];
   assert.deepEqual(
     of21?.owed.map(({ key, object, state, since, sinceAt, overdue }) => [
       [key, object, state, since, sinceAt],
@@ -117,7 +126,21 @@ test('what is owed tells since when, and whether it is late', () => {
       [['network/n', '', 'pending', 18, at(18)], false],
     ],
   );
-  assert.equal(of([late], { scope: ['network/n'], wallMs: Date.parse(at(22)) }).agents[0]?.overdue, 2);
+  assert.equal(of([late], { scope: ['network/n'], second: 22 }).agents[0]?.overdue, 2);
+});
+
+test('what is late does not depend on the clock of the server that is asked', () => {
+  const behind = agent('behind', { realised_position: 17 });
+  const failing = agent('failing', {
+    exceptions: [{ ...missing({ state: 'failed', since: 19 }), at: at(-3_000) }],
+    exception_count: 1,
+  });
+  for (const skewMs of [-3_600_000, 0, 3_600_000]) {
+    const overdue = (second: number) =>
+      of([behind, failing], { scope: ['network/n'], second, skewMs }).agents.map((one) => one.overdue);
+    assert.deepEqual(overdue(20), [0, 0]);
+    assert.deepEqual(overdue(22), [1, 1]);
+  }
 });
 
 test('an agent that is far behind owes everything from there on', () => {
@@ -131,7 +154,7 @@ test('an agent that is far behind owes everything from there on', () => {
 
 test('a dead agent does not hold the whole, and is late with nothing', () => {
   const gone = agent('gone', { realised_position: 17 });
-  const { agents } = of([gone], { dead: 'gone', scope: ['network/n'], wallMs: Date.parse(at(60)) });
+  const { agents } = of([gone], { dead: 'gone', scope: ['network/n'], second: 60 });
   assert.deepEqual([agents[0]?.owed.length, agents[0]?.overdue], [1, 0]);
   assert.equal(of([agent('ok'), agent('gone', { realised_position: 1 })], { dead: 'gone' }).converged, true);
 });

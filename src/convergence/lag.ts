@@ -53,7 +53,7 @@ export interface LagFacts {
   readonly isHeard: (agent: AgentRow) => boolean;
   /** The groups of the agent's host. */
   readonly scopeOf: (host: string) => ReadonlySet<string>;
-  /** Now (ms since the epoch), by the clock that gave the log its times. */
+  /** Now (ms since the epoch), by this server's clock: for what no change in the log tells the age of. */
   readonly wallMs: number;
   readonly deadlines?: Readonly<Record<Kind, number>>;
 }
@@ -66,11 +66,16 @@ export function stateOf(realised: number | null, owed: readonly Pick<Owed, 'stat
   return owed.length > 0 ? 'waiting' : 'converged';
 }
 
+/** By the database's clock where that is known, so that all servers say the same. */
+function ageOf({ ageMs, sinceAt }: Owed, wallMs: number): number {
+  if (ageMs !== null) return ageMs;
+  return sinceAt === null ? 0 : wallMs - Date.parse(sinceAt);
+}
+
 /** An agent that is away is late with nothing: that it is away is the matter. */
 function isOverdue(owed: Owed, facts: LagFacts & { readonly heard: boolean }): boolean {
-  if (!facts.heard || owed.state === 'waiting' || owed.sinceAt === null) return false;
-  const sinceMs = Date.parse(owed.sinceAt);
-  return facts.wallMs - sinceMs > (facts.deadlines ?? DEADLINES_MS)[owed.kind];
+  if (!facts.heard || owed.state === 'waiting') return false;
+  return ageOf(owed, facts.wallMs) > (facts.deadlines ?? DEADLINES_MS)[owed.kind];
 }
 
 export function lagOf(agent: AgentRow, log: LogEnd, facts: LagFacts): AgentLag {

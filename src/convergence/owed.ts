@@ -21,6 +21,8 @@ export interface LoggedChange {
   readonly hosts: readonly string[];
   /** When it was committed (UTC), for display. */
   readonly at: string;
+  /** How long ago that was, by the database's clock: the same on every server. */
+  readonly ageMs: number;
 }
 
 /** One thing that is not realised. */
@@ -36,6 +38,11 @@ export interface Owed {
   readonly since: number;
   /** Since when (UTC), as far as that is known; for display. */
   readonly sinceAt: string | null;
+  /**
+   * For how long, by the database's clock; null: no change at hand tells it, and `sinceAt` is what some server's wall
+   * clock said.
+   */
+  readonly ageMs: number | null;
   readonly reason: string;
 }
 
@@ -123,16 +130,27 @@ export function owedBy(agent: AgentRow, log: LogEnd, scope: ReadonlySet<Group>):
   return { realised, owed: [...found.values()].sort((a, b) => a.since - b.since) };
 }
 
+/** Since its change, if that is at hand; else since it was first reported, by the clock of the server that was told. */
 function fromException(exception: AgentRow['exceptions'][number], log: LogEnd): Owed {
   const { key, object, state, since, reason, at = null } = exception;
-  const committed = since > 0 ? (log.at(since)?.at ?? null) : null;
-  const sinceAt = committed !== null && (at === null || committed < at) ? committed : at;
-  return { key, object, kind: kindOf(exception), state, since, sinceAt, reason };
+  const change = since > 0 ? log.at(since) : undefined;
+  const sinceAt = change?.at ?? at;
+  return {
+    key,
+    object,
+    kind: kindOf(exception),
+    state,
+    since,
+    sinceAt,
+    ageMs: change?.ageMs ?? null,
+    reason,
+  };
 }
 
 const everything = (since: number, agent: AgentRow, reason: string): Owed => ({
   ...{ key: '', object: '', kind: 'first-look', state: 'pending', since, reason },
   sinceAt: since === 0 ? agent.started_at || null : null,
+  ageMs: null,
 });
 
 /** What lies between the agent's position and the head. */
@@ -154,13 +172,22 @@ function behind(
     const targets = concerned(change, { host, role, sees });
     if (targets.length === 0) continue;
     first ??= change.position;
-    const { position: since, at: sinceAt } = change;
+    const { position: since, at: sinceAt, ageMs } = change;
     if (++changes > MAX_CHANGES) {
-      owed.push({ ...everything(since, agent, `everything from position ${since} on`), sinceAt });
+      owed.push({ ...everything(since, agent, `everything from position ${since} on`), sinceAt, ageMs });
       break;
     }
     for (const { key, object, kind } of targets) {
-      owed.push({ key, object, kind, state: 'pending', since, sinceAt, reason: 'not reported back yet' });
+      owed.push({
+        key,
+        object,
+        kind,
+        state: 'pending',
+        since,
+        sinceAt,
+        ageMs,
+        reason: 'not reported back yet',
+      });
     }
   }
   return { realised: first === null ? log.head : first - 1, owed };

@@ -74,7 +74,22 @@ export function ownOwed(lags: readonly AgentLag[], own: OwnResources): OwnOwed[]
       }
     }
   }
-  return [...found.values()].sort((a, b) => (`${a.resource} ${a.role}` < `${b.resource} ${b.role}` ? -1 : 1));
+  return [...found.values()].sort(ownOrder);
+}
+
+/** In the order of `resource:role`, by which pages go. */
+export const ownOrder = (a: OwnOwed, b: OwnOwed): number => (nameOf(a) < nameOf(b) ? -1 : 1);
+
+const nameOf = ({ resource, role }: OwnOwed): string => `${resource}:${role}`;
+
+/** What agents owe, and what nobody is there to do: of both, that nobody is there, since the older has been owed. */
+export function withUnattended(owed: readonly OwnOwed[], unattended: readonly OwnOwed[]): OwnOwed[] {
+  const found = new Map(owed.map((one) => [nameOf(one), one]));
+  for (const one of unattended) {
+    const before = found.get(nameOf(one));
+    found.set(nameOf(one), before ? { ...before, state: one.state, reason: one.reason } : one);
+  }
+  return [...found.values()].sort(ownOrder);
 }
 
 function worse(

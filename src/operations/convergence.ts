@@ -2,14 +2,16 @@
 import { type AgentLag, type AgentState, type Convergence, isConverged, lagOf } from '../convergence/lag.ts';
 import { narrow, type Subject } from '../convergence/narrow.ts';
 import { LogEnd } from '../convergence/owed.ts';
-import { type OwnOwed, type OwnResources, ownOwed } from '../convergence/own.ts';
-import type { AgentRow, Role } from '../resources/agent.ts';
+import { type OwnOwed, type OwnResources, ownOwed, withUnattended } from '../convergence/own.ts';
+import type { Asked } from '../convergence/unattended.ts';
+import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { PortRow } from '../resources/port.ts';
 import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { Tables, View } from '../store/store.ts';
 import { networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
+import { readUnattended } from './unattended.ts';
 
 export { AGENT_STATES, type AgentLag, type AgentState, type Convergence } from '../convergence/lag.ts';
 export type { OwnOwed } from '../convergence/own.ts';
@@ -22,8 +24,9 @@ export type ResourceKind = Subject['kind'];
 
 export interface ConvergenceQuery {
   readonly agentId?: string | undefined;
-  readonly host?: string | undefined;
-  readonly role?: Role | undefined;
+  /** Empty or not given: any; so with roles and states. */
+  readonly hosts?: readonly string[] | undefined;
+  readonly roles?: readonly Role[] | undefined;
   readonly resource?: { readonly kind: ResourceKind; readonly id: string } | undefined;
   readonly position?: number | undefined;
   readonly states?: readonly AgentState[] | undefined;
@@ -33,9 +36,13 @@ export interface ConvergenceQuery {
 async function readLogEnd(view: View, call: Call, agents: readonly AgentRow[]): Promise<LogEnd> {
   const { position: head } = await view.head();
   const oldest = head - MAX_CHANGES;
-  const from = agents.reduce((least, { realised_position: at }) => {
-    return at === null || at > head || at < oldest ? least : Math.min(least, at);
-  }, head);
+  const isNear = (at: number | null): at is number => at !== null && at <= head && at >= oldest;
+  // The changes that exceptions are of tell their age.
+  const needed = agents.flatMap(({ realised_position, exceptions }) => [
+    realised_position,
+    ...exceptions.filter((one) => one.state !== 'waiting' && one.since > 0).map((one) => one.since - 1),
+  ]);
+  const from = needed.filter(isNear).reduce((least, at) => Math.min(least, at), head);
   const wallMs = call.clock.wall().getTime();
   const changes = await view.changesFrom(from, MAX_CHANGES + 1);
   return new LogEnd(
@@ -154,27 +161,63 @@ async function servingHosts(tables: Tables, networkId: string): Promise<Set<stri
   return new Set((await tables.dhcpBindings.find({ network_id: networkId })).map((binding) => binding.host));
 }
 
+const ROLES = Object.keys(AGENT_TYPES) as Role[];
+/** The values asked for, as a condition; nothing where any will do. */
+const anyOf = <Value>(values: readonly Value[] | undefined): readonly Value[] | undefined =>
+  values && values.length > 0 ? values : undefined;
+
+/** What is not realised, of the agents that are asked for and of what no agent is there for. */
+export interface AskedConvergence extends Convergence {
+  /** What of the resource that is asked for nobody is there to realise. */
+  readonly unattended: readonly OwnOwed[];
+}
+
 /** The agents that are asked for, by id, each with what is asked for of it; and whether that is all realised. */
 export async function convergence(
   view: View,
   call: Call,
   query: ConvergenceQuery = {},
-): Promise<Convergence> {
-  const { agentId, host, role, position, states = [] } = query;
-  const subject = query.resource && (await readSubject(view, query.resource));
+): Promise<AskedConvergence> {
+  const { agentId, position, states = [], resource } = query;
+  const hosts = anyOf(query.hosts);
+  const roles = anyOf(query.roles);
+  const subject = resource && (await readSubject(view, resource));
   const agents = await view.agents.find({
     ...(agentId === undefined ? {} : { id: agentId }),
-    ...(host === undefined ? {} : { host }),
-    ...(role === undefined ? {} : { role }),
+    ...(hosts ? { host: hosts } : {}),
+    ...(roles ? { role: roles } : {}),
   });
   const { head, lags } = await readLags(view, call, agents);
   const asked = narrow(lags, { subject, position, states });
+  // Of single agents or hosts it is asked what these owe.
+  const isOfAny = agentId === undefined && hosts === undefined;
+  const alone =
+    resource && isOfAny
+      ? await readUnattended(view, {
+          asked: await readAsked(view, resource),
+          ...{ roles: roles ?? ROLES, agents, isHeard: (agent) => isHeard(call, agent) },
+        })
+      : [];
+  const unattended = states.length === 0 || states.includes('failing') ? alone : [];
   // What has not been committed yet nobody has realised.
   const isThere = position === undefined || position <= head;
-  return { head, converged: isThere && asked.every((lag) => !lag.alive || isConverged(lag)), agents: asked };
+  const isDone = asked.every((lag) => !lag.alive || isConverged(lag)) && unattended.length === 0;
+  return { head, converged: isThere && isDone, agents: asked, unattended };
 }
 
-export type OwnQuery = Pick<ConvergenceQuery, 'role' | 'resource' | 'position' | 'states'>;
+/** A resource, and for a network its ports, as those whose attendance is asked for. */
+async function readAsked(
+  tables: Tables,
+  { kind, id }: { readonly kind: ResourceKind; readonly id: string },
+): Promise<Asked> {
+  const none = new Set<string>();
+  if (kind === 'port') return { ports: await tables.ports.find({ id }), subnets: none, networks: none };
+  if (kind === 'subnet') return { ports: [], subnets: new Set([id]), networks: none };
+  const ports = await tables.ports.find({ network_id: id });
+  return { ports, subnets: none, networks: new Set([id]) };
+}
+
+export type OwnQuery = Pick<ConvergenceQuery, 'roles' | 'resource' | 'position' | 'states'>;
 
 /** What is not realised of the caller's own ports, subnets and networks, wherever they are. */
 export async function ownConvergence(
@@ -182,7 +225,8 @@ export async function ownConvergence(
   call: Call,
   query: OwnQuery = {},
 ): Promise<{ head: number; converged: boolean; resources: OwnOwed[] }> {
-  const { resource, role, position, states = [] } = query;
+  const { resource, position, states = [] } = query;
+  const roles = anyOf(query.roles);
   const { projectId: project_id } = call.caller;
   const ports = await view.ports.find({ project_id });
   const subnets = await view.subnets.find({ project_id });
@@ -193,10 +237,14 @@ export async function ownConvergence(
     networks: new Set(networks.map((network) => network.id)),
   };
   if (resource) checkOwn(own, resource);
-  const agents = await view.agents.find(role === undefined ? {} : { role });
+  const agents = await view.agents.find(roles ? { role: roles } : {});
   const { head, lags } = await readLags(view, call, agents);
   const asked = position === undefined ? lags : narrow(lags, { position, states: [] });
-  const resources = ownOwed(asked, own).filter(
+  const alone = await readUnattended(view, {
+    asked: { ...own, ports },
+    ...{ roles: roles ?? ROLES, agents, isHeard: (agent) => isHeard(call, agent) },
+  });
+  const resources = withUnattended(ownOwed(asked, own), alone).filter(
     (one) =>
       (!resource || one.resource === `${resource.kind}/${resource.id}`) &&
       (states.length === 0 || states.includes(STATE_OF[one.state])),

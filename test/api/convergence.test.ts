@@ -142,10 +142,43 @@ test('it comes in pages', async () => {
   assert.deepEqual(pages, [...agents.values()].sort());
 });
 
+test('hosts and roles may be repeated', async () => {
+  const names = async (query: string) =>
+    (await ask(query)).agents.map((one: Json) => `${one.host} ${one.role}`).sort();
+  assert.deepEqual(await names('host=far&host=h2'), ['far l2', 'h2 dhcp', 'h2 l2']);
+  assert.deepEqual(await names('host=h1&role=dhcp&role=l2'), ['h1 dhcp', 'h1 l2']);
+  const own = await ask('role=l2&role=dhcp', 'red');
+  assert.deepEqual(
+    own.resources.map((one: Json) => one.role),
+    ['dhcp'],
+  );
+});
+
+test('a port that could be bound nowhere is not realised, and it is said so', async () => {
+  const asked = { network_id: network.id, project_id: 'red', 'binding:host_id': 'nowhere' };
+  const { port: lost } = (await api.ask('POST', '/v2.0/ports', { body: { port: asked } })).body;
+  const resource = `port/${lost.id}`;
+  const about = await ask(`resource=${resource}&role=l2`);
+  assert.deepEqual(
+    [about.converged, about.unattended.map((one: Json) => [one.resource, one.role, one.state])],
+    [false, [[resource, 'l2', 'failed']]],
+  );
+  const own = await ask(`resource=${resource}&role=l2`, 'red');
+  assert.deepEqual([own.converged, own.resources], [false, about.unattended]);
+  assert.equal((await ask()).unattended, undefined);
+  await api.expect(204, 'DELETE', `/v2.0/ports/${lost.id}`);
+});
+
 test('what cannot be asked is refused', async () => {
+  const refusal = await api.ask('GET', `${URL}?resource=port`);
+  assert.match(refusal.body.NeutronError.message, /resource: '' is not a valid UUID/);
+  for (const as of ['admin', 'red'])
+    for (const query of ['marker=nobody', 'marker=port/1:l2', 'page_reverse=maybe'])
+      await api.expect(400, 'GET', `${URL}?limit=1&${query}`, { as });
   for (const query of [
     'agent_id=1',
     'role=l9',
+    'role=l2&role=l9',
     'resource=router/1',
     'resource=port/1',
     'position=x',
