@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { updateAgent } from '../operations/agent.ts';
 import { applyReport } from '../operations/agent-report.ts';
 import { createPort } from '../operations/port.ts';
 import { type Bench, bench } from '../operations/testing.ts';
@@ -165,4 +166,65 @@ test('what waits for room is told of only if it still does when all are looked a
   assert.deepEqual(alerts(b), []);
   await rescheduler.look(true);
   assert.deepEqual(alerts(b), ['alert']);
+});
+
+test('a network that cannot leave an agent for want of an address is told of once, and leaves when there is one', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const h1 = await b.host('h1');
+  const { id } = await b.network();
+  const subnet = await b.subnet(id, '10.5.0.0/30');
+  await b.host('h2');
+  const { rescheduler } = reschedulerOf(b);
+  await b.run((tx) => updateAgent(tx, b.call, { id: h1.dhcp.id, changes: { admin_state_up: false } }));
+  for (let i = 0; i < 3; i++) await rescheduler.look(i % 2 === 0);
+  assert.deepEqual(bindings(b), ['h1 1']);
+  const [alert] = b.store.rows('events');
+  assert.deepEqual(alerts(b), ['alert']);
+  assert.deepEqual(alert?.data, { alert: 'network-stays', reason: 'no address left' });
+  assert.deepEqual([alert?.host, alert?.object], ['h1', `network/${id}`]);
+  const { rescheduler: next } = reschedulerOf(b);
+  await next.look(true);
+  assert.deepEqual(alerts(b), ['alert'], 'who leads next knows of it');
+  await b.run((tx) => tx.subnets.update({ id: subnet.id }, { enable_dhcp: false }));
+  await next.look(true);
+  const ended = b.store.rows('events').find((event) => event.kind === 'alert-ended');
+  assert.equal(ended?.data['ends'], alert?.id);
+});
+
+test('what was refused is not tried again before all networks are looked at', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const h1 = await b.host('h1');
+  await b.subnet((await b.network()).id, '10.5.0.0/30');
+  await b.host('h2');
+  await b.run((tx) => updateAgent(tx, b.call, { id: h1.dhcp.id, changes: { admin_state_up: false } }));
+  let transactions = 0;
+  const store: RescheduleOptions['store'] = {
+    view: (read) => b.store.view(read),
+    transact: (run) => {
+      transactions++;
+      return b.store.transact(run);
+    },
+  };
+  const { rescheduler } = reschedulerOf(b, { store });
+  await rescheduler.look(false);
+  const first = transactions;
+  for (let i = 0; i < 5; i++) await rescheduler.look(false);
+  assert.equal(transactions, first);
+  await rescheduler.look(true);
+  assert.equal(transactions, first + 1);
+});
+
+test('a network that no other agent may have is told of, until one may', async () => {
+  const { b, h1 } = await world(1);
+  const { rescheduler } = reschedulerOf(b);
+  await b.run((tx) => updateAgent(tx, b.call, { id: h1.dhcp.id, changes: { admin_state_up: false } }));
+  await rescheduler.look(false);
+  await rescheduler.look(true);
+  assert.deepEqual(alerts(b), ['alert']);
+  assert.equal(b.store.rows('events')[0]?.data['reason'], 'no other agent fits');
+  await b.host('h2');
+  b.pass(1_000);
+  await rescheduler.look(true);
+  assert.deepEqual(alerts(b), ['alert', 'alert-ended']);
+  assert.deepEqual(bindings(b), ['h1 leaves 1', 'h2 1']);
 });

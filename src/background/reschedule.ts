@@ -5,7 +5,7 @@
  * now and then by itself.
  */
 import type { Clock } from '../lib/clock.ts';
-import { openUnserved, tellUnserved } from '../operations/dhcp-alerts.ts';
+import { openAlerts, type Stay, tellStaying, tellUnserved } from '../operations/dhcp-alerts.ts';
 import { finishMoves, leavingNetworks, ripeNetworks } from '../operations/dhcp-handover.ts';
 import { beginMoves, type Move } from '../operations/dhcp-moves.ts';
 import { planReschedule, type ReschedulePlan } from '../operations/dhcp-reschedule.ts';
@@ -68,7 +68,9 @@ export class Rescheduler {
   #reported = false;
   /** To be served comes before tidying up. */
   #beginning = false;
-  #open: readonly string[] | undefined;
+  #open: { readonly unserved: readonly string[]; readonly staying: readonly string[] } | undefined;
+  /** Networks whose move was refused for want of an address: not tried again until all are looked at. */
+  #refused: ReadonlySet<string> = new Set();
   /** Networks that nobody served and that waited for room when all were looked at last: if they still do, that is told. */
   #queued: ReadonlySet<string> = new Set();
   #counts = { added: 0, gone: 0 };
@@ -83,7 +85,7 @@ export class Rescheduler {
 
   /** Bindings that this server added and took away, and how many networks nobody serves, as far as the leader knows. */
   get counts(): { readonly added: number; readonly gone: number; readonly unserved: number } {
-    return { ...this.#counts, unserved: this.#open?.length ?? 0 };
+    return { ...this.#counts, unserved: this.#open?.unserved.length ?? 0 };
   }
 
   /** Something about agents has changed: one died, returned, connected, was switched off or removed. */
@@ -116,10 +118,15 @@ export class Rescheduler {
       ports: all && this.#looks++ % LOOKS_PER_PORT_LOOK === 0,
       even: all ? this.#evening.available() : 0,
     };
-    const plan = await store.view((view) => planReschedule(view, call(), order));
-    await this.#begin(plan.moves);
+    const skip = all ? new Set<string>() : this.#refused;
+    const plan = await store.view((view) => planReschedule(view, call(), { ...order, skip }));
+    const refused = await this.#begin(plan.moves);
+    this.#refused = new Set([...skip, ...refused.map((move) => move.networkId)]);
     await this.#mendPorts(plan.portless);
-    if (plan.looked) await this.#tell(plan, all);
+    if (plan.looked) {
+      const staying = [...plan.staying, ...(await this.#staysOf(refused))];
+      await this.#tell({ ...plan, staying }, all);
+    }
     this.#helpless = plan.looked && plan.moves.length === 0 && !plan.waiting;
     return plan.waiting;
   }
@@ -142,8 +149,10 @@ export class Rescheduler {
     return gone;
   }
 
-  async #begin(moves: readonly Move[]): Promise<void> {
+  /** Returns the moves that could not be begun. */
+  async #begin(moves: readonly Move[]): Promise<Move[]> {
     const { store, call, leader } = this.#options;
+    const refused: Move[] = [];
     this.#beginning = moves.length > 0;
     for (const batch of batches(moves)) {
       const { result } = await store.transact(async (tx) => {
@@ -156,8 +165,23 @@ export class Rescheduler {
       this.#counts.added += result.added;
       if (batch[0]?.why === 'uneven') this.#evening.take(batch.length);
       if (result.leaving > 0) this.#leaving = true;
+      refused.push(...result.refused);
     }
     this.#beginning = false;
+    return refused;
+  }
+
+  /** What is not moved to even out loads is well where it is. */
+  async #staysOf(refused: readonly Move[]): Promise<Stay[]> {
+    const moves = refused.filter((move) => move.why !== 'uneven');
+    if (moves.length === 0) return [];
+    const id = moves.flatMap((move) => move.leave);
+    const agents = await this.#options.store.view((view) => view.agents.find({ id }));
+    return moves.map(({ networkId, leave }) => {
+      const off = agents.find((agent) => leave.includes(agent.id) && !agent.admin_state_up);
+      const host = (off ?? agents.find((agent) => leave.includes(agent.id)))?.host ?? '';
+      return { networkId, host, reason: 'no address left' };
+    });
   }
 
   async #mendPorts(networkIds: readonly string[]): Promise<void> {
@@ -174,30 +198,64 @@ export class Rescheduler {
    * Alerts, and their ends when all networks were looked at. What is open is read once a leadership: from then on this server alone
    * changes it.
    */
-  async #tell({ unserved, queued }: ReschedulePlan, all: boolean): Promise<void> {
-    const { store, call, leader } = this.#options;
-    const open = new Set(this.#open ?? (await store.view((view) => openUnserved(view))));
+  async #tell({ unserved, queued, staying }: ReschedulePlan, all: boolean): Promise<void> {
+    const { store, call } = this.#options;
+    const open =
+      this.#open ??
+      (await store.view(async (view) => ({
+        unserved: await openAlerts(view, 'network-unserved'),
+        staying: await openAlerts(view, 'network-stays'),
+      })));
     const now = new Set(unserved);
+    const told = new Set(open.unserved);
     if (all) {
-      for (const id of queued) if (open.has(id) || this.#queued.has(id)) now.add(id);
+      for (const id of queued) if (told.has(id) || this.#queued.has(id)) now.add(id);
       this.#queued = new Set(queued);
     }
-    const began = [...now].filter((id) => !open.has(id));
+    const stays = new Map(staying.map((stay) => [stay.networkId, stay]));
+    this.#open = {
+      unserved: await this.#follow({ open: open.unserved, now, all }, (tx, began, ended) =>
+        tellUnserved(tx, call(), { unserved: began, ended }),
+      ),
+      staying: await this.#follow({ open: open.staying, now: stays, all }, (tx, began, ended) =>
+        tellStaying(tx, call(), { staying: began.flatMap((id) => stays.get(id) ?? []), ended }),
+      ),
+    };
+  }
+
+  /** Tells what has begun and, where all was looked at, what has ended. Returns what is open then. */
+  async #follow(
+    of: {
+      readonly open: readonly string[];
+      readonly now: Pick<ReadonlySet<string>, 'has' | 'keys'>;
+      readonly all: boolean;
+    },
+    tell: (
+      tx: Transaction,
+      began: readonly string[],
+      ended: readonly string[],
+    ) => Promise<{ open: readonly string[]; events: readonly EventRow[] }>,
+  ): Promise<string[]> {
+    const { now, all } = of;
+    const open = new Set(of.open);
+    const began = [...now.keys()].filter((id) => !open.has(id));
     const ended = all ? [...open].filter((id) => !now.has(id)) : [];
     for (const ids of batches([...began, ...ended])) {
-      const { result } = await store.transact(async (tx) => {
-        const told = await tellUnserved(tx, call(), {
-          unserved: ids.filter((id) => now.has(id)),
-          ended: ids.filter((id) => !now.has(id)),
-        });
-        await leader.guard(tx);
+      const { result } = await this.#options.store.transact(async (tx) => {
+        const isNow = (id: string) => now.has(id);
+        const told = await tell(
+          tx,
+          ids.filter(isNow),
+          ids.filter((id) => !isNow(id)),
+        );
+        await this.#options.leader.guard(tx);
         return told;
       });
       for (const id of ids) open.delete(id);
       for (const id of result.open) open.add(id);
       this.#tellOf(result.events);
     }
-    this.#open = [...open];
+    return [...open];
   }
 
   #tellOf(events: readonly EventRow[]): void {

@@ -41,6 +41,8 @@ export interface Begun {
   readonly added: number;
   readonly leaving: number;
   readonly kept: number;
+  /** Moves that were left out because no address is left for the target's port, and the source lives. */
+  readonly refused: readonly Move[];
   /** What was written down, for the log to say the same. */
   readonly events: readonly EventRow[];
 }
@@ -179,7 +181,7 @@ async function mark(tx: Transaction, leaving: boolean, pairs: ReturnType<typeof 
 
 /** Begins many moves, of different networks, in one transaction. */
 export async function beginMoves(tx: Transaction, call: Call, moves: readonly Move[]): Promise<Begun> {
-  if (moves.length === 0) return { added: 0, leaving: 0, kept: 0, events: [] };
+  if (moves.length === 0) return { added: 0, leaving: 0, kept: 0, refused: [], events: [] };
   const facts = await readFacts(
     tx,
     moves.map((move) => move.networkId),
@@ -207,7 +209,9 @@ export async function beginMoves(tx: Transaction, call: Call, moves: readonly Mo
   const added = done.flatMap(({ network, add }) => add.map((agent) => ({ network_id: network.id, agent })));
   if (added.length > 0) await insertBindings(tx, added);
   await insertPorts(tx, ports, [...facts.served.values()].flat());
-  return { added: added.length, leaving, kept, events: await recordBegun(tx, call, done) };
+  const left = new Set(steps.filter((step) => !done.includes(step)).map((step) => step.network.id));
+  const refused = moves.filter((move) => left.has(move.networkId));
+  return { added: added.length, leaving, kept, refused, events: await recordBegun(tx, call, done) };
 }
 
 /** replaced: another was given it; leaving: that had happened already; nobody: there is none to give it to, or it is not bound. */

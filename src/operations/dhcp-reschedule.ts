@@ -9,6 +9,7 @@ import { type Candidate, type Demand, planPlacements } from '../scheduling/place
 import { mostLoaded, planRebalance, type Served } from '../scheduling/rebalance.ts';
 import { lacking, turnover } from '../scheduling/turnover.ts';
 import type { Tables } from '../store/store.ts';
+import type { Stay } from './dhcp-alerts.ts';
 import type { Move } from './dhcp-moves.ts';
 import { candidateOf, demandOf, eligibleAgents, standingOf } from './dhcp-placement.ts';
 import { withoutPort } from './dhcp-scheduling.ts';
@@ -25,6 +26,8 @@ export interface RescheduleOrder {
   readonly budget: number;
   /** Networks to move at most to even out loads, when there is nothing else to do. */
   readonly even: number;
+  /** Networks that were tried lately and could not be moved: they are left alone. */
+  readonly skip?: ReadonlySet<string>;
 }
 
 export interface ReschedulePlan {
@@ -38,6 +41,8 @@ export interface ReschedulePlan {
   /** Networks with DHCP and no living agent, also after these moves: those that some agent is to be given when it has room, and the others. */
   readonly queued: readonly string[];
   readonly unserved: readonly string[];
+  /** Networks that stay with an agent which is switched off, because there is no other that may have them. */
+  readonly staying: readonly Stay[];
 }
 
 const NOTHING: ReschedulePlan = {
@@ -47,6 +52,7 @@ const NOTHING: ReschedulePlan = {
   portless: [],
   queued: [],
   unserved: [],
+  staying: [],
 };
 
 /** The rows of one decision. */
@@ -133,11 +139,16 @@ async function planMoves(
 }
 
 /** A few moves from the agent that has far more than others. */
-async function planEven(tables: Tables, facts: Facts, most: number): Promise<Move[]> {
+async function planEven(
+  tables: Tables,
+  facts: Facts,
+  { even: most, skip }: RescheduleOrder,
+): Promise<Move[]> {
   const source = mostLoaded(facts.candidates);
   if (!source || most <= 0) return [];
   const own = facts.bindings.filter((one) => one.agent_id === source.id && !one.leaving);
-  const settled = own.filter((one) => !facts.own.get(one.network_id)?.some((other) => other.leaving));
+  const isSettled = (id: string) => !skip?.has(id) && !facts.own.get(id)?.some((other) => other.leaving);
+  const settled = own.filter((one) => isSettled(one.network_id));
   const networks = await tables.networks.find({ id: settled.map((one) => one.network_id) });
   const served = networks.map((network): Served => {
     const bindings = facts.own.get(network.id) ?? [];
@@ -157,12 +168,22 @@ async function planEven(tables: Tables, facts: Facts, most: number): Promise<Mov
   }));
 }
 
+/** Who has the network although it is switched off, while nobody else is to serve it. */
+function stayOf(call: Call, facts: Facts, networkId: string): Stay | undefined {
+  const current = standings(call, facts, networkId).filter((one) => !one.leaving && one.alive);
+  const [off] = current.filter((one) => !one.on);
+  if (!off || current.some((one) => one.on)) return undefined;
+  const host = facts.agents.get(off.agentId)?.host ?? '';
+  return { networkId, host, reason: 'no other agent fits' };
+}
+
 /** What is to be done now. */
 export async function planReschedule(
   tables: Tables,
   call: Call,
-  { all, ports, most, budget, even }: RescheduleOrder,
+  order: RescheduleOrder,
 ): Promise<ReschedulePlan> {
+  const { all, ports, most, budget, skip } = order;
   const found = await suspects(tables, call);
   if (found.length === 0 && !all) return NOTHING;
   const facts = await readFacts(tables, call, budget);
@@ -172,7 +193,8 @@ export async function planReschedule(
     ...(all ? {} : { network_id: concerned }),
   });
   const networkIds = [...new Set(subnets.map((subnet) => subnet.network_id))].sort();
-  const { moves, waiting } = await planMoves(tables, call, { facts, networkIds, most });
+  const open = skip ? networkIds.filter((id) => !skip.has(id)) : networkIds;
+  const { moves, waiting } = await planMoves(tables, call, { facts, networkIds: open, most });
   const portless = ports
     ? await withoutPort(
         tables,
@@ -187,10 +209,11 @@ export async function planReschedule(
   const alone = networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive));
   return {
     looked: true,
-    moves: moves.length === 0 && all && waiting.size === 0 ? await planEven(tables, facts, even) : moves,
+    moves: moves.length === 0 && all && waiting.size === 0 ? await planEven(tables, facts, order) : moves,
     waiting: waiting.size > 0,
     portless,
     queued: alone.filter((id) => waiting.has(id)),
     unserved: alone.filter((id) => !waiting.has(id)),
+    staying: open.flatMap((id) => (given.has(id) || waiting.has(id) ? [] : (stayOf(call, facts, id) ?? []))),
   };
 }
