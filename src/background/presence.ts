@@ -233,6 +233,11 @@ export class AgentPresence {
     return [...this.#servers.keys()].filter((id) => !this.isHeard(id));
   }
 
+  #silentMs(host: string): number {
+    const now = this.#options.clock.now();
+    return Math.max(0, now - (this.#here.get(host)?.heardAt ?? now));
+  }
+
   #says(host: string, isSilent: boolean): void {
     if (this.#hasEnded) return;
     (isSilent ? this.#silent : this.#back).add(host);
@@ -262,10 +267,11 @@ export class AgentPresence {
     const { store, serverId, call } = this.#options;
     const silent = take(this.#silent, MOST_AT_ONCE);
     const back = take(this.#back, MOST_AT_ONCE);
+    const silentMs = new Map(silent.map((host) => [host, this.#silentMs(host)]));
     try {
       await this.#ask(() =>
         store.transact(async (tx) => {
-          if (silent.length > 0) await agentsSilent(tx, call(), { hosts: silent, serverId });
+          if (silent.length > 0) await agentsSilent(tx, call(), { silentMs, serverId });
           if (back.length > 0) await agentsHeard(tx, { hosts: back, serverId, gone: this.#gone() });
         }),
       );

@@ -36,7 +36,7 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 }
 
 /** A stored timestamp the way Neutron shows it: UTC, whole seconds, `2026-01-31T12:00:00Z`. */
-export function timestamp(clock: Clock): string {
+export function timestamp(clock: Pick<Clock, 'wall'>): string {
   return `${clock.wall().toISOString().slice(0, 19)}Z`;
 }
 

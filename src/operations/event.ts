@@ -37,11 +37,24 @@ export async function record(
 
 export interface EventQuery extends Pick<ListQuery<EventRow>, 'filters' | 'after' | 'limit'> {
   readonly isOldestFirst?: boolean;
+  /** Only alerts: those that are open, or those that are not. */
+  readonly isOpen?: boolean;
+}
+
+/** So many rows are read in one go. */
+const PAGE = 1_000;
+
+/** The alerts that some end names, as the ends say: whatever servers' clocks said, an end names its alert. */
+export function endedAmong(events: Iterable<Pick<EventRow, 'kind' | 'data'>>): Set<unknown> {
+  const ended = new Set<unknown>();
+  for (const { kind, data } of events) if (kind === 'alert-ended') ended.add(data['ends']);
+  return ended;
 }
 
 /** The events that pass the filters, newest first unless asked otherwise, from after the marker on. */
 export async function listEvents(tables: Pick<Tables, 'events'>, query: EventQuery): Promise<EventRow[]> {
-  const { isOldestFirst = false, ...rest } = query;
+  const { isOldestFirst = false, isOpen, ...rest } = query;
+  if (isOpen !== undefined) return listAlerts(tables, { ...query, isOpen });
   const descending = !isOldestFirst;
   return tables.events.list({
     ...rest,
@@ -50,4 +63,35 @@ export async function listEvents(tables: Pick<Tables, 'events'>, query: EventQue
       { column: 'id', descending },
     ],
   });
+}
+
+/** Looks at all alerts and ends that are kept, some at a time. */
+async function listAlerts(
+  tables: Pick<Tables, 'events'>,
+  { isOpen, limit = Number.POSITIVE_INFINITY, ...query }: EventQuery & { readonly isOpen: boolean },
+): Promise<EventRow[]> {
+  const ended = new Set<unknown>();
+  const ends = { filters: [ofKind('alert-ended')] };
+  for await (const rows of inPages(tables, ends)) for (const id of endedAmong(rows)) ended.add(id);
+  const found: EventRow[] = [];
+  for await (const rows of inPages(tables, { ...query, filters: [...query.filters, ofKind('alert')] })) {
+    found.push(...rows.filter(({ id }) => ended.has(id) !== isOpen));
+    if (found.length >= limit) return found.slice(0, limit);
+  }
+  return found;
+}
+
+const ofKind = (kind: EventRow['kind']) => ({ column: 'kind', operator: 'in', values: [kind] }) as const;
+
+async function* inPages(
+  tables: Pick<Tables, 'events'>,
+  query: Omit<EventQuery, 'isOpen' | 'limit'>,
+): AsyncGenerator<EventRow[]> {
+  let after = query.after;
+  for (;;) {
+    const rows = await listEvents(tables, { ...query, ...(after ? { after } : {}), limit: PAGE });
+    yield rows;
+    after = rows.at(-1);
+    if (rows.length < PAGE) return;
+  }
 }

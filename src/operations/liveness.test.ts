@@ -34,9 +34,17 @@ async function world(...names: string[]) {
 
 test('a server takes back only its own word, and claims only what nobody living does', async () => {
   const w = await world('a', 'b');
-  await w.run((tx) => agentsSilent(tx, w.call, { hosts: ['a', 'b'], serverId: 'other' }));
+  await w.run((tx) =>
+    agentsSilent(tx, w.call, {
+      silentMs: new Map([
+        ['a', 2_000],
+        ['b', 2_000],
+      ]),
+      serverId: 'other',
+    }),
+  );
   assert.deepEqual(w.rows('a'), ['server alive 0', 'server alive 0']);
-  await w.run((tx) => agentsSilent(tx, w.call, { hosts: ['a'], serverId: 'server' }));
+  await w.run((tx) => agentsSilent(tx, w.call, { silentMs: new Map([['a', 2_000]]), serverId: 'server' }));
   assert.deepEqual(
     [w.rows('a'), w.rows('b')],
     [
@@ -48,6 +56,22 @@ test('a server takes back only its own word, and claims only what nobody living 
   assert.deepEqual([w.rows('a')[0], w.rows('b')[0]], ['other alive 0', 'server alive 0']);
   await w.run((tx) => agentsHeard(tx, { hosts: ['b'], serverId: 'other', gone: ['server'] }));
   assert.equal(w.rows('b')[0], 'other alive 0');
+});
+
+test('a row says when its agent was last heard, not when that was noticed', async () => {
+  const w = await world('a', 'b', 'c');
+  w.pass(60_000);
+  const silentMs = new Map([
+    ['a', 5_000],
+    ['b', 12_000],
+    ['c', 5_000],
+  ]);
+  await w.run((tx) => agentsSilent(tx, w.call, { silentMs, serverId: 'server' }));
+  const heard = new Map(w.store.rows('agents').map((row) => [row.host, row.heartbeat_at]));
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((host) => heard.get(host)),
+    ['2026-01-31T12:00:55Z', '2026-01-31T12:00:48Z', '2026-01-31T12:00:55Z'],
+  );
 });
 
 test('a death is written once, and not of one that a living server claims by now', async () => {
@@ -90,4 +114,16 @@ test('the areas where a mass is silent are those whose last alert has not ended'
   w.pass(1_000);
   await began('fleet');
   assert.deepEqual((await open()).sort(), ['fleet', 'zone/east']);
+});
+
+test('the end of a mass silence is its end whatever the clock said meanwhile', async () => {
+  const w = await world();
+  const open = () => w.store.view((view) => massAlerts(view));
+  await w.run((tx) => massBegan(tx, w.call, { area: 'fleet', silent: 4, hosts: 9 }));
+  w.pass(-3_600_000);
+  const [end] = await w.run((tx) => massOver(tx, w.call, 'fleet'));
+  const alert = w.store.rows('events').find((event) => event.kind === 'alert');
+  assert.deepEqual([end?.data['ends'], await open()], [alert?.id, []]);
+  await w.run((tx) => massBegan(tx, w.call, { area: 'fleet', silent: 4, hosts: 9 }));
+  assert.deepEqual(await open(), ['fleet']);
 });

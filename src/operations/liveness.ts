@@ -3,7 +3,7 @@ import { timestamp } from '../lib/clock.ts';
 import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Transaction } from '../store/store.ts';
-import { type NewEvent, record } from './event.ts';
+import { endedAmong, type NewEvent, record } from './event.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks } from './provisioning.ts';
 
@@ -12,10 +12,26 @@ export interface HeardBy {
   readonly serverId: string;
 }
 
-/** The server does not hear these hosts' agents any more; another that took over meanwhile keeps them. */
-export async function agentsSilent(tx: Transaction, call: Call, { hosts, serverId }: HeardBy): Promise<void> {
-  const seen = { server_id: '', heartbeat_at: timestamp(call.clock) };
-  await tx.agents.update({ host: hosts, server_id: serverId }, seen);
+export interface SilentTo {
+  /** For how long each host has been silent (ms). */
+  readonly silentMs: ReadonlyMap<string, number>;
+  readonly serverId: string;
+}
+
+/**
+ * The server does not hear these hosts' agents any more; another that took over meanwhile keeps them. Their rows say when
+ * they were last heard.
+ */
+export async function agentsSilent(
+  tx: Transaction,
+  call: Call,
+  { silentMs, serverId }: SilentTo,
+): Promise<void> {
+  const now = call.clock.wall().getTime();
+  const heardAt = (ms: number) => timestamp({ wall: () => new Date(now - ms) });
+  const byTime = Map.groupBy(silentMs.keys(), (host) => heardAt(silentMs.get(host) ?? 0));
+  for (const [heartbeat_at, hosts] of byTime)
+    await tx.agents.update({ host: hosts, server_id: serverId }, { server_id: '', heartbeat_at });
 }
 
 /** The server hears agents that nobody claims, or one of the servers in `gone`. */
@@ -141,15 +157,19 @@ export async function massBegan(
   return [event];
 }
 
-/** That is over: who is still silent is judged by itself. Returns the event. */
+/** That is over: who is still silent is judged by itself. Returns the events, each the end of an alert that it names. */
 export async function massOver(tx: Transaction, call: Call, area: string): Promise<EventRow[]> {
   const message = `No longer are so many hosts of ${area.replace('/', ' ')} silent at once.`;
   const event = { kind: 'alert-ended', severity: 'info', object: area, message } as const;
-  return [await record(tx, call, { ...event, data: { alert: MASS } })];
+  const open = (await openMasses(tx)).filter((alert) => alert.object === area);
+  const events: EventRow[] = [];
+  for (const { id: ends } of open)
+    events.push(await record(tx, call, { ...event, data: { alert: MASS, ends } }));
+  return events;
 }
 
-/** The areas whose last word was that a mass is silent. */
-export async function massAlerts(tables: Pick<Transaction, 'events'>): Promise<string[]> {
+/** An end names its alert, so that it is one whatever the clocks of the servers said. */
+async function openMasses(tables: Pick<Transaction, 'events'>): Promise<EventRow[]> {
   const events = await tables.events.list({
     filters: [
       { column: 'kind', operator: 'in', values: ['alert', 'alert-ended'] },
@@ -157,9 +177,11 @@ export async function massAlerts(tables: Pick<Transaction, 'events'>): Promise<s
     ],
     sort: [{ column: 'at', descending: true }],
   });
-  const last = new Map<string, EventRow>();
-  for (const event of events) {
-    if (event.data.alert === MASS && !last.has(event.object)) last.set(event.object, event);
-  }
-  return [...last.values()].filter((event) => event.kind === 'alert').map((event) => event.object);
+  const ended = endedAmong(events);
+  return events.filter(({ id, kind, data }) => kind === 'alert' && data['alert'] === MASS && !ended.has(id));
+}
+
+/** The areas whose alert of a silent mass is open. */
+export async function massAlerts(tables: Pick<Transaction, 'events'>): Promise<string[]> {
+  return [...new Set((await openMasses(tables)).map((alert) => alert.object))];
 }
