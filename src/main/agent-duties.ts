@@ -26,6 +26,12 @@ async function heldPlace(store: Store, place: Place | null): Promise<Place | nul
   return change?.position === place.position && change.tag === place.tag ? place : null;
 }
 
+/** The report without what is not the host's to care for. */
+function withinScope(report: Report, exceptions: Report['exceptions'] = report.exceptions): Report {
+  const dropped = report.exceptions.length - exceptions.length;
+  return dropped === 0 ? report : { ...report, exceptions, exceptionCount: report.exceptionCount - dropped };
+}
+
 export function createAgentDuties(options: AgentDutiesOptions) {
   const { store, serverId, call, onReported, onRegistered } = options;
   /** What each agent last said of itself here. */
@@ -50,7 +56,7 @@ export function createAgentDuties(options: AgentDutiesOptions) {
       const place = await heldPlace(store, report.realised);
       const { host } = report;
       const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
-      if (result.accepted) onReported?.(report, place);
+      if (result.accepted) onReported?.(withinScope(report, result.exceptions), place);
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
       // But one that is late may be of an agent that is elsewhere by now.

@@ -62,7 +62,7 @@ async function world(options: { subnet?: boolean } = {}) {
       .map((block) => block.entity)
       .sort();
   const update = (changes: PortChanges) => b.run((tx) => updatePort(tx, b.call, { id: port.id, changes }));
-  return { ...b, agents, network, port, report, status, open, update };
+  return { ...b, another: b.network, agents, network, port, report, status, open, update };
 }
 
 test('ACTIVE once the host has wired it, the DHCP host floods to it, and DHCP has its lease', async () => {
@@ -232,4 +232,23 @@ test('convergence shows who owes what', async () => {
   assert.equal(converged, false, 'the other agents have not reported');
   const vm = agents.find((agent) => agent.host === 'vm' && agent.role === 'l2');
   assert.deepEqual([vm?.state, vm?.lag, vm?.exceptions[0]?.reason], ['waiting', 0, 'no link']);
+});
+
+test('entries about what is not the host’s to care for are dropped one by one', async () => {
+  const w = await world();
+  const other = await w.another();
+  const kept = (host: string, role: Role) => {
+    const agent = w.store.rows('agents').find((one) => one.host === host && one.role === role);
+    return [agent?.exceptions.map((one) => one.key), agent?.exception_count];
+  };
+  const own = `network/${w.port.network_id}`;
+  const exceptions = [{ key: own }, { key: `network/${other.id}` }, { key: 'network/nonsense' }];
+  await w.report('dhcp', 'dhcp', { exceptions });
+  assert.deepEqual(kept('dhcp', 'dhcp'), [[own], 1]);
+  await w.report('dhcp', 'l2', { exceptions });
+  assert.deepEqual(kept('dhcp', 'l2'), [[own], 1]);
+  await w.report('vm', 'l2', { exceptions });
+  assert.deepEqual(kept('vm', 'l2'), [[own], 1], 'a port of it is bound there');
+  await w.report('vm', 'dhcp', { exceptions });
+  assert.deepEqual(kept('vm', 'dhcp'), [[], 0]);
 });

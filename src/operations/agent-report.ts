@@ -1,6 +1,7 @@
 /** What an agent has realised, as it reports it; and what follows for ports. Status takes no position in the log. */
 import { timestamp } from '../lib/clock.ts';
 import { hasRealised, hasRealisedKey } from '../convergence/provisioning.ts';
+import { splitKey } from '../resources/agent-view.ts';
 import type { AgentRow, KeptException, ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
 import type { PortRow } from '../resources/port.ts';
@@ -30,18 +31,55 @@ const isNewer = (report: RoleReport, agent: AgentRow): boolean =>
   report.incarnation > agent.incarnation ||
   (report.incarnation === agent.incarnation && report.counter > agent.counter);
 
-/** The ports that exceptions name, that are still this host's to care for; the other entries are dropped one by one. */
+/** Of these networks and routers, by their keys, those that the host's role has to care for. */
+async function keysInScope(
+  tx: Transaction,
+  { host, role, agentId }: { host: string; role: Role; agentId: string },
+  keys: readonly string[],
+): Promise<Set<string>> {
+  const idsOf = (kind: string) =>
+    [...new Set(keys)].filter((key) => splitKey(key).kind === kind).map((key) => splitKey(key).id);
+  if (role === 'l3') {
+    const router_id = idsOf('router');
+    const own = router_id.length > 0 ? await tx.routerBindings.find({ agent_id: agentId, router_id }) : [];
+    return new Set(own.map((one) => `router/${one.router_id}`));
+  }
+  const network_id = idsOf('network');
+  if (network_id.length === 0) return new Set();
+  const found = (await tx.dhcpBindings.find({ host, network_id })).map((one) => one.network_id);
+  if (role === 'l2') {
+    found.push(...(await tx.ports.find({ host, network_id })).map((port) => port.network_id));
+    const routers = (await tx.routerBindings.find({ host })).map((one) => one.router_id);
+    if (routers.length > 0)
+      found.push(...(await tx.ports.find({ network_id, device_id: routers })).map((port) => port.network_id));
+  }
+  return new Set(found.map((id) => `network/${id}`));
+}
+
+/**
+ * The exceptions about what is still this host's to care for, and the ports that they name; the others are dropped one by one. What
+ * an agent has yet to clear away is its own matter: nobody is served by it.
+ */
 async function inScope(
   tx: Transaction,
-  { host, role, exceptions }: { host: string; role: Role; exceptions: readonly ReportException[] },
+  agent: { host: string; role: Role; agentId: string },
+  exceptions: readonly ReportException[],
 ): Promise<{ exceptions: ReportException[]; ports: Map<string, PortRow> }> {
+  const { host, role } = agent;
   const portIdOf = (exception: ReportException) =>
     exception.object.startsWith(PORT) ? exception.object.slice(PORT.length) : undefined;
   const ids = [...new Set(exceptions.flatMap((exception) => portIdOf(exception) ?? []))];
   const rows = ids.length > 0 ? await tx.ports.find({ id: ids }) : [];
   const ports = new Map(rows.filter((port) => role !== 'l2' || port.host === host).map((p) => [p.id, p]));
-  const kept = exceptions.filter((exception) => {
-    const id = portIdOf(exception);
+  const keys = await keysInScope(
+    tx,
+    agent,
+    exceptions.map((exception) => exception.key),
+  );
+  const kept = exceptions.filter(({ key, ...rest }) => {
+    const { kind } = splitKey(key);
+    if ((kind === 'network' || kind === 'router') && !keys.has(key)) return false;
+    const id = portIdOf({ key, ...rest });
     return id === undefined || ports.has(id);
   });
   return { exceptions: kept, ports };
@@ -142,6 +180,8 @@ export interface ReportOutcome {
   readonly accepted: boolean;
   /** false: no row says that a server holds the agent, as after a promotion that lost its registration. */
   readonly registered: boolean;
+  /** What is within the host's scope, where an accepted report told of more. */
+  readonly exceptions?: readonly ReportException[];
   /** The life that is known of the agent, where the report is of an earlier one. */
   readonly incarnation?: number;
 }
@@ -158,7 +198,7 @@ export async function applyReport(
   if (known && known.incarnation > report.incarnation)
     return { accepted: false, registered, incarnation: known.incarnation };
   if (!known || !isNewer(report, known)) return { accepted: false, registered };
-  const { exceptions, ports } = await inScope(tx, { host, role, exceptions: report.exceptions });
+  const { exceptions, ports } = await inScope(tx, { host, role, agentId: known.id }, report.exceptions);
   const [agent = known] = await tx.agents.update(
     { id: known.id },
     {
@@ -175,5 +215,6 @@ export async function applyReport(
   // What is unknown revokes nothing.
   if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
   await liftBlocks(tx, call, await candidates(tx, agent));
-  return { accepted: true, registered };
+  const isWhole = exceptions.length === report.exceptions.length;
+  return { accepted: true, registered, ...(isWhole ? {} : { exceptions }) };
 }
