@@ -1,12 +1,14 @@
 /** `/v2.0/deuteron/events`: what happened and what was done about it, the newest first. Admins only. */
 import { listEvents } from '../operations/event.ts';
+import type { Caller } from '../operations/operation.ts';
 import { missingFault, schemaOf } from '../resources/attribute.ts';
 import { eventMap } from '../resources/event-map.ts';
 import type { EventRow } from '../resources/event.ts';
-import { canonicalUuid } from '../resources/values.ts';
+import { Fault } from '../resources/errors.ts';
+import { canonicalUuid, display } from '../resources/values.ts';
 import type { ListFilter, View } from '../store/store.ts';
 import type { Api } from './app.ts';
-import { type ListRequest, readListQuery } from './list-query.ts';
+import { type ListRequest, readLimit, readListQuery } from './list-query.ts';
 import { pageLinks } from './paging.ts';
 import { adminOnly } from './policy.ts';
 import { array, object, query, TEXT } from './route.ts';
@@ -21,6 +23,9 @@ const SAYS = {
   summary: 'What happened and what was done about it: remedies, deaths, moves, alerts; the newest first.',
   parameters: [
     ...FILTERS.map(({ name }) => query(name, `Only those with this ${name}; may be repeated.`, array(TEXT))),
+    query('open', 'Only alerts: those that no end names yet (true), or those that have ended (false).', {
+      type: 'boolean',
+    }),
     query('fields', 'Show these attributes only.', array(TEXT)),
     query('limit', `At most this many [${DEFAULT_LIMIT}].`, { type: 'integer', minimum: 0 }),
     query('marker', 'The id after which the page begins.', { ...TEXT, format: 'uuid' }),
@@ -29,9 +34,34 @@ const SAYS = {
   answer: object({ events: array(schemaOf(eventMap, 'shown')) }),
 };
 
-async function readPage(view: View, asked: ListRequest): Promise<EventRow[]> {
-  if (asked.impossible) return [];
+interface PageRequest extends ListRequest {
+  readonly isOpen: boolean | undefined;
+}
+
+const badInput = (reason: string): Fault =>
+  new Fault('InvalidInput', `Invalid input for operation: ${reason}.`);
+
+function readOpen(given: string | null): boolean | undefined {
+  const word = given?.toLowerCase();
+  if (word === undefined) return undefined;
+  if (word !== 'true' && word !== 'false')
+    throw badInput(`open: '${display(word)}' is not one of true, false`);
+  return word === 'true';
+}
+
+function readRequest(parameters: URLSearchParams, caller: Caller): PageRequest {
+  const others = new URLSearchParams(parameters);
+  others.delete('open');
+  const asked = readListQuery(eventMap, others, caller);
+  const unknown = asked.fields.find((name) => !eventMap.byName.has(name));
+  if (unknown !== undefined) throw badInput(`fields: events have no '${display(unknown)}'`);
   const limit = asked.limit === 0 ? DEFAULT_LIMIT : asked.limit;
+  return { ...asked, limit, isOpen: readOpen(parameters.get('open')) };
+}
+
+async function readPage(view: View, asked: PageRequest): Promise<EventRow[]> {
+  if (asked.impossible) return [];
+  const { limit, isOpen } = asked;
   let after: EventRow | undefined;
   if (asked.marker !== undefined) {
     const id = canonicalUuid(asked.marker);
@@ -42,6 +72,7 @@ async function readPage(view: View, asked: ListRequest): Promise<EventRow[]> {
     filters: asked.filters as unknown as ListFilter<EventRow>[],
     ...(after ? { after } : {}),
     limit,
+    ...(isOpen === undefined ? {} : { isOpen }),
     isOldestFirst: asked.reverse,
   });
   return asked.reverse ? rows.reverse() : rows;
@@ -53,12 +84,14 @@ export function addEvents(api: Api): void {
     const { caller } = api.callOf(request);
     adminOnly(caller, 'get_event');
     const parameters = request.query as URLSearchParams;
-    const asked = readListQuery(eventMap, parameters, caller);
+    const asked = readRequest(parameters, caller);
     const rows = await api.store.view((view) => readPage(view, asked));
     const toBody = bodyMaker(eventMap, caller, asked.fields);
     const events = rows.map((row) => toBody(row as unknown as Row, () => ({})));
     const { limit, reverse } = asked;
-    if (limit === 0) return reply.send(JSON.stringify({ events }));
+    // Who asked for no pages gets them only where there may be more.
+    const isWhole = readLimit(parameters) === 0 && rows.length < limit;
+    if (isWhole) return reply.send(JSON.stringify({ events }));
     const links = pageLinks(
       { url: api.urlOf(request), parameters, limit, reverse },
       rows.map((row) => row.id),

@@ -4,7 +4,7 @@ import { ApiError, callApi, type Endpoint } from './api-client.ts';
 export interface Alert {
   readonly id: string;
   readonly at: string;
-  readonly kind: 'alert' | 'alert-ended';
+  readonly kind: 'alert';
   readonly host: string;
   readonly role: string;
   readonly object: string;
@@ -14,36 +14,47 @@ export interface Alert {
 
 export type AlertNow = Alert & { readonly isOpen: boolean };
 
-/** So far back ends are looked for. */
-const LOOKED_AT = 500;
+/** So many are read in one go. */
+const PAGE = 500;
+/** At least so many are shown, if there are: the rest have ended. */
 const SHOWN = 10;
 
-/** The last alerts there are, the newest first; none for those who may not see them. */
+/** The open alerts, all of them, and the last of the others; none for those who may not see them. */
 export async function fetchAlerts(endpoint: Endpoint): Promise<AlertNow[]> {
   try {
-    const path = `/v2.0/deuteron/events?kind=alert&kind=alert-ended&limit=${LOOKED_AT}`;
-    return openFirst((await callApi(endpoint, 'GET', path)).body.events);
+    const open = await fetchOpen(endpoint);
+    const left = Math.max(0, SHOWN - open.length);
+    const ended = left === 0 ? [] : await fetchEvents(endpoint, `open=false&limit=${left}`);
+    return openFirst(open, ended);
   } catch (error) {
     if (error instanceof ApiError && error.status === 403) return [];
     throw error;
   }
 }
 
-/** `events`: the newest first. Those that are open come first, and then a few of the others. */
-export function openFirst(events: readonly Alert[]): AlertNow[] {
-  const ended = new Set<unknown>();
-  const found: AlertNow[] = [];
-  for (const event of events) {
-    // An end names the alert, or is of the same kind about the same; an alert that was told again goes on.
-    const name = [event.data['alert'], event.host, event.role, event.object].join(' ');
-    if (event.kind === 'alert-ended') {
-      ended.add(name);
-      ended.add(event.data['ends']);
-      continue;
-    }
-    found.push({ ...event, isOpen: !ended.has(event.id) && !ended.has(name) });
-    ended.add(name);
+async function fetchEvents(endpoint: Endpoint, query: string): Promise<Alert[]> {
+  return (await callApi(endpoint, 'GET', `/v2.0/deuteron/events?${query}`)).body.events;
+}
+
+async function fetchOpen(endpoint: Endpoint): Promise<Alert[]> {
+  const found: Alert[] = [];
+  for (;;) {
+    const last = found.at(-1);
+    const marker = last ? `&marker=${last.id}` : '';
+    const page = await fetchEvents(endpoint, `open=true&limit=${PAGE}${marker}`);
+    found.push(...page);
+    if (page.length < PAGE) return found;
   }
-  const open = found.filter((alert) => alert.isOpen);
-  return [...open, ...found.filter((alert) => !alert.isOpen)].slice(0, Math.max(SHOWN, open.length));
+}
+
+/** Both the newest first. Those that are open come first; one that was told again is shown once. */
+export function openFirst(open: readonly Alert[], ended: readonly Alert[]): AlertNow[] {
+  const byName = new Map<string, Alert>();
+  for (const alert of open) {
+    const name = [alert.data['alert'], alert.host, alert.role, alert.object].join(' ');
+    if (!byName.has(name)) byName.set(name, alert);
+  }
+  const shown = [...byName.values()].map((alert) => ({ ...alert, isOpen: true }));
+  const rest = ended.map((alert) => ({ ...alert, isOpen: false }));
+  return [...shown, ...rest].slice(0, Math.max(SHOWN, shown.length));
 }

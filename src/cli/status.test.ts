@@ -59,10 +59,38 @@ test('what is owed is shown with since when and why, and what alerts there are',
   );
 });
 
+test('agents stand by host and role', () => {
+  const agents = [
+    agent({ host: 'h10' }),
+    agent({ host: 'h2' }),
+    agent({ host: 'h2', role: 'dhcp' }),
+    agent({ host: 'a' }),
+  ];
+  const lines = renderStatus(of({ agents })).split('\n').slice(3, 7);
+  assert.deepEqual(
+    lines.map((line) => line.split(/ +/).slice(0, 2).join(' ')),
+    ['a l2', 'h2 dhcp', 'h2 l2', 'h10 l2'],
+  );
+});
+
 test('a member is shown his own', () => {
   assert.equal(
     renderStatus(of({ agents: [], resources: [] })),
     'change log at position 9; all of yours is realised\n',
+  );
+  const failing = {
+    ...{ resource: 'port/p', role: 'l2', state: 'failed', since: 0, sinceAt: null, overdue: false },
+    reason: 'no server hears the agent of its host',
+  };
+  assert.equal(
+    renderStatus(of({ agents: [], resources: [failing], converged: false })),
+    [
+      'change log at position 9',
+      '',
+      'WHAT    ROLE  STATE   SINCE  WHY',
+      'port/p  l2    failed  -      no server hears the agent of its host',
+      '',
+    ].join('\n'),
   );
 });
 

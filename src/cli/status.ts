@@ -78,8 +78,12 @@ export function isReached(convergence: Convergence, position: number): boolean {
   return alive.length > 0 && alive.every(({ state }) => state === 'converged' || state === 'waiting');
 }
 
-const sinceOf = ({ since, sinceAt }: { since: number; sinceAt: string | null }): string =>
-  sinceAt === null ? String(since) : `${sinceAt.replace(/\.\d+Z$/, 'Z')} (${since})`;
+/** Position 0 stands for no change. */
+function sinceOf({ since, sinceAt }: { since: number; sinceAt: string | null }): string {
+  const place = since === 0 ? '' : String(since);
+  if (sinceAt === null) return place || '-';
+  return `${sinceAt.replace(/\.\d+Z$/, 'Z')}${place && ` (${place})`}`;
+}
 const stateOf = ({ state, overdue }: { state: string; overdue: boolean }): string =>
   overdue ? `${state}, overdue` : state;
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
@@ -97,12 +101,17 @@ function renderOwn({ head, resources = [] }: Convergence): string {
   return `change log at position ${head}\n\n${formatTable(['WHAT', 'ROLE', 'STATE', 'SINCE', 'WHY'], rows)}`;
 }
 
+/** By host (numbers in names as numbers), then by role. */
+const byHost = (a: AgentConvergence, b: AgentConvergence): number =>
+  a.host.localeCompare(b.host, 'en', { numeric: true }) || (a.role < b.role ? -1 : 1);
+
 /** The convergence as a person reads it. */
 export function renderStatus(convergence: Convergence, alerts: readonly AlertNow[] = []): string {
   if (convergence.resources) return renderOwn(convergence);
+  const sorted = [...convergence.agents].sort(byHost);
   const agents = formatTable(
     ['HOST', 'ROLE', 'ALIVE', 'STATE', 'REALISED', 'LAG', 'PENDING', 'OVERDUE'],
-    convergence.agents.map((agent) => [
+    sorted.map((agent) => [
       agent.host,
       agent.role,
       agent.alive ? (agent.heard ? 'yes' : 'silent') : 'NO',
@@ -113,7 +122,7 @@ export function renderStatus(convergence: Convergence, alerts: readonly AlertNow
       String(agent.overdue),
     ]),
   );
-  const owed = convergence.agents.flatMap((agent) =>
+  const owed = sorted.flatMap((agent) =>
     agent.owed.map((one) => [
       agent.host,
       agent.role,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { realRandom } from '../../src/lib/random.ts';
+import type { EventRow } from '../../src/resources/event.ts';
 import { addAgent, report, tell } from './agents.ts';
 import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 
@@ -118,7 +120,9 @@ test('a member sees his own, and neither hosts nor what their programs said', as
   );
   assert.deepEqual([own.agents, own.converged], [[], false]);
   assert.doesNotMatch(JSON.stringify(own), /"h1"|"h2"|dnsmasq|var/);
-  assert.deepEqual((await ask(`resource=port/${port.id}&state=failing`, 'red')).resources, own.resources);
+  const names = (found: Json[]) => found.map((one) => `${one.resource} ${one.role} ${one.state}`);
+  const failing = (await ask(`resource=port/${port.id}&state=failing`, 'red')).resources;
+  assert.deepEqual(names(failing), names(own.resources));
   const blue = await ask('', 'blue');
   assert.deepEqual([blue.resources, blue.converged], [[], true]);
   await api.expect(404, 'GET', `${URL}?resource=port/${port.id}`, { as: 'blue' });
@@ -229,9 +233,30 @@ test('events are listed newest first, filtered and in pages', async () => {
       data: { step: 3 },
     },
   );
+  assert.deepEqual((await list('open=true')).includes(alert), true);
+  assert.deepEqual(await list('open=true&kind=remedy'), []);
+  const end = { kind: 'alert-ended', severity: 'info', message: 'Somebody does.' } as const;
+  await tell(api, { ...end, data: { ends: alert } });
+  assert.deepEqual((await list('open=true')).includes(alert), false);
+  assert.deepEqual((await list('open=false')).includes(alert), true);
+  await api.expect(400, 'GET', '/v2.0/deuteron/events?open=maybe');
+  await api.expect(400, 'GET', '/v2.0/deuteron/events?fields=bad');
   await api.expect(403, 'GET', '/v2.0/deuteron/events', { as: 'red' });
   await api.expect(400, 'GET', '/v2.0/deuteron/events?message=x');
   await api.expect(404, 'GET', `/v2.0/deuteron/events?limit=1&marker=${network.id}`);
+});
+
+test('events without a limit come in pages as well where there are too many', async () => {
+  const noise = Array.from({ length: 1_001 }, (_, at) => ({
+    ...{ id: realRandom.uuid(), at: `2026-01-01T00:00:00.${String(at % 1_000).padStart(3, '0')}Z` },
+    ...{ kind: 'remedy', severity: 'info', host: 'noisy', role: '', object: '', message: '', data: {} },
+  }));
+  await api.store.transact((tx) => tx.events.insert(noise as EventRow[]));
+  const first = await api.expect(200, 'GET', '/v2.0/deuteron/events?host=noisy');
+  const next = first.events_links.find((one: Json) => one.rel === 'next').href.slice(api.url.length);
+  const second = await api.expect(200, 'GET', next);
+  const ids = [...first.events, ...second.events].map((one: Json) => one.id);
+  assert.deepEqual([first.events.length, new Set(ids).size], [1_000, 1_001]);
 });
 
 test('nothing here was a bug', () => assert.deepEqual(api.bugs, []));
