@@ -291,6 +291,7 @@ export class AgentPresence {
   async #lookAgain(signal: AbortSignal): Promise<void> {
     const { clock, times, onFailure } = this.#options;
     while (!signal.aborted) {
+      const began = clock.now();
       let cancel: () => void = () => undefined;
       const waited = new Promise<void>((resolve) => {
         this.#wakeLook = resolve;
@@ -303,6 +304,8 @@ export class AgentPresence {
       }
       await waited;
       cancel();
+      // many transitions ask for a look each: one does for all
+      await sleep(clock, Math.max(0, began + times.lookMs / 4 - clock.now()), signal);
     }
   }
 
