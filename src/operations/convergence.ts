@@ -47,7 +47,11 @@ async function readLogEnd(view: View, call: Call, agents: readonly AgentRow[]): 
   const changes = await view.changesFrom(from, MAX_CHANGES + 1);
   return new LogEnd(
     head,
-    changes.map((change) => ({ ...change, at: new Date(wallMs - change.ageMs).toISOString() })),
+    changes.map((change) => ({
+      ...change,
+      at: new Date(wallMs - change.ageMs).toISOString(),
+      ageMs: Math.round(change.ageMs),
+    })),
   );
 }
 
