@@ -100,7 +100,7 @@ export class Connection {
     scheduler.after(this.#network.delay(), '', () => {
       this.#their?.enter(() => {
         if (!this.#serverOpen) return;
-        if (this.#isAnswered) this.#network.heard(this.agent);
+        if (this.#isAnswered) this.#network.heard(this.agent, this.server);
         this.#end?.heard();
       });
     });
@@ -149,7 +149,7 @@ export class Connection {
     return {
       open: () => {
         this.#isAnswered = true;
-        this.#network.heard(this.agent);
+        this.#network.heard(this.agent, this.server);
       },
       refuse: (refusal) => this.#endByServer(refusal),
       write: (line) => {

@@ -32,7 +32,7 @@ export class Network {
   /** Messages that arrived and were taken: watch requests, frames, reports and their answers. */
   deliveries = 0;
   /** Told of each agent that a server which runs has just heard. */
-  heard: (agent: string) => void = () => undefined;
+  heard: (agent: string, server: string) => void = () => undefined;
   readonly troubles: Troubles;
 
   constructor(options: { scheduler: Scheduler; random: Random; weather: Weather; troubles: Troubles }) {
