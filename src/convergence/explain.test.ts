@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Role } from '../resources/agent.ts';
+import type { BindingFacts, DhcpFacts, HoldingFacts } from './dhcp-findings.ts';
 import {
-  type BindingFacts,
-  type DhcpFacts,
   explainAgent,
   explainNetwork,
   explainPort,
   type Explanation,
+  type FleetFacts,
   type PortFacts,
 } from './explain.ts';
 import type { AgentFacts, Audience, EventFacts } from './findings.ts';
@@ -71,8 +71,12 @@ const bound = (one: AgentFacts, over: Partial<BindingFacts> = {}): BindingFacts 
   ...over,
 });
 const dhcpOf = (bindings: readonly BindingFacts[], over: Partial<DhcpFacts> = {}): DhcpFacts => ({
-  ...{ networkId: 'n', isWanted: true, bindings, usable: 1 },
+  ...{ networkId: 'n', isWanted: true, bindings, wanted: 1, living: 1, fitting: 1 },
+  ...{ physicalNetwork: null, zoneHints: [], full: [] },
   ...over,
+});
+const fleetOf = (agents: number, heard: number, hosts = 4): FleetFacts => ({
+  ...{ agents, heard, hosts, takers: heard > 0 ? 1 : 0 },
 });
 const subject = (over: Partial<Subject> = {}): Subject => ({
   ...{ kind: 'port', id: 'p', networkId: 'n', boundHost: 'h1' },
@@ -83,14 +87,14 @@ const port = (over: Partial<PortFacts> = {}): PortFacts => ({
   ...{ subject: subject(), status: 'ACTIVE', adminStateUp: true, vifType: 'bridge', wantsDhcp: true },
   ...{ isHostKnown: true, l2: agent('h1', 'l2'), floods: [agent('h2', 'l2')] },
   dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]),
-  fleet: { agents: 4, heard: 4 },
+  fleet: fleetOf(4, 4),
   ...over,
 });
 const network = (dhcp: DhcpFacts, audience: Audience = admin): Explanation =>
   explainNetwork(
     {
       subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
-      ...{ dhcp, l2: [], fleet: { agents: 4, heard: 4 } },
+      ...{ dhcp, l2: [], unlooked: 0, fleet: fleetOf(4, 4) },
     },
     audience,
   );
@@ -172,18 +176,18 @@ test('dnsmasq refuses, and what was done about it', () => {
 });
 
 test('the DHCP of a network is served by no living agent', () => {
-  const none = network(dhcpOf([], { usable: 0 }));
+  const none = network(dhcpOf([], { living: 0, fitting: 0 }));
   assert.equal(
     none.summary,
     'No agent has the DHCP of network n: there is no living DHCP agent that takes networks. ' +
       'It is given to the first that comes; its clients keep their leases until they run out.',
   );
-  const alert = withEvents({ kind: 'alert', object: 'network/n', message: 'nobody' });
+  const alert = withEvents({ kind: 'alert', object: 'network/n', data: { alert: 'network-unserved' } });
   const dead = network(dhcpOf([bound(away('h2', 'dhcp', { liveness: 'dead' }))]), alert);
   assert.deepEqual([dead.state, codes(dead)], ['failing', ['dhcp-unserved', 'agent-dead']]);
   assert.match(
     dead.summary,
-    /is connected \(h2\) since 2026-01-31T12:00:05Z: 1 living DHCP agents could take it/,
+    /is connected \(h2\) since 2026-01-31T12:00:05Z: 1 living DHCP agent could take it/,
   );
 });
 
@@ -203,39 +207,194 @@ test('a move under way', () => {
   assert.equal(
     summary,
     'The DHCP of network n moves from h2 to h3 since 2026-01-31T12:00:05Z. ' +
-      'The old one serves on until the new one does. The new one has not reported it as served yet.',
+      'The old one serves on until a new one does. The new one has not reported it as served yet.',
   );
 });
 
 test('an agent that is behind, and one that has said nothing yet', () => {
   const late = owed({ state: 'pending', reason: 'not reported back yet', overdue: true });
   const lagging = agent('h1', 'l2', { state: 'pending', lag: 12, owed: [late], overdue: 1 });
-  const fleet = { agents: 4, heard: 4 };
-  const behind = explainAgent({ name: 'h1', agents: [lagging], fleet }, admin);
+  const fleet = fleetOf(4, 4);
+  const behind = explainAgent({ name: 'h1', agents: [lagging], holdings: [], fleet }, admin);
   assert.deepEqual(codes(behind), ['agent-lagging', 'overdue']);
   assert.match(behind.summary, /is behind: 12 positions of the log are not realised there/);
   const fresh = agent('h1', 'l2', { state: 'unknown', realised: null, lag: null });
-  assert.deepEqual(codes(explainAgent({ name: 'h1', agents: [fresh], fleet }, admin)), ['agent-unknown']);
+  assert.deepEqual(codes(explainAgent({ name: 'h1', agents: [fresh], holdings: [], fleet }, admin)), [
+    'agent-unknown',
+  ]);
 });
 
 test('an agent that is away: how much waits for it, not each of it', () => {
   const gone = agent('h1', 'l2', { heard: false, state: 'pending', owed: [owed({ state: 'pending' })] });
-  const told = explainAgent({ name: 'h1', agents: [gone], fleet: { agents: 4, heard: 3 } }, admin);
+  const told = explainAgent({ name: 'h1', agents: [gone], holdings: [], fleet: fleetOf(4, 3) }, admin);
   assert.deepEqual(codes(told), ['agent-away']);
   assert.match(told.summary, /Once it is back it gets what it missed \(1 so far\)\.$/);
 });
 
 test('the whole fleet is silent', () => {
   const l2 = away('h1', 'l2');
-  const dhcp = dhcpOf([bound(away('h2', 'dhcp'))], { usable: 0 });
-  const all = explainPort(port({ l2, dhcp, fleet: { agents: 4, heard: 0 } }), admin);
+  const dhcp = dhcpOf([bound(away('h2', 'dhcp'))], { living: 0, fitting: 0 });
+  const all = explainPort(port({ l2, dhcp, fleet: fleetOf(4, 0) }), admin);
   assert.equal(codes(all)[0], 'fleet-silent');
   const mass = withEvents({ kind: 'alert', object: 'fleet', message: 'mass' });
-  const some = explainPort(port({ l2, fleet: { agents: 4, heard: 2 } }), mass);
+  const some = explainPort(port({ l2, fleet: fleetOf(4, 2) }), mass);
   assert.equal(codes(some)[0], 'mass-silence');
   const over = withEvents(
     { kind: 'alert-ended', object: 'fleet', message: 'over' },
     { kind: 'alert', object: 'fleet', message: 'mass' },
   );
-  assert.deepEqual(codes(explainPort(port({ l2, fleet: { agents: 4, heard: 2 } }), over)), ['agent-away']);
+  assert.deepEqual(codes(explainPort(port({ l2, fleet: fleetOf(4, 2) }), over)), ['agent-away']);
+});
+
+const off = (host: string) => agent(host, 'dhcp', {}, { adminStateUp: false });
+const findingOf = (explanation: Explanation, code: string): string =>
+  explanation.findings.find((one) => one.code === code)?.sentence ?? '';
+
+test('a network that cannot leave an agent that is switched off says why', () => {
+  const stays = (over: Partial<DhcpFacts>, audience = admin) =>
+    findingOf(network(dhcpOf([bound(off('h1'))], over), audience), 'dhcp-stays');
+  const what = 'The DHCP of network n stays on h1, and no other agent can take it: ';
+  assert.equal(
+    stays({ full: ['10.5.0.0/30'] }),
+    `${what}no address is left in 10.5.0.0/30 for the DHCP port of another agent.`,
+  );
+  assert.equal(
+    stays({ living: 0, fitting: 0 }),
+    `${what}there is no other living DHCP agent that takes networks.`,
+  );
+  const needs = { physicalNetwork: 'phys9', zoneHints: ['zz'] };
+  assert.equal(
+    stays({ living: 3, fitting: 0, ...needs }),
+    `${what}none of the 3 other living DHCP agents fits: it has to reach physical network phys9 and be in zone zz.`,
+  );
+  assert.equal(
+    stays({ living: 3, fitting: 0, ...needs }, member),
+    'The DHCP of network n stays on the host, and no other agent can take it.',
+  );
+  assert.equal(stays({}), '', 'it is given to another');
+  const two = dhcpOf([bound(off('h1')), bound(agent('h2', 'dhcp'))], { full: ['10.5.0.0/30'] });
+  assert.equal(findingOf(network(two), 'dhcp-stays'), '', 'the other serves it alone');
+});
+
+test('an agent that is to be emptied names what it still serves, until it may be stopped', () => {
+  const h1 = off('h1');
+  const told = (holding: Partial<HoldingFacts>) =>
+    explainAgent(
+      {
+        ...{ name: 'h1/dhcp', agents: [h1], fleet: fleetOf(4, 4) },
+        holdings: [{ agent: h1, count: 0, networks: [], ...holding }],
+      },
+      admin,
+    );
+  assert.equal(findingOf(told({}), 'agent-empty'), 'The DHCP agent of h1 serves nothing: it may be stopped.');
+  const networks = [
+    dhcpOf([bound(h1, { leaving: true }), bound(agent('h2', 'dhcp'))], { networkId: 'a' }),
+    dhcpOf([bound(h1)], { networkId: 'b', full: ['10.5.0.0/30'] }),
+    dhcpOf([bound(h1)], { networkId: 'c' }),
+    dhcpOf([bound(h1)], { networkId: 'd', full: ['10.5.0.0/30'] }),
+  ];
+  const some = told({ count: 5, networks });
+  assert.deepEqual(codes(some), ['agent-serves', 'dhcp-stays', 'agent-off']);
+  assert.equal(
+    findingOf(some, 'agent-serves'),
+    'The DHCP agent of h1 still serves 5 networks (a, b, c and 2 more). ' +
+      'To leave as soon as others serve: 1 network (a). They are given to others as far as there is room.',
+  );
+  assert.match(
+    findingOf(some, 'dhcp-stays'),
+    /^2 networks \(b, d\) cannot leave the DHCP agent of h1: no address is left in 10\.5/,
+  );
+});
+
+test('an agent that is held down keeps its networks', () => {
+  const held = agent('h1', 'dhcp', {}, { liveness: 'held' });
+  const holdings = [{ agent: held, count: 1, networks: [dhcpOf([bound(held)])] }];
+  const told = explainAgent({ name: 'h1', agents: [held], holdings, fleet: fleetOf(4, 4) }, admin);
+  assert.equal(
+    findingOf(told, 'agent-serves'),
+    'The DHCP agent of h1 still serves 1 network (n). They stay there.',
+  );
+});
+
+test('living agents that do not fit the network are not promised to it', () => {
+  const none = network(dhcpOf([], { living: 2, fitting: 0, zoneHints: ['zz'] }));
+  assert.equal(
+    none.summary,
+    'No agent has the DHCP of network n: none of the 2 living DHCP agents fits: it has to be in zone zz. ' +
+      'It is given to the first that comes and fits; its clients keep their leases until they run out.',
+  );
+  const silent = network(dhcpOf([bound(away('h2', 'dhcp'))]));
+  assert.match(silent.summary, /Once its agent is taken for dead, the servers give it to another\. \(/);
+});
+
+test('a binding that is to leave, with nobody there to take over', () => {
+  const leaving = bound(agent('h1', 'dhcp'), { leaving: true });
+  assert.equal(
+    network(dhcpOf([leaving], { fitting: 0 })).summary,
+    'The DHCP of network n is to leave h1, and no other agent has it. The old one serves on until a new one does. ' +
+      'There is no other that can take it: it does not go before there is.',
+  );
+  const done = network(dhcpOf([leaving, bound(agent('h2', 'dhcp'))]));
+  assert.match(done.summary, /moves from h1 to h2\. The new one serves; the old one goes now\.$/);
+});
+
+test('what is being done is of this matter: not older, not of another, not over', () => {
+  const dhcp = dhcpOf([bound(agent('h2', 'dhcp', { owed: [owed()] }))]);
+  const said = (...events: Partial<EventFacts>[]) =>
+    explainPort(port({ dhcp }), withEvents(...events)).summary;
+  const of = { host: 'h2', role: 'dhcp', object: 'network/n', message: 'so.' } as const;
+  const before = '2026-01-31T12:00:04.000Z';
+  assert.match(said(of), /Last done, at \S+: so\./);
+  assert.match(said({ ...of, kind: 'alert' }), /Last done/);
+  for (const other of [
+    { ...of, at: before },
+    { ...of, role: 'l2' },
+    { ...of, kind: 'alert-ended' as const },
+    { ...of, host: '', kind: 'alert' as const, data: { alert: 'network-unserved' } },
+  ])
+    assert.match(said(other), /The agent tries again\./, JSON.stringify(other));
+  const over = { ...of, id: 'end', kind: 'alert-ended', data: { ends: 'begin' } } as const;
+  assert.match(said(over, { ...of, id: 'begin', kind: 'alert' }), /The agent tries again\./);
+});
+
+test('all are away: nobody is promised to take anything over, and a small fleet may be at fault', () => {
+  const dead = away('h2', 'dhcp', { liveness: 'dead' });
+  const dhcp = dhcpOf([bound(dead)], { living: 0, fitting: 0 });
+  const all = (fleet: FleetFacts, audience: Audience) => explainPort(port({ dhcp, fleet }), audience);
+  const told = JSON.stringify(all(fleetOf(4, 0), admin));
+  assert.match(told, /there is nobody to move it to/);
+  assert.doesNotMatch(told, /given to living agents/);
+  assert.match(findingOf(all(fleetOf(2, 0, 1), admin), 'fleet-silent'), /Look at its hosts/);
+  assert.doesNotMatch(findingOf(all(fleetOf(2, 0, 1), admin), 'fleet-silent'), /hardly theirs/);
+});
+
+test('members are told no numbers of the fleet', () => {
+  const l2 = agent('h1', 'l2', {
+    ...{ state: 'pending', lag: 12, overdue: 1 },
+    owed: [owed({ state: 'pending', overdue: true })],
+  });
+  const away2 = away('h2', 'dhcp', { liveness: 'dead' });
+  const dhcp = dhcpOf([bound(away2)], { living: 7, fitting: 7 });
+  const told = [fleetOf(44, 0), fleetOf(44, 9)].map((fleet) =>
+    explainPort(port({ l2, dhcp, fleet }), member),
+  );
+  assert.equal(
+    findingOf(told[0]!, 'fleet-silent'),
+    'No agent is connected to any server. What runs on the hosts runs on.',
+  );
+  assert.doesNotMatch(
+    told.map((one) => one.findings.map(({ sentence }) => sentence)).join(),
+    /44|\b9|\b7|\b12 /,
+  );
+});
+
+test('of a network on too many hosts it is not said that all have realised it', () => {
+  const facts = {
+    subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
+    ...{ dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]), l2: [], unlooked: 30, fleet: fleetOf(4, 4) },
+  };
+  assert.match(
+    explainNetwork(facts, admin).summary,
+    /each of its hosts that was looked at has realised it\. 30 more were not looked at\.$/,
+  );
 });

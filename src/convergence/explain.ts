@@ -4,6 +4,13 @@
  */
 import type { Role } from '../resources/agent.ts';
 import {
+  type DhcpFacts,
+  dhcpFindings,
+  type HoldingFacts,
+  holdingFindings,
+  serversOf,
+} from './dhcp-findings.ts';
+import {
   type AgentFacts,
   agentFindings,
   type Audience,
@@ -17,7 +24,6 @@ import {
   shortTime,
 } from './findings.ts';
 import { bearsOn, type Subject } from './narrow.ts';
-import { hasRealised } from './provisioning.ts';
 
 export type ExplainedState = 'converged' | 'waiting' | 'pending' | 'failing';
 
@@ -34,35 +40,23 @@ export interface Explanation {
   readonly events: readonly EventFacts[];
 }
 
-export interface BindingFacts {
-  readonly agent: AgentFacts;
-  readonly leaving: boolean;
-  /** The position at which the agent was given the network; null: only just now. */
-  readonly position: number | null;
-}
-
-/** How a network's DHCP is served. */
-export interface DhcpFacts {
-  readonly networkId: string;
-  /** Whether any subnet asks for DHCP. */
-  readonly isWanted: boolean;
-  readonly bindings: readonly BindingFacts[];
-  /** How many DHCP agents live and take networks. */
-  readonly usable: number;
-}
-
 /** How all agents are. */
 export interface FleetFacts {
   readonly agents: number;
   /** How many some server hears. */
   readonly heard: number;
+  readonly hosts: number;
+  /** How many DHCP agents live and take networks. */
+  readonly takers: number;
 }
 
 export interface NetworkFacts {
   readonly subject: Subject;
   readonly dhcp: DhcpFacts;
-  /** The L2 agents of its hosts. */
+  /** The L2 agents of its hosts, those that were looked at. */
   readonly l2: readonly AgentFacts[];
+  /** How many more there are. */
+  readonly unlooked: number;
   readonly fleet: FleetFacts;
 }
 
@@ -106,84 +100,28 @@ function explained(
   };
 }
 
-function fleetFindings(audience: Audience, { agents, heard }: FleetFacts): Finding[] {
+/** Up to so many hosts nothing can be told from that all are silent at once. */
+const SMALL_FLEET = 2;
+
+function fleetFindings(audience: Audience, { agents, heard, hosts }: FleetFacts): Finding[] {
+  const { isAdmin } = audience;
   const mass = lastAbout(audience, { object: 'fleet', kinds: ['alert', 'alert-ended'] });
   if (agents > 0 && heard === 0) {
-    const what = `None of the fleet's ${agents} agents is connected to any server`;
-    const doing =
-      'The fault is hardly theirs: look at the network between servers and hosts. Nothing is moved, and what runs on the hosts runs on.';
+    const all = isAdmin ? `None of the fleet's ${agents} agents is` : 'No agent is';
+    const where =
+      hosts <= SMALL_FLEET
+        ? 'Look at its hosts, and at the network between them and the servers.'
+        : 'The fault is hardly theirs: look at the network between servers and hosts.';
+    const moved = 'Nothing is moved, for there is nobody to move it to; what runs on the hosts runs on.';
+    const doing = isAdmin ? `${where} ${moved}` : 'What runs on the hosts runs on.';
+    const what = `${all} connected to any server`;
     return [finding(audience, { code: 'fleet-silent', state: 'failing', what, doing })];
   }
   if (mass?.kind !== 'alert') return [];
-  const what = `Much of the fleet is silent at once (${heard} of ${agents} agents are connected)`;
-  const doing = 'The fault is hardly theirs, so nothing is moved until they are back or fewer.';
+  const what = `Much of the fleet is silent at once${isAdmin ? ` (${heard} of ${agents} agents are connected)` : ''}`;
+  const doing =
+    'The fault is hardly theirs, so none of them is taken for dead, and what they serve is not moved, until they are back or fewer.';
   return [finding(audience, { code: 'mass-silence', state: 'failing', what, since: mass.at, doing })];
-}
-
-/** Whether the agent serves the network as of its binding. */
-function isServing({ agent, position }: BindingFacts, networkId: string): boolean {
-  if (!agent.lag.heard || position === null) return false;
-  const { host, realised, exceptions } = agent.lag;
-  return hasRealised({ host, realised, exceptions }, { networkId, object: '' }, position);
-}
-
-function unservedFinding(audience: Audience, dhcp: DhcpFacts, what: string, code: string): Finding {
-  const object = `network/${dhcp.networkId}`;
-  const alert = lastAbout(audience, { object, kinds: ['alert', 'alert-ended'] });
-  const since = alert?.kind === 'alert' ? alert.at : null;
-  const why =
-    dhcp.usable === 0
-      ? 'there is no living DHCP agent that takes networks'
-      : `${dhcp.usable} living DHCP agents could take it`;
-  const next =
-    dhcp.usable === 0
-      ? 'It is given to the first that comes; its clients keep their leases until they run out.'
-      : 'The servers give it to one of them within seconds.';
-  return finding(audience, { code, state: 'failing', what, since, why, doing: next });
-}
-
-/** Who serves the DHCP of the network, and what is the matter with that. */
-function dhcpFindings(audience: Audience, dhcp: DhcpFacts): Finding[] {
-  if (!dhcp.isWanted) return [];
-  const { networkId, bindings } = dhcp;
-  const network = `network ${networkId}`;
-  if (bindings.length === 0)
-    return [unservedFinding(audience, dhcp, `No agent has the DHCP of ${network}`, 'dhcp-none')];
-  const found: Finding[] = [];
-  if (bindings.every(({ agent }) => !agent.lag.heard)) {
-    const hosts = audience.isAdmin ? ` (${bindings.map(({ agent }) => agent.host).join(', ')})` : '';
-    const what = `None of the agents that have the DHCP of ${network} is connected${hosts}`;
-    found.push(unservedFinding(audience, dhcp, what, 'dhcp-unserved'));
-  }
-  found.push(...moveFindings(audience, dhcp));
-  const isServed = bindings.some((binding) => isServing(binding, networkId));
-  for (const one of bindings.flatMap(({ agent }) => agentFindings(audience, agent))) {
-    // As long as another serves, one that is away is no outage.
-    found.push(isServed && one.state === 'failing' ? { ...one, state: 'pending' } : one);
-  }
-  return found;
-}
-
-/** A move goes on as long as a binding is leaving. */
-function moveFindings(audience: Audience, { networkId, bindings }: DhcpFacts): Finding[] {
-  const leaving = bindings.filter((binding) => binding.leaving);
-  if (leaving.length === 0) return [];
-  const names = (of: readonly BindingFacts[], words: string) =>
-    audience.isAdmin ? of.map(({ agent }) => agent.host).join(', ') : words;
-  const coming = bindings.filter((binding) => !binding.leaving && !isServing(binding, networkId));
-  const staying = bindings.filter((binding) => !binding.leaving && isServing(binding, networkId));
-  const begun = lastAbout(audience, { object: `network/${networkId}`, kinds: ['move-begun'] });
-  const from = names(leaving, 'one agent');
-  const to = names(coming.length > 0 ? coming : staying, 'another');
-  const what = `The DHCP of network ${networkId} moves from ${from} to ${to === '' ? 'nobody yet' : to}`;
-  const serves = leaving.some(({ agent }) => agent.lag.heard);
-  const doing = [
-    serves ? 'The old one serves on until the new one does.' : 'Nobody hears the old one.',
-    coming.length > 0
-      ? 'The new one has not reported it as served yet.'
-      : 'The new one serves; the old one goes now.',
-  ].join(' ');
-  return [finding(audience, { code: 'moving', state: 'pending', what, since: begun?.at ?? null, doing })];
 }
 
 /** What agents owe that bears on the subject; not what follows from being behind as a whole, which is said already. */
@@ -196,15 +134,8 @@ function owedFindings(audience: Audience, agents: readonly AgentFacts[], subject
   );
 }
 
-const serversOf = (audience: Audience, { bindings, networkId }: DhcpFacts): string => {
-  const serving = bindings.filter((binding) => isServing(binding, networkId)).map(({ agent }) => agent.host);
-  return audience.isAdmin
-    ? serving.join(' and ')
-    : `${serving.length} ${serving.length === 1 ? 'agent' : 'agents'}`;
-};
-
 export function explainNetwork(facts: NetworkFacts, audience: Audience): Explanation {
-  const { subject, dhcp, l2, fleet } = facts;
+  const { subject, dhcp, l2, fleet, unlooked } = facts;
   const dhcpAgents = dhcp.bindings.map((binding) => binding.agent);
   const findings = [
     ...fleetFindings(audience, fleet),
@@ -213,7 +144,12 @@ export function explainNetwork(facts: NetworkFacts, audience: Audience): Explana
     ...owedFindings(audience, [...l2, ...dhcpAgents], subject),
   ];
   const served = dhcp.isWanted ? `DHCP is served by ${serversOf(audience, dhcp)}` : 'no subnet asks for DHCP';
-  const well = `Network ${subject.id} is as it should be: ${served}, and each of its hosts has realised it.`;
+  const more = audience.isAdmin ? `${unlooked} more were` : 'Some were';
+  const each =
+    unlooked === 0
+      ? 'each of its hosts has realised it.'
+      : `each of its hosts that was looked at has realised it. ${more} not looked at.`;
+  const well = `Network ${subject.id} is as it should be: ${served}, and ${each}`;
   return explained(`network/${subject.id}`, audience, { findings, well });
 }
 
@@ -260,7 +196,7 @@ export function explainPort(facts: PortFacts, audience: Audience): Explanation {
     const what = `Port ${id} is ${status}, though all that it waits for is reported`;
     const doing = doingAbout(
       audience,
-      { key: `port/${id}`, host: '' },
+      { key: `port/${id}`, host: '', role: '', since: null },
       'The servers look again within 30 s.',
     );
     findings.push(finding(audience, { code: 'blocks', state: 'pending', what, doing }));
@@ -270,14 +206,22 @@ export function explainPort(facts: PortFacts, audience: Audience): Explanation {
   return explained(`port/${id}`, audience, { findings, well });
 }
 
+export interface HostFacts {
+  readonly name: string;
+  /** All of the host's agents, or one. */
+  readonly agents: readonly AgentFacts[];
+  /** What those of them have that are to be emptied, or get nothing new. */
+  readonly holdings: readonly HoldingFacts[];
+  readonly fleet: FleetFacts;
+}
+
 /** Of a host, all its agents or one. */
-export function explainAgent(
-  { name, agents, fleet }: { name: string; agents: readonly AgentFacts[]; fleet: FleetFacts },
-  audience: Audience,
-): Explanation {
+export function explainAgent({ name, agents, holdings, fleet }: HostFacts, audience: Audience): Explanation {
+  const hasTaker = fleet.takers > 0;
   const findings = [
     ...fleetFindings(audience, fleet),
-    ...agents.flatMap((agent) => agentFindings(audience, agent)),
+    ...holdings.flatMap((holding) => holdingFindings(audience, holding)),
+    ...agents.flatMap((agent) => agentFindings(audience, agent, { hasTaker })),
     ...agents.flatMap((agent) => {
       // What waits for an agent that is away is counted where that is said.
       const owed = agent.lag.owed.filter(

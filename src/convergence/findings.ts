@@ -87,12 +87,19 @@ const ROLE_NAMES: Readonly<Record<Role, string>> = { l2: 'L2 agent', dhcp: 'DHCP
 /** The last of these events about an object (or a batch with it), if any. */
 export function lastAbout(
   { events }: Audience,
-  about: { readonly object?: string; readonly host?: string; readonly kinds: readonly EventFacts['kind'][] },
+  about: {
+    readonly object?: string;
+    readonly host?: string;
+    readonly kinds: readonly EventFacts['kind'][];
+    /** Of alerts only those of that name. */
+    readonly alert?: string;
+  },
 ): EventFacts | undefined {
-  const { object, host, kinds } = about;
+  const { object, host, kinds, alert } = about;
   return events.find(
     (event) =>
       kinds.includes(event.kind) &&
+      (alert === undefined || event.data['alert'] === alert) &&
       (object === undefined || event.object === object || batchHas(event, object)) &&
       (host === undefined || event.host === host || event.host === ''),
   );
@@ -104,31 +111,59 @@ function batchHas({ data }: EventFacts, object: string): boolean {
   return Array.isArray(networks) && networks.some((id) => object === `network/${String(id)}`);
 }
 
-/** What is being done about a key on a host, from what was written down. */
-export function doingAbout(
-  audience: Audience,
-  about: { readonly key: string; readonly host: string },
-  otherwise: string,
-): string {
-  const { key: object, host } = about;
-  const kinds = ['remedy', 'alert', 'alert-ended', 'move-begun', 'move-done'] as const;
-  const last = lastAbout(audience, { object, host, kinds });
+/** What is missing, where, and since when. */
+interface Matter {
+  readonly key: string;
+  readonly host: string;
+  readonly role: Role | '';
+  readonly since: string | null;
+}
+
+/**
+ * Whether the event is of something done about the matter: not of before it began, nor of another host or role. That an alert
+ * ended is nothing done about what is the matter now, and an alert is of this as long as it is open.
+ */
+function isOf({ events }: Audience, event: EventFacts, { key, host, role, since }: Matter): boolean {
+  if (event.object !== key && !batchHas(event, key)) return false;
+  if (role !== '' && event.role !== '' && event.role !== role) return false;
+  const isLater = since !== null && Date.parse(event.at) >= Date.parse(since);
+  if (event.kind !== 'alert') return isLater && (event.host === host || event.host === '');
+  const isOpen = !events.some((one) => one.kind === 'alert-ended' && one.data['ends'] === event.id);
+  return event.host === host && isOpen && (isLater || since === null);
+}
+
+const DONE_KINDS: readonly EventFacts['kind'][] = ['remedy', 'alert', 'move-begun', 'move-done'];
+
+/** What is being done about it, from what was written down. */
+export function doingAbout(audience: Audience, matter: Matter, otherwise: string): string {
+  const { events } = audience;
+  const last = events.find((event) => DONE_KINDS.includes(event.kind) && isOf(audience, event, matter));
   return last ? `Last done, at ${shortTime(last.at)}: ${last.message}` : otherwise;
 }
 
-/** What is the matter with an agent as a whole; [] where nothing is. */
-export function agentFindings(audience: Audience, agent: AgentFacts): Finding[] {
+/** What becomes of what a dead agent of that role had. */
+function afterDeath(role: Role, hasTaker: boolean): string {
+  if (role !== 'dhcp') return 'What runs on the host runs on.';
+  return hasTaker
+    ? 'Its networks are given to living agents.'
+    : 'There is no living agent to give its networks to: it keeps them.';
+}
+
+/** What is the matter with an agent as a whole; [] where nothing is. `hasTaker`: somebody else could be given its networks. */
+export function agentFindings(
+  audience: Audience,
+  agent: AgentFacts,
+  { hasTaker = false }: { readonly hasTaker?: boolean } = {},
+): Finding[] {
   const { host, role, lag, liveness } = agent;
   const who = `The ${ROLE_NAMES[role]} of ${named(audience, host, 'the host')}`;
   const of = { host, role };
   const pending = lag.owed.filter((one) => one.state === 'pending').length;
-  const missed = pending === 0 ? 'what it misses' : `what it missed (${pending} so far)`;
+  const missed = pending === 0 || !audience.isAdmin ? 'what it misses' : `what it missed (${pending} so far)`;
   const later = `Once it is back it gets ${missed}.`;
   if (liveness === 'dead') {
     const died = lastAbout(audience, { host, kinds: ['agent-died'] });
-    const networks =
-      role === 'dhcp' ? 'Its networks are given to living agents. ' : 'What runs on the host runs on. ';
-    const doing = `${networks}${later}`;
+    const doing = `${afterDeath(role, hasTaker)} ${later}`;
     const what = `${who} is taken for dead${died ? ` (${shortTime(died.at)})` : ''}, not heard`;
     return [
       finding(audience, { code: 'agent-dead', state: 'failing', ...of, what, since: agent.heardAt, doing }),
@@ -161,8 +196,9 @@ export function agentFindings(audience: Audience, agent: AgentFacts): Finding[] 
   const oldest = behind.find((one) => one.sinceAt !== null)?.sinceAt ?? null;
   if (behind.some((one) => one.overdue) && lag.lag !== null && lag.lag > 0) {
     const positions = lag.lag === 1 ? '1 position of the log is' : `${lag.lag} positions of the log are`;
-    const what = `${who} is behind: ${positions} not realised there`;
-    const doing = doingAbout(audience, { key: '', host }, 'It has them, or gets them once it reads again.');
+    const what = `${who} is behind${audience.isAdmin ? `: ${positions} not realised there` : ''}`;
+    const matter = { key: '', host, role, since: oldest };
+    const doing = doingAbout(audience, matter, 'It has them, or gets them once it reads again.');
     found.push(
       finding(audience, { code: 'agent-lagging', state: 'pending', ...of, what, since: oldest, doing }),
     );
@@ -184,7 +220,7 @@ export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed
     const what = `${thing} waits on ${where}`;
     return finding(audience, { ...common, code: `${role}-waiting`, state: 'waiting', what });
   }
-  const about = { key: owed.key, host };
+  const about = { key: owed.key, host, role, since: owed.sinceAt };
   if (owed.state === 'failed') {
     const doing = doingAbout(audience, about, 'The agent tries again.');
     const what =

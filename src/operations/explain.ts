@@ -1,7 +1,5 @@
 /** Why a port, a network or an agent is not as it should be: the facts, as of one consistent view. */
 import {
-  type BindingFacts,
-  type DhcpFacts,
   type Explanation,
   explainAgent,
   explainNetwork,
@@ -15,25 +13,24 @@ import type { EventRow } from '../resources/event.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { View } from '../store/store.ts';
 import { isHeard, readLags, readSubject } from './convergence.ts';
-import { takersAmong } from './dhcp-placement.ts';
-import { agentNotFound, portNotFound } from './faults.ts';
 import { listEvents } from './event.ts';
+import { dhcpFactsOf, readDhcp, readHoldings, readTakers, type Takers } from './explain-dhcp.ts';
+import { agentNotFound, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { owns, visibleNetwork } from './standard.ts';
 
 export type { Explanation } from '../convergence/explain.ts';
 
 const MOST_EVENTS = 20;
-/** A network may span the whole fleet; who is well need not be looked at one by one. */
+/** A network may span the whole fleet: of more hosts so many are looked at, and that is said. */
 const MOST_AGENTS = 2_000;
 
 /** The agents as they stand, by id. */
 async function readAgents(
   view: View,
   call: Call,
-  rows: readonly AgentRow[],
+  agents: readonly AgentRow[],
 ): Promise<Map<string, AgentFacts>> {
-  const agents = rows.slice(0, MOST_AGENTS);
   const { lags } = await readLags(view, call, agents);
   const facts = agents.map((agent, at): [string, AgentFacts] => [
     agent.id,
@@ -78,37 +75,26 @@ async function readAudience(
   return { isAdmin, events };
 }
 
-async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; usable: number }> {
+async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; takers: Takers }> {
   const agents = await view.agents.find({});
-  const heard = agents.filter((agent) => isHeard(call, agent));
-  const usable = takersAmong(
-    call,
-    heard.filter((agent) => agent.role === 'dhcp' && agent.admin_state_up),
+  const takers = await readTakers(view, call);
+  const fleet = {
+    agents: agents.length,
+    heard: agents.filter((agent) => isHeard(call, agent)).length,
+    hosts: new Set(agents.map((agent) => agent.host)).size,
+    takers: takers.length,
+  };
+  return { fleet, takers };
+}
+
+/** Those first that seem to have a matter: they are looked at also where there are too many. */
+function suspectsFirst(agents: readonly AgentRow[]): AgentRow[] {
+  const isSuspect = (agent: AgentRow) =>
+    agent.liveness !== 'alive' || agent.server_id === '' || agent.exception_count > 0;
+  return [...agents].sort(
+    (a, b) =>
+      Number(isSuspect(b)) - Number(isSuspect(a)) || (a.realised_position ?? 0) - (b.realised_position ?? 0),
   );
-  return { fleet: { agents: agents.length, heard: heard.length }, usable: usable.length };
-}
-
-/** Everything about a network's DHCP but the agents' standing. */
-async function readDhcp(view: View, networkId: string) {
-  const subnets = await view.subnets.find({ network_id: networkId, enable_dhcp: true });
-  const bindings = await view.dhcpBindings.find({ network_id: networkId });
-  const ids = bindings.map((binding) => binding.agent_id);
-  const agents = ids.length === 0 ? [] : await view.agents.find({ id: ids });
-  return { subnets, bindings, agents };
-}
-
-type DhcpRows = Awaited<ReturnType<typeof readDhcp>>;
-
-function dhcpFacts(
-  networkId: string,
-  { subnets, bindings }: DhcpRows,
-  { agents, usable }: { agents: ReadonlyMap<string, AgentFacts>; usable: number },
-): DhcpFacts {
-  const facts = bindings.flatMap(({ agent_id, leaving, position }): BindingFacts[] => {
-    const agent = agents.get(agent_id);
-    return agent ? [{ agent, leaving, position }] : [];
-  });
-  return { networkId, isWanted: subnets.length > 0, bindings: facts, usable };
 }
 
 /** The caller's own port, or any for an admin. */
@@ -116,15 +102,17 @@ export async function explainPortById(view: View, call: Call, id: string): Promi
   const port = await view.ports.get({ id });
   if (!port || !owns(call, port)) throw portNotFound(id);
   const subject = await readSubject(view, { kind: 'port', id });
-  const dhcp = await readDhcp(view, port.network_id);
+  const dhcp = await readDhcp(view, [port.network_id]);
   const hosts = [...new Set([port.host, ...dhcp.bindings.map((binding) => binding.host)])].filter(
     (host) => host !== '',
   );
   const l2 = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
   const agents = await readAgents(view, call, [...l2, ...dhcp.agents]);
   const factsOf = (row: AgentRow | undefined) => row && agents.get(row.id);
-  const served = new Set(dhcp.subnets.map((subnet) => subnet.id));
-  const { fleet, usable } = await readFleet(view, call);
+  const withDhcp = new Set(dhcp.subnets.map((subnet) => subnet.id));
+  const { fleet, takers } = await readFleet(view, call);
+  const [served] = await dhcpFactsOf(view, call, { rows: dhcp, agents, takers });
+  if (!served) throw portNotFound(id);
   const objects = [`port/${id}`, `network/${port.network_id}`];
   return explainPort(
     {
@@ -133,11 +121,11 @@ export async function explainPortById(view: View, call: Call, id: string): Promi
       adminStateUp: port.admin_state_up,
       vifType: port.vif_type,
       wantsDhcp:
-        port.device_owner !== 'network:dhcp' && port.fixed_ips.some((ip) => served.has(ip.subnet_id)),
+        port.device_owner !== 'network:dhcp' && port.fixed_ips.some((ip) => withDhcp.has(ip.subnet_id)),
       isHostKnown: port.host !== '' && (await view.hosts.count({ name: port.host })) > 0,
       l2: factsOf(l2.find((row) => row.host === port.host)),
       floods: l2.filter((row) => row.host !== port.host).flatMap((row) => factsOf(row) ?? []),
-      dhcp: dhcpFacts(port.network_id, dhcp, { agents, usable }),
+      dhcp: served,
       fleet,
     },
     await readAudience(view, call, { objects, hosts }),
@@ -148,15 +136,19 @@ export async function explainPortById(view: View, call: Call, id: string): Promi
 export async function explainNetworkById(view: View, call: Call, id: string): Promise<Explanation> {
   await visibleNetwork(view, call, id);
   const subject = await readSubject(view, { kind: 'network', id });
-  const dhcp = await readDhcp(view, id);
+  const dhcp = await readDhcp(view, [id]);
   const hosts = [...subject.hosts.l2];
-  const l2 = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
+  const all = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
+  const l2 = suspectsFirst(all).slice(0, MOST_AGENTS);
   const agents = await readAgents(view, call, [...dhcp.agents, ...l2]);
-  const { fleet, usable } = await readFleet(view, call);
+  const { fleet, takers } = await readFleet(view, call);
+  const [served] = await dhcpFactsOf(view, call, { rows: dhcp, agents, takers });
+  if (!served) throw networkNotFound(id);
   return explainNetwork(
     {
       subject,
-      dhcp: dhcpFacts(id, dhcp, { agents, usable }),
+      dhcp: served,
+      unlooked: all.length - l2.length,
       l2: l2.flatMap((row) => agents.get(row.id) ?? []),
       fleet,
     },
@@ -185,11 +177,13 @@ export async function explainAgentByName(view: View, call: Call, name: string): 
   const rows = await findAgents(view, name);
   const [first] = rows;
   if (!first) throw agentNotFound(name);
-  const agents = await readAgents(view, call, rows);
-  const { fleet } = await readFleet(view, call);
+  const agents = [...(await readAgents(view, call, rows)).values()];
+  const { fleet, takers } = await readFleet(view, call);
+  const standings = (found: readonly AgentRow[]) => readAgents(view, call, found);
+  const holdings = await readHoldings(view, call, { agents, takers, standings });
   const shown = rows.length === 1 ? `${first.host}/${first.role}` : first.host;
   return explainAgent(
-    { name: shown, agents: [...agents.values()], fleet },
+    { name: shown, agents, holdings, fleet },
     await readAudience(view, call, { objects: [], hosts: [first.host] }),
   );
 }

@@ -69,10 +69,10 @@ export async function report(api: ApiUnderTest, told: Told): Promise<void> {
 
 let told = Date.UTC(2026, 0, 31, 12);
 
-/** An event, as the server's own duties write them, a second after the one before. Gives its id. */
-export async function tell(api: ApiUnderTest, event: NewEvent): Promise<string> {
+/** An event, as the server's own duties write them, a second after the one before or at a time given. Gives its id. */
+export async function tell(api: ApiUnderTest, event: NewEvent, time?: Date): Promise<string> {
   told += 1_000;
-  const at = new Date(told);
+  const at = time ?? new Date(told);
   const clock = { ...realClock, wall: () => at };
   return (await api.store.transact((tx) => record(tx, { ...call, clock }, event))).result.id;
 }

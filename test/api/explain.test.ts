@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { NewEvent } from '../../src/operations/event.ts';
 import { addAgent, report, tell } from './agents.ts';
 import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 
@@ -53,19 +54,16 @@ test('a port from nothing to served, and what is in between', async () => {
     /^DHCP on h1 fails for port \S+ since \S+Z: dnsmasq: bad\. The agent tries again\. /,
   );
   const object = `network/${network.id}`;
-  await tell(api, {
-    kind: 'remedy',
-    severity: 'warning',
-    host: 'h1',
-    role: 'dhcp',
-    object,
-    message: 'Done anew.',
-  });
+  const at = { host: 'h1', role: 'dhcp', object };
+  const remedy: NewEvent = { kind: 'remedy', severity: 'warning', ...at, message: 'Done anew.' };
+  await tell(api, { ...remedy, message: 'Of another time.' });
+  assert.match((await explain(`port/${port.id}`)).summary, /The agent tries again\./, 'it is older');
+  await tell(api, remedy, new Date());
   const treated = await explain(`port/${port.id}`);
   assert.match(treated.summary, /Last done, at \S+Z: Done anew\./);
   assert.deepEqual(
     treated.events.map((one: Json) => one.message),
-    ['Done anew.'],
+    ['Done anew.', 'Of another time.'],
   );
   const own = await explain(`port/${port.id}`, 'red');
   assert.deepEqual(codes(own), ['dhcp-failing', 'link-missing']);
@@ -105,6 +103,57 @@ test('an agent by id, host, or host and role', async () => {
   await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/nobody');
   await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/h1%2Fl9');
   await api.expect(404, 'GET', '/v2.0/deuteron/explain/agent/%00');
+});
+
+const adminStateUp = (id: string, admin_state_up: boolean) =>
+  api.expect(200, 'PUT', `/v2.0/agents/${id}`, { body: { agent: { admin_state_up } } });
+const sentenceOf = (explanation: Json, code: string): string =>
+  explanation.findings.find((one: Json) => one.code === code)?.sentence ?? '';
+async function networkWith(cidr: string): Promise<string> {
+  const made = (await api.expect(201, 'POST', '/v2.0/networks', { body: { network: {} } })).network;
+  const subnet = { network_id: made.id, ip_version: 4, cidr };
+  await api.expect(201, 'POST', '/v2.0/subnets', { body: { subnet } });
+  return made.id;
+}
+
+test('an agent that is switched off says what keeps it from being stopped', async () => {
+  // One address beside the gateway's, and the DHCP port has it.
+  const full = await networkWith('10.5.0.0/30');
+  await adminStateUp(dhcp, false);
+  const alone = await explain('agent/h1%2Fdhcp');
+  assert.match(sentenceOf(alone, 'agent-serves'), /^The DHCP agent of h1 still serves 2 networks \(/);
+  assert.match(
+    sentenceOf(alone, 'dhcp-stays'),
+    /: there is no other living DHCP agent that takes networks\.$/,
+  );
+  const h2 = await addAgent(api, { host: 'h2', role: 'dhcp' });
+  await report(api, { host: 'h2', role: 'dhcp', counter: 1 });
+  const why = 'no address is left in 10.5.0.0/30 for the DHCP port of another agent.';
+  assert.equal(
+    sentenceOf(await explain('agent/h1%2Fdhcp'), 'dhcp-stays'),
+    `1 network (${full}) cannot leave the DHCP agent of h1: ${why}`,
+  );
+  assert.equal(
+    sentenceOf(await explain(`network/${full}`), 'dhcp-stays'),
+    `The DHCP of network ${full} stays on h1, and no other agent can take it: ${why}`,
+  );
+  assert.equal(sentenceOf(await explain(`network/${network.id}`), 'dhcp-stays'), '');
+  await adminStateUp(dhcp, true);
+  await adminStateUp(h2, false);
+  assert.match(sentenceOf(await explain('agent/h2'), 'agent-empty'), /serves nothing: it may be stopped\.$/);
+  await api.expect(204, 'DELETE', `/v2.0/networks/${full}`);
+});
+
+test('a network that no agent fits', async () => {
+  const body = { network: { availability_zone_hints: ['zz'] } };
+  const made = (await api.expect(201, 'POST', '/v2.0/networks', { body })).network;
+  const subnet = { network_id: made.id, ip_version: 4, cidr: '10.6.0.0/24' };
+  await api.expect(201, 'POST', '/v2.0/subnets', { body: { subnet } });
+  assert.match(
+    sentenceOf(await explain(`network/${made.id}`), 'dhcp-none'),
+    /: the one living DHCP agent does not fit: it has to be in zone zz\. It is given to the first that comes and fits;/,
+  );
+  await api.expect(204, 'DELETE', `/v2.0/networks/${made.id}`);
 });
 
 test('others learn nothing', async () => {
