@@ -55,6 +55,14 @@ interface Followed {
   zone: string;
 }
 
+/** Many silent at once, in one area. */
+interface Mass {
+  readonly since: number;
+  /** Since when it has been fewer. */
+  below: number | null;
+  isTold: boolean;
+}
+
 interface Step {
   readonly host: string;
   readonly record: LivenessRecord;
@@ -68,8 +76,8 @@ export class DeathWatch {
   readonly #hosts = new Map<string, Followed>();
   /** Deaths of just now, which still count as part of a mass. */
   readonly #died = new Map<string, { readonly at: number; readonly zone: string }>();
-  /** Areas where a mass is silent; since when it has been less than that. */
-  readonly #masses = new Map<Area, { below: number | null }>();
+  /** Areas where a mass is silent. */
+  readonly #masses = new Map<Area, Mass>();
   #term = 0;
   #attentiveSince = 0;
 
@@ -117,7 +125,9 @@ export class DeathWatch {
       areas: await massAlerts(view),
       died: await view.sightings([], 'died'),
     }));
-    for (const area of known.areas) this.#masses.set(area, { below: null });
+    for (const area of known.areas) {
+      this.#masses.set(area, { since: 0, below: null, isTold: true });
+    }
     for (const row of known.died) {
       const record = startLiveness(row, { now: clock.now(), times });
       this.#hosts.set(row.host, { zone: row.availability_zone, record });
@@ -185,7 +195,7 @@ export class DeathWatch {
     const isPossible = silent.length >= massOf(0);
     const fleet = isPossible ? await this.#options.store.view((view) => view.fleet()) : new Map();
     const found = isPossible ? massSilences(fleet, { silent, gone }) : [];
-    for (const silence of found) await this.#massBegins(silence);
+    for (const silence of found) await this.#massGoesOn(silence, context);
     for (const [area, mass] of this.#masses) {
       if (found.some((silence) => silence.area === area)) mass.below = null;
       else await this.#massEnds(area, mass, context);
@@ -204,18 +214,22 @@ export class DeathWatch {
     return zones;
   }
 
-  async #massBegins(silence: Silence): Promise<void> {
-    if (this.#masses.has(silence.area)) return;
+  /** Counts at once; told of a little later, lest a fleet that falls silent be told of zone by zone. */
+  async #massGoesOn(silence: Silence, { now, times }: LivenessContext): Promise<void> {
+    const { area } = silence;
+    const mass = this.#masses.get(area) ?? { since: now, below: null, isTold: false };
+    this.#masses.set(area, mass);
+    if (mass.isTold || now - mass.since < times.heartbeatMs + times.lookMs) return;
     await this.#write((tx, call) => massBegan(tx, call, silence));
-    this.#masses.set(silence.area, { below: null });
+    mass.isTold = true;
   }
 
   /** It is over once fewer have been silent for a while; who still is gets a whole window. */
-  async #massEnds(area: Area, mass: { below: number | null }, context: LivenessContext): Promise<void> {
+  async #massEnds(area: Area, mass: Mass, context: LivenessContext): Promise<void> {
     mass.below ??= context.now;
     const since = Math.max(mass.below, this.#attentiveSince);
     if (context.now - since < context.times.detectMs) return;
-    await this.#write((tx, call) => massOver(tx, call, area));
+    if (mass.isTold) await this.#write((tx, call) => massOver(tx, call, area));
     this.#masses.delete(area);
     this.#all('mass-over', context, area);
   }
