@@ -4,6 +4,7 @@
  * agent, and a server that takes over knows all there is to know. It runs when it is woken (an agent died, returned, connected) and
  * now and then by itself.
  */
+import { Allowance } from '../lib/allowance.ts';
 import type { Clock } from '../lib/clock.ts';
 import { openAlerts, type Stay, tellStaying, tellUnserved } from '../operations/dhcp-alerts.ts';
 import { finishMoves, leavingNetworks, ripeNetworks } from '../operations/dhcp-handover.ts';
@@ -13,7 +14,6 @@ import { syncDhcp } from '../operations/dhcp-scheduling.ts';
 import type { Call } from '../operations/operation.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
-import { Bucket } from './bucket.ts';
 
 export interface RescheduleLimits {
   /** Replicas that are added in a second, over all agents. */
@@ -50,8 +50,8 @@ const FINISH_MS = { shortest: 50, longest: 2_000 };
 
 export class Rescheduler {
   readonly #options: RescheduleOptions;
-  readonly #additions: Bucket;
-  readonly #evening: Bucket;
+  readonly #additions: Allowance;
+  readonly #evening: Allowance;
   /** Ends the pause of each loop early. */
   #wakeLook: () => void = () => undefined;
   #wakeFinish: () => void = () => undefined;
@@ -79,8 +79,10 @@ export class Rescheduler {
     this.#options = options;
     const { clock, limits } = options;
     const { perSecond, evenPerMinute } = limits;
-    this.#additions = new Bucket(clock, { perSecond, most: 2 * perSecond });
-    this.#evening = new Bucket(clock, { perSecond: evenPerMinute / 60, most: Math.ceil(evenPerMinute / 2) });
+    const now = clock.now();
+    this.#additions = new Allowance({ perSecond, burst: 2 * perSecond }, now);
+    const even = { perSecond: evenPerMinute / 60, burst: Math.ceil(evenPerMinute / 2) };
+    this.#evening = new Allowance(even, now);
   }
 
   /** Bindings that this server added and took away, and how many networks nobody serves, as far as the leader knows. */
@@ -112,11 +114,11 @@ export class Rescheduler {
    */
   async look(all: boolean): Promise<boolean> {
     const { store, call, limits } = this.#options;
-    const most = Math.min(this.#additions.available(), 10 * BATCH);
+    const most = Math.min(this.#whole(this.#additions), 10 * BATCH);
     const order = {
       ...{ all, most, budget: limits.inFlight },
       ports: all && this.#looks++ % LOOKS_PER_PORT_LOOK === 0,
-      even: all ? this.#evening.available() : 0,
+      even: all ? this.#whole(this.#evening) : 0,
     };
     const skip = all ? new Set<string>() : this.#refused;
     const plan = await store.view((view) => planReschedule(view, call(), { ...order, skip }));
@@ -150,6 +152,10 @@ export class Rescheduler {
   }
 
   /** Returns the moves that could not be begun. */
+  #whole(allowance: Allowance): number {
+    return Math.max(0, Math.floor(allowance.level(this.#options.clock.now())));
+  }
+
   async #begin(moves: readonly Move[]): Promise<Move[]> {
     const { store, call, leader } = this.#options;
     const refused: Move[] = [];
@@ -161,9 +167,9 @@ export class Rescheduler {
         return begun;
       });
       this.#tellOf(result.events);
-      this.#additions.take(result.added);
+      this.#additions.take(this.#options.clock.now(), result.added);
       this.#counts.added += result.added;
-      if (batch[0]?.why === 'uneven') this.#evening.take(batch.length);
+      if (batch[0]?.why === 'uneven') this.#evening.take(this.#options.clock.now(), batch.length);
       if (result.leaving > 0) this.#leaving = true;
       refused.push(...result.refused);
     }

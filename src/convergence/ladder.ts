@@ -14,7 +14,7 @@
  * - Limits: steps a second in all and for one host, replacements a second. What has no turn waits, the oldest first.
  * - If a third of the hosts is silent at once the fault is most likely this server's: none is cut.
  */
-import { Allowance, type Rate } from './allowance.ts';
+import { Allowance, type Rate } from '../lib/allowance.ts';
 import type { Role } from '../resources/agent.ts';
 import type { Overdue } from './tracker.ts';
 
@@ -263,8 +263,8 @@ export class Ladder {
   #allows(step: Step, host: string, now: number): boolean {
     const own = this.#hosts.get(host) ?? new Allowance(this.#limits.host, now);
     const allowances = step === 'replace' ? [this.#all, own, this.#replace] : [this.#all, own];
-    if (!allowances.every((one) => one.has(now))) return false;
-    for (const one of allowances) one.take();
+    if (!allowances.every((one) => one.level(now) >= 1)) return false;
+    for (const one of allowances) one.take(now);
     this.#hosts.set(host, own);
     return true;
   }

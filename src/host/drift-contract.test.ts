@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { inOwnNamespaces } from '../../test/support/own-namespaces.ts';
-import { realClock, sleep } from '../lib/clock.ts';
 import { FakeHost } from './fake/fake-host.ts';
 import type { Host, HostEvent, LinkStep } from './host.ts';
-import { createLinuxHost } from './linux/linux-host.ts';
+import { linuxHost, until } from '../../test/support/linux-host.ts';
 
 type MakeHost = (t: TestContext) => Host;
 
@@ -23,14 +22,6 @@ interface Hand {
   stop(process: string): void;
 }
 type HandOf = (host: Host) => Hand;
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = realClock.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(realClock.now() < deadline, `never came true: ${what}`);
-    await sleep(realClock, 5);
-  }
-}
 
 /** Follows a host; `heard` resolves once such an event was told after the call, or before. */
 async function follow(t: TestContext, host: Host) {
@@ -190,19 +181,6 @@ const linuxHand: HandOf = (host) => {
     stop: (name) => void host.findProcess(name).then((found) => found && process.kill(found.pid, 'SIGSTOP')),
   };
 };
-
-function linuxHost(t: TestContext, existing?: string): Host {
-  const stateDirectory = existing ?? mkdtempSync(join(tmpdir(), 'dtn-host-'));
-  const host = createLinuxHost({ stateDirectory, clock: realClock });
-  t.after(async () => {
-    for (const name of await host.processes()) await host.stopProcess(name, 100);
-    for (const link of await host.links()) {
-      if (link.name !== 'lo') await host.changeLinks(null, [{ op: 'delete-link', name: link.name }]);
-    }
-    rmSync(stateDirectory, { recursive: true, force: true });
-  });
-  return host;
-}
 
 describe('the fake host', () => {
   driftTests(() => new FakeHost(), fakeHand);

@@ -5,20 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { inOwnNamespaces } from '../../test/support/own-namespaces.ts';
-import { realClock, sleep } from '../lib/clock.ts';
+import { realClock } from '../lib/clock.ts';
 import { FakeHost } from './fake/fake-host.ts';
 import type { Host, HostEvent, Route } from './host.ts';
 import { createLinuxHost } from './linux/linux-host.ts';
+import { linuxHost, until } from '../../test/support/linux-host.ts';
 
 type MakeHost = (t: TestContext) => Host;
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = realClock.now() + 10_000;
-  while (!(await holds())) {
-    assert.ok(realClock.now() < deadline, `never came true: ${what}`);
-    await sleep(realClock, 5);
-  }
-}
 
 function linkTests(make: MakeHost): void {
   test('a bridge, a vxlan and a veth into a namespace are made and listed', async (t) => {
@@ -349,19 +342,6 @@ function childrenNamed(program: string): number[] {
   const self = process.pid;
   const children = readFileSync(`/proc/${self}/task/${self}/children`, 'utf8').trim().split(' ').map(Number);
   return children.filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === program);
-}
-
-function linuxHost(t: TestContext, existing?: string): Host {
-  const stateDirectory = existing ?? mkdtempSync(join(tmpdir(), 'dtn-host-'));
-  const host = createLinuxHost({ stateDirectory, clock: realClock });
-  t.after(async () => {
-    for (const name of await host.processes()) await host.stopProcess(name, 100);
-    for (const link of await host.links()) {
-      if (link.name !== 'lo') await host.changeLinks(null, [{ op: 'delete-link', name: link.name }]);
-    }
-    rmSync(stateDirectory, { recursive: true, force: true });
-  });
-  return host;
 }
 
 describe('the fake host', () => {

@@ -19,6 +19,26 @@ export interface AgentDutiesOptions {
   readonly onRegistered?: (host: string) => void;
 }
 
+/** Tells a server's parts of reports and registrations as they are taken. */
+export function tellOf(parts: {
+  readonly presence: { isHere(host: string): boolean; registered(host: string): void };
+  readonly follower: { reported(report: Report, place: Place | null): void };
+  readonly rescheduler: { reported(): void; wake(): void };
+}): Required<Pick<AgentDutiesOptions, 'onReported' | 'isHere' | 'onRegistered'>> {
+  const { presence, follower, rescheduler } = parts;
+  return {
+    onReported: (report, place) => {
+      follower.reported(report, place);
+      rescheduler.reported();
+    },
+    isHere: (host) => presence.isHere(host),
+    onRegistered: (host) => {
+      presence.registered(host);
+      rescheduler.wake();
+    },
+  };
+}
+
 /** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
 async function heldPlace(store: Store, place: Place | null): Promise<Place | null> {
   if (place === null) return null;

@@ -16,7 +16,7 @@ import type { Call, Settings } from '../operations/operation.ts';
 import { agentObjectsSource } from '../store/agent-objects.ts';
 import { type OpenedStore, openStore } from '../store/open.ts';
 import { Feed } from '../watch/feed.ts';
-import { createAgentDuties } from './agent-duties.ts';
+import { createAgentDuties, tellOf } from './agent-duties.ts';
 import type { ServerConfig } from './config.ts';
 import { createConvergenceParts, tellTo } from './convergence-parts.ts';
 import { drain } from './drain.ts';
@@ -205,15 +205,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       ...{ feed, log, clock: realClock, random: realRandom },
       ...createAgentDuties({
         ...{ store, serverId, call },
-        onReported: (report, place) => {
-          follower.reported(report, place);
-          rescheduler.reported();
-        },
-        isHere: (host) => presence.isHere(host),
-        onRegistered: (host) => {
-          presence.registered(host);
-          rescheduler.wake();
-        },
+        ...tellOf({ presence, follower, rescheduler }),
       }),
       onError: (error) => onFailure('agent', error),
     });

@@ -1,3 +1,5 @@
+import { Allowance, type Rate } from '../lib/allowance.ts';
+
 /** Whoever ignores what it is told, and asks again and again, must not send the others away for long. */
 const MAX_WAIT_MS = 30_000;
 
@@ -6,42 +8,35 @@ const MAX_WAIT_MS = 30_000;
  * it is full, and is paid off afterwards.
  */
 export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #burst: number;
-  #tokens: number;
-  #at: number;
+  readonly #rate: Rate;
+  readonly #tokens: Allowance;
   /** Work that was turned away lately: how long the next may have to wait. */
   #waiting = 0;
 
-  constructor(limits: { perSecond: number; burst: number }, now: number) {
-    this.#perSecond = limits.perSecond;
-    this.#burst = limits.burst;
-    this.#tokens = limits.burst;
-    this.#at = now;
+  constructor(rate: Rate, now: number) {
+    this.#rate = rate;
+    this.#tokens = new Allowance(rate, now);
   }
 
   /** Takes that many tokens, if they are there. */
   take(now: number, cost: number): boolean {
-    this.#refill(now);
-    if (this.#tokens < Math.min(cost, this.#burst)) {
+    if (this.#level(now) < Math.min(cost, this.#rate.burst)) {
       this.#waiting += cost;
       return false;
     }
-    this.#tokens -= cost;
+    this.#tokens.take(now, cost);
     return true;
   }
 
   /** When it is worth coming back, so that those who were turned away come one after another. */
   retryAfterMs(now: number): number {
-    this.#refill(now);
-    const missing = this.#waiting - Math.min(0, this.#tokens);
-    return Math.min(MAX_WAIT_MS, Math.ceil((1000 * Math.max(1, missing)) / this.#perSecond));
+    const level = this.#level(now);
+    const missing = this.#waiting - Math.min(0, level);
+    return Math.min(MAX_WAIT_MS, Math.ceil((1000 * Math.max(1, missing)) / this.#rate.perSecond));
   }
 
-  #refill(now: number): void {
-    const earned = ((now - this.#at) / 1000) * this.#perSecond;
-    this.#at = now;
-    this.#tokens = Math.min(this.#burst, this.#tokens + earned);
-    this.#waiting = Math.max(0, this.#waiting - earned);
+  #level(now: number): number {
+    this.#waiting = Math.max(0, this.#waiting - this.#tokens.earn(now));
+    return this.#tokens.level(now);
   }
 }

@@ -53,6 +53,15 @@ export interface ApiUnderTest {
   ask(method: string, path: string, asked?: Asked): Promise<Answer>;
   /** Asks, and fails unless the answer has that status; gives the body. */
   expect(status: number, method: string, path: string, asked?: Asked): Promise<Json>;
+  /** Makes one of that collection (`routers`). */
+  make(plural: string, body: object, as: string): Promise<Json>;
+  /** Asks, and fails unless the answer is that status and error type, with these words in its message. */
+  refused(
+    expected: readonly [status: number, type: string, words?: string],
+    method: string,
+    path: string,
+    asked: Asked,
+  ): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -122,19 +131,32 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     };
   }
 
+  const expect: ApiUnderTest['expect'] = async (status, method, path, asked) => {
+    const answer = await ask(method, path, asked);
+    assert.equal(
+      answer.status,
+      status,
+      `${method} ${path}: ${answer.status} ${answer.text}\n${bugs.join('\n')}`,
+    );
+    return answer.body;
+  };
+
   return {
     url,
     store: database.store,
     bugs,
     ask,
-    async expect(status, method, path, asked) {
-      const answer = await ask(method, path, asked);
-      assert.equal(
-        answer.status,
-        status,
-        `${method} ${path}: ${answer.status} ${answer.text}\n${bugs.join('\n')}`,
-      );
-      return answer.body;
+    expect,
+    async make(plural, body, as) {
+      const singular = plural.slice(0, -1);
+      const asked = { as, body: { [singular]: body } };
+      return (await expect(201, 'POST', `/v2.0/${plural}`, asked))[singular];
+    },
+    async refused([expected, expectedType, words], method, path, asked) {
+      const { status, body } = await ask(method, path, asked);
+      const { type, message } = body?.NeutronError ?? {};
+      assert.deepEqual([status, type], [expected, expectedType], message);
+      if (words !== undefined) assert.ok(message.includes(words), message);
     },
     async close() {
       await app.close();

@@ -11,21 +11,8 @@ before(async () => {
 });
 after(() => api.close());
 
-const make = async (plural: string, body: object, as = 'demo'): Promise<Json> => {
-  const singular = plural.slice(0, -1);
-  return (await api.expect(201, 'POST', `/v2.0/${plural}`, { as, body: { [singular]: body } }))[singular];
-};
-const refused = async (
-  expected: readonly [number, string, string?],
-  method: string,
-  path: string,
-  asked: Asked,
-) => {
-  const { status, body } = await api.ask(method, path, asked);
-  const { type, message } = body?.NeutronError ?? {};
-  assert.deepEqual([status, type], expected.slice(0, 2), message);
-  if (expected[2] !== undefined) assert.ok(message.includes(expected[2]), message);
-};
+const make = (plural: string, body: object, as = 'demo') => api.make(plural, body, as);
+const refused: ApiUnderTest['refused'] = (...asked) => api.refused(...asked);
 const put = (id: string, verb: string, body: object, as = 'demo') =>
   api.expect(200, 'PUT', `/v2.0/routers/${id}/${verb}`, { as, body });
 

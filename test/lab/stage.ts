@@ -1,6 +1,6 @@
 /** What the stories do again and again: networks, ports, machines, waiting for the world, tidying up. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Lab } from '../../src/lab/lab.ts';
 import { agentState, hasSharedDatabase, serviceName, serviceOf } from '../../src/lab/services.ts';
 import { pathInNode } from '../../src/lab/ground.ts';
@@ -152,7 +152,7 @@ export class Stage {
     const isServed = (text: string) =>
       text.split('\n').some((line) => line.includes(port.mac_address) && line.includes(addressOf(port)));
     return hostsOf(this.lab.layout)
-      .filter((host) => dhcpFiles(this.agentFiles(host)).some(isServed))
+      .filter((host) => dhcpFiles(this.agentFiles(host)).some(([, text]) => isServed(text)))
       .map((host) => host.name);
   }
 
@@ -162,9 +162,19 @@ export class Stage {
     return pathInNode(this.lab.layout, host, directory) ?? directory;
   }
 
-  isMentioned(macAddress: string): boolean {
-    return hostsOf(this.lab.layout).some((host) =>
-      dhcpFiles(this.agentFiles(host)).some((text) => text.includes(macAddress)),
+  /** No file of any agent but logs and leases names the address any more. */
+  async untilForgotten(macAddress: string, timeoutMs = PATIENCE_MS): Promise<void> {
+    await this.until(
+      `${macAddress} is in no file`,
+      () => {
+        for (const host of hostsOf(this.lab.layout)) {
+          const directory = this.agentFiles(host);
+          for (const [path, text] of dhcpFiles(directory))
+            if (text.includes(macAddress)) throw new Error(`${host.name}: ${relative(directory, path)}`);
+        }
+        return true;
+      },
+      timeoutMs,
     );
   }
 
@@ -234,14 +244,15 @@ export class Stage {
   }
 }
 
-/** The texts of all files below an agent's state but for its mirror and logs. */
-function dhcpFiles(directory: string): string[] {
+/** Path and text of all files below an agent's state but for its mirror, logs and leases. */
+function dhcpFiles(directory: string): [path: string, text: string][] {
   if (!existsSync(directory)) return [];
-  const texts: string[] = [];
+  const texts: [path: string, text: string][] = [];
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) texts.push(...dhcpFiles(path));
-    else if (entry.isFile() && !/journal|\.log$|lease/.test(entry.name)) texts.push(readIfThere(path));
+    else if (entry.isFile() && !/journal|\.log$|lease/.test(entry.name))
+      texts.push([path, readIfThere(path)]);
   }
   return texts;
 }

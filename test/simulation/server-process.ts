@@ -3,7 +3,7 @@ import { type Duty, runDuties } from '../../src/background/duties.ts';
 import { type Leader, NotLeader } from '../../src/background/leader.ts';
 import type { AgentPresence } from '../../src/background/presence.ts';
 import { RESCHEDULE_DEFAULTS, Rescheduler } from '../../src/background/reschedule.ts';
-import { createAgentDuties } from '../../src/main/agent-duties.ts';
+import { createAgentDuties, tellOf } from '../../src/main/agent-duties.ts';
 import { createConvergenceParts } from '../../src/main/convergence-parts.ts';
 import { createLivenessParts } from '../../src/main/liveness-parts.ts';
 import type { EventRow } from '../../src/resources/event.ts';
@@ -164,15 +164,7 @@ export class ServerProcess {
     this.#options.onWired({ serverId, leader, presence });
     this.#duties = createAgentDuties({
       ...{ store, serverId, call },
-      onReported: (report, place) => {
-        follower.reported(report, place);
-        rescheduler.reported();
-      },
-      isHere: (host) => presence.isHere(host),
-      onRegistered: (host) => {
-        presence.registered(host);
-        rescheduler.wake();
-      },
+      ...tellOf({ presence, follower, rescheduler }),
     });
     life.follow(presence.beat().catch((error: unknown) => onFailure('beat', error)));
     for (const running of [feed, presence, leader, rescheduler]) life.follow(running.run(signal));

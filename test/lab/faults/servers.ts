@@ -91,7 +91,7 @@ const backupRestored: Fault = {
   async afterwards({ stage, memory, note }) {
     const lost = portIn(memory, 'lost');
     // Removals are collected for up to half a minute before dnsmasq reads its files again.
-    await stage.until('the later port is forgotten', () => !stage.isMentioned(lost.mac_address), 60_000);
+    await stage.untilForgotten(lost.mac_address, 60_000);
     note('what the backup does not know is forgotten');
   },
 };

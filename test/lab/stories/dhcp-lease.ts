@@ -49,7 +49,7 @@ export const dhcpLease: Story = {
     note('the address of a deleted port serves another machine, on another host');
     assert.equal(await stage.askOnce(two.machine), undefined);
     // No lease any more is at once; its entry goes when dnsmasq has said that the reload is through.
-    await stage.until('the deleted port is in no file', () => !stage.isMentioned(two.port.mac_address));
+    await stage.untilForgotten(two.port.mac_address);
     note('the deleted port itself gets no lease any more');
   },
 };

@@ -111,11 +111,7 @@ async function compare(stage: Stage, ledger: Ledger): Promise<void> {
     if (ledger.present.has(port.id)) await stage.untilServed(port);
   }
   for (const port of ledger.deleted.values()) {
-    await stage.until(
-      `deleted ${port.mac_address} is forgotten`,
-      () => !stage.isMentioned(port.mac_address),
-      FORGET_MS,
-    );
+    await stage.untilForgotten(port.mac_address, FORGET_MS);
   }
 }
 

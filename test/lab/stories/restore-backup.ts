@@ -90,10 +90,7 @@ async function restore({ stage, note }: Scene, { network, kept, doomed }: Before
   await stage.untilServed(doomed);
   await stage.settle();
   note(`all agents have realised it after ${((realClock.now() - began) / 1000).toFixed(1)} s`);
-  for (const port of later) {
-    const what = `${port.mac_address}, made after the backup, is gone from all hosts`;
-    await stage.until(what, () => !stage.isMentioned(port.mac_address), FORGET_MS);
-  }
+  for (const port of later) await stage.untilForgotten(port.mac_address, FORGET_MS);
   for (const port of [kept, doomed, again]) assert.ok(stage.servingHosts(port).length > 0);
   note('what was made after the backup is gone from the hosts, what was deleted after it is served again');
 }
