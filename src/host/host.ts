@@ -141,6 +141,12 @@ export type HostEvent =
   | { readonly type: 'file'; readonly path: string }
   /** Something in a table of the host's own namespace: family and name, as in `rulesetMark`. */
   | { readonly type: 'ruleset'; readonly table: string }
+  /**
+   * Another hand changed something in a namespace that a link of the host's own leads into, or in the host's own: a table
+   * of nftables whose name begins with `deuteron_` (`what`: family and name), or a route as `changeRoutes` makes them
+   * ('route'). 'unknown': one of these may have happened. In which namespace is not told; not all hosts tell of it.
+   */
+  | { readonly type: 'inside'; readonly what: string }
   /** A process of ours is alive and does nothing: `findProcess` says why. Told again until it ends or goes on. */
   | { readonly type: 'process-stuck'; readonly name: string }
   /** `present`: whether the entry is there now. */

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { watchRequest } from '../../test/support/watch-world.ts';
 import { realClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { HttpTransport } from './client.ts';
 import type { Frame } from './protocol.ts';
@@ -50,4 +51,29 @@ test('frames of a later kind are left alone, what is no frame ends the watch', a
   assert.deepEqual(good, { frames: ['hello', 'synced'], reason: 'the server closed the connection' });
   const bad = await hears([encodeFrame(HELLO), '{"kind":"forecast"}\n', synced]);
   assert.deepEqual(bad, { frames: ['hello'], reason: 'not a frame: {"kind":"forecast"}' });
+});
+
+test('the pace that one server asked for is kept to while the next has not answered', async () => {
+  const clock = new ManualClock();
+  const server = http.createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+    response.end(encodeFrame({ ...HELLO, heartbeatMs: 300 }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const servers = [`http://127.0.0.1:${port}`];
+  const transport = new HttpTransport({ servers, credential: 'c', clock, random: seededRandom(1) });
+  const connect = (onEnd: () => void) =>
+    transport.connect(0, watchRequest('a'), { onFrame: () => undefined, onEnd });
+  try {
+    await new Promise<void>((resolve) => connect(resolve));
+    assert.equal(clock.next(), undefined);
+    const close = connect(() => undefined);
+    assert.equal(clock.next(), 300);
+    close();
+  } finally {
+    transport.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 });

@@ -55,9 +55,12 @@ export class HttpTransport implements Transport {
   readonly #watched = new Map<number, string>();
   readonly #watchAgents: { http: http.Agent; https: https.Agent };
   readonly #reportAgents: { http: http.Agent; https: https.Agent };
+  /** As the last server that said so wants it: it is kept to while the next one has not answered yet. */
+  #heartbeatMs: number;
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     this.#urls = options.servers.map((server) => new URL(server));
     this.servers = this.#urls.length;
     const { clock, random, resolve = systemResolve } = options;
@@ -78,7 +81,6 @@ export class HttpTransport implements Transport {
 
   connect(server: number, request: WatchRequest, listener: WatchListener): () => void {
     const { clock } = this.#options;
-    let heartbeatMs = this.#options.heartbeatMs ?? HEARTBEAT_MS;
     const sent = this.#request(server, {
       path: WATCH_PATH,
       agents: this.#watchAgents,
@@ -100,13 +102,13 @@ export class HttpTransport implements Transport {
     };
     const beat = () => {
       sent.write('\n');
-      cancelBeat = clock.after(heartbeatMs, beat);
+      cancelBeat = clock.after(this.#heartbeatMs, beat);
     };
-    cancelBeat = clock.after(heartbeatMs, beat);
+    cancelBeat = clock.after(this.#heartbeatMs, beat);
     const onFrame = (frame: Frame) => {
       if (frame.type === 'hello' && frame.heartbeatMs !== undefined) {
         const [least, most] = HEARTBEAT_BOUNDS_MS;
-        heartbeatMs = Math.min(most, Math.max(least, frame.heartbeatMs));
+        this.#heartbeatMs = Math.min(most, Math.max(least, frame.heartbeatMs));
         cancelBeat();
         beat();
       }

@@ -10,13 +10,14 @@ let subnetId: string;
 before(async () => {
   api = await startApi();
   networkId = (await api.expect(201, 'POST', '/v2.0/networks', { body: { network: {} } })).network.id;
-  subnetId = await subnet(networkId, '10.0.0.0/24');
+  // What a test asks for by name lies beyond what others are given by chance.
+  subnetId = await subnet(networkId, '10.0.0.0/24', [{ start: '10.0.0.2', end: '10.0.0.69' }]);
   await addAgent(api, { host: 'h1', role: 'l2' });
 });
 after(() => api?.close());
 
-const subnet = async (network_id: string, cidr: string): Promise<string> => {
-  const body = { subnet: { network_id, cidr, ip_version: 4 } };
+const subnet = async (network_id: string, cidr: string, allocation_pools?: object[]): Promise<string> => {
+  const body = { subnet: { network_id, cidr, ip_version: 4, allocation_pools } };
   return (await api.expect(201, 'POST', '/v2.0/subnets', { body })).subnet.id;
 };
 const create = async (port: object): Promise<Json> =>

@@ -1,11 +1,5 @@
 /** One watch on its way between an agent and a server: frames in order but for the weather, until either end is gone. */
-import {
-  type Frame,
-  HEARTBEAT_MS,
-  type Report,
-  type ReportAnswer,
-  type WatchRequest,
-} from '../../src/watch/protocol.ts';
+import type { Frame, Report, ReportAnswer, WatchRequest } from '../../src/watch/protocol.ts';
 import type { Sink } from '../../src/watch/stream.ts';
 import type { WatchEnd, WatchListener } from '../../src/watch/transport.ts';
 import { parseFrame } from '../../src/watch/wire.ts';
@@ -31,6 +25,11 @@ export interface Listening {
   report(report: Report): Promise<ReportAnswer>;
 }
 
+/** How often the agent says that it is there: what a server said last holds for the next one too. */
+export interface Pace {
+  heartbeatMs: number;
+}
+
 /** Sees a frame on its way; may change it (a planted bug), or swallow it. */
 export type Tap = (agent: string, frame: Frame) => Frame | undefined;
 
@@ -45,14 +44,13 @@ export class Connection {
   readonly server: string;
   readonly #network: Network;
   readonly #life: Incarnation;
+  readonly #pace: Pace;
   readonly #listening: Listening;
   readonly #listener: WatchListener;
   readonly #label: string;
   /** Each end, as itself sees it. */
   #agentOpen = true;
   #serverOpen = false;
-  /** The server has taken the watch: from then on it hears the agent. */
-  #isAnswered = false;
   /** Whether what the server writes gets anywhere. */
   #carries = true;
   /** The life of the server that took it. */
@@ -61,12 +59,15 @@ export class Connection {
   #inFlight = 0;
   #isBlocked = false;
   #lastArrival = 0;
-  #heartbeatMs = HEARTBEAT_MS;
   #cancelBeat: () => void = () => undefined;
 
-  constructor(network: Network, ends: { life: Incarnation; server: Listening; listener: WatchListener }) {
+  constructor(
+    network: Network,
+    ends: { life: Incarnation; pace: Pace; server: Listening; listener: WatchListener },
+  ) {
     this.#network = network;
     this.#life = ends.life;
+    this.#pace = ends.pace;
     this.#listening = ends.server;
     this.#listener = ends.listener;
     this.agent = ends.life.name;
@@ -89,7 +90,7 @@ export class Connection {
 
   #nextBeat(): void {
     this.#cancelBeat();
-    this.#cancelBeat = this.#life.clock.after(this.#heartbeatMs, () => this.#beat());
+    this.#cancelBeat = this.#life.clock.after(this.#pace.heartbeatMs, () => this.#beat());
   }
 
   #beat(): void {
@@ -100,7 +101,7 @@ export class Connection {
     scheduler.after(this.#network.delay(), '', () => {
       this.#their?.enter(() => {
         if (!this.#serverOpen) return;
-        if (this.#isAnswered) this.#network.heard(this.agent, this.server);
+        this.#network.heard(this.agent, this.server);
         this.#end?.heard();
       });
     });
@@ -141,16 +142,14 @@ export class Connection {
     this.#their = their;
     their.enter(() => {
       if (!this.#serverOpen) return;
+      this.#network.heard(this.agent, this.server);
       this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
     });
   }
 
   #sink(): Sink {
     return {
-      open: () => {
-        this.#isAnswered = true;
-        this.#network.heard(this.agent, this.server);
-      },
+      open: () => undefined,
       refuse: (refusal) => this.#endByServer(refusal),
       write: (line) => {
         if (this.#serverOpen && this.#carries) this.#send(line);
@@ -199,7 +198,7 @@ export class Connection {
     if (!seen) return;
     this.#network.deliveries += 1;
     if (seen.type === 'hello' && seen.heartbeatMs !== undefined) {
-      this.#heartbeatMs = seen.heartbeatMs;
+      this.#pace.heartbeatMs = seen.heartbeatMs;
       this.#beat();
     }
     this.#listener.onFrame(seen);

@@ -3,7 +3,7 @@
  * that break for one end or both. Messages travel as text, so that nothing is shared between the ends.
  */
 import type { Random } from '../../src/lib/random.ts';
-import type { Report, ReportAnswer } from '../../src/watch/protocol.ts';
+import { HEARTBEAT_MS, type Report, type ReportAnswer } from '../../src/watch/protocol.ts';
 import type { Transport } from '../../src/watch/transport.ts';
 import { Connection, type Listening, type Tap } from './connection.ts';
 import type { Incarnation } from './incarnation.ts';
@@ -56,10 +56,12 @@ export class Network {
 
   /** The agent's way to the servers, for one life of its process. */
   transport(life: Incarnation, servers: readonly Listening[]): Transport {
+    const pace = { heartbeatMs: HEARTBEAT_MS };
     return {
       servers: servers.length,
       connect: (index, request, listener) => {
-        const connection = new Connection(this, { life, server: servers[index] as Listening, listener });
+        const server = servers[index] as Listening;
+        const connection = new Connection(this, { life, pace, server, listener });
         return connection.open(JSON.stringify(request));
       },
       report: (index, report) => this.#report(life, servers[index] as Listening, JSON.stringify(report)),

@@ -227,7 +227,8 @@ export class ServerProcess {
     const life = this.life as Incarnation;
     if (!this.feed) throw new Error('not running');
     const handle = this.feed.attach(request, sink);
-    // beside the watch itself, as the HTTP room does it
+    // the request is a knock, and the row is written beside the watch itself, as the HTTP room does it
+    handle.heard();
     const register = async () => {
       const duties = this.#duties;
       const isDone = await this.#attempt(`register ${request.host}`, async () => duties?.register(request));

@@ -66,7 +66,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     async follow(onEvent, signal) {
       fileWatch.listen((path) => onEvent({ type: 'file', path }), signal);
       followNamespaces(clock, (name, news) => onEvent({ type: 'namespace', name, news }), signal);
-      await Promise.all([followKernel({ clock, onEvent, signal, enter }), watch(onEvent, signal)]);
+      await Promise.all([followKernel({ clock, onEvent, signal, enter, isOwn: spawner.isOwn }), watch(onEvent, signal)]);
       fileWatch.close();
     },
   };

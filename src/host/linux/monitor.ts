@@ -1,8 +1,9 @@
 /** The kernel's own messages, as `ip`, `bridge` and `nft` print them. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { sleep, type Clock } from '../../lib/clock.ts';
 import type { HostEvent, LinkNews } from '../host.ts';
+import { OTHER_HANDS, OTHER_HANDS_LISTEN, otherHandsEvent } from './other-hands.ts';
 import { listensOnNetlink } from './proc.ts';
 import { PROGRAM_ENVIRONMENT } from './spawner.ts';
 
@@ -84,9 +85,13 @@ interface Source {
   readonly parse: Parse;
   /** Run once it listens; what it prints goes to `learn` line by line. */
   readonly first?: { readonly argv: readonly string[]; readonly learn: (line: string) => void };
+  /** The line by which the program says that it listens; without it, its socket is looked at. */
+  readonly greeting?: string;
+  /** A host on which it does not run is followed without it. */
+  readonly isOptional?: true;
 }
 
-function sources(): Source[] {
+function sources(isOwn: (pid: number) => boolean): Source[] {
   const { parse, learn } = createLinkParser();
   return [
     {
@@ -97,6 +102,12 @@ function sources(): Source[] {
     },
     { argv: ['bridge', 'monitor', 'fdb'], parse: floodEvent },
     { argv: ['nft', 'monitor'], parse: rulesetEvent },
+    {
+      argv: OTHER_HANDS,
+      parse: (line) => otherHandsEvent(line, isOwn),
+      greeting: OTHER_HANDS_LISTEN,
+      isOptional: true,
+    },
   ];
 }
 
@@ -106,6 +117,8 @@ interface Following {
   readonly signal: AbortSignal;
   /** Put before every program. */
   readonly enter: readonly string[];
+  /** Whether a program of that number was started by this process, not long ago. */
+  readonly isOwn: (pid: number) => boolean;
 }
 
 /**
@@ -113,7 +126,7 @@ interface Following {
  * happened before that is not known.
  */
 export async function followKernel(following: Following): Promise<void> {
-  const all = sources();
+  const all = sources(following.isOwn);
   let deaf = all.length;
   const onListening = () => {
     if (deaf > 0) deaf--;
@@ -129,6 +142,7 @@ async function followSource(source: Source, following: Following, onListening: (
   while (!signal.aborted) {
     const begunAt = clock.now();
     const heard = await followOnce({ ...source, argv }, following, onListening);
+    if (!heard && source.isOptional) return onListening();
     if (!heard && source.modest) argv = source.modest;
     // Each new start makes the agent look at everything: a program that cannot stay must not make that a loop.
     restartMs = clock.now() - begunAt > WELL_MS ? FIRST_RESTART_MS : restartMs;
@@ -139,7 +153,7 @@ async function followSource(source: Source, following: Following, onListening: (
 
 function launch({ enter }: Following, argv: readonly string[]) {
   const [file = '', ...args] = [...enter, ...argv];
-  return spawn(file, args, { env: PROGRAM_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(file, args, { env: PROGRAM_ENVIRONMENT, stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
 const untilClosed = (child: ChildProcess) =>
@@ -155,14 +169,17 @@ async function followOnce(source: Source, following: Following, onListening: () 
   const ended = untilClosed(child);
   const stop = () => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  const lines = createInterface({ input: child.stdout }).on('line', (line) => {
     const event = source.parse(line);
     if (event !== null) onEvent(event);
   });
   let listens = false;
   // ENOBUFS ("No buffer space available"): the kernel dropped messages, the program goes on.
   child.stderr.on('data', () => listens && onEvent({ type: 'overflow' }));
-  listens = await untilListening(child, clock);
+  listens =
+    source.greeting === undefined
+      ? await untilListening(child, clock)
+      : await Promise.race([untilSaid(lines, source.greeting), ended.then(() => false)]);
   if (listens && source.first) await learnFrom(source.first, following);
   if (listens) onListening();
   await ended;
@@ -175,6 +192,12 @@ async function learnFrom(first: NonNullable<Source['first']>, following: Followi
   createInterface({ input: child.stdout }).on('line', first.learn);
   child.stderr.resume();
   await untilClosed(child);
+}
+
+function untilSaid(lines: Interface, text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    lines.on('line', (line) => line === text && resolve(true));
+  });
 }
 
 async function untilListening(child: ChildProcess, clock: Clock): Promise<boolean> {

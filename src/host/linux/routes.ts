@@ -6,7 +6,7 @@ import { runBatch } from './batch.ts';
 import { complaint, type Spawner } from './spawner.ts';
 
 /** Marks our routes; no program has this number in iproute2's rt_protos. */
-const PROTOCOL = 157;
+export const PROTOCOL = 157;
 
 /** The part of `ip -j route` that we read. */
 interface RawRoute {

@@ -16,6 +16,8 @@ export interface RunOptions {
 export interface Spawner {
   /** Runs a program to its end. Never throws for the program's failure; a program that is not there gives code 127. */
   run(argv: readonly string[], options?: RunOptions): Promise<Finished>;
+  /** Whether one of the last programs that it ran has, or had, this number. */
+  isOwn(pid: number): boolean;
 }
 
 export interface SpawnerOptions {
@@ -27,6 +29,9 @@ export interface SpawnerOptions {
   readonly enter: readonly string[];
 }
 
+/** More than run while a message of the kernel is on its way. */
+const REMEMBERED_PIDS = 256;
+
 /** What programs need to behave the same everywhere; nothing of ours leaks into them. */
 export const PROGRAM_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
@@ -36,6 +41,12 @@ export const PROGRAM_ENVIRONMENT: Readonly<Record<string, string>> = {
 export function createSpawner(options: SpawnerOptions): Spawner {
   let running = 0;
   const waiting: (() => void)[] = [];
+  const pids = new Set<number>();
+  const remember = (pid: number) => {
+    pids.delete(pid);
+    pids.add(pid);
+    for (const oldest of pids) if (pids.size > REMEMBERED_PIDS) pids.delete(oldest);
+  };
 
   async function enter(): Promise<void> {
     if (running < options.limit) {
@@ -55,21 +66,27 @@ export function createSpawner(options: SpawnerOptions): Spawner {
     async run(argv, runOptions = {}) {
       await enter();
       try {
-        return await runOne([...options.enter, ...argv], options, runOptions);
+        return await runOne([...options.enter, ...argv], { ...options, remember }, runOptions);
       } finally {
         leave();
       }
     },
+    isOwn: (pid) => pids.has(pid),
   };
 }
 
-function runOne(argv: readonly string[], options: SpawnerOptions, runOptions: RunOptions): Promise<Finished> {
+function runOne(
+  argv: readonly string[],
+  options: SpawnerOptions & { remember: (pid: number) => void },
+  runOptions: RunOptions,
+): Promise<Finished> {
   const { input, timeoutMs = options.timeoutMs } = runOptions;
   return new Promise((resolve) => {
     const child = spawn(argv[0] ?? '', argv.slice(1), {
       env: PROGRAM_ENVIRONMENT,
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    if (child.pid !== undefined) options.remember(child.pid);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let timedOut = false;
