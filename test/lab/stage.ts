@@ -244,14 +244,14 @@ export class Stage {
   }
 }
 
-/** Path and text of all files below an agent's state but for its mirror, logs and leases. */
+/** Path and text of all files below an agent's state but for its mirror, logs (which name former owners) and leases. */
 function dhcpFiles(directory: string): [path: string, text: string][] {
   if (!existsSync(directory)) return [];
   const texts: [path: string, text: string][] = [];
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     if (entry.isDirectory()) texts.push(...dhcpFiles(path));
-    else if (entry.isFile() && !/journal|\.log$|lease/.test(entry.name))
+    else if (entry.isFile() && !/journal|^log$|\.log$|lease/.test(entry.name))
       texts.push([path, readIfThere(path)]);
   }
   return texts;
