@@ -19,6 +19,7 @@
 import type { Body, Group } from '../resources/agent-view.ts';
 import type { ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
+import type { ReplicaReport } from '../resources/replica-report.ts';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -163,9 +164,15 @@ export interface Report {
   /** Within this time it is said again, also if nothing happens: later, something is wrong with the role. */
   readonly nextMs?: number;
   readonly configurations: Readonly<Record<string, unknown>>;
+  /**
+   * Of role l3: every HA replica on the host. Absent: this agent does not tell of roles, or does not know yet which replicas
+   * it has. A change of state is told at once, not at the next period.
+   */
+  readonly roles?: readonly ReplicaReport[];
 }
 
 export const MAX_EXCEPTIONS = 1000;
+export const MAX_ROLES = 4000;
 
 export interface ReportAnswer {
   /** false: not newer than what the server has. */

@@ -7,10 +7,17 @@ import type { Group } from '../resources/agent-view.ts';
 import { AGENT_TYPES, type ReportException, type Role } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import type { Place } from '../resources/place.ts';
+import {
+  type CheckReport,
+  PATH_STATES,
+  REPLICA_STATES,
+  type ReplicaReport,
+} from '../resources/replica-report.ts';
 import { isStorable, isStorableJson } from '../resources/values.ts';
 import {
   type Digest,
   MAX_EXCEPTIONS,
+  MAX_ROLES,
   OPTIONAL_FRAMES,
   PROTOCOL_VERSION,
   type Report,
@@ -22,9 +29,13 @@ const MAX_REASON_CHARACTERS = 2_000;
 /** As the column that it goes to. */
 const MAX_EXCEPTION_COUNT = 2_147_483_647;
 const MAX_CONFIGURATION_CHARACTERS = 64 * 1024;
+/** Of one replica: reasons, checks. */
+const MAX_DETAILS = 50;
+const MAX_PENALTY = 255;
 
 const GROUP = /^[a-z][a-z-]{0,31}\/[^\s|]{1,255}$/;
 const DIGEST = /^[0-9a-f]{16}$/;
+const ROUTER = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const PHYSICAL_NETWORK = /^[^\s,:]{1,64}$/;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -82,6 +93,22 @@ function matching(value: unknown, field: string, pattern: RegExp): string {
   if (typeof value !== 'string' || !pattern.test(value) || !isStorable(value))
     throw wrong(field, 'not of the right form');
   return value;
+}
+
+/** The words of some program: however many, they are not worth refusing a report. */
+function words(value: unknown, field: string): string {
+  // the cut may go through a surrogate pair
+  return text(value, field, Number.POSITIVE_INFINITY).slice(0, MAX_REASON_CHARACTERS).toWellFormed();
+}
+
+function flag(value: unknown, field: string): boolean {
+  if (typeof value !== 'boolean') throw wrong(field, 'not true or false');
+  return value;
+}
+
+function oneOf<T extends string>(value: unknown, field: string, all: readonly T[]): T {
+  if (!all.includes(value as T)) throw wrong(field, `not one of ${all.join(', ')}`);
+  return value as T;
 }
 
 function version(value: unknown): number {
@@ -147,12 +174,46 @@ function exception(value: unknown): ReportException {
     object: text(it.object, 'exceptions.object'),
     state: it.state,
     since: whole(it.since, 'exceptions.since'),
-    // the words of some program: however many, they are not worth refusing a report
-    reason: text(it.reason, 'exceptions.reason', Number.POSITIVE_INFINITY)
-      .slice(0, MAX_REASON_CHARACTERS)
-      // the cut may go through a surrogate pair
-      .toWellFormed(),
+    reason: words(it.reason, 'exceptions.reason'),
   };
+}
+
+function check(value: unknown): CheckReport {
+  const it = fieldsOf(value, 'roles.checks');
+  return {
+    name: name(it.name, 'roles.checks.name'),
+    ok: flag(it.ok, 'roles.checks.ok'),
+    forMs: whole(it.forMs, 'roles.checks.forMs'),
+    text: words(it.text, 'roles.checks.text'),
+  };
+}
+
+function replica(value: unknown): ReplicaReport {
+  const it = fieldsOf(value, 'roles');
+  const paths = fieldsOf(it.paths, 'roles.paths');
+  const penalty = whole(it.penalty, 'roles.penalty');
+  if (penalty > MAX_PENALTY) throw wrong('roles.penalty', `more than ${MAX_PENALTY}`);
+  return {
+    router: matching(it.router, 'roles.router', ROUTER),
+    state: oneOf(it.state, 'roles.state', REPLICA_STATES),
+    seq: whole(it.seq, 'roles.seq'),
+    forMs: whole(it.forMs, 'roles.forMs'),
+    penalty,
+    reasons: list(it.reasons, 'roles.reasons', MAX_DETAILS).map((one) => words(one, 'roles.reasons')),
+    hears: flag(it.hears, 'roles.hears'),
+    paths: {
+      tunnel: oneOf(paths.tunnel, 'roles.paths.tunnel', PATH_STATES),
+      management: oneOf(paths.management, 'roles.paths.management', PATH_STATES),
+    },
+    checks: list(it.checks, 'roles.checks', MAX_DETAILS).map(check),
+    order: it.order === null ? null : whole(it.order, 'roles.order'),
+  };
+}
+
+function replicas(value: unknown): ReplicaReport[] {
+  const all = list(value, 'roles', MAX_ROLES).map(replica);
+  if (new Set(all.map(({ router }) => router)).size !== all.length) throw wrong('roles', 'one of them twice');
+  return all;
 }
 
 /** Throws Fault HTTPBadRequest. */
@@ -173,5 +234,6 @@ export function readReport(value: unknown): Report {
     exceptionCount,
     ...(it.nextMs === undefined ? {} : { nextMs: whole(it.nextMs, 'nextMs') }),
     configurations: configurations(it.configurations),
+    ...(it.roles === undefined ? {} : { roles: replicas(it.roles) }),
   };
 }

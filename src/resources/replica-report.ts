@@ -1,0 +1,39 @@
+/** What an agent says of the replicas of HA routers on its host. */
+
+/** active and standby are Neutron's words; fault: it cannot serve, and does not take part; unknown: not known yet. */
+export type ReplicaState = 'active' | 'standby' | 'fault' | 'unknown';
+export const REPLICA_STATES: readonly ReplicaState[] = ['active', 'standby', 'fault', 'unknown'];
+
+export type PathState = 'up' | 'down' | 'unknown';
+export const PATH_STATES: readonly PathState[] = ['up', 'down', 'unknown'];
+
+/** One check script's standing. */
+export interface CheckReport {
+  readonly name: string;
+  readonly ok: boolean;
+  /** How long it has been so, when this was sent. */
+  readonly forMs: number;
+  /** The last words of the script. */
+  readonly text: string;
+}
+
+/** One replica, as what is true on the host shows it: which addresses it holds, what its keepalived says. */
+export interface ReplicaReport {
+  readonly router: string;
+  readonly state: ReplicaState;
+  /** Counts the changes of state within this life of the agent; with its incarnation it names the role that an order is for. */
+  readonly seq: number;
+  /** How long it has been in this state, when this was sent. */
+  readonly forMs: number;
+  /** What it takes off its priority for what ails it; 0 for nothing. */
+  readonly penalty: number;
+  /** Why, a sentence each. */
+  readonly reasons: readonly string[];
+  /** A peer's adverts arrive: one came within three of their intervals and 50 ms. false also where that cannot be known. */
+  readonly hears: boolean;
+  /** The two ways that heartbeats take to the peers. */
+  readonly paths: { readonly tunnel: PathState; readonly management: PathState };
+  readonly checks: readonly CheckReport[];
+  /** The epoch of the order that it obeys; null for none. */
+  readonly order: number | null;
+}
