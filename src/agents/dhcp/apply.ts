@@ -253,8 +253,8 @@ export async function complaintOf(tools: Tools, network: DesiredNetwork): Promis
 }
 
 /**
- * Everything into the base files, the added files away, SIGHUP, then the leases that are no more. 'restart': only a
- * restart can do what is left.
+ * Everything into the base files, the added files away, the leases away that are no more, SIGHUP, and those leases once more.
+ * 'restart': only a restart can do what is left.
  */
 export async function reload(
   tools: Tools,
@@ -270,6 +270,8 @@ export async function reload(
     host.writeFiles(marks),
   );
   await Promise.all([removeAdded(host, at.hosts), removeAdded(host, at.names)]);
+  // An heir that asks right after the reload is refused what another holds; who asks before it may still get it back.
+  if (tools.confirm && !(await release(tools, network, releases))) return { done: false, why: 'restart' };
   const before = await shortenedLog(tools, network);
   await host.signalProcess(network.processName, 'HUP');
   const rejections: Shortfall[] = [];
