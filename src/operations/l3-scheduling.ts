@@ -95,6 +95,7 @@ export async function addReplicas(
       ({ agentId, host, rank }): RouterBindingRow => ({
         ...{ router_id: router.id, agent_id: agentId, host, rank, leaving: false },
         ...{ ha_state: router.ha ? 'standby' : 'unknown', tag: tx.tag, position: null },
+        ...{ role_since: '', role_incarnation: 0, role_seq: 0, role_details: null, order: null, epoch: 0 },
       }),
     ),
   );

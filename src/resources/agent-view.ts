@@ -27,7 +27,13 @@ import type { FloatingIpRow } from './floating-ip.ts';
 import type { NetworkRow, NetworkType } from './network.ts';
 import type { ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
 import type { PortForwardingRow } from './port-forwarding.ts';
-import { ROUTER_HA_OWNER, type RouterBindingRow, type RouterPortOwner, type RouterRow } from './router.ts';
+import {
+  type ReplicaOrder,
+  ROUTER_HA_OWNER,
+  type RouterBindingRow,
+  type RouterPortOwner,
+  type RouterRow,
+} from './router.ts';
 import type { HostRoute, Ipv6Mode, SubnetRow } from './subnet.ts';
 
 export type Group = string;
@@ -106,6 +112,8 @@ export interface ReplicaBody {
   /** '': not known yet. */
   readonly tunnel_ip: string;
   readonly management_ip: string;
+  /** What it is told about its role in an HA router; null: nothing, and nothing that it was told before holds. */
+  readonly order: ReplicaOrder | null;
 }
 
 export interface InterfaceSubnet {
@@ -261,8 +269,13 @@ export function routerBody(row: RouterRow): RouterBody {
   };
 }
 
-export function replicaBody({ host, rank }: RouterBindingRow, row: HostRow): ReplicaBody {
-  return { host, rank, tunnel_ip: row.tunnel_ip, management_ip: row.management_ip };
+export function replicaBody({ host, rank, order }: RouterBindingRow, row: HostRow): ReplicaBody {
+  return {
+    ...{ host, rank, tunnel_ip: row.tunnel_ip, management_ip: row.management_ip },
+    order: order && {
+      ...{ epoch: order.epoch, do: order.do, incarnation: order.incarnation, seq: order.seq, why: order.why },
+    },
+  };
 }
 
 /** `subnets`: at least those in which the port has addresses. */

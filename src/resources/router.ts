@@ -1,6 +1,7 @@
 import { fixedIps, hostRoutes } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import type { FixedIp } from './port.ts';
+import type { ReplicaReport } from './replica-report.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, standardHead, standardTail } from './standard-attributes.ts';
 import type { HostRoute } from './subnet.ts';
@@ -44,9 +45,43 @@ export interface RouterBindingRow {
   leaving: boolean;
   /** As last reported; of a router that is not HA always `unknown`. */
   ha_state: 'active' | 'standby' | 'unknown';
+  /** The role as last reported: since when (UTC, for display; '' before the first report), and what names it. */
+  role_since: string;
+  role_incarnation: number;
+  role_seq: number;
+  role_details: RoleDetails | null;
+  /** What its agent is told about the role, and the epoch of the last that it was told. */
+  order: ReplicaOrder | null;
+  epoch: number;
   /** The transaction that made it, and its position (null until that has committed): served from there on counts. */
   readonly tag: number;
   readonly position: number | null;
+}
+
+/** What a replica last said of its role, beside what has columns of its own. */
+export type RoleDetails = Pick<
+  ReplicaReport,
+  'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'checks' | 'order'
+>;
+
+/**
+ * What a server tells a replica about its role. `null` in its place ends all that was told before.
+ *
+ *   tell    nothing to do but to report that it is known: what is reported with this epoch was so afterwards
+ *   prefer  it takes its rank's share off, so that it becomes active if its health allows: a planned move
+ *   yield   a weight: it steps back for others that are heard, and stays eligible
+ *   fault   it steps back at once, for a lease of 10 s that ends by itself; for replicas that do not hear each other
+ *
+ * An agent obeys only while (incarnation, seq) are those of its own present role, but for `prefer`, which is for any role.
+ * Of two the one of the higher epoch counts; a higher epoch with the same content renews a lease.
+ */
+export interface ReplicaOrder {
+  readonly epoch: number;
+  readonly do: 'tell' | 'prefer' | 'yield' | 'fault';
+  readonly incarnation: number;
+  readonly seq: number;
+  /** A sentence, for the agent's log. */
+  readonly why: string;
 }
 
 /** A segment on which replicas of one project's HA routers talk; the network itself has no project. */

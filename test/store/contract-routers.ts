@@ -61,6 +61,8 @@ async function cloud(store: Store): Promise<void> {
   });
 }
 
+const order = { epoch: 1, do: 'yield', incarnation: 7, seq: 2, why: 'two are active' } as const;
+
 const associated = { port_id: portId(5), fixed_ip_address: '10.0.1.5', router_id: R1 };
 
 function constraints(withStore: WithStore): void {
@@ -163,9 +165,18 @@ function routerHints(withStore: WithStore): void {
       });
       await hints(
         store,
-        (tx) => tx.routerBindings.update({ host: 'c' }, { ha_state: 'active', leaving: true }),
+        (tx) =>
+          tx.routerBindings.update(
+            { host: 'c' },
+            { ha_state: 'active', leaving: true, role_seq: 2, epoch: 1 },
+          ),
         null,
       );
+      for (const given of [order, null]) {
+        const work = (tx: Transaction) => tx.routerBindings.update({ host: 'c' }, { order: given });
+        await hints(store, work, { refs: [routerRef('replica/c')] });
+        await hints(store, work, null);
+      }
       const hostRefs = [`host/c|host/c`, ...refs];
       await hints(store, (tx) => tx.hosts.update({ name: 'c' }, { management_ip: '198.51.100.1' }), {
         refs: hostRefs,
@@ -233,6 +244,7 @@ function whatAgentsSee(withStore: WithStore): void {
       await store.transact(async (tx) => {
         await tx.floatingIps.update({ id: floatingIpId(1) }, associated);
         await tx.portForwardings.insert([forwarding(1, { floatingIp: 1, router: 1, port: 5 })]);
+        await tx.routerBindings.update({ host: 'b' }, { order });
       });
       await store.view(async (view) => {
         const group = `router/${R1}`;
@@ -276,6 +288,9 @@ function whatAgentsSee(withStore: WithStore): void {
         );
         assert.deepEqual(one.get(endpointRef(N1, 'b')), { host: 'b', tunnel_ip: '192.0.2.1' });
         assert.equal(one.get(endpointRef(N1, 'c')), null);
+        assert.deepEqual(seen.get('replica/b'), {
+          ...{ host: 'b', rank: 1, tunnel_ip: '192.0.2.1', management_ip: '', order },
+        });
         assert.deepEqual(seen.get(`interface/${portId(1)}`), {
           port_id: portId(1),
           network_id: N1,

@@ -84,7 +84,19 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
     }),
     router(2),
   ],
-  routerBindings: [{ ...routerBinding(1, 1, 'h1', 2), leaving: true, ha_state: 'standby', tag: 2 ** 53 - 1 }],
+  routerBindings: [
+    {
+      ...routerBinding(1, 1, 'h1', 2),
+      ...{ leaving: true, ha_state: 'standby', tag: 2 ** 53 - 1, role_since: '2026-01-01T00:00:00Z' },
+      ...{ role_incarnation: 2 ** 53 - 1, role_seq: 4, epoch: 3 },
+      order: { epoch: 3, do: 'yield', incarnation: 2 ** 53 - 1, seq: 4, why: 'two "actives"' },
+      role_details: {
+        ...{ state: 'fault', penalty: 60, reasons: ['a peer is not reached'], hears: true, order: null },
+        paths: { tunnel: 'down', management: 'up' },
+        checks: [{ name: 'uplink', ok: false, forMs: 10, text: 'no answer' }],
+      },
+    },
+  ],
   floatingIps: [
     floatingIp(1, 1, 90, { port_id: portId(90), fixed_ip_address: '10.0.1.2', router_id: router(1).id }),
     floatingIp(2, 1, 90),

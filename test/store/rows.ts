@@ -186,6 +186,7 @@ export function routerBinding(ofRouter: number, byAgent: number, onHost: string,
   return {
     ...{ router_id: routerId(ofRouter), agent_id: agentId(byAgent), host: onHost, rank },
     ...{ leaving: false, ha_state: 'unknown', tag: 0, position: 0 },
+    ...{ role_since: '', role_incarnation: 0, role_seq: 0, role_details: null, order: null, epoch: 0 },
   };
 }
 

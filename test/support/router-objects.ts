@@ -59,7 +59,9 @@ export class TestRouter {
   }
 
   replica(host: string, rank: number): void {
-    this.#world.put(this.key, `replica/${host}`, { host, rank, tunnel_ip: '', management_ip: '' });
+    this.#world.put(this.key, `replica/${host}`, {
+      ...{ host, rank, tunnel_ip: '', management_ip: '', order: null },
+    });
   }
 
   /** Port number `n` with the first address of the subnet's gateway, or `ip`; says its id. */

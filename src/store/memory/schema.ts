@@ -43,6 +43,8 @@ export interface TableSchema {
   readonly seen: readonly string[];
   /** The refs of one row, before or after. */
   readonly hint?: (row: AnyRow, look: Look) => Hints;
+  /** Columns whose change is hinted by less than the whole row's. */
+  readonly alone?: { readonly seen: readonly string[]; readonly hint: (row: AnyRow) => Hints };
 }
 
 const ref = (group: Group, kind: string, id: unknown): Ref => `${group}|${kind}/${id as string}`;
@@ -56,6 +58,7 @@ function define(
     foreignKeys?: readonly ForeignKey[];
     seen?: readonly string[];
     hint?: TableSchema['hint'];
+    alone?: TableSchema['alone'];
   } = {},
 ): TableSchema {
   return {
@@ -68,6 +71,7 @@ function define(
     foreignKeys: rest.foreignKeys ?? [],
     seen: rest.seen ?? [],
     ...(rest.hint ? { hint: rest.hint } : {}),
+    ...(rest.alone ? { alone: rest.alone } : {}),
   };
 }
 
@@ -227,6 +231,13 @@ const routerBindings = define('routerBindings', 'router_bindings', ['router_id',
     ],
     hosts: [host as string],
   }),
+  alone: {
+    seen: ['order'],
+    hint: ({ router_id, host }) => ({
+      refs: [ref(routerGroup(router_id as string), 'replica', host)],
+      hosts: [],
+    }),
+  },
 });
 
 const floatingIps = define('floatingIps', 'floating_ips', ['id'], {

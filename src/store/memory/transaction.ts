@@ -9,7 +9,7 @@ import type { Holder, LockMode, Locks } from './locks.ts';
 import { Deadlock } from './locks.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, equal, matches } from './rows.ts';
-import type { TableName, TableSchema, UniqueKey } from './schema.ts';
+import type { Hints, TableName, TableSchema, UniqueKey } from './schema.ts';
 import { CHILDREN, keyOf, SCHEMA, uniqueKeyOf } from './schema.ts';
 import type { TableState } from './table-state.ts';
 import { entriesAt } from './table-state.ts';
@@ -121,6 +121,7 @@ export class MemoryTransaction implements Holder {
         this.#hint(schema, before);
         this.#hint(schema, after);
       }
+      if (schema.alone && changesAny(schema.alone.seen, before, after)) this.#stage(schema.alone.hint(after));
       const parentsChanged = schema.foreignKeys.some(({ column }) => before[column] !== after[column]);
       if (parentsChanged) await this.#checkParents(schema, after);
       updated.push(after);
@@ -208,8 +209,12 @@ export class MemoryTransaction implements Holder {
 
   #hint(schema: TableSchema, row: AnyRow): void {
     const hints = schema.hint?.(row, (table, where) => this.#look(table, where));
-    for (const ref of hints?.refs ?? []) this.refs.add(ref);
-    for (const host of hints?.hosts ?? []) this.hosts.add(host);
+    if (hints) this.#stage(hints);
+  }
+
+  #stage({ refs, hosts }: Hints): void {
+    for (const ref of refs) this.refs.add(ref);
+    for (const host of hosts) this.hosts.add(host);
   }
 
   #look(table: TableName, where: AnyRow): AnyRow[] {
