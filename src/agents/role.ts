@@ -28,8 +28,11 @@ export interface RoleAgent {
   readonly role: Role;
   /** The keys (e.g. `network/<id>`) that this change bears on. Cheap and pure. */
   keysOf(change: ObjectChange): Iterable<string>;
-  /** The keys to look at again after something happened on the host; 'all' when that cannot be told. */
-  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all';
+  /**
+   * The keys to look at again after something happened on the host; 'all' when that cannot be told, 'patrol' when a patrol
+   * of everything can tell.
+   */
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' | 'patrol';
   /** Every key that the world wants, and every key that the host still has something of: the sweep. */
   allKeys(): Promise<string[]>;
   /** Makes what this key means so: observe, plan, apply. Idempotent; expected failures are shortfalls, not exceptions. */
@@ -47,10 +50,10 @@ export interface RoleAgent {
    */
   rebuild?(key: string, signal: AbortSignal): Promise<void>;
   /**
-   * A small look at what no event tells of, a part of it at a time; every four seconds while the agent has a mirror. Gives the
-   * keys that have drifted.
+   * Looks at what no event names: at the next small part of it, every few seconds while the agent has a mirror, or at all.
+   * Gives the keys that have drifted.
    */
-  patrol?(): Promise<Iterable<string>>;
+  patrol?(scope: 'all' | 'next'): Promise<Iterable<string>>;
   /** For `configurations` in `/v2.0/agents`. */
   configurations(): Record<string, unknown>;
 }

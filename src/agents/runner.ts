@@ -21,6 +21,7 @@ import type { MirrorChange } from '../watch/mirror.ts';
 import { PROTOCOL_VERSION, type RemedyFrame, type Report, type ReportAnswer } from '../watch/protocol.ts';
 import type { SessionState } from '../watch/session.ts';
 import type { Transport } from '../watch/transport.ts';
+import { Patrol } from './patrol.ts';
 import { standingOf } from './report.ts';
 import type { RoleAgent } from './role.ts';
 
@@ -81,7 +82,6 @@ const PASS_RETRY_MS = 1_000;
 const LISTEN_LIMIT_MS = 2_000;
 /** Lost events come many at a time; the pass that makes up for them comes once. */
 const OVERFLOW_GATHER_MS = 100;
-const PATROL_MS = 4_000;
 
 /** What a full pass looks at: what the mirror has, or also what only the host has. */
 type PassKind = 'mirror' | 'everything';
@@ -178,8 +178,9 @@ class Crew {
     return repaired;
   }
 
-  async patrol(): Promise<void> {
-    for (const key of (await this.agent.patrol?.()) ?? []) this.controller.mark(key, 0, { urgent: true });
+  async patrol(scope: 'all' | 'next'): Promise<void> {
+    for (const key of (await this.agent.patrol?.(scope)) ?? [])
+      this.controller.mark(key, 0, { urgent: true });
   }
 
   /** `since`: the oldest position that a change may be of; marking a younger one would claim the older as realised. */
@@ -196,12 +197,13 @@ class Crew {
     if (!marked && place !== null) this.reportWithin(REPORT_IDLE_MS);
   }
 
-  /** Says whether the event asks for a full pass. */
-  onHostEvent(event: HostEvent): boolean {
+  /** Says whether the event asks for a full pass, or a patrol of everything. */
+  onHostEvent(event: HostEvent): 'all' | 'patrol' | null {
     const keys = this.agent.keysOfHostEvent(event);
-    if (keys === 'all') return true;
+    if (keys === 'all') return 'all';
+    if (keys === 'patrol') return 'patrol';
     for (const key of keys) this.controller.mark(key, 0, { urgent: true });
-    return false;
+    return null;
   }
 
   /** What the server misses is tried anew, before other keys; what else the role remembers stays. */
@@ -302,6 +304,7 @@ export class AgentRunner {
   readonly #options: RunnerOptions;
   readonly #crews: readonly Crew[];
   readonly #follower: Follower;
+  readonly #patrol: Patrol;
   /** Whether the mirror is good for passes: it had a place from the start, or has been in sync since. */
   #ready = false;
   /** Whether the host is followed: what is read before that may change unseen, and would have to be read again. */
@@ -346,6 +349,11 @@ export class AgentRunner {
       onAnswer: (answer) => this.#onAnswer(answer),
     };
     this.#crews = options.roles.map((role) => new Crew(role, options, life));
+    this.#patrol = new Patrol({
+      clock: options.clock,
+      isReady: () => this.#ready,
+      look: (scope) => this.#look(scope),
+    });
   }
 
   /** The session's state, for logs and tests. */
@@ -363,7 +371,7 @@ export class AgentRunner {
       host.follow((event) => this.#onHostEvent(event), signal),
       this.#follower.run(signal),
       this.#audit(signal),
-      this.#patrol(signal),
+      this.#patrol.run(signal),
     ]);
     cancelLimit();
     this.#ended = true;
@@ -428,10 +436,11 @@ export class AgentRunner {
   }
 
   #onHostEvent(event: HostEvent): void {
-    const asking = this.#ready ? this.#crews.filter((crew) => crew.onHostEvent(event)) : [];
+    const asked = new Set(this.#ready ? this.#crews.map((crew) => crew.onHostEvent(event)) : []);
+    if (asked.has('patrol')) this.#patrol.hurry();
     if (event.type !== 'overflow') return;
     if (!this.#listening) this.#onListening();
-    else if (asking.length > 0 && !this.#overflowed) {
+    else if (asked.has('all') && !this.#overflowed) {
       this.#overflowed = true;
       this.#options.clock.after(OVERFLOW_GATHER_MS, () => {
         this.#overflowed = false;
@@ -460,14 +469,8 @@ export class AgentRunner {
     }
   }
 
-  /** What the host does not tell of itself is looked at bit by bit, between audits. */
-  async #patrol(signal: AbortSignal): Promise<void> {
-    const { clock, onFailure } = this.#options;
-    while (!signal.aborted) {
-      await sleep(clock, PATROL_MS, signal);
-      if (signal.aborted || !this.#ready) continue;
-      const looks = await Promise.allSettled(this.#crews.map((crew) => crew.patrol()));
-      for (const look of looks) if (look.status === 'rejected') onFailure('patrol', look.reason);
-    }
+  async #look(scope: 'all' | 'next'): Promise<void> {
+    const looks = await Promise.allSettled(this.#crews.map((crew) => crew.patrol(scope)));
+    for (const look of looks) if (look.status === 'rejected') this.#options.onFailure('patrol', look.reason);
   }
 }

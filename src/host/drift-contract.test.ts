@@ -16,7 +16,8 @@ type MakeHost = (t: TestContext) => Host;
 interface Hand {
   link(namespace: string, step: LinkStep): void;
   deleteNamespace(name: string): void;
-  deleteTable(table: string): void;
+  deleteTable(table: string, namespace?: string): void;
+  deleteRoute(namespace: string, destination: string): void;
   write(path: string, text: string): void;
   remove(path: string): void;
   stop(process: string): void;
@@ -133,6 +134,32 @@ function driftTests(make: MakeHost, handOf: HandOf): void {
     assert.equal(await host.rulesetMark(null, 'inet dtn_y'), null);
   });
 
+  test('tables and routes inside namespaces: another hand’s changes are told, our own are not', async (t) => {
+    const host = make(t);
+    const hand = handOf(host);
+    const { events, heard } = await follow(t, host);
+    const tables = () => events.flatMap((event) => (event.type === 'inside' ? [event.what] : []));
+    await host.ensureNamespace('dtn-h');
+    const peer = { name: 'in', namespace: 'dtn-h', mac: '02:00:00:00:00:04' };
+    await host.changeLinks(null, [{ op: 'add-veth', name: 'tap4', mtu: 1450, peer }]);
+    await host.changeLinks(null, [{ op: 'set-link', name: 'tap4', up: true }]);
+    await host.changeLinks('dtn-h', [
+      { op: 'set-link', name: 'in', up: true },
+      { op: 'add-address', link: 'in', address: '192.0.2.2/24' },
+    ]);
+    const route = { destination: '198.51.100.0/24', nexthop: '192.0.2.9', link: 'in' };
+    assert.deepEqual(await host.changeRoutes('dtn-h', [{ op: 'set', ...route }]), [null]);
+    const text = (name: string) => `table inet ${name} {\n comment "deuteron:1"\n chain c { }\n}\n`;
+    for (const name of ['deuteron_x', 'deuteron_y', 'strange']) await host.applyRuleset('dtn-h', text(name));
+    hand.deleteTable('inet strange', 'dtn-h');
+    hand.deleteTable('inet deuteron_x', 'dtn-h');
+    await heard({ type: 'inside', what: 'inet deuteron_x' });
+    assert.deepEqual(tables(), ['inet deuteron_x']);
+    hand.deleteRoute('dtn-h', '198.51.100.0/24');
+    await heard({ type: 'inside', what: 'route' });
+    assert.deepEqual(tables(), ['inet deuteron_x', 'route']);
+  });
+
   test('a process that is stopped is told, and ends all the same', async (t) => {
     const host = make(t);
     const hand = handOf(host);
@@ -152,12 +179,17 @@ const fakeHand: HandOf = (host) => {
   return {
     link: (namespace, step) => host.meddle(namespace, step),
     deleteNamespace: (name) => host.meddleNamespace(name),
-    deleteTable: (table) => host.meddleTable(null, table),
+    deleteTable: (table, namespace) => host.meddleTable(namespace ?? null, table),
+    deleteRoute: (namespace, destination) =>
+      void host.meddleRoute(namespace, { op: 'delete', destination, nexthop: null, link: null }),
     write: (path, text) => host.meddleFile(path, text),
     remove: (path) => host.meddleFile(path, null),
     stop: (process) => host.hangProcess(process),
   };
 };
+
+const inside = (namespace: string | undefined) =>
+  namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
 
 /** With the tools that a person would use. */
 const linuxHand: HandOf = (host) => {
@@ -175,7 +207,9 @@ const linuxHand: HandOf = (host) => {
       else assert.fail(`no hand does ${step.op}`);
     },
     deleteNamespace: (name) => run('ip', 'netns', 'delete', name),
-    deleteTable: (table) => run('nft', 'delete', 'table', ...table.split(' ')),
+    deleteTable: (table, namespace) =>
+      run(...inside(namespace), 'nft', 'delete', 'table', ...table.split(' ')),
+    deleteRoute: (namespace, destination) => run('ip', '-n', namespace, 'route', 'delete', destination),
     write: (path, text) => writeFileSync(host.absolute(path), text),
     remove: (path) => rmSync(host.absolute(path)),
     stop: (name) => void host.findProcess(name).then((found) => found && process.kill(found.pid, 'SIGSTOP')),

@@ -179,7 +179,7 @@ inOwnNamespaces(import.meta.url, () => {
       await stage.settle();
       sh(harm);
       await until(`it is put right: ${harm}`, async () => {
-        await stage.l3.patrol?.();
+        await stage.l3.patrol?.('next');
         await stage.settle();
         return (await pings('dtn-m2', OUTSIDE_IP)) && sh(`${inside} ip route show default`) !== '';
       });

@@ -33,6 +33,7 @@ import { InotifyLimits } from './inotify.ts';
 import { observeFiles, observeWiring, paths } from './observe.ts';
 import type { ObservedFiles } from './observed.ts';
 import { planService, planWiring, type ServicePlan } from './plan.ts';
+import { TablePatrol } from './table-patrol.ts';
 import { Wiring } from './wiring.ts';
 import { assert } from '../../lib/assert.ts';
 
@@ -78,8 +79,6 @@ const NOTHING: ObservedFiles = {
   rejected: [],
 };
 
-/** So many are looked at by each patrol, of more one at a time. */
-const FEW_NETWORKS = 3;
 /** A full disk is soon found to have room again: a try costs little. */
 const FULL_RETRY_MS = 1_000;
 /** Files of a network's directory that dnsmasq writes, or that say nothing of what it serves. */
@@ -117,9 +116,9 @@ class DhcpAgent implements RoleAgent {
   readonly #bulk: Bulk;
   readonly #wiring: Wiring;
   readonly #limits: InotifyLimits;
+  readonly #tables: TablePatrol;
   readonly #known = new Map<string, Known>();
   #reloadDeaths = 0;
-  #patrolled = 0;
 
   constructor(options: DhcpAgentOptions) {
     this.#world = options.world;
@@ -132,6 +131,7 @@ class DhcpAgent implements RoleAgent {
     this.#bulk = new Bulk(options.host);
     this.#wiring = new Wiring(this.#tools, this.#bulk);
     this.#limits = new InotifyLimits(options.host);
+    this.#tables = new TablePatrol(options.host, this.#wiring);
   }
 
   *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
@@ -147,7 +147,7 @@ class DhcpAgent implements RoleAgent {
     }
   }
 
-  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' | 'patrol' {
     if (event.type === 'overflow') {
       this.#bulk.forget();
       this.#wiring.distrustAll();
@@ -158,6 +158,7 @@ class DhcpAgent implements RoleAgent {
       return this.#known.has(id) ? [`network/${id}`] : [];
     }
     if (event.type === 'file') return this.#onFile(event.path);
+    if (event.type === 'inside') return event.what === TABLE || event.what === 'unknown' ? 'patrol' : [];
     const id = this.#wiring.onEvent(event);
     return id === null ? [] : [`network/${id}`];
   }
@@ -199,19 +200,8 @@ class DhcpAgent implements RoleAgent {
     for (const known of this.#known.values()) known.files = undefined;
   }
 
-  /** Tables of namespaces: nothing tells when another hand changes one, and asking costs a program for each. */
-  async patrol(): Promise<string[]> {
-    const { host } = this.#tools;
-    const all = [...this.#known.keys()];
-    const at = this.#patrolled++ % Math.max(1, all.length);
-    const ids = all.length <= FEW_NETWORKS ? all : all.slice(at, at + 1);
-    if (ids.length === 0) return [];
-    const marks = await host.rulesetMarks(ids.map(namespaceOf), TABLE);
-    const bare = ids.filter((id) => !marks.has(namespaceOf(id)) && this.#wiring.isBelieved(id));
-    for (const id of bare) {
-      await host.removeFile(paths(id).table);
-      this.#wiring.distrust(id);
-    }
+  async patrol(scope: 'all' | 'next'): Promise<string[]> {
+    const bare = await this.#tables.look([...this.#known.keys()], scope);
     return bare.map((id) => `network/${id}`);
   }
 

@@ -103,6 +103,7 @@ class L2Agent implements RoleAgent {
       case 'address':
       case 'namespace':
       case 'file':
+      case 'inside':
         return [];
       case 'flood':
         // Mostly the echo of our own steps.

@@ -153,11 +153,20 @@ test('whatever is taken away is put back', async () => {
     assert.deepEqual(await b.converge(), [], what);
     assert.deepEqual(sorted(await b.picture()), sorted(picture), what);
   }
-  assert.deepEqual([...((await b.agent.patrol?.()) ?? [])], [b.router.key], 'what we changed is looked at');
+  assert.deepEqual(
+    [...((await b.agent.patrol?.('next')) ?? [])],
+    [b.router.key],
+    'what we changed is looked at',
+  );
   await b.converge();
-  assert.deepEqual([...((await b.agent.patrol?.()) ?? [])], []);
+  assert.deepEqual([...((await b.agent.patrol?.('next')) ?? [])], []);
+  b.host.meddleRoute(namespace, { op: 'delete', destination: '0.0.0.0/0', nexthop: null, link: null });
+  assert.deepEqual(((await b.picture()) as { routes: unknown[] }).routes, []);
+  assert.deepEqual([...((await b.agent.patrol?.('all')) ?? [])], [b.router.key], 'seen with all others');
+  assert.deepEqual(await b.converge(), []);
+  assert.deepEqual(sorted(await b.picture()), sorted(picture));
   b.host.meddleTable(namespace, TABLE);
-  assert.deepEqual([...((await b.agent.patrol?.()) ?? [])], [b.router.key], 'seen in its turn');
+  assert.deepEqual([...((await b.agent.patrol?.('next')) ?? [])], [b.router.key], 'seen in its turn');
   assert.deepEqual(await b.converge(), []);
   assert.deepEqual(((await b.picture()) as { maps: object }).maps, (picture as { maps: object }).maps);
 });

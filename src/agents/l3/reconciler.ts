@@ -61,7 +61,7 @@ class L3Agent implements RoleAgent {
     if (splitKey(group).kind === 'router') yield group;
   }
 
-  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
+  keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' | 'patrol' {
     switch (event.type) {
       case 'overflow':
         for (const known of this.#known.values()) distrust(known);
@@ -77,6 +77,8 @@ class L3Agent implements RoleAgent {
       case 'process-ended':
       case 'process-stuck':
         return this.#advertiserNews(event.name);
+      case 'inside':
+        return this.#known.size > 0 && [TABLE, 'route', 'unknown'].includes(event.what) ? 'patrol' : [];
       case 'ruleset':
       case 'flood':
       case 'file':
@@ -142,26 +144,28 @@ class L3Agent implements RoleAgent {
     }
   }
 
-  /** Tables and routes: nothing tells when another hand changes one, and asking costs programs. One router at a time. */
-  async patrol(): Promise<string[]> {
-    const ids = [...this.#known.keys()];
-    const id = ids[this.#patrolled++ % Math.max(1, ids.length)];
-    const known = id === undefined ? undefined : this.#known.get(id);
-    if (id === undefined || known === undefined) return [];
-    // Changed by our own hand, and not looked at since.
-    if (!known.wiring || !known.table) return [`router/${id}`];
-    const { news, wiring, table } = known;
-    const [routes, now] = await Promise.all([
-      this.#host.routes([namespaceOf(id)]),
-      observeTable(this.#host, id),
-    ]);
-    if (known.news !== news || known.wiring !== wiring || known.table !== table) return [];
-    const same =
-      JSON.stringify(routes.get(namespaceOf(id)) ?? []) === JSON.stringify(wiring.routes) &&
-      sameTable(now, table);
-    if (same) return [];
-    distrust(known);
-    return [`router/${id}`];
+  /** Tables and routes: nothing tells whose another hand has changed, and asking costs programs. */
+  async patrol(scope: 'all' | 'next'): Promise<string[]> {
+    const all = [...this.#known.keys()];
+    const at = this.#patrolled++ % Math.max(1, all.length);
+    const ids = scope === 'all' ? all : all.slice(at, at + 1);
+    if (ids.length === 0) return [];
+    const before = new Map(ids.map((id) => [id, { ...this.#knownOf(id) }]));
+    const names = ids.map(namespaceOf);
+    const [routes, tables] = await Promise.all([this.#host.routes(names), this.#host.tables(names, TABLE)]);
+    const drifted: string[] = [];
+    for (const [id, { news, wiring, table }] of before) {
+      const known = this.#known.get(id);
+      if (known?.news !== news || known.wiring !== wiring || known.table !== table) continue;
+      const name = namespaceOf(id);
+      const isSame =
+        (wiring === null || JSON.stringify(routes.get(name) ?? []) === JSON.stringify(wiring.routes)) &&
+        (table === null || sameTable(tables.get(name), table));
+      if (!isSame) distrust(known);
+      // What our own hand has changed, and was not looked at since, is looked at now.
+      if (known.wiring === null || known.table === null) drifted.push(`router/${id}`);
+    }
+    return drifted;
   }
 
   configurations(): Record<string, unknown> {
@@ -338,8 +342,8 @@ function isWork(plan: Plan): boolean {
   );
 }
 
-function sameTable(now: TableState | undefined, believed: TableState): boolean {
-  if (now === undefined || now.mark !== believed.mark) return false;
+function sameTable(now: TableState | undefined, believed: TableState | undefined): boolean {
+  if (now === undefined || believed === undefined || now.mark !== believed.mark) return now === believed;
   return [...believed.maps].every(([name, elements]) => {
     const found = now.maps.get(name);
     return found?.size === elements.size && [...elements].every(([key, value]) => found.get(key) === value);

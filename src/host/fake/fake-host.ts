@@ -118,8 +118,16 @@ export class FakeHost implements Host {
 
   /** Another hand deletes a table of nftables. */
   meddleTable(namespace: string | null, table: string): void {
-    if (this.#tables.get(namespace)?.delete(tableName(table)) && namespace === null)
-      this.#tell({ type: 'ruleset', table });
+    if (!this.#tables.get(namespace)?.delete(tableName(table))) return;
+    if (namespace === null) this.#tell({ type: 'ruleset', table });
+    if (/ deuteron_/.test(table)) this.#tell({ type: 'inside', what: table });
+  }
+
+  /** Another hand changes a route in a namespace. */
+  meddleRoute(namespace: string, step: RouteStep): StepResult {
+    const result = this.#routes.change(namespace, step, this.#links.list(namespace) ?? []);
+    this.#tell({ type: 'inside', what: 'route' });
+    return result;
   }
 
   /** `ip netns delete` by another hand: programs inside keep the namespace; without any it is gone. */
