@@ -35,7 +35,7 @@ function linkTests(make: MakeHost): void {
     const links = new Map((await host.links()).map((link) => [link.name, link]));
     assert.equal(links.get('brq1')?.kind, 'bridge');
     assert.equal(links.get('brq1')?.mac, '0a:00:00:00:00:01');
-    assert.deepEqual(links.get('vxlan-7')?.vxlan, { id: 7, local: '127.0.0.1', port: 4789 });
+    assert.deepEqual(links.get('vxlan-7')?.vxlan, { id: 7, local: '127.0.0.1', port: 4789, learning: true });
     assert.equal(links.get('vxlan-7')?.master, 'brq1');
     assert.equal(links.get('vxlan-7')?.up, true);
     assert.equal(links.get('tap1')?.kind, 'veth');
@@ -106,6 +106,33 @@ function linkTests(make: MakeHost): void {
     ]);
     const gone = { op: 'delete-link', name: 'vxlan-9' } as const;
     assert.deepEqual(await host.changeLinks(null, [gone, gone]), [null, null]);
+  });
+
+  test('how a bridge treats a member is set, and is the ordinary again when it joins anew', async (t) => {
+    const host = make(t);
+    const vxlan = { op: 'add-vxlan', name: 'vxlan-6', id: 6, local: '127.0.0.1', mtu: 1450 } as const;
+    const wire = { isolated: true, learning: false, flood: true };
+    const joins = { op: 'set-link', name: 'vxlan-6', master: 'brq6' } as const;
+    const steps = [
+      { op: 'add-bridge', name: 'brq6', mtu: 1450 },
+      { ...vxlan, port: 4789, learning: false },
+      // the same number twice: the UDP port tells them apart
+      { ...vxlan, name: 'vxlan-6m', port: 14789, learning: false },
+      { ...joins, bridging: wire, up: true },
+    ] as const;
+    assert.deepEqual(await host.changeLinks(null, steps), [null, null, null, null]);
+    const seen = async () => (await host.links(['vxlan-6']))[0];
+    assert.deepEqual((await seen())?.bridging, wire);
+    assert.equal((await seen())?.vxlan?.learning, false);
+    assert.deepEqual(await host.changeLinks(null, [steps[1], steps[3]]), [null, null]);
+    const [other] = await host.changeLinks(null, [{ ...vxlan, port: 4789 }]);
+    assert.equal(typeof other, 'string', 'there is one of that name that learns nothing');
+    await host.changeLinks(null, [{ ...joins, master: null }]);
+    assert.equal((await seen())?.bridging, undefined);
+    const [nowhere] = await host.changeLinks(null, [{ op: 'set-link', name: 'vxlan-6', bridging: wire }]);
+    assert.equal(typeof nowhere, 'string', 'it is in no bridge');
+    await host.changeLinks(null, [joins]);
+    assert.deepEqual((await seen())?.bridging, { isolated: false, learning: true, flood: true });
   });
 
   test('flood entries are added, listed and deleted, each with its own result', async (t) => {

@@ -17,10 +17,27 @@ export interface Link {
   readonly mac: string;
   /** Bridge it is enslaved to; null for none. */
   readonly master: string | null;
-  /** For a vxlan. */
-  readonly vxlan?: { readonly id: number; readonly local: string; readonly port: number };
+  /** For a vxlan; `learning`: it remembers from where it heard an address. */
+  readonly vxlan?: {
+    readonly id: number;
+    readonly local: string;
+    readonly port: number;
+    readonly learning: boolean;
+  };
+  /** For a member of a bridge. */
+  readonly bridging?: Bridging;
   /** `192.0.2.1/24`, canonical; link-local IPv6 addresses excluded. Filled for links listed inside a namespace. */
   readonly addresses: readonly string[];
+}
+
+/** How a bridge treats a member: bridge(8). */
+export interface Bridging {
+  /** Nothing goes to another isolated member. */
+  readonly isolated: boolean;
+  /** The bridge remembers which addresses it heard there. */
+  readonly learning: boolean;
+  /** What is for many, or for an address that was not learned, goes there. */
+  readonly flood: boolean;
 }
 
 export type LinkStep =
@@ -38,6 +55,8 @@ export type LinkStep =
       readonly local: string;
       readonly port: number;
       readonly mtu: number;
+      /** Default true. */
+      readonly learning?: boolean;
     }
   | {
       readonly op: 'add-veth';
@@ -51,6 +70,8 @@ export type LinkStep =
       readonly name: string;
       readonly up?: boolean;
       readonly master?: string | null;
+      /** Without learning, what was learned before is forgotten. */
+      readonly bridging?: Bridging;
       readonly mtu?: number;
       readonly mac?: string;
       /** false: the host has no IPv6 of its own on it (so on every bridge, vxlan and veth end made here). */

@@ -1,6 +1,6 @@
 /** Links of a host and of its namespaces, as far as agents can tell them from the kernel's. */
 import { assert } from '../../lib/assert.ts';
-import type { FloodEntry, FloodStep, Link, LinkNews, LinkStep, StepResult } from '../host.ts';
+import type { Bridging, FloodEntry, FloodStep, Link, LinkNews, LinkStep, StepResult } from '../host.ts';
 import { addressWithPrefix, ipAddress, linkName, macAddress, mtuValue, namespaceName } from '../grammar.ts';
 
 interface Place {
@@ -16,6 +16,7 @@ interface FakeLink {
   mtu: number;
   mac: string;
   master: string | null;
+  bridging?: Bridging;
   readonly vxlan?: NonNullable<Link['vxlan']>;
   readonly addresses: Set<string>;
   readonly peer: Place | null;
@@ -39,6 +40,8 @@ export interface ForeignLink {
 
 const LOOPBACK_MTU = 65536;
 const DEFAULT_MTU = 1500;
+/** As the kernel takes a new member. */
+const NEW_MEMBER: Bridging = { isolated: false, learning: true, flood: true };
 
 export class FakeLinks {
   readonly #spaces = new Map<string | null, Map<string, FakeLink>>();
@@ -106,7 +109,8 @@ export class FakeLinks {
 
   addForeign({ name, kind = 'tun', mac, mtu = DEFAULT_MTU, master = undefined }: ForeignLink): void {
     const link = this.#fresh(linkName(name), kind);
-    this.#put(null, { ...link, mtu, master: master ?? null, mac: mac ?? link.mac });
+    const member = master === undefined ? { master: null } : { master, bridging: NEW_MEMBER };
+    this.#put(null, { ...link, ...member, mtu, mac: mac ?? link.mac });
   }
 
   /** One step in the namespace; null: done, or it was so already. */
@@ -182,14 +186,15 @@ export class FakeLinks {
   }
 
   #addVxlan(namespace: string | null, step: LinkStep & { op: 'add-vxlan' }): StepResult {
-    const { id, local, port } = step;
+    const { id, local, port, learning = true } = step;
     const found = this.#space(namespace).get(linkName(step.name))?.vxlan;
-    if (found?.id === id && found.local === local && found.port === port) return null;
+    const same = found?.id === id && found.local === local && found.port === port;
+    if (same && found.learning === learning) return null;
     if (this.#space(namespace).has(step.name)) return `${step.name} exists`;
     for (const other of this.#space(namespace).values()) {
       if (other.vxlan?.id === id && other.vxlan.port === port) return `VNI ${id} is in use by ${other.name}`;
     }
-    const vxlan = { id, local: ipAddress(local), port };
+    const vxlan = { id, local: ipAddress(local), port, learning };
     this.#put(namespace, { ...this.#fresh(step.name, 'vxlan'), mtu: mtuValue(step.mtu), vxlan });
     if (namespace === null) this.#flood.set(step.name, new Set());
     return null;
@@ -212,24 +217,34 @@ export class FakeLinks {
   #set(namespace: string | null, step: LinkStep & { op: 'set-link' }): StepResult {
     const link = this.#space(namespace).get(linkName(step.name));
     if (link === undefined) return `no link ${step.name}`;
-    const before = JSON.stringify([link.up, link.mtu, link.mac, link.master]);
+    const state = () => JSON.stringify([link.up, link.mtu, link.mac, link.master, link.bridging]);
+    const before = state();
     let failure: StepResult = null;
     if (step.mac !== undefined) link.mac = macAddress(step.mac);
     if (step.mtu !== undefined) link.mtu = mtuValue(step.mtu);
-    if (step.master === null) link.master = null;
-    else if (step.master !== undefined) {
-      const master = this.#space(namespace).get(linkName(step.master));
-      if (master?.kind === 'bridge') link.master = step.master;
-      else failure = `no bridge ${step.master}`;
+    if (step.master !== undefined) failure = this.#join(namespace, link, step.master);
+    if (step.bridging !== undefined) {
+      if (link.master === null) failure ??= `${link.name} is in no bridge`;
+      else link.bridging = step.bridging;
     }
     if (step.up !== undefined) link.up = step.up;
-    if (JSON.stringify([link.up, link.mtu, link.mac, link.master]) !== before) {
+    if (state() !== before) {
       this.#tell(namespace, link);
       const other = link.peer && this.#spaces.get(link.peer.namespace)?.get(link.peer.name);
       // It has gained or lost its carrier.
       if (link.peer && other?.up) this.#tell(link.peer.namespace, other);
     }
     return failure;
+  }
+
+  #join(namespace: string | null, link: FakeLink, bridge: string | null): StepResult {
+    if (bridge !== null && this.#space(namespace).get(linkName(bridge))?.kind !== 'bridge')
+      return `no bridge ${bridge}`;
+    if (bridge === link.master) return null;
+    link.master = bridge;
+    if (bridge === null) delete link.bridging;
+    else link.bridging = NEW_MEMBER;
+    return null;
   }
 
   #delete(namespace: string | null, name: string): void {
@@ -241,6 +256,7 @@ export class FakeLinks {
     for (const member of space.values()) {
       if (member.master !== name) continue;
       member.master = null;
+      delete member.bridging;
       this.#tell(namespace, member);
     }
     this.#listener.linkChanged({ namespace, name }, 'gone');

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { assert } from '../../lib/assert.ts';
-import type { Link, LinkStep, StepResult } from '../host.ts';
+import type { Bridging, Link, LinkStep, StepResult } from '../host.ts';
 import { runBatch } from './batch.ts';
 import {
   addressWithPrefix,
@@ -27,7 +27,12 @@ interface RawLink {
       readonly local?: string;
       readonly local6?: string;
       readonly port?: number;
+      readonly learning?: boolean;
     };
+    readonly info_slave_kind?: string;
+    readonly info_slave_data?: Readonly<
+      Partial<Record<'isolated' | 'learning' | 'flood' | 'mcast_flood' | 'bcast_flood', boolean>>
+    >;
   };
   readonly addr_info?: readonly {
     readonly local?: string;
@@ -53,11 +58,6 @@ export function parseLinks(json: string): Link[] {
     // `ip -j` leaves empty objects where a filter dropped a link.
     if (raw.ifname === undefined) continue;
     const kind = KINDS[raw.linkinfo?.info_kind ?? ''] ?? 'other';
-    const data = raw.linkinfo?.info_data;
-    const vxlan =
-      kind === 'vxlan' && data
-        ? { vxlan: { id: data.id ?? 0, local: data.local ?? data.local6 ?? '', port: data.port ?? 0 } }
-        : {};
     links.push({
       name: raw.ifname,
       kind,
@@ -65,11 +65,25 @@ export function parseLinks(json: string): Link[] {
       mtu: raw.mtu ?? 0,
       mac: raw.address ?? '',
       master: raw.master ?? null,
-      ...vxlan,
+      ...(kind === 'vxlan' ? vxlanOf(raw) : {}),
+      ...(raw.linkinfo?.info_slave_kind === 'bridge' ? { bridging: bridgingOf(raw) } : {}),
       addresses: addressesOf(raw),
     });
   }
   return links;
+}
+
+function vxlanOf(raw: RawLink): Pick<Link, 'vxlan'> {
+  const data = raw.linkinfo?.info_data;
+  if (data === undefined) return {};
+  const { id = 0, local, local6, port = 0, learning = false } = data;
+  return { vxlan: { id, local: local ?? local6 ?? '', port, learning } };
+}
+
+function bridgingOf(raw: RawLink): Bridging {
+  const data = raw.linkinfo?.info_slave_data ?? {};
+  const { isolated = false, learning = true, flood = true, mcast_flood = true, bcast_flood = true } = data;
+  return { isolated, learning, flood: flood && mcast_flood && bcast_flood };
 }
 
 function addressesOf(raw: RawLink): string[] {
@@ -97,7 +111,7 @@ export function linesOf(step: LinkStep): string[] {
       const id = wholeNumber(step.id, 1, 2 ** 24 - 1);
       const port = wholeNumber(step.port, 1, 65535);
       return [
-        `link add name ${name} mtu ${mtuValue(step.mtu)} type vxlan id ${id} local ${ipAddress(step.local)} dstport ${port} learning`,
+        `link add name ${name} mtu ${mtuValue(step.mtu)} type vxlan id ${id} local ${ipAddress(step.local)} dstport ${port} ${step.learning === false ? 'nolearning' : 'learning'}`,
         `link set dev ${name} addrgenmode none`,
       ];
     }
@@ -137,8 +151,20 @@ function setLines(step: LinkStep & { op: 'set-link' }): string[] {
   if (step.mtu !== undefined) lines.push(`link set dev ${name} mtu ${mtuValue(step.mtu)}`);
   if (step.master === null) lines.push(`link set dev ${name} nomaster`);
   else if (step.master !== undefined) lines.push(`link set dev ${name} master ${linkName(step.master)}`);
+  if (step.bridging !== undefined)
+    lines.push(`link set dev ${name} type bridge_slave ${words(step.bridging)}`);
   if (step.up !== undefined) lines.push(`link set dev ${name} ${step.up ? 'up' : 'down'}`);
   return lines;
+}
+
+function words({ isolated, learning, flood }: Bridging): string {
+  const flags = { isolated, learning, flood, mcast_flood: flood, bcast_flood: flood };
+  const settings = Object.entries(flags).map(([flag, on]) => `${flag} ${on ? 'on' : 'off'}`);
+  return [...settings, ...(learning ? [] : ['fdb_flush'])].join(' ');
+}
+
+function sameBridging(a: Bridging | undefined, b: Bridging): boolean {
+  return a?.isolated === b.isolated && a.learning === b.learning && a.flood === b.flood;
 }
 
 /** Whether the links are already as the step would make them: then a complaint of the tool does not matter. */
@@ -149,7 +175,8 @@ export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
       return find(step.name)?.kind === 'bridge';
     case 'add-vxlan': {
       const vxlan = find(step.name)?.vxlan;
-      return vxlan?.id === step.id && vxlan.local === step.local && vxlan.port === step.port;
+      const same = vxlan?.id === step.id && vxlan.local === step.local && vxlan.port === step.port;
+      return same && vxlan.learning === (step.learning ?? true);
     }
     case 'announce':
       return false;
@@ -164,6 +191,7 @@ export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
       return (
         (step.up === undefined || link.up === step.up) &&
         (step.master === undefined || link.master === step.master) &&
+        (step.bridging === undefined || sameBridging(link.bridging, step.bridging)) &&
         (step.mtu === undefined || link.mtu === step.mtu) &&
         (step.mac === undefined || link.mac === step.mac.toLowerCase())
       );
