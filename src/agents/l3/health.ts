@@ -1,0 +1,101 @@
+/**
+ * How well a host could serve a router, as a weight: what is taken off the replica's priority. Always a weight, so that with
+ * the same trouble everywhere one replica still serves. Pure.
+ *
+ * | what ails it | costs |
+ * |---|---|
+ * | no carrier on the link of the tunnels | 150 |
+ * | no carrier on the link of the router's external network | 100 |
+ * | most tunnel endpoints do not answer | up to 120: nothing for half of them, all of it for every one |
+ * | a check script says no | its weight, 60 unless told otherwise |
+ *
+ * Half of them: with three replicas the end of one host leaves each of the others one that answers and one that does not, which
+ * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told.
+ */
+import type { HostEvent } from '../../host/host.ts';
+import type { CheckReport, PathState } from '../../resources/replica-report.ts';
+import { MOST_OFF } from './keepalived.ts';
+
+export const TUNNEL_CARRIER_OFF = 150;
+export const EXTERNAL_CARRIER_OFF = 100;
+export const TUNNEL_OFF = 120;
+export const CHECK_OFF = 60;
+
+/** What is said of one router on this host. */
+export interface Health {
+  /** 0 to MOST_OFF. */
+  readonly penalty: number;
+  /** Why, a sentence each; also what is wrong and costs nothing. */
+  readonly reasons: readonly string[];
+  readonly paths: { readonly tunnel: PathState; readonly management: PathState };
+  readonly checks: readonly CheckReport[];
+}
+
+/** What the reconciler of routers asks for health, and tells it. */
+export interface HealthSource {
+  /**
+   * null: not known yet. Then what the tracked file says stays so (an earlier life of the agent wrote it); where there is none,
+   * all is taken off until it is known.
+   */
+  current(routerId: string): Health | null;
+  /** Calls with each router whose health changed, null for all. One listener. */
+  onChange(listener: (routerId: string | null) => void): void;
+  /** What the replica here is now: scripts are told, and run only where it has one. */
+  tellRole(routerId: string, role: 'active' | 'standby' | 'fault' | 'unknown'): void;
+  onHostEvent(event: HostEvent): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** One thing that was looked at: what it costs by itself, and what is said of it. */
+export interface Finding {
+  readonly penalty: number;
+  readonly reason: string;
+}
+
+/** Endpoints of one path, by name of host: whether each answers. */
+export type Answers = ReadonlyMap<string, boolean>;
+
+export function pathState(answers: Answers): PathState {
+  if (answers.size === 0) return 'unknown';
+  return [...answers.values()].some((answers) => answers) ? 'up' : 'down';
+}
+
+/** What it costs that endpoints on the tunnel network do not answer; null: nothing to be said. */
+export function tunnelFinding(answers: Answers): Finding | null {
+  const silent = [...answers].filter(([, isThere]) => !isThere).map(([host]) => host);
+  if (silent.length === 0) return null;
+  const share = silent.length / answers.size;
+  const penalty = Math.round(TUNNEL_OFF * Math.max(0, 2 * share - 1));
+  const named = silent.slice(0, 3).join(', ') + (silent.length > 3 ? ' and others' : '');
+  return {
+    penalty,
+    reason: `${silent.length} of ${answers.size} hosts do not answer through the tunnel network: ${named}`,
+  };
+}
+
+/** A link that everything of a kind goes over. */
+export interface Carrier {
+  readonly link: string;
+  readonly carries: 'tunnel' | 'external';
+  readonly isUp: boolean;
+  /** Where it is, or stands on, a bond: its members, and which of them are down. */
+  readonly bond: { readonly name: string; readonly members: number; readonly down: readonly string[] } | null;
+}
+
+export function carrierFinding({ link, carries, isUp, bond }: Carrier): Finding | null {
+  if (!isUp) {
+    const what = carries === 'tunnel' ? 'the tunnel network' : 'the external network';
+    const penalty = carries === 'tunnel' ? TUNNEL_CARRIER_OFF : EXTERNAL_CARRIER_OFF;
+    return { penalty, reason: `${link} has no carrier: it is this host's link to ${what}` };
+  }
+  if (bond === null || bond.down.length === 0) return null;
+  const left = bond.members - bond.down.length;
+  const down = `${bond.down.join(' and ')} ${bond.down.length === 1 ? 'is' : 'are'} down`;
+  return { penalty: 0, reason: `${down}: ${bond.name} has ${left} of ${bond.members} links left` };
+}
+
+/** Findings as one weight. */
+export function penaltyOf(findings: readonly Finding[]): { penalty: number; reasons: string[] } {
+  const sum = findings.reduce((total, { penalty }) => total + Math.max(0, penalty), 0);
+  return { penalty: Math.min(MOST_OFF, Math.round(sum)), reasons: findings.map(({ reason }) => reason) };
+}
