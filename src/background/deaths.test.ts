@@ -167,6 +167,39 @@ test('a verdict that takes long to be written, and is overtaken meanwhile, is no
   }
 });
 
+test('a verdict that waits long for rows that another transaction holds gives a new window', async () => {
+  await begin(['a'], ['h1', 'h2']);
+  stage.silence('h1');
+  await stage.pass(9_000);
+  let release: () => void = () => undefined;
+  const held = stage.memory.transact(async (tx) => {
+    await tx.agents.lock({ host: 'h1' });
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+  });
+  await stage.pass(7_000);
+  release();
+  await held;
+  await stage.pass(8_000);
+  assert.equal(stage.liveness('h1'), 'alive');
+  await stage.pass(4_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+});
+
+test('an agent that has gone to a server which just woke up is not taken from it', async () => {
+  const [a, b] = await begin(['a', 'b'], ['h1']);
+  b.pause();
+  // so long that it seems gone
+  await stage.pass(14_100);
+  await b.go();
+  await stage.connect(b, 'h1');
+  // the connection to the first is half open: it is heard there until its silence shows
+  assert.equal(a.presence.isHere('h1'), true);
+  await stage.pass(1_200);
+  assert.equal(stage.agent('h1').server_id, 'b');
+});
+
 test('an agent that knocks and gets no answer is heard', async () => {
   const [server] = await begin(['a'], ['h1', 'h2']);
   server.presence.changed('h1', false);

@@ -80,6 +80,8 @@ export class DeathWatch {
   readonly #masses = new Map<Area, Mass>();
   #term = 0;
   #attentiveSince = 0;
+  /** When a verdict was last found to have waited too long for the database. */
+  #lateAt = 0;
 
   constructor(options: DeathsOptions) {
     this.#options = options;
@@ -97,7 +99,7 @@ export class DeathWatch {
     if (leader.term !== this.#term) await this.#begin();
     const context = { now: clock.now(), times };
     // asked with the very time that is judged by: a pause until here shows in both
-    const attentiveSince = look.attentiveSince(context.now);
+    const attentiveSince = Math.max(this.#lateAt, look.attentiveSince(context.now));
     try {
       const steps = this.#observe(look, attentiveSince, context);
       await this.#weigh(context);
@@ -241,9 +243,10 @@ export class DeathWatch {
       const verdicts = some.map(({ host, record }) => ({ host, deaths: record.deaths }));
       const { isHeard } = look;
       const silentMs = this.#options.times.detectMs;
+      const began = this.#options.clock.now();
       const events = await this.#write(async (tx, call) => {
         const written = await declareDead(tx, call, { verdicts, isHeard, silentMs });
-        this.#assertStillSo(some, look);
+        this.#assertStillSo(some, look, began);
         return written;
       });
       this.#adopt(some);
@@ -266,8 +269,12 @@ export class DeathWatch {
   }
 
   /** The write may have taken long: what it says must not have been overtaken, nor can one who waited judge. */
-  #assertStillSo(steps: readonly Step[], look: Look): void {
-    const isBlind = look.attentiveSince(this.#options.clock.now()) > this.#attentiveSince;
+  #assertStillSo(steps: readonly Step[], look: Look, began: number): void {
+    const { clock, times } = this.#options;
+    const now = clock.now();
+    // who holds the rows for so long may be another server that hears them
+    if (now - began > times.silentMs) this.#lateAt = now;
+    const isBlind = Math.max(this.#lateAt, look.attentiveSince(now)) > this.#attentiveSince;
     if (isBlind || steps.some(({ host }) => look.hears(host))) throw new Overtaken('judged anew');
   }
 

@@ -269,6 +269,8 @@ export class AgentPresence {
     const back = take(this.#back, MOST_AT_ONCE);
     const silentMs = new Map(silent.map((host) => [host, this.#silentMs(host)]));
     try {
+      // whoever seemed gone may have woken up and taken the agent itself: its beat says so, if it is looked at now
+      if (back.length > 0 && this.#gone().length > 0) await this.beat();
       await this.#ask(() =>
         store.transact(async (tx) => {
           if (silent.length > 0) await agentsSilent(tx, call(), { silentMs, serverId });
