@@ -51,6 +51,8 @@ export class Connection {
   /** Each end, as itself sees it. */
   #agentOpen = true;
   #serverOpen = false;
+  /** The server has taken the watch. */
+  #isAnswered = false;
   /** Whether what the server writes gets anywhere. */
   #carries = true;
   /** The life of the server that took it. */
@@ -101,10 +103,14 @@ export class Connection {
     scheduler.after(this.#network.delay(), '', () => {
       this.#their?.enter(() => {
         if (!this.#serverOpen) return;
-        this.#network.heard(this.agent, this.server);
+        this.#heard();
         this.#end?.heard();
       });
     });
+  }
+
+  #heard(): void {
+    this.#network.heard(this.agent, this.server, this.#isAnswered);
   }
 
   /** Breaks it. An end that does not hear of it finds out by the other's silence. */
@@ -142,14 +148,17 @@ export class Connection {
     this.#their = their;
     their.enter(() => {
       if (!this.#serverOpen) return;
-      this.#network.heard(this.agent, this.server);
+      this.#heard();
       this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
     });
   }
 
   #sink(): Sink {
     return {
-      open: () => undefined,
+      open: () => {
+        this.#isAnswered = true;
+        this.#heard();
+      },
       refuse: (refusal) => this.#endByServer(refusal),
       write: (line) => {
         if (this.#serverOpen && this.#carries) this.#send(line);
