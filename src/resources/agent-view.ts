@@ -54,11 +54,15 @@ export interface NetworkBody {
   readonly segmentation_id: number | null;
   readonly mtu: number;
   readonly dns_domain: string;
+  /** Only on a segment on which replicas of HA routers talk: it is carried on two ways, see EndpointBody. */
+  readonly ha?: true;
 }
 
 export interface EndpointBody {
   readonly host: string;
   readonly tunnel_ip: string;
+  /** Only on an HA segment: the other end of its second way, over the management network; '' for none. */
+  readonly management_ip?: string;
 }
 
 export interface PortBody {
@@ -198,7 +202,7 @@ export function hostBody(row: HostRow): HostBody {
   return { name: row.name, tunnel_ip: row.tunnel_ip };
 }
 
-export function networkBody(row: NetworkRow): NetworkBody {
+export function networkBody(row: NetworkRow, isHa = false): NetworkBody {
   return {
     id: row.id,
     name: row.name,
@@ -208,11 +212,14 @@ export function networkBody(row: NetworkRow): NetworkBody {
     segmentation_id: row.segmentation_id,
     mtu: row.mtu,
     dns_domain: row.dns_domain,
+    ...(isHa ? { ha: true } : {}),
   };
 }
 
-export function endpointBody(row: HostRow): EndpointBody {
-  return { host: row.name, tunnel_ip: row.tunnel_ip };
+/** `isHa`: the network is an HA segment. */
+export function endpointBody(row: HostRow, isHa = false): EndpointBody {
+  const { name: host, tunnel_ip, management_ip } = row;
+  return isHa ? { host, tunnel_ip, management_ip } : { host, tunnel_ip };
 }
 
 export function portBody(row: PortRow): PortBody {

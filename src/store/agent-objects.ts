@@ -88,6 +88,10 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
   const subnets = indexed(await findMany(of('subnet'), (id) => view.subnets.find({ id })), (row) => row.id);
   const ports = indexed(await findMany(of('port'), (id) => view.ports.find({ id })), (row) => row.id);
   const hosts = indexed(await findMany(of('host'), (name) => view.hosts.find({ name })), (row) => row.name);
+  const isHa = await haAmong(view, [
+    ...of('network'),
+    ...wanted.flatMap((one) => (one.kind === 'endpoint' ? [one.owner] : [])),
+  ]);
   const scopes = ids.has('endpoint') ? await view.scopes(of('endpoint')) : new Map<string, string[]>();
   const bodyOf = ({ owner, kind, id }: Wanted): Body | null => {
     const port = ports.get(id);
@@ -100,10 +104,10 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
       case 'port':
         return port?.host === owner ? portBody(port) : null;
       case 'network':
-        return network ? networkBody(network) : null;
+        return network ? networkBody(network, isHa(network.id)) : null;
       case 'endpoint':
         // a network floods to the hosts that have it in scope, and to no other
-        return host && scopes.get(id)?.includes(networkGroup(owner)) ? endpointBody(host) : null;
+        return host && scopes.get(id)?.includes(networkGroup(owner)) ? endpointBody(host, isHa(owner)) : null;
       case 'subnet':
         return subnet?.network_id === owner ? subnetBody(subnet) : null;
       case 'lease':
@@ -144,8 +148,9 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   for (const row of await findMany(dhcp, (network_id) => view.subnets.find({ network_id }))) {
     put(dhcpGroup(row.network_id), `subnet/${row.id}`, subnetBody(row));
   }
+  const isHa = await haAmong(view, network);
   for (const row of await findMany(network, (id) => view.networks.find({ id }))) {
-    put(networkGroup(row.id), `network/${row.id}`, networkBody(row));
+    put(networkGroup(row.id), `network/${row.id}`, networkBody(row, isHa(row.id)));
   }
   const bindings = await findMany(network, (network_id) => view.dhcpBindings.find({ network_id }));
   const endpoints = endpointsOf([
@@ -157,7 +162,7 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   const hosts = indexed(await findMany(hostNames, (name) => view.hosts.find({ name })), (row) => row.name);
   for (const it of endpoints) {
     const row = hosts.get(it.host);
-    if (row) put(networkGroup(it.networkId), `endpoint/${it.host}`, endpointBody(row));
+    if (row) put(networkGroup(it.networkId), `endpoint/${it.host}`, endpointBody(row, isHa(it.networkId)));
   }
   putHosts(host, hosts, put);
   for (const port of await findMany(host, (name) => view.ports.find({ host: name }))) {
@@ -165,6 +170,15 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   }
   await putRouters(view, router, put);
   return found;
+}
+
+/** Which of these networks are HA segments: a network is one from when it is made, or never. */
+async function haAmong(view: View, networkIds: readonly string[]): Promise<(id: string) => boolean> {
+  const found = await findMany([...new Set(networkIds)], (network_id) =>
+    view.haNetworks.find({ network_id }),
+  );
+  const ha = new Set(found.map((row) => row.network_id));
+  return (id) => ha.has(id);
 }
 
 function putHosts(

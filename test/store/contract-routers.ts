@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentObjects } from '../../src/store/agent-objects.ts';
+import type { NetworkBody } from '../../src/resources/agent-view.ts';
 import { ForeignKeyViolation, type Store, type Transaction, UniqueViolation } from '../../src/store/store.ts';
 import { hints } from './contract-hints.ts';
 import type { WithStore } from './contract.ts';
@@ -311,8 +312,35 @@ function whatAgentsSee(withStore: WithStore): void {
     }));
 }
 
+function haSegment(withStore: WithStore): void {
+  test('an HA segment says so, and where its hosts are on the management network; no other network does', () =>
+    withStore(async (store) => {
+      await cloud(store);
+      await store.transact(async (tx) => {
+        await tx.haNetworks.insert([{ network_id: N1, project_id: 'p' }]);
+        await tx.hosts.update({ name: 'b' }, { management_ip: '198.51.100.2' });
+      });
+      await store.view(async (view) => {
+        const objects = agentObjects(view);
+        const groups = await objects.groups([`network/${N1}`, `network/${N2}`]);
+        const seen = (of: string, key: string) => groups.get(`network/${of}`)?.get(key);
+        const b = { host: 'b', tunnel_ip: '192.0.2.1' };
+        assert.deepEqual(seen(N1, 'endpoint/b'), { ...b, management_ip: '198.51.100.2' });
+        assert.deepEqual(seen(N1, 'endpoint/a'), { ...b, host: 'a', management_ip: '' });
+        assert.deepEqual(seen(N2, 'endpoint/b'), b);
+        assert.equal((seen(N1, `network/${N1}`) as NetworkBody).ha, true);
+        assert.ok(!('ha' in (seen(N2, `network/${N2}`) as NetworkBody)));
+        const keys = (of: string) => [`network/${of}`, 'endpoint/a', 'endpoint/b'];
+        const refs = [N1, N2].flatMap((of) => keys(of).map((key) => ({ of, key })));
+        const one = await objects.objects(refs.map(({ of, key }) => `network/${of}|${key}`));
+        for (const { of, key } of refs) assert.deepEqual(one.get(`network/${of}|${key}`), seen(of, key));
+      });
+    }));
+}
+
 export function routerTests(withStore: WithStore): void {
   constraints(withStore);
   routerHints(withStore);
   whatAgentsSee(withStore);
+  haSegment(withStore);
 }
