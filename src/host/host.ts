@@ -89,7 +89,10 @@ export type LinkStep =
 /** null: done. Otherwise why not, one sentence. */
 export type StepResult = string | null;
 
-/** A route that `changeRoutes` made: it bears a protocol number of ours. */
+/** Marks our routes; no program has this number in iproute2's rt_protos. */
+export const ROUTE_PROTOCOL = 157;
+
+/** A route that `changeRoutes` made, or a program that was told to mark it as one: it bears our protocol number. */
 export interface Route {
   /** Canonical, `0.0.0.0/0` and `::/0` for the default. */
   readonly destination: string;
@@ -139,6 +142,69 @@ export interface ProcessState {
   readonly stuck: string | null;
 }
 
+/** One step on the way to a file, links followed. */
+export interface PathStep {
+  readonly path: string;
+  readonly kind: 'directory' | 'file' | 'link' | 'other' | 'missing';
+  readonly uid: number;
+  readonly gid: number;
+  /** The twelve bits of chmod(2). */
+  readonly mode: number;
+}
+
+/** What is known of a program that is not ours before it is run. */
+export interface ProgramFacts {
+  /** From the root to the file; ends early where something is missing. */
+  readonly steps: readonly PathStep[];
+  /** Users whose files may be relied on. */
+  readonly trusted: readonly number[];
+  /** null: there is no file. `sha256`: '' where it is too large to be a script. `head`: its first bytes. */
+  readonly content: { readonly size: number; readonly sha256: string; readonly head: string } | null;
+}
+
+/** An ordinary user; null: this process's own (in a user namespace that maps no other), without its capabilities. */
+export type ProgramUser = { readonly uid: number; readonly gid: number } | null;
+
+export interface GuardedRun {
+  /** null: the host's own. */
+  readonly namespace: string | null;
+  /** An absolute path, and arguments. */
+  readonly argv: readonly string[];
+  readonly user: ProgramUser;
+  /** Nothing else but PATH and LC_ALL is in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+export interface GuardedResult {
+  /**
+   * timed-out: it was ended because of the time; flooded: because of what it wrote; signalled: by something else;
+   * not-started: it never began, whatever the code says.
+   */
+  readonly ending: 'exited' | 'timed-out' | 'flooded' | 'signalled' | 'not-started';
+  /** As a shell would tell it: 128 + number of the signal. */
+  readonly code: number;
+  readonly durationMs: number;
+  /** The first 4 KiB of what it wrote, to either output. */
+  readonly output: string;
+}
+
+/** A link of the host's own by which an address is reached, as of now. */
+export interface Underlay {
+  readonly link: string;
+  /** It could carry something: it is up, and so is the other end of the wire. */
+  readonly isUp: boolean;
+  /** Where it is, or stands on, a bond (also as a VLAN, or in a bridge): its members, and which of them are down. */
+  readonly bond: { readonly name: string; readonly members: number; readonly down: readonly string[] } | null;
+}
+
+export interface Probe {
+  readonly address: string;
+  readonly intervalMs: number;
+  /** Of the whole packet, which may not be broken up on its way; null: a small one. */
+  readonly bytes: number | null;
+}
+
 /** What became of a link. no-carrier: it is up, and the other end of the wire is not. */
 export type LinkNews = 'up' | 'no-carrier' | 'down' | 'gone';
 
@@ -155,7 +221,13 @@ export type HostEvent =
       readonly news: LinkNews;
     }
   /** An address of a link came or went; only of namespaces that a link of the host's own leads into. */
-  | { readonly type: 'address'; readonly namespace: string; readonly news: 'came' | 'went' }
+  | {
+      readonly type: 'address';
+      readonly namespace: string;
+      readonly news: 'came' | 'went';
+      /** With prefix length. */
+      readonly address: string;
+    }
   /** A named namespace came, or its name went (those who are in it may run on). */
   | { readonly type: 'namespace'; readonly name: string; readonly news: 'came' | 'went' }
   /** A file or directory below a watched directory changed by another hand, or went. The path is as the verbs take it. */
@@ -267,6 +339,20 @@ export interface Host {
     namespace: string | null,
     argv: readonly string[],
   ): Promise<{ code: number; stdout: string; stderr: string }>;
+
+  /** What there is to know before a program of the operator's is run. */
+  inspectProgram(path: string): Promise<ProgramFacts>;
+  /** By name or number; null: there is none. */
+  findUser(name: string): Promise<{ readonly uid: number; readonly gid: number } | null>;
+  /** Runs a program of the operator's so that a bad one harms nothing but itself. It never throws for what the program does. */
+  runGuarded(run: GuardedRun): Promise<GuardedResult>;
+  /** By address of the host's own, or name of a link: what carries it; those that there are not are left out. */
+  underlays(named: readonly string[]): Promise<Map<string, Underlay>>;
+  /**
+   * Asks an address again and again (ICMP echo) from the host's own namespace until `signal` aborts. true: an answer came;
+   * false: none had come when the next was due. While nothing can be asked nothing is told.
+   */
+  probe(probe: Probe, onAnswer: (answered: boolean) => void, signal: AbortSignal): Promise<void>;
 
   /**
    * Follows changes until `signal` aborts. 'overflow' comes first, once it listens: what changed before that is unknown.

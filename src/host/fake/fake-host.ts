@@ -7,21 +7,27 @@
 import { untilAborted } from '../../lib/clock.ts';
 import type {
   FloodStep,
+  GuardedResult,
+  GuardedRun,
   Host,
   HostEvent,
   Link,
   LinkStep,
+  Probe,
   ProcessSignal,
   ProcessSpec,
   ProcessState,
+  ProgramFacts,
   Route,
   RouteStep,
   StepResult,
   TableState,
+  Underlay,
 } from '../host.ts';
 import { namespaceName, processName, sysctlPath, tableName } from '../grammar.ts';
 import { FakeFiles } from './files.ts';
 import { FakeLinks, type ForeignLink } from './links.ts';
+import { FakeProbes } from './probes.ts';
 import { FakeRoutes } from './routes.ts';
 import { applyText, type FakeTable } from './rulesets.ts';
 
@@ -48,6 +54,8 @@ export interface FakeHostOptions {
   readonly program?: (spec: ProcessSpec, pid: number, host: FakeHost) => FakeProgram | undefined;
   /** What a short program does; without it, or undefined, it ends with code 0 and says nothing. */
   readonly run?: (namespace: string | null, argv: readonly string[], host: FakeHost) => Finished | undefined;
+  /** What a program of the operator's does; without it every one ends well at once. */
+  readonly guarded?: (run: GuardedRun, host: FakeHost) => GuardedResult | Promise<GuardedResult>;
 }
 
 interface Running {
@@ -66,6 +74,7 @@ export class FakeHost implements Host {
   readonly #tables = new Map<string | null, Map<string, FakeTable>>();
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Set<(event: HostEvent) => void>();
+  readonly #probes = new FakeProbes();
   #lastPid = 100;
 
   constructor(options: FakeHostOptions = {}) {
@@ -80,7 +89,8 @@ export class FakeHost implements Host {
           this.#routes.linkLost(namespace, name);
         this.#tell({ type: 'link', name, namespace, news });
       },
-      addressChanged: (namespace, news) => this.#tell({ type: 'address', namespace, news }),
+      addressChanged: (namespace, news, address) =>
+        this.#tell({ type: 'address', namespace, news, address }),
       namespaceChanged: (name, news) => this.#tell({ type: 'namespace', name, news }),
       floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
     });
@@ -182,6 +192,21 @@ export class FakeHost implements Host {
 
   table(namespace: string | null, table: string): FakeTable | undefined {
     return this.#tables.get(namespace)?.get(table);
+  }
+
+  /** The operator puts a program on the host, or another one in its place. */
+  readonly programs = new Map<string, ProgramFacts>();
+  /** What carries an address, or a link of that name. */
+  readonly underlay = new Map<string, Underlay>();
+
+  /** Addresses that are asked for now. */
+  probed(): readonly Probe[] {
+    return this.#probes.list();
+  }
+
+  /** Whoever asks for the address is told whether it answered. */
+  answerProbe(address: string, answered: boolean): void {
+    this.#probes.answer(address, answered);
   }
 
   // What agents use.
@@ -350,6 +375,28 @@ export class FakeHost implements Host {
 
   async runProgram(namespace: string | null, argv: readonly string[]): Promise<Finished> {
     return this.#options.run?.(namespace, argv, this) ?? { code: 0, stdout: '', stderr: '' };
+  }
+
+  async inspectProgram(path: string): Promise<ProgramFacts> {
+    const missing = { path, kind: 'missing', uid: -1, gid: -1, mode: 0 } as const;
+    return this.programs.get(path) ?? { steps: [missing], trusted: [0], content: null };
+  }
+
+  async findUser(name: string): Promise<{ uid: number; gid: number } | null> {
+    return name === 'nobody' ? { uid: 65_534, gid: 65_534 } : null;
+  }
+
+  async runGuarded(run: GuardedRun): Promise<GuardedResult> {
+    const well = { ending: 'exited', code: 0, durationMs: 0, output: '' } as const;
+    return this.#options.guarded?.(run, this) ?? well;
+  }
+
+  async underlays(named: readonly string[]): Promise<Map<string, Underlay>> {
+    return new Map([...this.underlay].filter(([name]) => named.includes(name)));
+  }
+
+  async probe(probe: Probe, onAnswer: (answered: boolean) => void, signal: AbortSignal): Promise<void> {
+    await this.#probes.follow(probe, onAnswer, signal);
   }
 
   async follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void> {

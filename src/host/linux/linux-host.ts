@@ -6,13 +6,17 @@ import { createFileWatch } from './file-watch.ts';
 import { createFiles } from './files.ts';
 import { createFlood } from './flood.ts';
 import { namespaceName, sysctlPath } from '../grammar.ts';
+import { createGuarded } from './guarded.ts';
 import { createLinks } from './links.ts';
 import { followKernel } from './monitor.ts';
 import { createNamespaces, followNamespaces, writeSysctls } from './namespaces.ts';
 import { createProcesses } from './processes.ts';
+import { createProbes } from './probes.ts';
+import { createProgramFacts } from './program-facts.ts';
 import { createRoutes } from './routes.ts';
 import { createRuleset } from './ruleset.ts';
 import { createSpawner, inNamespace } from './spawner.ts';
+import { createUnderlays } from './underlay.ts';
 
 export interface LinuxHostOptions {
   /** Absolute, or taken from the working directory. All files and process marks lie under it; one agent at a time. */
@@ -50,6 +54,10 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     ...createRoutes(spawner),
     ...createFlood(spawner),
     ...createRuleset(spawner, files),
+    ...createProgramFacts(),
+    ...createGuarded({ clock, enter }),
+    ...createUnderlays(spawner),
+    ...createProbes({ clock, enter }),
     ...fileVerbs,
     ...processes,
 
@@ -66,7 +74,10 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     async follow(onEvent, signal) {
       fileWatch.listen((path) => onEvent({ type: 'file', path }), signal);
       followNamespaces(clock, (name, news) => onEvent({ type: 'namespace', name, news }), signal);
-      await Promise.all([followKernel({ clock, onEvent, signal, enter, isOwn: spawner.isOwn }), watch(onEvent, signal)]);
+      await Promise.all([
+        followKernel({ clock, onEvent, signal, enter, isOwn: spawner.isOwn }),
+        watch(onEvent, signal),
+      ]);
       fileWatch.close();
     },
   };

@@ -1,0 +1,162 @@
+/** What bad programs of an operator's do: nothing of them is left, and nothing outside is touched. */
+import assert from 'node:assert/strict';
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { inOwnNamespaces } from '../../../test/support/own-namespaces.ts';
+import { realClock } from '../../lib/clock.ts';
+import type { GuardedResult, Host } from '../host.ts';
+import { createLinuxHost } from './linux-host.ts';
+
+const canChangeUser = readFileSync('/proc/self/setgroups', 'utf8').trim() !== 'deny';
+
+interface Ground {
+  readonly host: Host;
+  /** Found in the command line of whatever it started. */
+  readonly mark: string;
+  run(script: string, fields?: { timeoutMs?: number; namespace?: string }): Promise<GuardedResult>;
+}
+
+function ground(t: TestContext): Ground {
+  const directory = mkdtempSync(join(tmpdir(), 'dtn-guard-'));
+  chmodSync(directory, 0o755);
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const host = createLinuxHost({ stateDirectory: join(directory, 'state'), clock: realClock });
+  const path = join(directory, 'script');
+  return {
+    host,
+    mark: path,
+    async run(script, { timeoutMs = 5_000, namespace = null as string | null } = {}) {
+      writeFileSync(path, `#!/bin/sh\n${script}\n`);
+      chmodSync(path, 0o755);
+      const user = canChangeUser ? await host.findUser('nobody') : null;
+      const environment = { DEUTERON_ROUTER_ID: 'r1' };
+      return host.runGuarded({ namespace, argv: [path, 'first', 'se cond'], user, environment, timeoutMs });
+    },
+  };
+}
+
+/** Command lines of processes that run the script, or what it became. */
+function left(mark: string): string[] {
+  return globSync('/proc/[0-9]*/cmdline')
+    .map((path) => {
+      try {
+        return readFileSync(path, 'latin1').replaceAll('\0', ' ');
+      } catch {
+        return ''; // it ended meanwhile
+      }
+    })
+    .filter((line) => line.includes(mark));
+}
+
+inOwnNamespaces(import.meta.url, () => {
+  test('it gets its arguments and environment, and nothing else', async (t) => {
+    const { run } = ground(t);
+    const { ending, code, output } = await run('echo "$1|$2|$#"; env | sort | cut -d= -f1; pwd');
+    assert.deepEqual([ending, code], ['exited', 0]);
+    assert.deepEqual(output.trim().split('\n'), [
+      'first|se cond|2',
+      ...['DEUTERON_ROUTER_ID', 'LC_ALL', 'PATH', 'PWD', '/'],
+    ]);
+  });
+
+  test('what it says and its code come back', async (t) => {
+    const { run } = ground(t);
+    const result = await run('echo no answer >&2; exit 3');
+    assert.deepEqual([result.ending, result.code, result.output], ['exited', 3, 'no answer\n']);
+  });
+
+  test('it runs in the namespace, without any privilege', async (t) => {
+    const { host, run } = ground(t);
+    await host.ensureNamespace('dtn-g');
+    const links = [
+      {
+        op: 'add-veth',
+        name: 'v0',
+        mtu: 1500,
+        peer: { name: 'inside0', namespace: 'dtn-g', mac: '02:00:00:00:00:01' },
+      },
+    ] as const;
+    assert.deepEqual(await host.changeLinks(null, links), [null]);
+    const { output } = await run(
+      'grep -E "^(Cap(Eff|Prm|Bnd)|NoNewPrivs)" /proc/self/status; id -u; ip link set inside0 up 2>/dev/null || echo refused; ip -o link show inside0 | grep -c inside0',
+      { namespace: 'dtn-g' },
+    );
+    const none = '0000000000000000';
+    const uid = canChangeUser ? '65534' : '0';
+    assert.deepEqual(output.trim().split(/\s+/), [
+      ...['CapPrm:', none, 'CapEff:', none, 'CapBnd:', none, 'NoNewPrivs:', '1', uid, 'refused', '1'],
+    ]);
+  });
+
+  test('one that hangs is ended in time', async (t) => {
+    const { run, mark } = ground(t);
+    const { ending, durationMs } = await run(`trap "" TERM INT HUP; while :; do sleep 1000; done`, {
+      timeoutMs: 300,
+    });
+    assert.equal(ending, 'timed-out');
+    assert.ok(durationMs < 5_000, `${durationMs} ms`);
+    assert.deepEqual(left(mark), []);
+  });
+
+  test('what it leaves running ends with it, also in a session of its own', async (t) => {
+    const { run, mark } = ground(t);
+    const { ending, code } = await run(`setsid sh -c "sleep 1000; : ${mark}" > /dev/null 2>&1 &\nexit 0`);
+    assert.deepEqual([ending, code], ['exited', 0]);
+    assert.deepEqual(left(mark), []);
+  });
+
+  test('one that forks without end is bounded and ended', async (t) => {
+    const { run, mark } = ground(t);
+    const counts: number[] = [];
+    const running = run(`f() { f | f & }; (f); while :; do :; done`, { timeoutMs: 1_000 });
+    const cancels = [300, 600, 900].map((ms) => realClock.after(ms, () => counts.push(left(mark).length)));
+    assert.equal((await running).ending, 'timed-out');
+    for (const cancel of cancels) cancel();
+    assert.ok(counts.length === 3 && Math.max(...counts) <= 80, `${counts}`);
+    assert.deepEqual(left(mark), []);
+  });
+
+  test('one that floods its output is cut off', async (t) => {
+    const { run } = ground(t);
+    const { ending, output } = await run('while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done');
+    assert.equal(ending, 'flooded');
+    assert.ok(output.length <= 4096);
+  });
+
+  test('one that eats memory is refused it', async (t) => {
+    const { run } = ground(t);
+    const { ending, code } = await run('exec awk \'BEGIN { s = "x"; while (1) s = s s }\' 2> /dev/null', {
+      timeoutMs: 20_000,
+    });
+    assert.notDeepEqual([ending, code], ['exited', 0]);
+    assert.notEqual(ending, 'timed-out');
+  });
+
+  test('what cannot be begun is told from what failed', async (t) => {
+    const { run, host } = ground(t);
+    assert.equal((await run('exit 0', { namespace: 'dtn-none' })).ending, 'not-started');
+    const user = canChangeUser ? await host.findUser('nobody') : null;
+    const gone = { namespace: null, argv: ['/nowhere/at/all'], user, environment: {}, timeoutMs: 1_000 };
+    const result = await host.runGuarded(gone);
+    assert.deepEqual([result.ending, result.code], ['exited', 127]);
+    const died = await run('kill -9 1; kill -SEGV $$');
+    assert.deepEqual([died.ending, died.code], ['signalled', 139]);
+  });
+
+  test('owner, mode and content of each step of its path are told', async (t) => {
+    const { run, mark, host } = ground(t);
+    await run('exit 0');
+    const { steps, trusted, content } = await host.inspectProgram(mark);
+    assert.deepEqual(steps.map(({ kind }) => kind).at(-1), 'file');
+    assert.equal(steps.at(-1)?.mode, 0o755);
+    assert.equal(steps[0]?.path, '/');
+    assert.ok(trusted.includes(steps[0]?.uid ?? -1));
+    assert.match(content?.head ?? '', /^#!\/bin\/sh/);
+    assert.match(content?.sha256 ?? '', /^[0-9a-f]{64}$/);
+    const missing = await host.inspectProgram('/nowhere/at/all');
+    assert.equal(missing.content, null);
+    assert.equal(missing.steps.at(-1)?.kind, 'missing');
+  });
+});
