@@ -5,9 +5,12 @@ import { splitKey } from '../resources/agent-view.ts';
 import type { AgentRow, KeptException, ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
 import type { PortRow } from '../resources/port.ts';
+import type { EventRow } from '../resources/event.ts';
+import type { ReplicaReport } from '../resources/replica-report.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, progressOf } from './provisioning.ts';
+import { applyRoles, type Dispute, lockReported } from './router-roles.ts';
 
 /** One role's state, whole: it replaces the previous report (watch/protocol.ts). */
 export interface RoleReport {
@@ -17,6 +20,7 @@ export interface RoleReport {
   readonly exceptions: readonly ReportException[];
   readonly exceptionCount: number;
   readonly configurations: Readonly<Record<string, unknown>>;
+  readonly roles?: readonly ReplicaReport[];
 }
 
 export interface ReportRequest {
@@ -184,15 +188,31 @@ export interface ReportOutcome {
   readonly exceptions?: readonly ReportException[];
   /** The life that is known of the agent, where the report is of an earlier one. */
   readonly incarnation?: number;
+  /** What was written down of roles of routers, and what is to be looked at again soon; absent for nothing. */
+  readonly events?: readonly EventRow[];
+  readonly disputes?: readonly Dispute[];
+}
+
+/** What the report says of roles, where it says anything; with the routers locked that it is about. */
+async function toldOf(tx: Transaction, { host, report }: ReportRequest) {
+  const { role, roles, incarnation } = report;
+  if (role !== 'l3' || roles === undefined) return undefined;
+  const agent = await tx.agents.get({ host, role });
+  if (!agent || !isNewer(report, agent)) return undefined;
+  const told = { agentId: agent.id, incarnation, roles };
+  await lockReported(tx, told);
+  return told;
 }
 
 /** Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. */
 export async function applyReport(
   tx: Transaction,
   call: Call,
-  { host, report, place }: ReportRequest,
+  request: ReportRequest,
 ): Promise<ReportOutcome> {
+  const { host, report, place } = request;
   const { role } = report;
+  const told = await toldOf(tx, request);
   const [known] = await tx.agents.lock({ host, role });
   const registered = known !== undefined && known.server_id !== '';
   if (known && known.incarnation > report.incarnation)
@@ -216,5 +236,11 @@ export async function applyReport(
   if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
   await liftBlocks(tx, call, await candidates(tx, agent));
   const isWhole = exceptions.length === report.exceptions.length;
-  return { accepted: true, registered, ...(isWhole ? {} : { exceptions }) };
+  const said = told ? await applyRoles(tx, call, { agent, told }) : { events: [], disputes: [] };
+  return {
+    ...{ accepted: true, registered },
+    ...(isWhole ? {} : { exceptions }),
+    ...(said.events.length > 0 ? { events: said.events } : {}),
+    ...(said.disputes.length > 0 ? { disputes: said.disputes } : {}),
+  };
 }

@@ -10,6 +10,8 @@ const KINDS: Readonly<Record<EventKind, true>> = {
   remedy: true,
   'move-begun': true,
   'move-done': true,
+  'router-role': true,
+  'router-order': true,
   alert: true,
   'alert-ended': true,
 };

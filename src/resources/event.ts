@@ -8,6 +8,9 @@ export type EventKind =
   /** A network's DHCP is given to another agent, or the move is complete. */
   | 'move-begun'
   | 'move-done'
+  /** A replica of an HA router changed its role, or was told to. */
+  | 'router-role'
+  | 'router-order'
   /** Something that an operator should know, and its end. */
   | 'alert'
   | 'alert-ended';

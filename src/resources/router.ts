@@ -59,10 +59,18 @@ export interface RouterBindingRow {
 }
 
 /** What a replica last said of its role, beside what has columns of its own. */
-export type RoleDetails = Pick<
-  ReplicaReport,
-  'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'checks' | 'order'
->;
+export interface RoleDetails
+  extends Pick<ReplicaReport, 'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'order'> {
+  readonly checks: readonly CheckStanding[];
+}
+
+/** A check script's standing; `since` is UTC, for display, `text` what it said when it became so. */
+export interface CheckStanding {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly since: string;
+  readonly text: string;
+}
 
 /**
  * What a server tells a replica about its role. `null` in its place ends all that was told before.

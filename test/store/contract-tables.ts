@@ -93,7 +93,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
       role_details: {
         ...{ state: 'fault', penalty: 60, reasons: ['a peer is not reached'], hears: true, order: null },
         paths: { tunnel: 'down', management: 'up' },
-        checks: [{ name: 'uplink', ok: false, forMs: 10, text: 'no answer' }],
+        checks: [{ name: 'uplink', ok: false, since: '2026-01-01T00:00:00Z', text: 'no answer' }],
       },
     },
   ],

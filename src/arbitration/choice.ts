@@ -1,0 +1,49 @@
+/** Which of several active replicas is to keep the router: the one that serves best, then the one that has for longest. */
+import type { PathState } from '../resources/replica-report.ts';
+import type { Replica } from './replica.ts';
+
+const PATH_ORDER: Readonly<Record<PathState, number>> = { up: 0, unknown: 1, down: 2 };
+
+interface Criterion {
+  /** The less the better. */
+  readonly of: (replica: Replica) => number;
+  readonly says: (better: Replica, worse: Replica) => string;
+}
+
+const CRITERIA: readonly Criterion[] = [
+  {
+    of: ({ paths }) => PATH_ORDER[paths.tunnel],
+    says: (better, worse) =>
+      `its tunnel is ${better.paths.tunnel}, that of ${worse.host} ${worse.paths.tunnel}`,
+  },
+  {
+    of: ({ penalty }) => penalty,
+    says: (better, worse) => `its health costs ${better.penalty}, that of ${worse.host} ${worse.penalty}`,
+  },
+  {
+    of: ({ failing }) => failing,
+    says: (better, worse) => `${better.failing} of its checks fail, of ${worse.host} ${worse.failing}`,
+  },
+  {
+    of: ({ since }) => since ?? Number.POSITIVE_INFINITY,
+    says: () => 'it has been active for longest',
+  },
+  { of: ({ rank }) => rank, says: () => 'it comes first by rank' },
+];
+
+function compare(one: Replica, other: Replica): number {
+  for (const { of } of CRITERIA) {
+    const [first, second] = [of(one), of(other)];
+    if (first !== second) return first < second ? -1 : 1;
+  }
+  return one.host < other.host ? -1 : 1;
+}
+
+/** Best first. */
+export const byMerit = (replicas: readonly Replica[]): Replica[] => [...replicas].sort(compare);
+
+/** Why the first is better than the second, as the end of a sentence. */
+export function merit(better: Replica, worse: Replica): string {
+  const decisive = CRITERIA.find(({ of }) => of(better) !== of(worse));
+  return decisive?.says(better, worse) ?? 'it comes first by name';
+}

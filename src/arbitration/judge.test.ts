@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ReplicaState } from '../resources/replica-report.ts';
+import type { ReplicaOrder } from '../resources/router.ts';
+import { type Judgement, judge, SETTLE_HEARD_MS, SETTLE_UNHEARD_MS } from './judge.ts';
+import { leaseStep } from './lease.ts';
+import { isTold, isUnheard, type Replica } from './replica.ts';
+
+const replica = (host: string, state: ReplicaState, changes: Partial<Replica> = {}): Replica => ({
+  ...{
+    host,
+    state,
+    rank: Number(host.slice(1)),
+    incarnation: 7,
+    seq: 3,
+    since: 1_000,
+    penalty: 0,
+    hears: false,
+  },
+  ...{ paths: { tunnel: 'up', management: 'up' }, failing: 0, obeys: null, order: null },
+  ...changes,
+});
+const order = (what: ReplicaOrder['do'], changes: Partial<ReplicaOrder> = {}): ReplicaOrder => ({
+  ...{ epoch: 5, do: what, incarnation: 7, seq: 3, why: 'because' },
+  ...changes,
+});
+/** Asked, and has answered that it is. */
+const answered = { order: order('tell'), obeys: 5 };
+const asked = { order: order('tell'), obeys: 4 };
+
+type Case = readonly [string, readonly Replica[], string | undefined, Partial<Judgement>];
+
+const dispute = (
+  keep: string,
+  steps: readonly [string, 'yield' | 'fault'][],
+  settleMs = SETTLE_UNHEARD_MS,
+) => ({
+  ...{ kind: 'dispute' as const, keep, settleMs },
+  steps: steps.map(([host, what]) => ({ host, do: what })),
+});
+
+const down = { paths: { tunnel: 'down', management: 'up' } } as const;
+
+const CASES: readonly Case[] = [
+  ['one is active', [replica('h1', 'active'), replica('h2', 'standby')], 'h1', { kind: 'calm', ends: [] }],
+  ['none is', [replica('h1', 'fault'), replica('h2', 'unknown')], undefined, { kind: 'calm', ends: [] }],
+  [
+    'another becomes active: who was before is asked',
+    [replica('h1', 'active'), replica('h2', 'active'), replica('h3', 'standby')],
+    'h2',
+    { kind: 'ask', hosts: ['h1'] },
+  ],
+  [
+    'a third becomes active: both are asked anew',
+    [replica('h1', 'active', answered), replica('h2', 'active'), replica('h3', 'active')],
+    'h3',
+    { kind: 'ask', hosts: ['h1', 'h2'] },
+  ],
+  [
+    'two rows, and nobody was asked: all are',
+    [replica('h1', 'active'), replica('h2', 'active')],
+    undefined,
+    { kind: 'ask', hosts: ['h1', 'h2'] },
+  ],
+  [
+    'who was asked in an earlier role was not asked',
+    [replica('h1', 'active', { order: order('tell', { seq: 2 }), obeys: 5 }), replica('h2', 'active')],
+    undefined,
+    { kind: 'ask', hosts: ['h1', 'h2'] },
+  ],
+  [
+    'no answer is no dispute, and a planned move to the other is over',
+    [replica('h1', 'active', asked), replica('h2', 'active', { order: order('prefer', { seq: 2 }) })],
+    undefined,
+    { kind: 'await', hosts: ['h1'], ends: ['h2'] },
+  ],
+  [
+    'an answer is: the longest serving keeps it',
+    [replica('h1', 'active', answered), replica('h2', 'active', { since: 2_000 })],
+    undefined,
+    dispute('h1', [['h2', 'fault']]),
+  ],
+  [
+    'its tunnel counts for more',
+    [replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active', { since: 2_000 })],
+    undefined,
+    dispute('h2', [['h1', 'fault']]),
+  ],
+  [
+    'then its health',
+    [replica('h1', 'active', { ...answered, penalty: 60 }), replica('h2', 'active', { since: 2_000 })],
+    undefined,
+    dispute('h2', [['h1', 'fault']]),
+  ],
+  [
+    'then its checks',
+    [replica('h1', 'active', { ...answered, failing: 1 }), replica('h2', 'active', { since: 2_000 })],
+    undefined,
+    dispute('h2', [['h1', 'fault']]),
+  ],
+  [
+    'then its rank, never reported is worst',
+    [replica('h2', 'active', { ...answered, since: null }), replica('h1', 'active', { since: null })],
+    undefined,
+    dispute('h1', [['h2', 'fault']]),
+  ],
+  [
+    'who hears the other yields by weight, and gets time to do so by itself',
+    [replica('h1', 'active', answered), replica('h2', 'active', { since: 2_000, hears: true })],
+    undefined,
+    dispute('h1', [['h2', 'yield']], SETTLE_HEARD_MS),
+  ],
+  [
+    'one that does not answer is not counted',
+    [
+      replica('h1', 'active', asked),
+      replica('h2', 'active', answered),
+      replica('h3', 'active', { since: 2_000 }),
+    ],
+    undefined,
+    dispute('h2', [['h3', 'fault']]),
+  ],
+  [
+    'who was told to step back and did not hear it is not told again',
+    [replica('h1', 'active', answered), replica('h2', 'active', { order: order('fault'), obeys: 4 })],
+    undefined,
+    { kind: 'await', hosts: ['h2'], ends: ['h1'] },
+  ],
+  [
+    'nor who heard it and is about to',
+    [
+      replica('h1', 'active', answered),
+      replica('h2', 'active', { order: order('yield'), obeys: 5, since: 2_000 }),
+    ],
+    undefined,
+    dispute('h1', []),
+  ],
+  [
+    'a verdict stands while it is carried out, though the other is worse by now',
+    [
+      replica('h1', 'active', { ...answered, ...down }),
+      replica('h2', 'active', { order: order('yield'), obeys: 5 }),
+    ],
+    undefined,
+    dispute('h1', []),
+  ],
+  [
+    'two were told to go: the better one is let stay',
+    [
+      replica('h1', 'active', { order: order('yield'), obeys: 5 }),
+      replica('h2', 'active', { order: order('yield'), obeys: 5, since: 2_000 }),
+    ],
+    undefined,
+    { ...dispute('h1', []), ends: ['h1'] },
+  ],
+  [
+    'orders end with the dispute; a lease goes on while nobody is heard',
+    [
+      replica('h1', 'active', answered),
+      replica('h2', 'standby', { order: order('yield', { seq: 2 }) }),
+      replica('h3', 'fault', { order: order('fault', { seq: 2 }) }),
+    ],
+    undefined,
+    { kind: 'calm', ends: ['h1', 'h2'] },
+  ],
+  [
+    'a lease ends where the others are heard',
+    [replica('h1', 'active'), replica('h2', 'fault', { order: order('fault', { seq: 2 }), hears: true })],
+    undefined,
+    { kind: 'calm', ends: ['h2'] },
+  ],
+  [
+    'the only active is not to step back, nor anybody where there is none',
+    [replica('h1', 'active', { order: order('fault') }), replica('h2', 'standby')],
+    undefined,
+    { kind: 'calm', ends: ['h1'] },
+  ],
+  [
+    'a planned move under way goes on',
+    [
+      replica('h1', 'active', { order: order('yield') }),
+      replica('h2', 'standby', { order: order('prefer') }),
+    ],
+    undefined,
+    { kind: 'calm', ends: [] },
+  ],
+  [
+    'and ends with it',
+    [
+      replica('h1', 'standby', { order: order('yield') }),
+      replica('h2', 'active', { order: order('prefer') }),
+    ],
+    undefined,
+    { kind: 'calm', ends: ['h1', 'h2'] },
+  ],
+];
+
+for (const [name, replicas, newcomer, expected] of CASES) {
+  test(`judge: ${name}`, () => {
+    const found = judge(replicas, newcomer === undefined ? {} : { newcomer });
+    for (const [field, value] of Object.entries(expected))
+      assert.deepEqual(found[field as keyof Judgement], value, `${field} of ${JSON.stringify(found)}`);
+  });
+}
+
+test('judge: who yields by weight and is active all the same is told to step back', () => {
+  const stubborn = replica('h2', 'active', { order: order('yield'), obeys: 5, since: 2_000, hears: true });
+  const found = judge([replica('h1', 'active', answered), stubborn], { isStubborn: () => true });
+  assert.deepEqual(found.kind === 'dispute' && found.steps, [{ host: 'h2', do: 'fault' }]);
+});
+
+test('judge: the reason names what decides', () => {
+  const found = judge([replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active')]);
+  assert.equal(
+    found.kind === 'dispute' && found.why,
+    'h2 and h1 are active at once; h2 keeps it: its tunnel is up, that of h1 down',
+  );
+});
+
+test('lease: renewed while another is known to serve, and that one is asked again', () => {
+  const held = replica('h2', 'fault', {
+    order: order('fault', { seq: 2 }),
+    paths: { tunnel: 'down', management: 'down' },
+  });
+  const serving = replica('h1', 'active', answered);
+  assert.deepEqual(leaseStep([serving, held]), { renew: ['h2'], ask: ['h1'], end: [] });
+  assert.deepEqual(leaseStep([{ ...serving, ...asked }, held]), { renew: [], ask: [], end: ['h2'] });
+  assert.deepEqual(leaseStep([replica('h1', 'standby'), held]), { renew: [], ask: [], end: ['h2'] });
+  const met = { ...held, paths: { tunnel: 'up', management: 'down' } } as const;
+  assert.deepEqual(leaseStep([serving, met]), { renew: [], ask: [], end: [] });
+  assert.deepEqual(leaseStep([serving, replica('h2', 'standby')]), { renew: [], ask: [], end: [] });
+});
+
+const path = fc.constantFrom('up', 'down', 'unknown') as fc.Arbitrary<'up' | 'down' | 'unknown'>;
+const small = fc.integer({ min: 1, max: 3 });
+const orders = fc.option(
+  fc.record({
+    epoch: small,
+    do: fc.constantFrom('tell', 'prefer', 'yield', 'fault') as fc.Arbitrary<ReplicaOrder['do']>,
+    ...{ incarnation: small, seq: small, why: fc.constant('') },
+  }),
+);
+const anyReplica = fc.record({
+  state: fc.constantFrom('active', 'active', 'standby', 'fault', 'unknown') as fc.Arbitrary<ReplicaState>,
+  ...{ incarnation: small, seq: small, since: fc.option(small), penalty: fc.constantFrom(0, 60) },
+  ...{
+    hears: fc.boolean(),
+    paths: fc.record({ tunnel: path, management: path }),
+    failing: fc.constantFrom(0, 1),
+  },
+  ...{ obeys: fc.option(small), order: orders },
+});
+const someReplicas = fc
+  .array(anyReplica, { minLength: 1, maxLength: 5 })
+  .map((all) => all.map((one, at): Replica => ({ ...one, host: `h${at + 1}`, rank: at })));
+
+test('judge: somebody is left to serve, whatever was said, and in whatever order it is looked at', () => {
+  fc.assert(
+    fc.property(someReplicas, fc.boolean(), (replicas, isStubborn) => {
+      const options = { isStubborn: () => isStubborn };
+      const found = judge(replicas, options);
+      const mirrored = judge([...replicas].reverse(), options);
+      assert.equal(mirrored.kind, found.kind);
+      const byHost = new Map(replicas.map((one) => [one.host, one]));
+      if (found.kind !== 'dispute' || mirrored.kind !== 'dispute') return;
+      assert.equal(mirrored.keep, found.keep);
+      const keep = byHost.get(found.keep)!;
+      const isToGo = (keep.order?.do === 'yield' || keep.order?.do === 'fault') && isTold(keep);
+      assert.deepEqual(found.ends, isToGo ? [keep.host] : [], 'who keeps it is not to go');
+      assert.ok(keep.state === 'active' && !isUnheard(keep), 'who keeps it is known to be active');
+      for (const step of found.steps) {
+        const it = byHost.get(step.host)!;
+        assert.notEqual(step.host, found.keep);
+        assert.ok(it.state === 'active' && !isUnheard(it), 'only who is known to be active is told');
+        assert.ok(step.do === 'yield' || !it.hears || isStubborn, 'who hears others is not stopped at once');
+      }
+    }),
+  );
+});
+
+test('judge: nobody is held back where none is known to be active', () => {
+  fc.assert(
+    fc.property(someReplicas, (replicas) => {
+      const found = judge(replicas);
+      if (found.kind !== 'calm' || replicas.some((one) => one.state === 'active')) return;
+      for (const { host, order: it } of replicas)
+        if (it?.do === 'yield' || it?.do === 'fault') assert.ok(found.ends.includes(host), host);
+    }),
+  );
+});

@@ -1,0 +1,103 @@
+/**
+ * What follows from what a router's replicas last said. VRRP sees to it that one is active wherever replicas hear each other;
+ * this is for where they do not.
+ *
+ * Two rows that say `active` are not two replicas that are: a host without power says nothing any more. So whoever was active
+ * before the newest is asked first (`tell`), through the same rows by which all agents learn what is to be; an answer bears the
+ * epoch of the question. Only who answered, or has only now become active, is counted.
+ */
+import type { ReplicaOrder } from '../resources/router.ts';
+import { byMerit, merit } from './choice.ts';
+import { isTold, isUnheard, type Replica } from './replica.ts';
+
+export interface Step {
+  readonly host: string;
+  readonly do: 'yield' | 'fault';
+}
+
+export type Judgement =
+  /** One is active, or none: what was told to these hosts has done its work. */
+  | { readonly kind: 'calm'; readonly ends: readonly string[] }
+  /** These hosts are to be asked whether they still are. */
+  | { readonly kind: 'ask'; readonly hosts: readonly string[] }
+  /** These were asked, and have not answered; so far one is known to be active. What was told to the hosts in `ends` has done its work. */
+  | { readonly kind: 'await'; readonly hosts: readonly string[]; readonly ends: readonly string[] }
+  /** These are active at once. After `settleMs`, if it still is so, `keep` keeps the router; the others are told so in `steps`. */
+  | {
+      readonly kind: 'dispute';
+      readonly hosts: readonly string[];
+      readonly keep: string;
+      readonly steps: readonly Step[];
+      /** Who keeps it and was told to step back: that ends. */
+      readonly ends: readonly string[];
+      readonly settleMs: number;
+      readonly why: string;
+    };
+
+export interface JudgeOptions {
+  /** The host whose report just now was the first of its being active. */
+  readonly newcomer?: string;
+  /** Who was told to yield and is active all the same, for long: it is told to step back at once. */
+  readonly isStubborn?: (replica: Replica) => boolean;
+}
+
+/** Whoever hears the other settles it alone, within three adverts: nothing is to be decided before. */
+export const SETTLE_HEARD_MS = 350;
+/** Nobody hears anybody: the newest has waited for three adverts already. */
+export const SETTLE_UNHEARD_MS = 50;
+
+export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
+  const { newcomer, isStubborn = () => false } = options;
+  const active = replicas.filter(({ state }) => state === 'active');
+  if (active.length < 2) return { kind: 'calm', ends: replicas.filter(isDone(active)).map(hostOf) };
+  const older = active.filter(({ host }) => host !== newcomer);
+  if (newcomer !== undefined && older.length < active.length)
+    return { kind: 'ask', hosts: older.map(hostOf) };
+  if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf) };
+  // a verdict stands, whatever changes while it is carried out
+  const heard = Map.groupBy(byMerit(active.filter((one) => !isUnheard(one))), isToGo);
+  const counted = [...(heard.get(false) ?? []), ...(heard.get(true) ?? [])];
+  const [keep, ...others] = counted;
+  const [next] = others;
+  if (!keep || !next) {
+    const asked = active.filter(isUnheard);
+    const done = replicas.filter((one) => !asked.includes(one)).filter(isDone(counted));
+    return { kind: 'await', hosts: asked.map(hostOf), ends: done.map(hostOf) };
+  }
+  const steps = others.flatMap((one): Step[] => {
+    if (!isTold(one) || one.order?.do === 'tell') return [{ host: one.host, do: stepFor(one) }];
+    return one.order?.do === 'yield' && isStubborn(one) ? [{ host: one.host, do: 'fault' }] : [];
+  });
+  return {
+    ...{ kind: 'dispute', hosts: counted.map(hostOf), keep: keep.host, steps },
+    ends: isToGo(keep) ? [keep.host] : [],
+    settleMs: counted.some(({ hears }) => hears) ? SETTLE_HEARD_MS : SETTLE_UNHEARD_MS,
+    why: `${counted.map(hostOf).join(' and ')} are active at once; ${keep.host} keeps it: ${merit(keep, next)}`,
+  };
+}
+
+const isToGo = (one: Replica): boolean =>
+  isTold(one) && (one.order?.do === 'yield' || one.order?.do === 'fault');
+
+const hostOf = ({ host }: Replica): string => host;
+
+/** A weight only helps where the others are heard. */
+const stepFor = ({ hears }: Replica): Step['do'] => (hears ? 'yield' : 'fault');
+
+type Ends = (replica: Replica, active: readonly Replica[]) => boolean;
+
+const isActive = ({ state }: Replica): boolean => state === 'active';
+
+/** When an order has done its work, one or none being active. */
+const ENDS: Readonly<Record<ReplicaOrder['do'], Ends>> = {
+  tell: () => true,
+  prefer: isActive,
+  yield: (replica) => !isActive(replica),
+  // what keeps the only one that serves from it, or leaves nobody, does harm; who hears others needs it no more
+  fault: (replica, active) => replica.hears || active.every(({ host }) => host === replica.host),
+};
+
+const isDone =
+  (active: readonly Replica[]) =>
+  (replica: Replica): boolean =>
+    replica.order !== null && ENDS[replica.order.do](replica, active);

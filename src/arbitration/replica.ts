@@ -1,0 +1,47 @@
+/** A replica of an HA router, as its row has it. */
+import type { PathState, ReplicaState } from '../resources/replica-report.ts';
+import type { ReplicaOrder, RouterBindingRow } from '../resources/router.ts';
+
+export interface Replica {
+  readonly host: string;
+  readonly rank: number;
+  readonly state: ReplicaState;
+  /** The two that name its role: an order for another one is not for this. */
+  readonly incarnation: number;
+  readonly seq: number;
+  /** Since when (UTC milliseconds, by the clock of the server that took the report); null: never reported. */
+  readonly since: number | null;
+  readonly penalty: number;
+  readonly hears: boolean;
+  readonly paths: { readonly tunnel: PathState; readonly management: PathState };
+  /** How many of its checks fail. */
+  readonly failing: number;
+  /** The epoch of the order that it says to know. */
+  readonly obeys: number | null;
+  readonly order: ReplicaOrder | null;
+}
+
+export function replicaOf(row: RouterBindingRow): Replica {
+  const { host, rank, role_incarnation, role_seq, role_since, role_details: said, order } = row;
+  return {
+    ...{ host, rank, incarnation: role_incarnation, seq: role_seq, order },
+    state: said?.state ?? 'unknown',
+    since: role_since === '' ? null : Date.parse(role_since),
+    penalty: said?.penalty ?? 0,
+    hears: said?.hears ?? false,
+    paths: said?.paths ?? { tunnel: 'unknown', management: 'unknown' },
+    failing: said?.checks.filter((check) => !check.ok).length ?? 0,
+    obeys: said?.order ?? null,
+  };
+}
+
+/** Whether it was told something about the role that it is in now. `prefer` is about no role. */
+export const isTold = ({ order, incarnation, seq }: Replica): boolean =>
+  order !== null && order.do !== 'prefer' && order.incarnation === incarnation && order.seq === seq;
+
+/**
+ * Told, and not yet known to have heard it: as of now it is only a memory. What it said before may be of a host that has
+ * lost its power since.
+ */
+export const isUnheard = (replica: Replica): boolean =>
+  isTold(replica) && replica.obeys !== replica.order?.epoch;

@@ -1,0 +1,80 @@
+/** What operators are told of HA routers, written with what it tells of; each alert names its router, each end its alert. */
+import type { EventRow } from '../resources/event.ts';
+import type { Tables, Transaction } from '../store/store.ts';
+import { endedAmong, type NewEvent, record } from './event.ts';
+import type { Call } from './operation.ts';
+
+/** Kinds of alerts about routers, as `data.alert` has them. */
+export type RouterAlert = 'two-active' | 'router-unserved' | 'heartbeat-path';
+
+/** The open alerts of this kind on these objects. */
+export async function openAlerts(
+  tables: Pick<Tables, 'events'>,
+  alert: RouterAlert,
+  objects?: readonly string[],
+): Promise<EventRow[]> {
+  if (objects?.length === 0) return [];
+  const kind: EventRow['kind'][] = ['alert', 'alert-ended'];
+  const found = await tables.events.find({ kind, role: 'l3', ...(objects ? { object: objects } : {}) });
+  const ended = endedAmong(found);
+  return found.filter((row) => row.kind === 'alert' && row.data['alert'] === alert && !ended.has(row.id));
+}
+
+/** Begins an alert, unless one is open on that object. */
+export async function beginAlert(
+  tx: Transaction,
+  call: Call,
+  event: Omit<NewEvent, 'kind' | 'role'> & { readonly alert: RouterAlert; readonly object: string },
+): Promise<EventRow[]> {
+  const { alert, data, ...rest } = event;
+  if ((await openAlerts(tx, alert, [rest.object])).length > 0) return [];
+  return [await record(tx, call, { ...rest, kind: 'alert', role: 'l3', data: { alert, ...data } })];
+}
+
+/** Ends these alerts. */
+export async function endAlerts(
+  tx: Transaction,
+  call: Call,
+  {
+    alerts,
+    message,
+  }: { readonly alerts: readonly EventRow[]; readonly message: (alert: EventRow) => string },
+): Promise<EventRow[]> {
+  const events: EventRow[] = [];
+  for (const alert of alerts) {
+    const { host, role, object } = alert;
+    const about = { kind: 'alert-ended', severity: 'info', host, role, object } as const;
+    const data = { alert: alert.data['alert'], ends: alert.id, resolved: true };
+    events.push(await record(tx, call, { ...about, message: message(alert), data }));
+  }
+  return events;
+}
+
+export const idOf = (object: string): string => object.slice(object.indexOf('/') + 1);
+
+/** Says of routers that two replicas are active at once, and that it is over. */
+export async function tellOfDisputes(
+  tx: Transaction,
+  call: Call,
+  about: {
+    readonly disputed: ReadonlyMap<string, { readonly hosts: readonly string[]; readonly why: string }>;
+    readonly over: readonly string[];
+  },
+): Promise<EventRow[]> {
+  const events: EventRow[] = [];
+  for (const [id, { hosts, why }] of about.disputed) {
+    events.push(
+      ...(await beginAlert(tx, call, {
+        ...{ alert: 'two-active', severity: 'error', object: `router/${id}`, data: { hosts } },
+        message: `Router ${id} has ${hosts.length} active replicas: ${why}.`,
+      })),
+    );
+  }
+  const over = await openAlerts(
+    tx,
+    'two-active',
+    about.over.map((id) => `router/${id}`),
+  );
+  const message = ({ object }: EventRow) => `Router ${idOf(object)} has one active replica again, or none.`;
+  return [...events, ...(await endAlerts(tx, call, { alerts: over, message }))];
+}

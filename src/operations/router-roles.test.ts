@@ -1,0 +1,172 @@
+/** What follows from what agents say of the roles of their replicas, on the store in memory. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AgentRow } from '../resources/agent.ts';
+import type { EventRow } from '../resources/event.ts';
+import type { ReplicaReport } from '../resources/replica-report.ts';
+import { applyReport } from './agent-report.ts';
+import { createRouter } from './router.ts';
+import { arbitrate, renewLeases } from './router-orders.ts';
+import { bench } from './testing.ts';
+
+const ROLES = ['l2', 'l3'] as const;
+
+/** An HA router with a replica on each of three hosts, whose agents say what they are told to. */
+async function world() {
+  const b = bench();
+  const agents = new Map<string, AgentRow>();
+  for (const name of ['h1', 'h2', 'h3']) agents.set(name, (await b.host(name, [], ROLES)).l3);
+  const router = (await b.run((tx) => createRouter(tx, b.call, [{ ha: true }])))[0]!;
+  let counter = 0;
+  const said = new Map<string, ReplicaReport>();
+  const report = async (host: string, changes: Partial<ReplicaReport> & { incarnation?: number } = {}) => {
+    const { incarnation = 1, ...more } = changes;
+    const before = said.get(host);
+    const first: ReplicaReport = {
+      ...{ router: router.id, state: 'standby', seq: 0, forMs: 0, penalty: 0, reasons: [], hears: false },
+      ...{ paths: { tunnel: 'up', management: 'up' }, checks: [], order: null },
+    };
+    const isChange = more.state !== undefined && more.state !== (before ?? first).state;
+    const seq = (before?.seq ?? 0) + Number(isChange);
+    const it = { ...first, ...before, seq, ...more };
+    said.set(host, it);
+    counter += 1;
+    const body = {
+      role: 'l3' as const,
+      incarnation,
+      counter,
+      exceptions: [],
+      exceptionCount: 0,
+      configurations: {},
+    };
+    return b.run((tx) => applyReport(tx, b.call, { host, report: { ...body, roles: [it] }, place: null }));
+  };
+  const row = (host: string) => b.store.rows('routerBindings').find((one) => one.host === host)!;
+  const orders = () =>
+    Object.fromEntries(
+      b.store.rows('routerBindings').flatMap(({ host, order }) => (order ? [[host, order.do]] : [])),
+    );
+  /** The host's agent says that it knows what it was told. */
+  const answer = (host: string) => report(host, { order: row(host).order?.epoch ?? null });
+  const settle = () => b.run((tx) => arbitrate(tx, b.call, { routerId: router.id }));
+  const alerts = () =>
+    b.store
+      .rows('events')
+      .filter(({ kind }) => kind === 'alert' || kind === 'alert-ended')
+      .sort((one, other) => (one.kind < other.kind ? -1 : 1))
+      .map((event) => `${event.kind} ${event.data['alert']}`);
+  return { ...b, router, agents, report, row, orders, answer, settle, alerts };
+}
+
+const kinds = (events: readonly EventRow[] = []) => events.map(({ kind, host }) => `${kind} ${host}`.trim());
+
+test('a role is kept with since when and why; the same again writes nothing, and takes no place', async () => {
+  const w = await world();
+  const before = w.store.head();
+  assert.deepEqual(kinds((await w.report('h1', { state: 'active', forMs: 500 })).events), ['router-role h1']);
+  const checks = [{ name: 'uplink', ok: false, forMs: 2_000, text: 'no answer' }];
+  const told = await w.report('h2', { penalty: 60, reasons: ['h3 is not reached'], checks });
+  assert.deepEqual(told, { accepted: true, registered: true });
+  assert.deepEqual(w.store.head(), before);
+  const { ha_state, role_since, role_incarnation, role_seq } = w.row('h1');
+  assert.deepEqual(
+    [ha_state, role_since, role_incarnation, role_seq],
+    ['active', '2026-01-31T11:59:59.500Z', 1, 1],
+  );
+  const since = '2026-01-31T11:59:58.000Z';
+  assert.deepEqual(w.row('h2').role_details, {
+    ...{ state: 'standby', penalty: 60, reasons: ['h3 is not reached'], hears: false, order: null },
+    ...{ paths: { tunnel: 'up', management: 'up' } },
+    checks: [{ name: 'uplink', ok: false, since, text: 'no answer' }],
+  });
+  w.pass(5_000);
+  await w.report('h2', { checks: [{ ...checks[0]!, forMs: 7_000, text: 'still none' }] });
+  await w.report('h1', { forMs: 5_500 });
+  assert.equal(w.row('h2').role_details?.checks[0]?.since, since);
+  assert.equal(w.row('h1').role_since, role_since);
+  await w.report('h1', { state: 'fault', penalty: 200 });
+  assert.deepEqual([w.row('h1').ha_state, w.row('h1').role_details?.state], ['standby', 'fault']);
+});
+
+test('what an agent says no more is not known; of replicas that it does not have it says nothing', async () => {
+  const w = await world();
+  await w.report('h1', { state: 'active' });
+  const other = (await w.run((tx) => createRouter(tx, w.call, [{ ha: true }])))[0]!;
+  await w.report('h1', { router: w.agents.get('h1')!.id });
+  const rows = w.store.rows('routerBindings').filter((one) => one.host === 'h1');
+  const states = Object.fromEntries(rows.map((one) => [one.router_id, one.ha_state]));
+  assert.deepEqual(states, { [w.router.id]: 'unknown', [other.id]: 'standby' });
+});
+
+test('a failover is no dispute: who was active is asked, and does not answer, or says that it no longer is', async () => {
+  const w = await world();
+  await w.report('h1', { state: 'active' });
+  const { position } = w.store.head();
+  assert.equal((await w.report('h2', { state: 'active' })).disputes, undefined);
+  assert.deepEqual([w.orders(), w.store.head().position], [{ h1: 'tell' }, position + 1]);
+  assert.deepEqual(await w.settle(), []);
+  assert.deepEqual([w.orders(), w.alerts()], [{ h1: 'tell' }, []]);
+  await w.report('h1', { state: 'standby' });
+  assert.deepEqual([w.orders(), w.alerts()], [{}, []]);
+});
+
+test('two actives: an alert with the answer, then a verdict that any server gives once; the end with the second role', async () => {
+  const w = await world();
+  await w.report('h1', { state: 'active' });
+  w.pass(1_000);
+  await w.report('h2', { state: 'active' });
+  const { events, disputes } = await w.answer('h1');
+  assert.deepEqual(kinds(events), ['alert']);
+  assert.deepEqual(disputes, [{ routerId: w.router.id, settleMs: 50 }]);
+  assert.deepEqual((await w.report('h2')).events, undefined, 'told once');
+  const verdicts = await Promise.all([w.settle(), w.settle()]);
+  assert.deepEqual(
+    verdicts.flat().map(({ kind }) => kind),
+    ['router-order'],
+  );
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault' });
+  const { incarnation, seq, epoch } = w.row('h2').order!;
+  assert.deepEqual([incarnation, seq, epoch], [1, 1, 2]);
+  await w.report('h2', { state: 'fault', order: epoch });
+  assert.deepEqual(
+    [w.orders(), w.alerts()],
+    [{ h2: 'fault' }, ['alert two-active', 'alert-ended two-active']],
+  );
+  await w.report('h2', { hears: true, state: 'standby' });
+  assert.deepEqual(w.orders(), {});
+});
+
+test('both at once, on two servers: one of them sees the other', async () => {
+  for (const first of ['h1', 'h2']) {
+    const w = await world();
+    const second = first === 'h1' ? 'h2' : 'h1';
+    await Promise.all([w.report(first, { state: 'active' }), w.report(second, { state: 'active' })]);
+    const asked = Object.keys(w.orders());
+    assert.equal(asked.length, 1);
+    const { disputes } = await w.answer(asked[0]!);
+    assert.equal(disputes?.length, 1);
+  }
+});
+
+test('a lease goes on while the one that serves answers, and ends when it does not', async () => {
+  const w = await world();
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  await w.report('h1', { state: 'active', ...cut });
+  await w.report('h2', { state: 'active', ...cut });
+  await w.answer('h1');
+  await w.settle();
+  const told = Object.entries(w.orders()).find(([, what]) => what === 'fault')![0];
+  const serving = told === 'h1' ? 'h2' : 'h1';
+  await w.report(told, { state: 'fault', order: w.row(told).order!.epoch });
+  const renew = () => w.run((tx) => renewLeases(tx, w.router.id));
+  const { epoch } = w.row(told).order!;
+  await renew();
+  assert.deepEqual(w.orders(), { [told]: 'fault', [serving]: 'tell' });
+  assert.ok(w.row(told).order!.epoch > epoch);
+  await w.answer(serving);
+  const { epoch: second } = w.row(told).order!;
+  await renew();
+  assert.ok(w.row(told).order!.epoch > second);
+  await renew();
+  assert.deepEqual(w.orders(), { [serving]: 'tell' }, 'nobody is known to serve');
+});
