@@ -2,14 +2,18 @@
 import { availableParallelism } from 'node:os';
 import { parseCommandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { coverageText } from './coverage.ts';
-import { drawPlan, type Plan } from './plan.ts';
+import { type Kit, KITS } from './kits.ts';
+import type { Plan } from './plan.ts';
 import { playMany } from './play-many.ts';
-import { PLANTS, type Plant } from './plants.ts';
-import { kindOf, run, runPlan, type RunResult } from './run.ts';
+import { kindOf, type RunResult } from './run.ts';
 import { readScenarioFile, type ScenarioFile, writeScenarioFile } from './scenario-file.ts';
-import { SCENARIOS } from './scenarios.ts';
 import { shrink } from './shrink.ts';
 import { Totals } from './totals.ts';
+
+const namesOf = (what: 'scenarios' | 'plants') =>
+  Object.entries(KITS)
+    .map(([world, kit]) => `${kit[what].join(', ')}${world === 'networks' ? '' : ` (${world})`}`)
+    .join('; ');
 
 const USAGE = `usage: npm run sim -- [--seed N [--shrink] | --seeds N [--from N] | --file PATH] [more options]
 
@@ -18,8 +22,9 @@ const USAGE = `usage: npm run sim -- [--seed N [--shrink] | --seeds N [--from N]
   --file PATH      play a scenario file
   --shrink         of a seed or file that fails: find the fewest faults with which it still does, and write a scenario file
   --write PATH     where to, instead of scenario-N.json
-  --scenario NAME  what is played: ${Object.keys(SCENARIOS).join(', ')}
-  --plant BUG      with a bug of ours in it, to see it found: ${Object.keys(PLANTS).join(', ')}
+  --world NAME     networks: ports and DHCP on many hosts; l3: HA routers, their wires and keepalived
+  --scenario NAME  what is played: ${namesOf('scenarios')}
+  --plant BUG      with a bug of ours in it, to see it found: ${namesOf('plants')}
   --jobs N         threads for many seeds (as many as there are processors)
   --coverage       print which faults met which states, and what never met
   --trace          print the story of a seed
@@ -38,6 +43,7 @@ const { values } = parseCommandLine(USAGE, {
     file: { type: 'string' },
     shrink: { type: 'boolean', default: false },
     write: { type: 'string' },
+    world: { type: 'string', default: 'networks' },
     scenario: { type: 'string', default: 'chaos' },
     plant: { type: 'string' },
     jobs: { type: 'string', default: String(availableParallelism()) },
@@ -72,9 +78,12 @@ function tellOne(result: RunResult): void {
   say(`${virtual} s of virtual time, converged ${converged} s after the worst\n`);
 }
 
+const worldWords = () => (values.world === 'networks' ? '' : ` --world ${values.world}`);
+
 /** Makes a failing plan small, and writes it. Returns whether it failed at all. */
-async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): Promise<boolean> {
-  const first = await runPlan(plan, plant);
+async function shrinkPlan(kit: Kit, plan: Plan, path: string): Promise<boolean> {
+  const { plant } = values;
+  const first = await kit.runPlan(plan, plant);
   if (first.failure === undefined) {
     note('it does not fail: there is nothing to make smaller\n');
     return false;
@@ -82,13 +91,13 @@ async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): P
   const kind = kindOf(first.failure);
   const found = await shrink(plan, {
     budget: SHRINK_BUDGET,
-    fails: async (one) => kindOf((await runPlan(one, plant)).failure ?? '') === kind,
+    fails: async (one) => kindOf((await kit.runPlan(one, plant)).failure ?? '') === kind,
     onSmaller: ({ faults, requests, hosts, servers }) =>
       process.stderr.write(
         `${faults.length} faults, ${requests.length} requests, ${hosts} hosts, ${servers} servers\n`,
       ),
   });
-  const { failure = '', story } = await runPlan(found.plan, plant);
+  const { failure = '', story } = await kit.runPlan(found.plan, plant);
   if (values.trace) note(`${story.join('\n')}\n`);
   note(`${failure}\n${found.tries} tries; what is left:\n`);
   for (const { kind: name, atMs } of found.plan.faults) note(`  ${(atMs / 1000).toFixed(3)} ${name}\n`);
@@ -96,7 +105,7 @@ async function shrinkPlan(plan: Plan, plant: Plant | undefined, path: string): P
   const { requests, hosts, servers, durationMs } = found.plan;
   note(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
   writeScenarioFile(path, { about: failure.split('\n', 1)[0] ?? '', plan: found.plan });
-  note(`again: npm run sim -- --file ${path}${plant ? ` --plant ${plant.name}` : ''}\n`);
+  note(`again: npm run sim -- --file ${path}${worldWords()}${plant ? ` --plant ${plant}` : ''}\n`);
   return true;
 }
 
@@ -109,26 +118,26 @@ function scenarioOf(path: string): ScenarioFile {
 }
 
 async function main(): Promise<boolean> {
-  const scenario = SCENARIOS[values.scenario] ?? fail(`no such scenario: ${values.scenario}`);
-  const plant = values.plant === undefined ? undefined : PLANTS[values.plant];
-  if (values.plant !== undefined && !plant) fail(`no such plant: ${values.plant}`);
+  const { world, scenario, plant } = values;
+  const kit = KITS[world] ?? fail(`no such world: ${world}`);
+  if (!kit.scenarios.includes(scenario)) fail(`no such scenario: ${scenario}`);
+  if (plant !== undefined && !kit.plants.includes(plant)) fail(`no such plant: ${plant}`);
   const file = values.file === undefined ? undefined : scenarioOf(values.file);
   const seed = values.seed === undefined ? undefined : numberOf('seed', values.seed);
   if (values.shrink) {
     const plan =
-      file?.plan ?? (seed === undefined ? fail('--shrink needs a seed or a file') : drawPlan(seed));
-    return shrinkPlan(plan, plant, values.write ?? `scenario-${plan.seed}.json`);
+      file?.plan ?? (seed === undefined ? fail('--shrink needs a seed or a file') : kit.drawPlan(seed));
+    return shrinkPlan(kit, plan, values.write ?? `scenario-${plan.seed}.json`);
   }
   if (file !== undefined || seed !== undefined || values.seeds === undefined) {
-    const result = file ? await runPlan(file.plan, plant) : await run(scenario, { seed: seed ?? 1, plant });
+    const result = file ? await kit.runPlan(file.plan, plant) : await kit.run(seed ?? 1, { scenario, plant });
     tellOne(result);
     if (values.coverage) note(coverageText(result.coverage));
     return result.failure !== undefined;
   }
   const totals = new Totals();
   await playMany({
-    scenario: scenario.name,
-    plant: plant?.name,
+    ...{ world, scenario, plant },
     first: numberOf('from', values.from),
     count: numberOf('seeds', values.seeds),
     jobs: numberOf('jobs', values.jobs),

@@ -1,12 +1,11 @@
 /** Plays many seeds, on several threads if asked: each seed by itself, so that how many there are changes nothing in it. */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { PLANTS } from './plants.ts';
-import { run, type RunResult } from './run.ts';
-import type { Scenario } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { type Kit, KITS } from './kits.ts';
+import type { RunResult } from './run.ts';
 
 /** What a thread is told. */
 export interface Work {
+  readonly world: string;
   readonly scenario: string;
   readonly plant: string | undefined;
 }
@@ -19,11 +18,12 @@ export interface Many extends Work {
   readonly onResult: (result: RunResult) => boolean;
 }
 
-const playOne = ({ scenario, plant }: Work, seed: number): Promise<RunResult> =>
-  run(SCENARIOS[scenario] as Scenario, { seed, plant: plant === undefined ? undefined : PLANTS[plant] });
+const playOne = ({ world, scenario, plant }: Work, seed: number): Promise<RunResult> =>
+  (KITS[world] as Kit).run(seed, { scenario, plant });
 
 export async function playMany(many: Many): Promise<void> {
-  const { first, count, jobs, scenario, plant, onResult } = many;
+  const { first, count, jobs, world, scenario, plant, onResult } = many;
+  const work = { world, scenario, plant };
   let next = first;
   let isOver = false;
   const take = () => (isOver || next >= first + count ? undefined : next++);
@@ -31,10 +31,10 @@ export async function playMany(many: Many): Promise<void> {
     if (!isOver) isOver = onResult(result);
   };
   if (jobs <= 1) {
-    for (let seed = take(); seed !== undefined; seed = take()) done(await playOne({ scenario, plant }, seed));
+    for (let seed = take(); seed !== undefined; seed = take()) done(await playOne(work, seed));
     return;
   }
-  await Promise.all(Array.from({ length: jobs }, () => onThread({ scenario, plant }, take, done)));
+  await Promise.all(Array.from({ length: jobs }, () => onThread(work, take, done)));
 }
 
 /** One thread: plays a seed after the other until there are none. */

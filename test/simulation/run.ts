@@ -40,7 +40,7 @@ export async function run(
       plant?.install(made);
     });
   } catch (error) {
-    failure = describe(error);
+    failure = describeFailure(error);
   }
   const replay = [
     `npm run sim -- --seed ${seed}`,
@@ -80,7 +80,7 @@ export function kindOf(failure: string): string {
 }
 
 /** A Violation by its message; anything else is a bug of somebody's, so with where it was thrown. */
-function describe(error: unknown): string {
+export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.name === 'Violation' ? error.message : (error.stack ?? error.message);
 }

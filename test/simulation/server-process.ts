@@ -9,6 +9,7 @@ import { createLivenessParts } from '../../src/main/liveness-parts.ts';
 import type { EventRow } from '../../src/resources/event.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import { integerBetween, type Random } from '../../src/lib/random.ts';
 import { Fault } from '../../src/resources/errors.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
@@ -66,6 +67,17 @@ export interface ServerProcessOptions {
   readonly wallOffset: () => number;
   /** Told of the parts of each life, before they begin. */
   readonly onWired: (parts: ServerParts) => void;
+  /** What else it does, where there is more than this world has. */
+  readonly moreDuties?: (parts: DutyParts) => readonly Duty[];
+}
+
+/** What a duty is made of. */
+export interface DutyParts {
+  readonly store: MemoryConnection;
+  readonly clock: Clock;
+  readonly call: () => Call;
+  readonly leader: Leader;
+  readonly onEvent: (event: EventRow) => void;
 }
 
 export interface ServerParts {
@@ -168,7 +180,8 @@ export class ServerProcess {
     });
     life.follow(presence.beat().catch((error: unknown) => onFailure('beat', error)));
     for (const running of [feed, presence, leader, rescheduler]) life.follow(running.run(signal));
-    life.follow(runDuties([...duties, provisioning], { clock, leader, onFailure }, signal));
+    const more = this.#options.moreDuties?.({ store, clock, call, leader, onEvent: tell }) ?? [];
+    life.follow(runDuties([...duties, provisioning, ...more], { clock, leader, onFailure }, signal));
   }
 
   /** Each statement's way to the database. What a COMMIT has reached is done even if the server stands still. */

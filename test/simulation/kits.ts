@@ -1,0 +1,45 @@
+/** The worlds that `npm run sim` knows: what each draws from a seed, how it is played, and the bugs that can be put in. */
+import { L3_PLANTS, type L3Plant } from './l3/plants.ts';
+import { drawL3Plan } from './l3/plan.ts';
+import { runL3Plan } from './l3/run.ts';
+import { drawPlan, type Plan } from './plan.ts';
+import { PLANTS } from './plants.ts';
+import { run, runPlan, type RunResult } from './run.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+export interface Kit {
+  readonly scenarios: readonly string[];
+  readonly plants: readonly string[];
+  readonly drawPlan: (seed: number) => Plan;
+  /** `plant` is one of `plants`, or undefined. */
+  readonly runPlan: (plan: Plan, plant: string | undefined) => Promise<RunResult>;
+  readonly run: (
+    seed: number,
+    what: { readonly scenario: string; readonly plant: string | undefined },
+  ) => Promise<RunResult>;
+}
+
+const named = <T>(all: Readonly<Record<string, T>>, name: string | undefined): T | undefined =>
+  name === undefined ? undefined : all[name];
+
+const networks: Kit = {
+  scenarios: Object.keys(SCENARIOS),
+  plants: Object.keys(PLANTS),
+  drawPlan,
+  runPlan: (plan, plant) => runPlan(plan, named(PLANTS, plant)),
+  run: (seed, { scenario, plant }) => {
+    const found = SCENARIOS[scenario];
+    if (!found) throw new Error(`no scenario ${scenario}`);
+    return run(found, { seed, plant: named(PLANTS, plant) });
+  },
+};
+
+const l3: Kit = {
+  scenarios: ['chaos'],
+  plants: Object.keys(L3_PLANTS),
+  drawPlan: drawL3Plan,
+  runPlan: (plan, plant) => runL3Plan(plan, named<L3Plant>(L3_PLANTS, plant)),
+  run: (seed, { plant }) => runL3Plan(drawL3Plan(seed), named<L3Plant>(L3_PLANTS, plant)),
+};
+
+export const KITS: Readonly<Record<string, Kit>> = { networks, l3 };

@@ -1,0 +1,133 @@
+/** What must hold of roles at every moment (design: never two for long, never none while one could, no restlessness, static stability). */
+import { Violation } from '../violation.ts';
+import type { L3Machine } from './machine.ts';
+import { EVIDENCE, type Evidence } from './truth.ts';
+import type { L3World } from './world.ts';
+
+/** How long two may be primary while they can know of each other in this way. */
+export const TWO_MS: Readonly<Record<Evidence, number>> = { heartbeat: 1_500, server: 4_000, outside: 6_000 };
+/** How long there may be none while a replica takes part all that time. */
+export const NONE_MS = 1_500;
+/** After the last fault the wires may still settle. */
+const SETTLE_MS = 3_000;
+
+/** Since when something is so, by name; what is not said again is over. */
+class Since {
+  #at = new Map<string, number>();
+
+  /** Returns how long each of the names has been so, without a break. */
+  look(names: Iterable<string>, now: number): Map<string, number> {
+    const at = new Map<string, number>();
+    for (const name of names) at.set(name, this.#at.get(name) ?? now);
+    this.#at = at;
+    return new Map([...at].map(([name, since]) => [name, now - since]));
+  }
+}
+
+export class RoleWatch {
+  readonly #world: L3World;
+  readonly #two = new Since();
+  readonly #none = new Since();
+  /** By router, who held it when it was last looked at. */
+  readonly #held = new Map<string, string>();
+  readonly #stood = new Map<string, string>();
+  /** By router, when another had it. */
+  readonly moves = new Map<string, number[]>();
+  /** When a fault last began or ended. */
+  #disturbedAt = 0;
+  /** Longest that was seen, for figures. */
+  longestTwoMs = 0;
+  longestNoneMs = 0;
+  #isOn = false;
+
+  constructor(world: L3World) {
+    this.#world = world;
+  }
+
+  /** From now on all must hold. */
+  begin(): void {
+    this.#isOn = true;
+    this.disturb();
+  }
+
+  /** A fault begins or ends that is felt on the wires. */
+  disturb(): void {
+    this.#disturbedAt = this.#world.scheduler.now;
+  }
+
+  /** Hosts that had a router when it was last looked at. */
+  holderNames(): string[] {
+    return [...this.#held.values()].flatMap((names) => (names === '' ? [] : names.split(' and ')));
+  }
+
+  async look(): Promise<void> {
+    if (!this.#isOn) return;
+    const { scheduler, truth } = this.#world;
+    const pairs: string[] = [];
+    const lacking: string[] = [];
+    for (const id of truth.routers()) {
+      if (!truth.hasSign(id)) continue;
+      const holders = await truth.holders(id);
+      pairs.push(...this.#pairs(id, holders));
+      if (holders.length === 0) lacking.push(...(await this.#able(id)));
+      this.#follow(id, holders);
+    }
+    const { now } = scheduler;
+    for (const [name, forMs] of this.#two.look(pairs, now)) this.#judgeTwo(name, forMs);
+    for (const [name, forMs] of this.#none.look(lacking, now)) {
+      this.longestNoneMs = Math.max(this.longestNoneMs, forMs);
+      if (forMs > NONE_MS)
+        throw new Violation(
+          'never none',
+          `nobody has ${name.replace(' ', ', which is ready on ')} for ${forMs} ms`,
+        );
+    }
+  }
+
+  #pairs(id: string, holders: readonly L3Machine[]): string[] {
+    const { truth } = this.#world;
+    return holders.flatMap((one, i) =>
+      holders
+        .slice(i + 1)
+        .flatMap((other) =>
+          truth.evidence(one, other).map((how) => `${how} ${id} ${one.name} ${other.name}`),
+        ),
+    );
+  }
+
+  #judgeTwo(name: string, forMs: number): void {
+    const [how = '', id = '', one = '', other = ''] = name.split(' ');
+    const bound = EVIDENCE.find((evidence) => evidence === how);
+    this.longestTwoMs = Math.max(this.longestTwoMs, forMs);
+    if (bound === undefined || forMs <= TWO_MS[bound]) return;
+    throw new Violation('never two', `${one} and ${other} both have ${id} for ${forMs} ms, joined by ${how}`);
+  }
+
+  /** Names `router host` of those who could serve. */
+  async #able(id: string): Promise<string[]> {
+    const { truth, machines } = this.#world;
+    const names: string[] = [];
+    for (const machine of machines)
+      if (await truth.couldServe(machine, id)) names.push(`${id} ${machine.name}`);
+    return names;
+  }
+
+  #follow(id: string, holders: readonly L3Machine[]): void {
+    const { scheduler, truth } = this.#world;
+    const now = holders.map(({ name }) => name).join(' and ');
+    const before = this.#held.get(id);
+    if (now !== before) {
+      scheduler.note(`${id} is held by ${now || 'nobody'}`);
+      if (before !== undefined && holders.length === 1 && now !== this.#stood.get(id))
+        this.moves.set(id, [...(this.moves.get(id) ?? []), scheduler.now]);
+      const isStatic = truth.isUnattended() && scheduler.now - this.#disturbedAt > SETTLE_MS;
+      if (isStatic && before !== undefined)
+        throw new Violation(
+          'static stability',
+          `${id} went from ${before || 'nobody'} to ${now || 'nobody'}`,
+        );
+      this.#held.set(id, now);
+    }
+    if (holders.length === 1) this.#stood.set(id, now);
+  }
+}

@@ -1,0 +1,103 @@
+/** What is so, read from hosts and wires and with none of the code under test: who has a router, who could, who can tell whom. */
+import type { RouterBindingRow } from '../../../src/resources/router.ts';
+import type { MemoryStore } from '../../../src/store/memory/memory-store.ts';
+import { type L3Machine, wiredLinks } from './machine.ts';
+import type { L3World } from './world.ts';
+
+/** By which two replicas could know of each other. */
+export const EVIDENCE = ['heartbeat', 'server', 'outside'] as const;
+export type Evidence = (typeof EVIDENCE)[number];
+
+export class Truth {
+  readonly #world: L3World;
+
+  constructor(world: L3World) {
+    this.#world = world;
+  }
+
+  get #store(): MemoryStore {
+    return this.#world.store;
+  }
+
+  /** Ids of the HA routers that are to be served. */
+  routers(): string[] {
+    return this.#store
+      .rows('routers')
+      .filter((router) => router.ha && router.admin_state_up)
+      .map((router) => router.id);
+  }
+
+  /** Whether agents of this world say what their replicas are. */
+  isHa(): boolean {
+    return this.#store.rows('routerBindings').some((binding) => binding.role_incarnation > 0);
+  }
+
+  replicas(routerId: string): RouterBindingRow[] {
+    return this.#store.rows('routerBindings').filter((binding) => binding.router_id === routerId);
+  }
+
+  /** The addresses that only the active has, without prefix: of the gateway, or else of an interface. */
+  #signs(routerId: string): string[] {
+    const ports = this.#store.rows('ports').filter((port) => port.device_id === routerId);
+    const gateway = ports.find((port) => port.device_owner === 'network:router_gateway');
+    const shown = gateway ?? ports.find((port) => port.device_owner !== 'network:router_ha_interface');
+    return shown?.fixed_ips.map((one) => one.ip_address) ?? [];
+  }
+
+  /** Whether the router has anything by which an active can be told. */
+  hasSign(routerId: string): boolean {
+    return this.#signs(routerId).length > 0;
+  }
+
+  /** Hosts that answer for the router's addresses now. */
+  async holders(routerId: string): Promise<L3Machine[]> {
+    const signs = this.#signs(routerId);
+    const found: L3Machine[] = [];
+    for (const machine of this.#world.machines) {
+      if (machine.isOff) continue;
+      const links = wiredLinks(await machine.look(), routerId);
+      const held = links.flatMap((link) => link.addresses.map((one) => one.split('/')[0] ?? ''));
+      if (signs.some((sign) => held.includes(sign))) found.push(machine);
+    }
+    return found;
+  }
+
+  /** Its keepalived takes part on a link that is wired: nothing of its host keeps it from serving. */
+  async couldServe(machine: L3Machine, routerId: string): Promise<boolean> {
+    if (!machine.isTakingPart(routerId)) return false;
+    const links = wiredLinks(await machine.look(), routerId);
+    return (
+      links.some(({ name }) => name.startsWith('ha-')) && links.some(({ name }) => !name.startsWith('ha-'))
+    );
+  }
+
+  isAgentWell(name: string): boolean {
+    const { life } = this.#world.agent(name);
+    return life?.alive === true && !life.isFrozen;
+  }
+
+  /** By what each of the two could learn of the other now. */
+  evidence(one: L3Machine, other: L3Machine): Evidence[] {
+    const { underlay, servers } = this.#world;
+    const agents = this.isAgentWell(one.name) && this.isAgentWell(other.name);
+    const isServed = (name: string) =>
+      servers.some(
+        (server) =>
+          server.life?.alive && !server.life.isFrozen && underlay.joins('management', name, server.name),
+      );
+    const found: Evidence[] = [];
+    if ((['tunnel', 'management'] as const).some((wire) => underlay.joins(wire, one.name, other.name)))
+      found.push('heartbeat');
+    if (agents && isServed(one.name) && isServed(other.name)) found.push('server');
+    if (agents && underlay.joins('external', one.name, other.name)) found.push('outside');
+    return found;
+  }
+
+  /** Nobody is there who could decide anything but keepalived. */
+  isUnattended(): boolean {
+    const { servers, agents } = this.#world;
+    const isDown = ({ life }: { life: { alive: boolean; isFrozen: boolean } | undefined }) =>
+      !life?.alive || life.isFrozen;
+    return servers.every(isDown) && agents.every(isDown);
+  }
+}
