@@ -106,6 +106,7 @@ export function configureAgent(layout: Layout, host: LabNode, extra: ServiceOpti
     server: [...urls.slice(turn), ...urls.slice(0, turn)].join(','),
     host: host.name,
     'tunnel-ip': addressOn(host, 'tunnel'),
+    'management-ip': addressOn(host, 'management'),
     'credential-file': credentialFile(host),
     'state-directory': agentState(host),
     roles: 'l2,dhcp,l3',

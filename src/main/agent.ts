@@ -8,6 +8,7 @@ import type { RoleAgent } from '../agents/role.ts';
 import { AgentRunner } from '../agents/runner.ts';
 import type { Host } from '../host/host.ts';
 import { createLinuxHost } from '../host/linux/linux-host.ts';
+import { canonicalAddress } from '../ipam/address.ts';
 import { realClock } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { HttpTransport } from '../watch/client.ts';
@@ -47,6 +48,15 @@ export function parseBridgeMappings(mappings: readonly string[]): Map<string, st
   );
 }
 
+/** As the kernel writes it; '' for none. Throws ConfigurationError. */
+export function managementIpOf(config: Pick<AgentConfig, 'management-ip'>): string {
+  const text = config['management-ip'] ?? '';
+  const address = text === '' ? '' : canonicalAddress(text);
+  if (address === undefined)
+    throw new ConfigurationError(`--management-ip: "${text}" is not an IP address`);
+  return address;
+}
+
 function readCredential(path: string): string {
   let text: string;
   try {
@@ -72,7 +82,10 @@ function createRoles(
   const shared = { host, world: mirror, hostName: mirror.host, clock: realClock, random: realRandom };
   return config.roles.map((role) => {
     if (role === 'l2')
-      return createL2Agent({ ...shared, tunnelIp: config['tunnel-ip'] ?? '', bridgeMappings: mappings });
+      return createL2Agent({
+        ...{ ...shared, tunnelIp: config['tunnel-ip'] ?? '', bridgeMappings: mappings },
+        managementIp: managementIpOf(config),
+      });
     const user = mayChangeUser() ? {} : { user: '' };
     if (role === 'dhcp')
       return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
@@ -106,7 +119,7 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
     onIncarnation: (later) => void keep(later),
     tunnelIp: config['tunnel-ip'] ?? '',
     physicalNetworks: [...mappings.keys()],
-    configurations: { availability_zone: config['availability-zone'] },
+    configurations: { availability_zone: config['availability-zone'], management_ip: managementIpOf(config) },
     concurrency: CONCURRENCY,
     keyTimeoutMs: KEY_TIMEOUT_MS,
     reportIntervalMs: config['report-interval-seconds'] * 1000,

@@ -281,6 +281,12 @@ export const AGENT_OPTIONS = {
     placeholder: 'IP',
     help: 'Address of this host on the tunnel network (VXLAN endpoint).',
   },
+  'management-ip': {
+    kind: 'text',
+    default: null,
+    placeholder: 'IP',
+    help: 'Address of this host on the management network, by which replicas of HA routers also hear one another (UDP port 14789). Without it one cut of the tunnel network makes each take itself for the only one.',
+  },
   'bridge-mappings': {
     kind: 'list',
     default: [],

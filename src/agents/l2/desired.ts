@@ -1,8 +1,6 @@
 /** From the mirror to what this host should have for one network. Pure. */
-import { isIP } from 'node:net';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import {
-  type Body,
   hostGroup,
   type InterfaceBody,
   type NetworkBody,
@@ -13,15 +11,16 @@ import {
   tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
+import { type DesiredUplink, uplinksOf } from './uplinks.ts';
 
-/** The port that IANA assigned to VXLAN (RFC 7348). */
-export const VXLAN_PORT = 4789;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface L2Settings {
   readonly hostName: string;
   /** This host's own VXLAN endpoint; '' for none. */
   readonly tunnelIp: string;
+  /** Its address on the management network, for the second way of HA segments; without it they have one. */
+  readonly managementIp?: string;
   /** Physical network to link. */
   readonly bridgeMappings: ReadonlyMap<string, string>;
 }
@@ -33,30 +32,22 @@ export interface DesiredTap {
   readonly up: boolean;
 }
 
-export type DesiredUplink =
-  | { readonly kind: 'vxlan'; readonly link: string; readonly id: number; readonly local: string }
-  | { readonly kind: 'physical'; readonly link: string };
-
 export interface DesiredNetwork {
   readonly bridge: string;
   readonly mac: string;
   readonly mtu: number;
   readonly up: boolean;
-  /** null: cannot be said, see `shortfalls`. */
-  readonly uplink: DesiredUplink | null;
-  /** Tunnel addresses to flood to, in order. */
-  readonly flood: readonly string[];
+  /** Those that cannot be said are `shortfalls`. */
+  readonly uplinks: readonly DesiredUplink[];
   readonly taps: readonly DesiredTap[];
   /** What no step here can mend. */
   readonly shortfalls: readonly Shortfall[];
 }
 
 export const bridgeName = (networkId: string) => `brq${networkId.slice(0, 11)}`;
-export const vxlanName = (vni: number) => `vxlan-${vni}`;
 
 export const isOurBridge = (name: string) => /^brq[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
 export const isTap = (name: string) => /^tap[0-9a-f]{8}-[0-9a-f]{2}$/.test(name);
-export const isVxlan = (name: string) => /^vxlan-\d{1,8}$/.test(name);
 
 /** A port that this host wires. */
 export interface WiredPort {
@@ -96,7 +87,7 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
   const network = group?.get(`network/${networkId}`) as NetworkBody | undefined;
   if (group === undefined || network === undefined || !UUID.test(networkId)) return null;
   const shortfalls: Shortfall[] = [];
-  const uplink = uplinkOf(network, settings, shortfalls);
+  const uplinks = uplinksOf(group, network, { settings, shortfalls });
   const taps: DesiredTap[] = [];
   for (const port of portsOf(world)) {
     if (port.network_id !== networkId || !UUID.test(port.id)) continue;
@@ -108,8 +99,7 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
     // RFC 791's least and the kernel's most: whatever else the server says must not keep the ports apart.
     mtu: Math.min(Math.max(Math.trunc(network.mtu) || 1500, 68), 65535),
     up: network.admin_state_up,
-    uplink,
-    flood: uplink?.kind === 'vxlan' ? floodOf(group, settings, shortfalls) : [],
+    uplinks,
     taps: taps.sort((a, b) => (a.object < b.object ? -1 : 1)),
     shortfalls,
   };
@@ -119,57 +109,4 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
 function bridgeMac(networkId: string): string {
   const digits = networkId.replaceAll('-', '').slice(0, 10);
   return `0a:${digits.match(/../g)?.join(':')}`;
-}
-
-function uplinkOf(network: NetworkBody, settings: L2Settings, shortfalls: Shortfall[]): DesiredUplink | null {
-  const cannot = (reason: string) => {
-    shortfalls.push({ object: '', state: 'waiting', reason });
-    return null;
-  };
-  switch (network.network_type) {
-    case 'vxlan': {
-      const id = network.segmentation_id;
-      if (id === null || !Number.isInteger(id) || id < 1 || id >= 2 ** 24)
-        return cannot(`${id} is not a VNI`);
-      if (isIP(settings.tunnelIp) === 0) return cannot('this host has no tunnel address');
-      return { kind: 'vxlan', link: vxlanName(id), id, local: settings.tunnelIp };
-    }
-    case 'flat': {
-      const link = settings.bridgeMappings.get(network.physical_network ?? '');
-      if (link === undefined) return cannot(`no link of this host leads to "${network.physical_network}"`);
-      return { kind: 'physical', link };
-    }
-    case 'vlan':
-      return cannot('this agent does not wire VLAN networks');
-  }
-}
-
-function floodOf(group: ReadonlyMap<string, Body>, settings: L2Settings, shortfalls: Shortfall[]): string[] {
-  const destinations = new Set<string>();
-  for (const [key, body] of group) {
-    if (splitKey(key).kind !== 'endpoint' || !('tunnel_ip' in body) || !('host' in body)) continue;
-    // '' until the host's agent first said where it is: a change will tell.
-    if (body.host === settings.hostName || body.tunnel_ip === '' || body.tunnel_ip === settings.tunnelIp)
-      continue;
-    if (isIP(body.tunnel_ip) === 0) {
-      const reason = `the tunnel address of ${body.host} is not an IP address`;
-      shortfalls.push({ object: key, state: 'waiting', reason });
-    } else destinations.add(body.tunnel_ip);
-  }
-  return [...destinations].sort();
-}
-
-/** Every tunnel address that any VXLAN network here floods to; null: there is no such network. */
-export function allEndpoints(world: World, settings: L2Settings): string[] | null {
-  const all = new Set<string>();
-  let tunnels = false;
-  for (const groupName of world.groups()) {
-    const { kind, id } = splitKey(groupName);
-    const group = kind === 'network' ? world.group(groupName) : undefined;
-    const network = group?.get(`network/${id}`) as NetworkBody | undefined;
-    if (group === undefined || network?.network_type !== 'vxlan') continue;
-    tunnels = true;
-    for (const address of floodOf(group, settings, [])) all.add(address);
-  }
-  return tunnels ? [...all].sort() : null;
 }

@@ -1,14 +1,16 @@
 /** The difference between what a network should have on this host and what it has, as ordered steps. Pure. */
-import type { FloodStep, Link, LinkStep } from '../../host/host.ts';
+import type { Bridging, FloodStep, Link, LinkStep } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
-import {
-  type DesiredNetwork,
-  type DesiredTap,
-  type DesiredUplink,
-  isOurBridge,
-  isVxlan,
-  VXLAN_PORT,
-} from './desired.ts';
+import { type DesiredNetwork, type DesiredTap, isOurBridge } from './desired.ts';
+import { type DesiredUplink, isVxlan } from './uplinks.ts';
+
+/** As a link that joins a bridge is treated unless told otherwise. */
+const ORDINARY: Bridging = { isolated: false, learning: true, flood: true };
+/**
+ * One of several ways at once: no loop through this bridge, and nothing that was heard by one way makes what is sent avoid the
+ * others (with learning, unicast adverts followed one way, and a cut of it made three routers active).
+ */
+const ONE_OF_SEVERAL: Bridging = { isolated: true, learning: false, flood: true };
 
 /** What was read of the host. */
 export interface Observed {
@@ -51,13 +53,13 @@ export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
   const { mtu, mac } = desired;
   const base = bridge ?? { name: desired.bridge, up: false, mtu, mac, master: null };
   change(draft, '', base, { mtu, mac, up: desired.up });
-  planUplink(desired, observed, draft);
+  planUplinks(desired, observed, draft);
   for (const tap of desired.taps) planTap(tap, desired, observed.link(tap.link), draft);
   return draft;
 }
 
 /**
- * A network that has left this host: its VXLAN and its bridge go, its members' links are let go with it; and so do tunnels
+ * A network that has left this host: its VXLANs and its bridge go, its members' links are let go with it; and so do tunnels
  * that no network has: what a failure or the agent's end left of an earlier removal, or of a beginning.
  */
 export function planRemoval(bridge: string, observed: Observed, orphans: readonly string[]): Plan {
@@ -80,25 +82,33 @@ interface Attributes {
   readonly master?: string | null;
   readonly mtu?: number;
   readonly mac?: string;
+  readonly bridging?: Bridging;
 }
 
-type Current = Pick<Link, 'name' | 'up' | 'master' | 'mtu' | 'mac'>;
+type Current = Pick<Link, 'name' | 'up' | 'master' | 'mtu' | 'mac' | 'bridging'>;
 
 /** One step for whatever differs, none if nothing does. */
 function change(draft: Draft, object: string, link: Current, wanted: Attributes): void {
-  const differs = (attribute: keyof Attributes) =>
+  const differs = (attribute: Exclude<keyof Attributes, 'bridging'>) =>
     wanted[attribute] !== undefined && wanted[attribute] !== link[attribute];
+  const { bridging } = wanted;
+  const treated = differs('master') ? ORDINARY : (link.bridging ?? ORDINARY);
   const step: LinkStep = {
     op: 'set-link',
     name: link.name,
     ...(differs('mtu') ? { mtu: wanted.mtu! } : {}),
     ...(differs('mac') ? { mac: wanted.mac! } : {}),
     ...(differs('master') ? { master: wanted.master! } : {}),
+    ...(bridging !== undefined && !isSame(bridging, treated) ? { bridging } : {}),
     ...(differs('up') ? { up: wanted.up! } : {}),
     // A link that joins a bridge is a wire: the host must not be reachable over it.
     ...(differs('master') && wanted.master !== null ? { ipv6: false as const } : {}),
   };
   if (Object.keys(step).length > 2) draft.links.push({ object, step });
+}
+
+function isSame(a: Bridging, b: Bridging): boolean {
+  return a.isolated === b.isolated && a.learning === b.learning && a.flood === b.flood;
 }
 
 function planTap(tap: DesiredTap, desired: DesiredNetwork, link: Link | undefined, draft: Draft): void {
@@ -110,9 +120,9 @@ function planTap(tap: DesiredTap, desired: DesiredNetwork, link: Link | undefine
 }
 
 /** Before anything joins: what must not be in the bridge leaves it. */
-function planUplink(desired: DesiredNetwork, observed: Observed, draft: Draft): void {
-  const { uplink, bridge } = desired;
-  const wanted = new Set([uplink?.link, ...desired.taps.map((tap) => tap.link)]);
+function planUplinks(desired: DesiredNetwork, observed: Observed, draft: Draft): void {
+  const { uplinks, bridge } = desired;
+  const wanted = new Set([...uplinks, ...desired.taps].map((one) => one.link));
   for (const member of observed.membersOf(bridge)) {
     if (wanted.has(member.name)) continue;
     // The bridge is ours: two networks, or two physical segments, must not meet in it.
@@ -120,8 +130,10 @@ function planUplink(desired: DesiredNetwork, observed: Observed, draft: Draft): 
       draft.links.push({ object: '', step: { op: 'delete-link', name: member.name } });
     else change(draft, '', member, { master: null });
   }
-  if (uplink?.kind === 'vxlan') planVxlan(uplink, desired, observed, draft);
-  if (uplink?.kind === 'physical') planPhysical(uplink.link, desired, observed, draft);
+  for (const uplink of uplinks) {
+    if (uplink.kind === 'vxlan') planVxlan(uplink, desired, observed, draft);
+    else planPhysical(uplink.link, desired, observed, draft);
+  }
 }
 
 function planVxlan(
@@ -130,22 +142,24 @@ function planVxlan(
   observed: Observed,
   draft: Draft,
 ): void {
-  const { link: name, id, local } = uplink;
+  const { link: name, id, local, port, learning } = uplink;
   const { bridge: master, mtu } = desired;
   const found = observed.link(name);
-  const same = found?.vxlan?.id === id && found.vxlan.local === local && found.vxlan.port === VXLAN_PORT;
+  const is = found?.vxlan;
+  const same = is?.id === id && is.local === local && is.port === port && is.learning === learning;
   if (found !== undefined && !same) draft.links.push({ object: '', step: { op: 'delete-link', name } });
   if (!same)
-    draft.links.push({ object: '', step: { op: 'add-vxlan', name, id, local, port: VXLAN_PORT, mtu } });
+    draft.links.push({ object: '', step: { op: 'add-vxlan', name, id, local, port, mtu, learning } });
   const base = same && found ? found : { name, up: false, mtu, mac: '', master: null };
-  change(draft, '', base, { mtu, master, up: true });
+  const bridging = learning ? ORDINARY : ONE_OF_SEVERAL;
+  change(draft, '', base, { mtu, master, bridging, up: true });
   const present = same ? observed.floodOf(name) : new Set<string>();
-  for (const destination of desired.flood) {
+  for (const destination of uplink.flood) {
     if (!present.has(destination))
       draft.flood.push({ object: '', step: { op: 'add', link: name, destination } });
   }
   for (const destination of present) {
-    if (!desired.flood.includes(destination)) {
+    if (!uplink.flood.includes(destination)) {
       draft.flood.push({ object: '', step: { op: 'delete', link: name, destination } });
     }
   }

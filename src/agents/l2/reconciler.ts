@@ -1,5 +1,5 @@
 /** The l2 role: see README.md. */
-import type { Host, HostEvent } from '../../host/host.ts';
+import type { Host, HostEvent, Link } from '../../host/host.ts';
 import { CONVERGED, type Outcome } from '../../reconcile/controller.ts';
 import {
   hostGroup,
@@ -17,15 +17,13 @@ import {
   desiredNetwork,
   isOurBridge,
   isTap,
-  isVxlan,
   type L2Settings,
   portsOf,
-  VXLAN_PORT,
-  vxlanName,
 } from './desired.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
 import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
+import { HEARTBEAT_PORT, heartbeatName, isVxlan, VXLAN_PORT, vxlanName } from './uplinks.ts';
 
 export interface L2Options extends L2Settings {
   readonly host: Host;
@@ -56,8 +54,8 @@ class L2Agent implements RoleAgent {
   constructor(options: L2Options) {
     this.#host = options.host;
     this.#world = options.world;
-    const { hostName, tunnelIp, bridgeMappings } = options;
-    this.#settings = { hostName, tunnelIp, bridgeMappings };
+    const { hostName, tunnelIp, managementIp = '', bridgeMappings } = options;
+    this.#settings = { hostName, tunnelIp, managementIp, bridgeMappings };
     this.#view = new HostView(options.host);
     this.#guard = new TunnelGuard(options.host, options.world, this.#settings);
   }
@@ -180,20 +178,21 @@ class L2Agent implements RoleAgent {
   /** Tunnels as this agent makes them, on no bridge and of no network that the mirror has. */
   #orphanTunnels(): string[] {
     if (!this.#mirrorIsWhole()) return [];
-    const wanted = new Set<number | null>();
+    const wanted = new Set<string>();
     for (const group of this.#world.groups()) {
       const network = this.#world.group(group)?.get(group);
-      if (network !== undefined && 'segmentation_id' in network) wanted.add(network.segmentation_id);
+      if (network === undefined || !('network_type' in network)) continue;
+      wanted.add(vxlanName(network.segmentation_id ?? 0));
+      if (network.ha) wanted.add(heartbeatName(network.segmentation_id ?? 0));
     }
+    const { tunnelIp, managementIp } = this.#settings;
+    const isAsMadeHere = ({ name, vxlan }: Link) =>
+      vxlan !== undefined &&
+      ((name === vxlanName(vxlan.id) && vxlan.port === VXLAN_PORT && vxlan.local === tunnelIp) ||
+        (name === heartbeatName(vxlan.id) && vxlan.port === HEARTBEAT_PORT && vxlan.local === managementIp));
     return this.#view
       .tunnels()
-      .filter(
-        ({ name, vxlan }) => vxlan !== undefined && name === vxlanName(vxlan.id) && !wanted.has(vxlan.id),
-      )
-      .filter(
-        ({ master, vxlan }) =>
-          master === null && vxlan?.port === VXLAN_PORT && vxlan.local === this.#settings.tunnelIp,
-      )
+      .filter((link) => link.master === null && !wanted.has(link.name) && isAsMadeHere(link))
       .map((link) => link.name);
   }
 
@@ -266,7 +265,9 @@ class L2Agent implements RoleAgent {
       names.set(bridgeName(id), group);
       const network = this.#world.group(group)?.get(group);
       if (network === undefined || !('network_type' in network)) continue;
-      if (network.network_type === 'vxlan') names.set(vxlanName(network.segmentation_id ?? 0), group);
+      const vni = network.segmentation_id ?? 0;
+      if (network.network_type === 'vxlan') names.set(vxlanName(vni), group);
+      if (network.ha) names.set(heartbeatName(vni), group);
       const physical = this.#settings.bridgeMappings.get(network.physical_network ?? '');
       if (network.network_type === 'flat' && physical !== undefined) names.set(physical, group);
     }
@@ -277,6 +278,5 @@ class L2Agent implements RoleAgent {
 }
 
 function linkNames(desired: DesiredNetwork): string[] {
-  const names = desired.taps.map((tap) => tap.link);
-  return desired.uplink === null ? names : [desired.uplink.link, ...names];
+  return [...desired.uplinks, ...desired.taps].map((one) => one.link);
 }

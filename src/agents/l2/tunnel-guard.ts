@@ -1,13 +1,14 @@
 /**
- * Lets VXLAN in only from the tunnel addresses that this host's networks know, and only on the link that has this host's
- * own tunnel address. The kernel takes VXLAN on every address of the host from anyone: without this, whoever reaches
+ * Lets VXLAN in only from the addresses that this host's networks know, and only on the link that has this host's own
+ * address of that way (tunnel or management). The kernel takes VXLAN on every address of the host from anyone: without this, whoever reaches
  * any of them could send into any tenant's network (RFC 7348, section 7).
  */
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Host } from '../../host/host.ts';
 import type { World } from '../role.ts';
-import { allEndpoints, type L2Settings, VXLAN_PORT } from './desired.ts';
+import type { L2Settings } from './desired.ts';
+import { type Door, doorsOf } from './uplinks.ts';
 
 export const GUARD_TABLE = 'inet deuteron_l2';
 
@@ -16,25 +17,34 @@ export interface GuardRuleset {
   readonly text: string;
 }
 
-/** nftables text that replaces the table as a whole. Pure. `endpoints` null: no tunnels, no table. */
-export function guardRuleset(tunnelIp: string, endpoints: readonly string[] | null): GuardRuleset | null {
-  if (endpoints === null || isIP(tunnelIp) === 0) return null;
-  const family = isIP(tunnelIp) === 4 ? 'ip' : 'ip6';
-  const known = endpoints.filter((address) => isIP(address) === isIP(tunnelIp));
-  const elements = known.length > 0 ? `elements = { ${known.join(', ')} }` : '';
-  const body = `
-  set endpoints { type ${family === 'ip' ? 'ipv4_addr' : 'ipv6_addr'}; ${elements} }
-  chain input {
+/** nftables text that replaces the table as a whole; null: no doors, no table. Pure. */
+export function guardRuleset(doors: readonly Door[]): GuardRuleset | null {
+  if (doors.length === 0) return null;
+  const body = `${doors.map(setText).join('')}  chain input {
     type filter hook input priority filter - 10; policy accept;
-    udp dport ${VXLAN_PORT} goto tunnel
-  }
-  chain tunnel {
-    ${family} daddr ${tunnelIp} ${family} saddr @endpoints fib daddr . iif type local accept
+${doors.map(({ name, port }) => `    udp dport ${port} goto ${name}\n`).join('')}  }
+${doors.map(chainText).join('')}`;
+  const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
+  return { mark, text: `${EMPTY}table ${GUARD_TABLE} {\n  comment "${mark}"\n${body}}\n` };
+}
+
+const familyOf = ({ local }: Door) => (isIP(local) === 4 ? 'ip' : 'ip6');
+
+function setText(door: Door): string {
+  const known = door.endpoints.filter((address) => isIP(address) === isIP(door.local));
+  const elements = known.length > 0 ? ` elements = { ${known.join(', ')} }` : '';
+  const type = familyOf(door) === 'ip' ? 'ipv4_addr' : 'ipv6_addr';
+  return `  set ${door.name}_endpoints { type ${type};${elements} }\n`;
+}
+
+function chainText(door: Door): string {
+  const { name, local } = door;
+  const family = familyOf(door);
+  return `  chain ${name} {
+    ${family} daddr ${local} ${family} saddr @${name}_endpoints fib daddr . iif type local accept
     counter drop
   }
 `;
-  const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
-  return { mark, text: `${EMPTY}table ${GUARD_TABLE} {\n  comment "${mark}"${body}}\n` };
 }
 
 /** Makes it be there and deletes it: works whether it was there or not. */
@@ -77,7 +87,7 @@ export class TunnelGuard {
   async #ensure(): Promise<boolean> {
     if (this.#worldChanged) {
       this.#worldChanged = false;
-      this.#wanted = guardRuleset(this.#settings.tunnelIp, allEndpoints(this.#world, this.#settings));
+      this.#wanted = guardRuleset(doorsOf(this.#world, this.#settings));
     }
     const wanted = this.#wanted?.mark ?? null;
     if (this.#applied === undefined) this.#applied = await this.#host.rulesetMark(null, GUARD_TABLE);

@@ -1,0 +1,151 @@
+/**
+ * The ways by which a network leaves this host. Pure. A VXLAN network has one, over the tunnel network. The segment on which
+ * replicas of HA routers talk has a second one, over the management network, so that no single cut makes each of them
+ * believe that the others are dead (Launchpad bug 1375625).
+ */
+import { isIP } from 'node:net';
+import type { Shortfall } from '../../reconcile/controller.ts';
+import {
+  type Body,
+  type EndpointBody,
+  type NetworkBody,
+  networkGroup,
+  splitKey,
+} from '../../resources/agent-view.ts';
+import type { World } from '../role.ts';
+import type { L2Settings } from './desired.ts';
+
+/** The port that IANA assigned to VXLAN (RFC 7348). */
+export const VXLAN_PORT = 4789;
+/** Of the second way: the kernel takes a VNI once a port only. All hosts must agree. */
+export const HEARTBEAT_PORT = 14_789;
+
+export type DesiredUplink =
+  | {
+      readonly kind: 'vxlan';
+      readonly link: string;
+      readonly id: number;
+      readonly local: string;
+      readonly port: number;
+      /** Addresses to flood to, in order. */
+      readonly flood: readonly string[];
+      /** false: one of several ways at once. Nothing passes from one to another, and all that is sent goes by each of them. */
+      readonly learning: boolean;
+    }
+  | { readonly kind: 'physical'; readonly link: string };
+
+export const vxlanName = (vni: number) => `vxlan-${vni}`;
+export const heartbeatName = (vni: number) => `vxlan-${vni}m`;
+export const isVxlan = (name: string) => /^vxlan-\d{1,8}m?$/.test(name);
+
+/** One of the networks that VXLAN goes over. */
+interface Way {
+  readonly name: 'tunnel' | 'management';
+  readonly port: number;
+  /** This host's own address there. */
+  readonly local: string;
+  readonly linkOf: (vni: number) => string;
+  readonly addressOf: (endpoint: EndpointBody) => string;
+}
+
+const tunnelWay = (settings: L2Settings): Way => ({
+  ...{ name: 'tunnel', port: VXLAN_PORT, local: settings.tunnelIp, linkOf: vxlanName },
+  addressOf: (endpoint) => endpoint.tunnel_ip,
+});
+
+/** null: this host has no second address. */
+function managementWay({ managementIp = '', tunnelIp }: L2Settings): Way | null {
+  if (isIP(managementIp) === 0 || managementIp === tunnelIp) return null;
+  return {
+    ...{ name: 'management', port: HEARTBEAT_PORT, local: managementIp, linkOf: heartbeatName },
+    addressOf: (endpoint) => endpoint.management_ip ?? '',
+  };
+}
+
+/** Those that this host has for the network. */
+function waysOf(network: NetworkBody, settings: L2Settings): Way[] {
+  if (network.network_type !== 'vxlan') return [];
+  const ways = isIP(settings.tunnelIp) === 0 ? [] : [tunnelWay(settings)];
+  const second = network.ha ? managementWay(settings) : null;
+  return second === null ? ways : [...ways, second];
+}
+
+/** What keeps the network from leaving the host is added to `shortfalls`. */
+export function uplinksOf(
+  group: ReadonlyMap<string, Body>,
+  network: NetworkBody,
+  { settings, shortfalls }: { readonly settings: L2Settings; readonly shortfalls: Shortfall[] },
+): DesiredUplink[] {
+  const cannot = (reason: string) => void shortfalls.push({ object: '', state: 'waiting', reason });
+  switch (network.network_type) {
+    case 'vxlan': {
+      const id = network.segmentation_id;
+      if (id === null || !Number.isInteger(id) || id < 1 || id >= 2 ** 24) {
+        cannot(`${id} is not a VNI`);
+        return [];
+      }
+      if (isIP(settings.tunnelIp) === 0) cannot('this host has no tunnel address');
+      return waysOf(network, settings).map((way) => ({
+        ...{ kind: 'vxlan', link: way.linkOf(id), id, local: way.local, port: way.port },
+        flood: floodOf(group, way, { settings, shortfalls }),
+        learning: network.ha !== true,
+      }));
+    }
+    case 'flat': {
+      const link = settings.bridgeMappings.get(network.physical_network ?? '');
+      if (link !== undefined) return [{ kind: 'physical', link }];
+      cannot(`no link of this host leads to "${network.physical_network}"`);
+      return [];
+    }
+    case 'vlan':
+      cannot('this agent does not wire VLAN networks');
+      return [];
+  }
+}
+
+function floodOf(
+  group: ReadonlyMap<string, Body>,
+  way: Way,
+  { settings, shortfalls }: { readonly settings: L2Settings; readonly shortfalls?: Shortfall[] },
+): string[] {
+  const destinations = new Set<string>();
+  for (const [key, body] of group) {
+    if (splitKey(key).kind !== 'endpoint' || !('tunnel_ip' in body) || !('host' in body)) continue;
+    const address = way.addressOf(body);
+    // '' until the host's agent first said where it is: a change will tell.
+    if (body.host === settings.hostName || address === '' || address === way.local) continue;
+    if (isIP(address) === 0) {
+      const reason = `the ${way.name} address of ${body.host} is not an IP address`;
+      shortfalls?.push({ object: key, state: 'waiting', reason });
+    } else destinations.add(address);
+  }
+  return [...destinations].sort();
+}
+
+/** Where VXLAN comes in, and from whom. */
+export interface Door {
+  readonly name: Way['name'];
+  readonly port: number;
+  readonly local: string;
+  readonly endpoints: readonly string[];
+}
+
+/** One for each way that any network here has. */
+export function doorsOf(world: World, settings: L2Settings): Door[] {
+  const doors = new Map<Way['name'], Door & { readonly all: Set<string> }>();
+  for (const groupName of world.groups()) {
+    const { kind, id } = splitKey(groupName);
+    const group = kind === 'network' ? world.group(networkGroup(id)) : undefined;
+    const network = group?.get(groupName) as NetworkBody | undefined;
+    if (group === undefined || network === undefined) continue;
+    for (const way of waysOf(network, settings)) {
+      const { name, port, local } = way;
+      const door = doors.get(name) ?? { name, port, local, endpoints: [], all: new Set() };
+      doors.set(name, door);
+      for (const address of floodOf(group, way, { settings })) door.all.add(address);
+    }
+  }
+  return [...doors.values()]
+    .map(({ all, ...door }) => ({ ...door, endpoints: [...all].sort() }))
+    .sort((a, b) => a.port - b.port);
+}
