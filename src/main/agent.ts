@@ -52,8 +52,7 @@ export function parseBridgeMappings(mappings: readonly string[]): Map<string, st
 export function managementIpOf(config: Pick<AgentConfig, 'management-ip'>): string {
   const text = config['management-ip'] ?? '';
   const address = text === '' ? '' : canonicalAddress(text);
-  if (address === undefined)
-    throw new ConfigurationError(`--management-ip: "${text}" is not an IP address`);
+  if (address === undefined) throw new ConfigurationError(`--management-ip: "${text}" is not an IP address`);
   return address;
 }
 
