@@ -64,7 +64,7 @@ export interface CycleInput {
   /** Takes a place among those who are compared whole; false: there is none now. */
   readonly admit: (groups: number) => boolean;
   /** A joiner whose place is ahead of the log is kept waiting that long. */
-  readonly aheadWaitMs: number;
+  readonly aheadMs: number;
   /** Joiners beyond this many groups to be read whole wait for the next cycle. */
   readonly maxGroups: number;
   readonly audit: { readonly groups: readonly Group[]; readonly hosts: readonly string[] };
@@ -191,7 +191,7 @@ function decide(joiner: Joiner, input: CycleInput, state: State): Entry | 'ahead
   if (!place) return { type: 'groups', joiner, scope, reason: 'empty' };
   if (place.position > head.position) {
     // a view reads the primary: if it has not come by then, that commit is lost
-    const isPatient = input.now - joiner.since < input.aheadWaitMs;
+    const isPatient = input.now - joiner.since < input.aheadMs;
     return isPatient ? 'ahead' : { type: 'groups', joiner, scope, reason: 'lineage' };
   }
   const { tail, last } = input.memory;

@@ -39,6 +39,8 @@ export interface FeedLimits {
   readonly stallMs: number;
   /** How long a connect may wait for its answer. */
   readonly answerMs: number;
+  /** A place that is ahead of the log is looked for so long, should the view be late; then its commit is lost. */
+  readonly aheadMs: number;
   readonly tailChanges: number;
   readonly tailRefs: number;
   /** What may wait for slow readers, all together. */
@@ -59,6 +61,7 @@ export const FEED_DEFAULTS: FeedLimits = {
   idleMs: IDLE_TIMEOUT_MS,
   stallMs: 20_000,
   answerMs: 2_000,
+  aheadMs: 200,
   tailChanges: 20_000,
   tailRefs: 200_000,
   ringBytes: 32 * 1024 * 1024,

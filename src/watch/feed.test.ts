@@ -177,6 +177,23 @@ test('a lost tail that has grown over is noticed by its tag', async () => {
   assert.equal(world.feed().metrics().lineages, 1);
 });
 
+test('an agent that holds what a restored log does not know is compared soon', async () => {
+  await worldWith({}, []);
+  const network = await networkOn(['a']);
+  await rename(network, 'kept');
+  await world.startAgent('a');
+  await world.clock.advance(1_000);
+  await rename(network, 'lost');
+  await world.clock.advance(1_000);
+  const mirror = await world.stopAgent('a');
+  world.store.loseTail(1);
+  await world.restartServer(0);
+  const { sink } = world.attach(watchRequest('a', mirror.holdings()));
+  await world.clock.advance(300);
+  const types = sink.frames().map((frame) => (frame.type === 'group' ? frame.group : frame.type));
+  assert.deepEqual(types, ['hello', `network/${network}`, 'synced']);
+});
+
 test('an agent that is far behind gets only the groups that differ', async () => {
   await worldWith({ limits: { tailRefs: 20, tailChanges: 5 } });
   const networks = [await networkOn(['a']), await networkOn(['a']), await networkOn(['a'])];

@@ -234,7 +234,10 @@ export class Feed {
   /** Resolves when woken, or when it is time to look. */
   #wanted(): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(this.#limits.pollMs, () => this.#resume());
+      const { pollMs, aheadMs } = this.#limits;
+      // those who are still in line are ahead of the log
+      const waitMs = this.#joiners.length > 0 ? Math.min(pollMs, aheadMs) : pollMs;
+      const cancel = this.#options.clock.after(waitMs, () => this.#resume());
       this.#resume = () => {
         cancel();
         this.#resume = () => undefined;
@@ -265,7 +268,7 @@ export class Feed {
           isWatched: (group) => this.#streams.isWatched(group),
           joiners,
           admit: (groups) => this.#bucket.take(now, groups),
-          aheadWaitMs: this.#limits.answerMs,
+          aheadMs: this.#limits.aheadMs,
           maxGroups: this.#limits.groupsPerCycle,
           audit,
         }),

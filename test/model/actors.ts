@@ -38,6 +38,7 @@ export class Server {
       limits: {
         bookmarkMs: BOOKMARK_MS,
         answerMs: ANSWER_MS,
+        aheadMs: ANSWER_MS,
         tailChanges: TAIL - 1,
         tailRefs: TAIL * REFS,
         // digests are beside the model

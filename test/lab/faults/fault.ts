@@ -54,7 +54,8 @@ export interface Fault {
   readonly cause: (trouble: Trouble) => Promise<void>;
   /** What must come true while it lasts; throws where it does not. */
   readonly meanwhile?: (trouble: Trouble) => Promise<void>;
-  readonly heal?: (trouble: Trouble) => Promise<void>;
+  /** Says when the fault was over (milliseconds since 1970), where that is not when this began to act. */
+  readonly heal?: (trouble: Trouble) => Promise<unknown>;
   /** Whether this part of the world is as it should be; looked at again and again. */
   readonly isMended?: (trouble: Trouble) => Promise<boolean>;
   /** What must come true afterwards without anybody waiting for it; throws where it does not. */

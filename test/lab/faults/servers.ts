@@ -1,10 +1,13 @@
 /** Faults of servers and of their database. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { hostsOf } from '../../../src/lab/layout.ts';
 import { mustRun } from '../../../src/lab/program.ts';
 import { end, findRunning } from '../../../src/lab/processes.ts';
 import { serviceName } from '../../../src/lab/services.ts';
 import { realClock } from '../../../src/lib/clock.ts';
+import { epochMs } from '../../support/dhcp-prober.ts';
+import { countsOf } from '../feed-counts.ts';
 import { PATIENCE_MS, type Port } from '../stage.ts';
 import type { Fault, Trouble } from './fault.ts';
 
@@ -36,7 +39,9 @@ const databaseDown: Fault = {
   },
   async heal({ stage, supervisor }) {
     await stage.lab.startDatabase({ timeoutMs: PATIENCE_MS });
+    const at = epochMs();
     supervisor.release('database');
+    return at;
   },
 };
 
@@ -45,16 +50,19 @@ const portIn = (memory: ReadonlyMap<string, string>, name: string) => JSON.parse
 const dataOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'data');
 const backupOf = ({ stage }: Trouble) => join(stage.lab.node('ctl1').directory, 'backup');
 
-/** Ends the server, which brings its own database, in order; does the work; starts it again. */
-async function whileStopped(trouble: Trouble, work: () => Promise<unknown>): Promise<void> {
-  const { stage, supervisor } = trouble;
-  const { lab } = stage;
+/** Ends the server, which brings its own database, in order. */
+async function stopServer({ stage: { lab }, supervisor }: Trouble): Promise<void> {
   supervisor.hold('ctl1');
   const record = findRunning(lab.layout.stateDirectory, serviceName(lab.node('ctl1'), 'server'));
   if (record) await end(realClock, [record], PATIENCE_MS);
-  await work();
+}
+
+/** Gives when it answered. */
+async function startServer({ stage: { lab }, supervisor }: Trouble): Promise<number> {
   await lab.waitForServer('ctl1', { timeoutMs: PATIENCE_MS });
+  const at = epochMs();
   supervisor.release('ctl1');
+  return at;
 }
 
 /** Keeps a backup, then changes much; the backup comes back. The agents must end with what it says. */
@@ -64,13 +72,16 @@ const backupRestored: Fault = {
   lab: 'hosts',
   losesHost: false,
   losesWrites: true,
-  countedFrom: 'cause',
+  lasts: { short: 0, long: 0 },
+  countedFrom: 'heal',
   mender: 'agents compare with the restored log and fetch what differs',
   async prepare(trouble) {
     const { stage, subject, memory, note } = trouble;
     const kept = await stage.port(subject.network, undefined, { name: 'in-the-backup' });
     await stage.untilServed(kept);
-    await whileStopped(trouble, () => mustRun(['cp', '-a', dataOf(trouble), backupOf(trouble)]));
+    await stopServer(trouble);
+    await mustRun(['cp', '-a', dataOf(trouble), backupOf(trouble)]);
+    await startServer(trouble);
     note('a backup is made');
     const lost = await stage.port(subject.network, undefined, { name: 'after-the-backup' });
     await stage.lab.api('DELETE', `/v2.0/ports/${kept.id}`);
@@ -79,13 +90,17 @@ const backupRestored: Fault = {
     memory.set('kept', JSON.stringify(kept)).set('lost', JSON.stringify(lost));
   },
   async cause(trouble) {
-    await whileStopped(trouble, async () => {
-      rmSync(dataOf(trouble), { recursive: true });
-      await mustRun(['mv', backupOf(trouble), dataOf(trouble)]);
-    });
-    trouble.note('the backup is back, the server runs');
+    await stopServer(trouble);
+    rmSync(dataOf(trouble), { recursive: true });
+    await mustRun(['mv', backupOf(trouble), dataOf(trouble)]);
+    trouble.note('the backup is back');
   },
+  heal: startServer,
   async isMended({ stage, memory }) {
+    // What the restored rows say of agents is of before: they must have come to this server.
+    const { resumes, snapshots } = await countsOf(stage, 'ctl1');
+    const watching = resumes + snapshots;
+    if (watching < hostsOf(stage.lab.layout).length) throw new Error(`${watching} agents watch`);
     return stage.servingHosts(portIn(memory, 'kept')).length > 0;
   },
   async afterwards({ stage, memory, note }) {

@@ -103,8 +103,9 @@ async function goThrough(fault: Fault, course: Course): Promise<void> {
     if (fault.lasts) {
       await last(fault, course, fault.lasts[trouble.form]);
       await explaining;
-      moments.healedAt = epochMs();
-      await fault.heal?.(trouble);
+      const from = epochMs();
+      const over = await fault.heal?.(trouble);
+      moments.healedAt = typeof over === 'number' ? over : from;
       trouble.note(`the fault is over after ${seconds(moments.healedAt - moments.causedAt)} s`);
     }
     moments.mendedAt = await untilMended(fault, course, { hostIsLost: false });
@@ -140,7 +141,7 @@ async function untilMended(fault: Fault, course: Course, parts: { hostIsLost: bo
   const { trouble, watchers, moments, before } = course;
   const { stage } = trouble;
   let rightAt = 0;
-  await until('the hosts are as they should be', async () => {
+  const wrongUntil = await until('the hosts are as they should be', async () => {
     const at = epochMs();
     if (fault.isMended && !(await fault.isMended(trouble))) return false;
     if (parts.hostIsLost) return true;
@@ -150,23 +151,27 @@ async function untilMended(fault: Fault, course: Course, parts: { hostIsLost: bo
     return true;
   });
   moments.repairSeenAt ??= rightAt;
-  trouble.note('the hosts are as they should be');
+  trouble.note(`the hosts are as they should be${wrongUntil}`);
   await until('addresses are given', () =>
     Promise.resolve(watchers.pulses.every((pulse) => pulse.answeredSince(rightAt))),
   );
   trouble.note('addresses are given');
-  await until('all that lives has converged', () => isConverged(stage, parts));
+  const owedUntil = await until('all that lives has converged', () => isConverged(stage, parts));
+  trouble.note(`all has converged${owedUntil}`);
   return epochMs();
 }
 
-async function until(what: string, look: () => Promise<boolean>): Promise<void> {
+/** Gives what it has waited for last. */
+async function until(what: string, look: () => Promise<boolean>): Promise<string> {
   const deadline = realClock.now() + PATIENCE_MS;
+  let last = '';
   for (let because = ''; ; ) {
     try {
-      if (await look()) return;
+      if (await look()) return last;
       because = '';
     } catch (error) {
       because = ` (${(error as Error).message})`;
+      last = because;
     }
     if (realClock.now() > deadline)
       throw new NotInTime(`not within ${PATIENCE_MS / 1000} s: ${what}${because}`);
