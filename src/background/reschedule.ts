@@ -86,8 +86,9 @@ export class Rescheduler {
   }
 
   /** Bindings that this server added and took away, and how many networks nobody serves, as far as the leader knows. */
-  get counts(): { readonly added: number; readonly gone: number; readonly unserved: number } {
-    return { ...this.#counts, unserved: this.#open?.unserved.length ?? 0 };
+  get counts(): Record<'added' | 'gone' | 'unserved' | 'staying', number> {
+    const open = { unserved: this.#open?.unserved.length ?? 0, staying: this.#open?.staying.length ?? 0 };
+    return { ...this.#counts, ...open };
   }
 
   /** Something about agents has changed: one died, returned, connected, was switched off or removed. */

@@ -76,7 +76,7 @@ const dhcpOf = (bindings: readonly BindingFacts[], over: Partial<DhcpFacts> = {}
   ...over,
 });
 const fleetOf = (agents: number, heard: number, hosts = 4): FleetFacts => ({
-  ...{ agents, heard, hosts, takers: heard > 0 ? 1 : 0 },
+  ...{ agents, heard, hosts, takers: heard > 0 ? 1 : 0, silent: [] },
 });
 const subject = (over: Partial<Subject> = {}): Subject => ({
   ...{ kind: 'port', id: 'p', networkId: 'n', boundHost: 'h1' },
@@ -236,14 +236,18 @@ test('the whole fleet is silent', () => {
   const dhcp = dhcpOf([bound(away('h2', 'dhcp'))], { living: 0, fitting: 0 });
   const all = explainPort(port({ l2, dhcp, fleet: fleetOf(4, 0) }), admin);
   assert.equal(codes(all)[0], 'fleet-silent');
-  const mass = withEvents({ kind: 'alert', object: 'fleet', message: 'mass' });
-  const some = explainPort(port({ l2, fleet: fleetOf(4, 2) }), mass);
+  const mass = { ...fleetOf(4, 2), silent: [{ area: 'zone/z1', since: AT }] };
+  const some = explainPort(port({ l2, fleet: mass }), admin);
   assert.equal(codes(some)[0], 'mass-silence');
-  const over = withEvents(
-    { kind: 'alert-ended', object: 'fleet', message: 'over' },
-    { kind: 'alert', object: 'fleet', message: 'mass' },
+  assert.match(
+    some.summary,
+    /^Much of zone z1 is silent at once \(2 of the fleet's 4 agents are connected\)/,
   );
-  assert.deepEqual(codes(explainPort(port({ l2, fleet: fleetOf(4, 2) }), over)), ['agent-away']);
+  assert.match(
+    explainPort(port({ l2, fleet: mass }), member).summary,
+    /^Much of a zone is silent at once since/,
+  );
+  assert.deepEqual(codes(explainPort(port({ l2, fleet: fleetOf(4, 2) }), admin)), ['agent-away']);
 });
 
 const off = (host: string) => agent(host, 'dhcp', {}, { adminStateUp: false });

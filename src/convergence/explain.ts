@@ -18,7 +18,6 @@ import {
   type EventFacts,
   type Finding,
   finding,
-  lastAbout,
   named,
   owedFinding,
   shortTime,
@@ -48,6 +47,8 @@ export interface FleetFacts {
   readonly hosts: number;
   /** How many DHCP agents live and take networks. */
   readonly takers: number;
+  /** Where a mass is silent at once (mass-silence.ts), of the areas that the matter is about; the fleet first. */
+  readonly silent: readonly { readonly area: string; readonly since: string }[];
 }
 
 export interface NetworkFacts {
@@ -103,9 +104,8 @@ function explained(
 /** Up to so many hosts nothing can be told from that all are silent at once. */
 const SMALL_FLEET = 2;
 
-function fleetFindings(audience: Audience, { agents, heard, hosts }: FleetFacts): Finding[] {
+function fleetFindings(audience: Audience, { agents, heard, hosts, silent }: FleetFacts): Finding[] {
   const { isAdmin } = audience;
-  const mass = lastAbout(audience, { object: 'fleet', kinds: ['alert', 'alert-ended'] });
   if (agents > 0 && heard === 0) {
     const all = isAdmin ? `None of the fleet's ${agents} agents is` : 'No agent is';
     const where =
@@ -117,11 +117,14 @@ function fleetFindings(audience: Audience, { agents, heard, hosts }: FleetFacts)
     const what = `${all} connected to any server`;
     return [finding(audience, { code: 'fleet-silent', state: 'failing', what, doing })];
   }
-  if (mass?.kind !== 'alert') return [];
-  const what = `Much of the fleet is silent at once${isAdmin ? ` (${heard} of ${agents} agents are connected)` : ''}`;
+  const [mass] = silent;
+  if (mass === undefined) return [];
+  const count = isAdmin ? ` (${heard} of the fleet's ${agents} agents are connected)` : '';
+  const where = mass.area === 'fleet' ? 'the fleet' : isAdmin ? mass.area.replace('/', ' ') : 'a zone';
+  const what = `Much of ${where} is silent at once${count}`;
   const doing =
     'The fault is hardly theirs, so none of them is taken for dead, and what they serve is not moved, until they are back or fewer.';
-  return [finding(audience, { code: 'mass-silence', state: 'failing', what, since: mass.at, doing })];
+  return [finding(audience, { code: 'mass-silence', state: 'failing', what, since: mass.since, doing })];
 }
 
 /** What agents owe that bears on the subject; not what follows from being behind as a whole, which is said already. */

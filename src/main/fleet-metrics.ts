@@ -51,7 +51,7 @@ export interface FleetSources {
   readonly fleet: Fleet;
   readonly leader: { readonly isLeader: boolean; readonly term: number };
   readonly rescheduler: {
-    readonly counts: { readonly added: number; readonly gone: number; readonly unserved: number };
+    readonly counts: Readonly<Record<'added' | 'gone' | 'unserved' | 'staying', number>>;
   };
 }
 
@@ -80,6 +80,11 @@ export function registerFleetMetrics(registry: Registry, { fleet, leader, resche
     ...{ type: 'gauge', name: 'deuteron_networks_unserved' },
     help: 'Networks with ports whose DHCP no living agent serves; only the leader knows, others say 0.',
     read: () => rescheduler.counts.unserved,
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_networks_staying' },
+    help: 'Networks that should leave an agent (it is drained, say) and have nowhere to go; only the leader knows, others say 0.',
+    read: () => rescheduler.counts.staying,
   });
   show(registry, {
     ...{ type: 'gauge', name: 'deuteron_leader' },

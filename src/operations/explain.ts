@@ -18,6 +18,7 @@ import { dhcpFactsOf, readDhcp, readHoldings, readTakers, type Takers } from './
 import { agentNotFound, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { owns, visibleNetwork } from './standard.ts';
+import { openMasses } from './liveness.ts';
 
 export type { Explanation } from '../convergence/explain.ts';
 
@@ -47,7 +48,7 @@ async function readAgents(
   return new Map(facts);
 }
 
-/** What happened lately about these objects, at these hosts, and to the fleet; the newest first. */
+/** What happened lately about these objects and at these hosts; the newest first. */
 async function readAudience(
   view: View,
   call: Call,
@@ -68,21 +69,31 @@ async function readAudience(
   const found = [
     ...(await list('object', objects)),
     ...(await list('host', hosts, ['agent-died', 'agent-returned', 'move-begun', 'move-done', 'alert'])),
-    ...(await list('object', ['fleet'], ['alert', 'alert-ended'])).slice(0, 1),
   ];
   const byId = new Map(found.map((event): [string, EventFacts] => [event.id, event]));
   const events = [...byId.values()].sort((a, b) => (a.at > b.at ? -1 : 1));
   return { isAdmin, events };
 }
 
-async function readFleet(view: View, call: Call): Promise<{ fleet: FleetFacts; takers: Takers }> {
+/** `hosts`: those that the matter is about. */
+async function readFleet(
+  view: View,
+  call: Call,
+  about: readonly string[],
+): Promise<{ fleet: FleetFacts; takers: Takers }> {
   const agents = await view.agents.find({});
   const takers = await readTakers(view, call);
+  const hosts = new Set(about);
+  const zones = new Set(agents.filter(({ host }) => hosts.has(host)).map((agent) => agent.availability_zone));
+  const silent = (await openMasses(view))
+    .filter(({ object }) => object === 'fleet' || zones.has(object.replace(/^zone\//, '')))
+    .sort((a, b) => (a.object < b.object ? -1 : 1));
   const fleet = {
     agents: agents.length,
     heard: agents.filter((agent) => isHeard(call, agent)).length,
     hosts: new Set(agents.map((agent) => agent.host)).size,
     takers: takers.length,
+    silent: silent.map(({ object, at }) => ({ area: object, since: at })),
   };
   return { fleet, takers };
 }
@@ -110,7 +121,7 @@ export async function explainPortById(view: View, call: Call, id: string): Promi
   const agents = await readAgents(view, call, [...l2, ...dhcp.agents]);
   const factsOf = (row: AgentRow | undefined) => row && agents.get(row.id);
   const withDhcp = new Set(dhcp.subnets.map((subnet) => subnet.id));
-  const { fleet, takers } = await readFleet(view, call);
+  const { fleet, takers } = await readFleet(view, call, hosts);
   const [served] = await dhcpFactsOf(view, call, { rows: dhcp, agents, takers });
   if (!served) throw portNotFound(id);
   const objects = [`port/${id}`, `network/${port.network_id}`];
@@ -141,7 +152,10 @@ export async function explainNetworkById(view: View, call: Call, id: string): Pr
   const all = hosts.length === 0 ? [] : await view.agents.find({ host: hosts, role: 'l2' });
   const l2 = suspectsFirst(all).slice(0, MOST_AGENTS);
   const agents = await readAgents(view, call, [...dhcp.agents, ...l2]);
-  const { fleet, takers } = await readFleet(view, call);
+  const { fleet, takers } = await readFleet(view, call, [
+    ...dhcp.bindings.map((binding) => binding.host),
+    ...l2.map((row) => row.host),
+  ]);
   const [served] = await dhcpFactsOf(view, call, { rows: dhcp, agents, takers });
   if (!served) throw networkNotFound(id);
   return explainNetwork(
@@ -178,7 +192,7 @@ export async function explainAgentByName(view: View, call: Call, name: string): 
   const [first] = rows;
   if (!first) throw agentNotFound(name);
   const agents = [...(await readAgents(view, call, rows)).values()];
-  const { fleet, takers } = await readFleet(view, call);
+  const { fleet, takers } = await readFleet(view, call, [first.host]);
   const standings = (found: readonly AgentRow[]) => readAgents(view, call, found);
   const holdings = await readHoldings(view, call, { agents, takers, standings });
   const shown = rows.length === 1 ? `${first.host}/${first.role}` : first.host;

@@ -2,7 +2,7 @@
 import { timestamp } from '../lib/clock.ts';
 import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { Transaction } from '../store/store.ts';
+import type { Transaction, View } from '../store/store.ts';
 import { endedAmong, type NewEvent, record } from './event.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks } from './provisioning.ts';
@@ -168,8 +168,11 @@ export async function massOver(tx: Transaction, call: Call, area: string): Promi
   return events;
 }
 
-/** An end names its alert, so that it is one whatever the clocks of the servers said. */
-async function openMasses(tables: Pick<Transaction, 'events'>): Promise<EventRow[]> {
+/**
+ * The open alerts of silent masses; `object` is the area. The newest first. An end names its alert, so that it is one
+ * whatever the clocks of the servers said.
+ */
+export async function openMasses(tables: Pick<View, 'events'>): Promise<EventRow[]> {
   const events = await tables.events.list({
     filters: [
       { column: 'kind', operator: 'in', values: ['alert', 'alert-ended'] },
