@@ -43,8 +43,18 @@ const dispute = (
 const down = { paths: { tunnel: 'down', management: 'up' } } as const;
 
 const CASES: readonly Case[] = [
-  ['one is active', [replica('h1', 'active'), replica('h2', 'standby')], 'h1', { kind: 'calm', ends: [] }],
-  ['none is', [replica('h1', 'fault'), replica('h2', 'unknown')], undefined, { kind: 'calm', ends: [] }],
+  [
+    'one is active',
+    [replica('h1', 'active'), replica('h2', 'standby')],
+    'h1',
+    { kind: 'calm', ends: [], asks: [] },
+  ],
+  [
+    'none is',
+    [replica('h1', 'fault'), replica('h2', 'unknown')],
+    undefined,
+    { kind: 'calm', ends: [], asks: [] },
+  ],
   [
     'another becomes active: who was before is asked',
     [replica('h1', 'active'), replica('h2', 'active'), replica('h3', 'standby')],
@@ -125,7 +135,7 @@ const CASES: readonly Case[] = [
     'who was told to step back and did not hear it is not told again',
     [replica('h1', 'active', answered), replica('h2', 'active', { order: order('fault'), obeys: 4 })],
     undefined,
-    { kind: 'await', hosts: ['h2'], ends: ['h1'] },
+    { kind: 'await', hosts: ['h2'], ends: [] },
   ],
   [
     'nor who heard it and is about to',
@@ -155,14 +165,20 @@ const CASES: readonly Case[] = [
     { ...dispute('h1', []), ends: ['h1'] },
   ],
   [
-    'orders end with the dispute; a lease goes on while nobody is heard',
+    'orders end with the dispute; a lease goes on while nobody is heard, and so do the questions to who serves',
     [
       replica('h1', 'active', answered),
       replica('h2', 'standby', { order: order('yield', { seq: 2 }) }),
       replica('h3', 'fault', { order: order('fault', { seq: 2 }) }),
     ],
     undefined,
-    { kind: 'calm', ends: ['h1', 'h2'] },
+    { kind: 'calm', ends: ['h2'], asks: [] },
+  ],
+  [
+    'who has others standing back for it is asked, if it never was',
+    [replica('h1', 'active'), replica('h2', 'fault', { order: order('fault', { seq: 2 }) })],
+    undefined,
+    { kind: 'calm', ends: [], asks: ['h1'] },
   ],
   [
     'a lease ends where the others are heard',
@@ -183,7 +199,7 @@ const CASES: readonly Case[] = [
       replica('h2', 'standby', { order: order('prefer') }),
     ],
     undefined,
-    { kind: 'calm', ends: [] },
+    { kind: 'calm', ends: [], asks: [] },
   ],
   [
     'and ends with it',

@@ -16,8 +16,11 @@ export interface Step {
 }
 
 export type Judgement =
-  /** One is active, or none: what was told to these hosts has done its work. */
-  | { readonly kind: 'calm'; readonly ends: readonly string[] }
+  /**
+   * One is active, or none: what was told to the hosts in `ends` has done its work. Those in `asks` have others standing back for them, and
+   * were not asked yet whether they serve.
+   */
+  | { readonly kind: 'calm'; readonly ends: readonly string[]; readonly asks: readonly string[] }
   /** These hosts are to be asked whether they still are. */
   | { readonly kind: 'ask'; readonly hosts: readonly string[] }
   /** These were asked, and have not answered; so far one is known to be active. What was told to the hosts in `ends` has done its work. */
@@ -48,8 +51,11 @@ export const SETTLE_UNHEARD_MS = 50;
 
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
   const { newcomer, isStubborn = () => false } = options;
-  const active = replicas.filter(({ state }) => state === 'active');
-  if (active.length < 2) return { kind: 'calm', ends: replicas.filter(isDone(active)).map(hostOf) };
+  const active = replicas.filter(isActive);
+  if (active.length < 2) {
+    const asks = replicas.some(isHeldBack) ? active.filter(({ order }) => order === null) : [];
+    return { kind: 'calm', ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
+  }
   const older = active.filter(({ host }) => host !== newcomer);
   if (newcomer !== undefined && older.length < active.length)
     return { kind: 'ask', hosts: older.map(hostOf) };
@@ -61,8 +67,9 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   const [next] = others;
   if (!keep || !next) {
     const asked = active.filter(isUnheard);
-    const done = replicas.filter((one) => !asked.includes(one)).filter(isDone(counted));
-    return { kind: 'await', hosts: asked.map(hostOf), ends: done.map(hostOf) };
+    // who has answered is not asked again while others have not
+    const others = replicas.filter((one) => !asked.includes(one) && one.order?.do !== 'tell');
+    return { kind: 'await', hosts: asked.map(hostOf), ends: doneAmong(others, counted) };
   }
   const steps = others.flatMap((one): Step[] => {
     if (!isTold(one) || one.order?.do === 'tell') return [{ host: one.host, do: stepFor(one) }];
@@ -84,20 +91,28 @@ const hostOf = ({ host }: Replica): string => host;
 /** A weight only helps where the others are heard. */
 const stepFor = ({ hears }: Replica): Step['do'] => (hears ? 'yield' : 'fault');
 
-type Ends = (replica: Replica, active: readonly Replica[]) => boolean;
+interface Around {
+  readonly active: readonly Replica[];
+  /** Somebody stands back for whoever serves, who is asked again and again whether it does. */
+  readonly isHeld: boolean;
+}
 
 const isActive = ({ state }: Replica): boolean => state === 'active';
+const isHeldBack = ({ order, hears }: Replica): boolean => order?.do === 'fault' && !hears;
 
 /** When an order has done its work, one or none being active. */
-const ENDS: Readonly<Record<ReplicaOrder['do'], Ends>> = {
-  tell: () => true,
+const ENDS: Readonly<Record<ReplicaOrder['do'], (replica: Replica, around: Around) => boolean>> = {
+  tell: (_, { active, isHeld }) => !isHeld || active.length === 0,
   prefer: isActive,
   yield: (replica) => !isActive(replica),
   // what keeps the only one that serves from it, or leaves nobody, does harm; who hears others needs it no more
-  fault: (replica, active) => replica.hears || active.every(({ host }) => host === replica.host),
+  fault: (replica, { active }) => replica.hears || active.every(({ host }) => host === replica.host),
 };
 
-const isDone =
-  (active: readonly Replica[]) =>
-  (replica: Replica): boolean =>
-    replica.order !== null && ENDS[replica.order.do](replica, active);
+/** Those whose orders have done their work, where these are known to be active. */
+function doneAmong(replicas: readonly Replica[], active: readonly Replica[]): string[] {
+  const isHeld = replicas.some(isHeldBack);
+  return replicas
+    .filter((one) => one.order !== null && ENDS[one.order.do](one, { active, isHeld }))
+    .map(hostOf);
+}

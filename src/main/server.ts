@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { createAgentApi } from '../api/agent-api.ts';
 import { answerClientError, createApi } from '../api/app.ts';
+import { Arbiter } from '../background/arbiter.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
 import { Rescheduler } from '../background/reschedule.ts';
 import { routerDuty } from '../background/routers.ts';
@@ -122,9 +123,11 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     limits: rescheduleLimits(config),
   });
   const fleet = new Fleet(store);
+  const arbiter = new Arbiter({ store, call, clock: realClock, onFailure, onEvent: tellTo(log) });
   const duties: Duty[] = [
     ...followUp,
     fleet.duty,
+    arbiter.duty,
     routerDuty({ store, call, leader, clock: realClock, onEvent: tellTo(log) }),
     {
       name: 'provisioning',
@@ -146,7 +149,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  const background = { presence, leader, follower, remedies, rescheduler, fleet, duties };
+  const background = { presence, leader, follower, remedies, rescheduler, arbiter, fleet, duties };
   return { serverId, call, feed, onFailure, ...background };
 }
 
@@ -183,7 +186,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const store = await openPatiently(connection, log, asked);
   try {
     const parts = createParts(config, { store, settings, log });
-    const { call, presence, leader, feed, duties, onFailure, serverId, follower, rescheduler } = parts;
+    const { call, presence, leader, feed, duties, onFailure, serverId, follower } = parts;
     await presence.beat().catch((error) => onFailure('beat', error));
     const metrics = createMetrics({ ...parts, ...follower, clock: realClock });
     const api = createApi({
@@ -205,7 +208,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       ...{ feed, log, clock: realClock, random: realRandom },
       ...createAgentDuties({
         ...{ store, serverId, call },
-        ...tellOf({ presence, follower, rescheduler }),
+        ...tellOf(parts),
       }),
       onError: (error) => onFailure('agent', error),
     });
@@ -213,7 +216,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       feed.run(ended),
       presence.run(ended),
       leader.run(asked),
-      rescheduler.run(ended),
+      parts.rescheduler.run(ended),
       runDuties(duties, { clock: realClock, leader, onFailure }, ended),
     );
     const agents = await listenOn({

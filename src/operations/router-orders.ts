@@ -1,12 +1,13 @@
 /** What replicas of HA routers are told about their roles: rows, under the router's lock. */
-import { judge, type Step } from '../arbitration/judge.ts';
+import { judge, type Judgement, type Step } from '../arbitration/judge.ts';
 import { leaseStep } from '../arbitration/lease.ts';
-import { type Replica, replicaOf } from '../arbitration/replica.ts';
+import { isUnheard, type Replica, replicaOf } from '../arbitration/replica.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaOrder, RouterBindingRow } from '../resources/router.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { record } from './event.ts';
 import type { Call } from './operation.ts';
+import { tellOfDisputes } from './router-alerts.ts';
 
 export interface NewOrder {
   readonly host: string;
@@ -49,58 +50,84 @@ const DOES: Readonly<Record<Step['do'], string>> = {
   fault: 'is to step back at once, for it does not hear the others',
 };
 
-/**
- * Settles who keeps a router that has two actives, if it still has: the others are told to step back. Whoever was told before is not told
- * again, unless it is stubborn; so any server may do it, at any time.
- */
-export async function arbitrate(
+/** Of these rows, those whose agent is dead. */
+async function deadAmong(
   tx: Transaction,
   call: Call,
-  {
-    routerId,
-    isStubborn,
-  }: { readonly routerId: string; readonly isStubborn?: (replica: Replica) => boolean },
-): Promise<EventRow[]> {
+  rows: readonly RouterBindingRow[],
+): Promise<RouterBindingRow[]> {
+  const agents = await tx.agents.find({ id: rows.map((row) => row.agent_id) });
+  const alive = new Set(agents.filter((agent) => call.isAlive(agent)).map((agent) => agent.id));
+  return rows.filter((row) => !alive.has(row.agent_id));
+}
+
+export interface ArbitrateRequest {
+  readonly routerId: string;
+  readonly isStubborn?: (replica: Replica) => boolean;
+}
+
+/**
+ * Settles who keeps a router that has two actives, if it still has: the others are told to step back. Whoever was told before is not told
+ * again, unless it is stubborn; so any server may do it, at any time. A dead agent's word does not count: it is asked anew.
+ */
+export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateRequest): Promise<EventRow[]> {
+  const { routerId, isStubborn } = request;
   await tx.routers.lock({ id: routerId });
-  const rows = await tx.routerBindings.find({ router_id: routerId });
-  const found = judge(rows.map(replicaOf), isStubborn ? { isStubborn } : {});
-  if (found.kind === 'ask') {
-    const why = 'more than one replica says that it is active: are you still?';
-    await giveOrders(
-      tx,
-      rows,
-      found.hosts.map((host) => ({ host, do: 'tell', why })),
-    );
+  const read = () => tx.routerBindings.find({ router_id: routerId });
+  let rows = await read();
+  const active = rows.filter((row) => row.ha_state === 'active' && !isUnheard(replicaOf(row)));
+  const dead = active.length > 1 ? await deadAmong(tx, call, active) : [];
+  if (dead.length > 0) {
+    await giveOrders(tx, rows, askOf(dead.map((row) => row.host)));
+    rows = await read();
   }
-  if (found.kind !== 'dispute') return [];
-  await endOrders(tx, rows, found.ends);
-  if (found.steps.length === 0) return [];
+  const found = judge(rows.map(replicaOf), isStubborn ? { isStubborn } : {});
+  await followUp(tx, rows, found);
+  if (found.kind === 'calm' || (found.kind === 'await' && dead.length > 0))
+    return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
+  if (found.kind !== 'dispute' || found.steps.length === 0) return [];
+  const { keep, steps, why } = found;
   await giveOrders(
     tx,
     rows,
-    found.steps.map((step) => ({ ...step, why: found.why })),
+    steps.map((step) => ({ ...step, why })),
   );
-  const told = found.steps.map((step) => `${step.host} ${DOES[step.do]}`).join(', ');
+  const told = steps.map((step) => `${step.host} ${DOES[step.do]}`).join(', ');
   const event = await record(tx, call, {
     ...{ kind: 'router-order', severity: 'warning', role: 'l3', object: `router/${routerId}` },
-    message: `Router ${routerId}: ${found.why}; ${told}.`,
-    data: { keep: found.keep, steps: found.steps, why: found.why },
+    message: `Router ${routerId}: ${why}; ${told}.`,
+    data: { keep, steps, why },
   });
   return [event];
 }
 
-/** Routers with more than one row that says active, and those where somebody was told something. */
+/** Ends what has done its work, and asks who is to be asked. */
+export async function followUp(
+  tx: Transaction,
+  rows: readonly RouterBindingRow[],
+  found: Judgement,
+): Promise<void> {
+  const asked = found.kind === 'ask' ? found.hosts : found.kind === 'calm' ? found.asks : [];
+  await giveOrders(tx, rows, askOf(asked));
+  if (found.kind !== 'ask') await endOrders(tx, rows, found.ends);
+}
+
+const askOf = (hosts: readonly string[]): NewOrder[] =>
+  hosts.map((host) => ({
+    host,
+    do: 'tell',
+    why: 'are you still active? Others say that they are, or stand back for you',
+  }));
+
+/** By router, the rows that say active: where there is more than one of them, or any was told something, there is something to do. */
 export async function unsettledRouters(
-  tables: Tables,
-): Promise<{ readonly disputed: readonly string[]; readonly told: readonly RouterBindingRow[] }> {
+  tables: Pick<Tables, 'routerBindings'>,
+): Promise<Map<string, readonly RouterBindingRow[]>> {
   const active = await tables.routerBindings.find({ ha_state: 'active' });
   const routers = Map.groupBy(active, (row) => row.router_id);
-  const disputed = [...routers].filter(([, rows]) => rows.length > 1).map(([id]) => id);
-  const told = await tables.routerBindings.list({
-    filters: [],
-    sort: [{ column: 'router_id', descending: false }],
-  });
-  return { disputed, told: told.filter((row) => row.order !== null) };
+  return new Map(
+    [...routers].filter(([, rows]) => rows.length > 1 || rows.some((row) => row.order !== null)),
+  );
 }
 
 /** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. */
@@ -112,6 +139,25 @@ export async function renewLeases(tx: Transaction, routerId: string): Promise<vo
   const whyOf = (host: string) => rows.find((row) => row.host === host)?.order?.why ?? '';
   await giveOrders(tx, rows, [
     ...renew.map((host) => ({ host, do: 'fault' as const, why: whyOf(host) })),
-    ...ask.map((host) => ({ host, do: 'tell' as const, why: 'others stand back for you: are you active?' })),
+    ...askOf(ask),
   ]);
+}
+
+/** A planned move has not come about: everything is as before. */
+export async function giveUpMove(tx: Transaction, call: Call, routerId: string): Promise<EventRow[]> {
+  await tx.routers.lock({ id: routerId });
+  const rows = await tx.routerBindings.find({ router_id: routerId });
+  const told = rows.filter((row) => row.order?.do === 'yield' || row.order?.do === 'prefer');
+  if (told.length === 0) return [];
+  await endOrders(
+    tx,
+    rows,
+    told.map((row) => row.host),
+  );
+  const event = await record(tx, call, {
+    ...{ kind: 'router-order', severity: 'warning', role: 'l3', object: `router/${routerId}` },
+    message: `Router ${routerId} has not moved: nobody else was fit to take it. It stays where it is.`,
+    data: { hosts: told.map((row) => row.host) },
+  });
+  return [event];
 }

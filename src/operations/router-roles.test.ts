@@ -1,67 +1,15 @@
 /** What follows from what agents say of the roles of their replicas, on the store in memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { ReplicaReport } from '../resources/replica-report.ts';
-import { applyReport } from './agent-report.ts';
 import { createRouter } from './router.ts';
-import { arbitrate, renewLeases } from './router-orders.ts';
-import { bench } from './testing.ts';
-
-const ROLES = ['l2', 'l3'] as const;
-
-/** An HA router with a replica on each of three hosts, whose agents say what they are told to. */
-async function world() {
-  const b = bench();
-  const agents = new Map<string, AgentRow>();
-  for (const name of ['h1', 'h2', 'h3']) agents.set(name, (await b.host(name, [], ROLES)).l3);
-  const router = (await b.run((tx) => createRouter(tx, b.call, [{ ha: true }])))[0]!;
-  let counter = 0;
-  const said = new Map<string, ReplicaReport>();
-  const report = async (host: string, changes: Partial<ReplicaReport> & { incarnation?: number } = {}) => {
-    const { incarnation = 1, ...more } = changes;
-    const before = said.get(host);
-    const first: ReplicaReport = {
-      ...{ router: router.id, state: 'standby', seq: 0, forMs: 0, penalty: 0, reasons: [], hears: false },
-      ...{ paths: { tunnel: 'up', management: 'up' }, checks: [], order: null },
-    };
-    const isChange = more.state !== undefined && more.state !== (before ?? first).state;
-    const seq = (before?.seq ?? 0) + Number(isChange);
-    const it = { ...first, ...before, seq, ...more };
-    said.set(host, it);
-    counter += 1;
-    const body = {
-      role: 'l3' as const,
-      incarnation,
-      counter,
-      exceptions: [],
-      exceptionCount: 0,
-      configurations: {},
-    };
-    return b.run((tx) => applyReport(tx, b.call, { host, report: { ...body, roles: [it] }, place: null }));
-  };
-  const row = (host: string) => b.store.rows('routerBindings').find((one) => one.host === host)!;
-  const orders = () =>
-    Object.fromEntries(
-      b.store.rows('routerBindings').flatMap(({ host, order }) => (order ? [[host, order.do]] : [])),
-    );
-  /** The host's agent says that it knows what it was told. */
-  const answer = (host: string) => report(host, { order: row(host).order?.epoch ?? null });
-  const settle = () => b.run((tx) => arbitrate(tx, b.call, { routerId: router.id }));
-  const alerts = () =>
-    b.store
-      .rows('events')
-      .filter(({ kind }) => kind === 'alert' || kind === 'alert-ended')
-      .sort((one, other) => (one.kind < other.kind ? -1 : 1))
-      .map((event) => `${event.kind} ${event.data['alert']}`);
-  return { ...b, router, agents, report, row, orders, answer, settle, alerts };
-}
+import { renewLeases } from './router-orders.ts';
+import { roleStage } from './router-stage.ts';
 
 const kinds = (events: readonly EventRow[] = []) => events.map(({ kind, host }) => `${kind} ${host}`.trim());
 
 test('a role is kept with since when and why; the same again writes nothing, and takes no place', async () => {
-  const w = await world();
+  const w = await roleStage();
   const before = w.store.head();
   assert.deepEqual(kinds((await w.report('h1', { state: 'active', forMs: 500 })).events), ['router-role h1']);
   const checks = [{ name: 'uplink', ok: false, forMs: 2_000, text: 'no answer' }];
@@ -89,7 +37,7 @@ test('a role is kept with since when and why; the same again writes nothing, and
 });
 
 test('what an agent says no more is not known; of replicas that it does not have it says nothing', async () => {
-  const w = await world();
+  const w = await roleStage();
   await w.report('h1', { state: 'active' });
   const other = (await w.run((tx) => createRouter(tx, w.call, [{ ha: true }])))[0]!;
   await w.report('h1', { router: w.agents.get('h1')!.id });
@@ -99,7 +47,7 @@ test('what an agent says no more is not known; of replicas that it does not have
 });
 
 test('a failover is no dispute: who was active is asked, and does not answer, or says that it no longer is', async () => {
-  const w = await world();
+  const w = await roleStage();
   await w.report('h1', { state: 'active' });
   const { position } = w.store.head();
   assert.equal((await w.report('h2', { state: 'active' })).disputes, undefined);
@@ -111,7 +59,7 @@ test('a failover is no dispute: who was active is asked, and does not answer, or
 });
 
 test('two actives: an alert with the answer, then a verdict that any server gives once; the end with the second role', async () => {
-  const w = await world();
+  const w = await roleStage();
   await w.report('h1', { state: 'active' });
   w.pass(1_000);
   await w.report('h2', { state: 'active' });
@@ -130,7 +78,7 @@ test('two actives: an alert with the answer, then a verdict that any server give
   await w.report('h2', { state: 'fault', order: epoch });
   assert.deepEqual(
     [w.orders(), w.alerts()],
-    [{ h2: 'fault' }, ['alert two-active', 'alert-ended two-active']],
+    [{ h1: 'tell', h2: 'fault' }, ['alert two-active', 'alert-ended two-active']],
   );
   await w.report('h2', { hears: true, state: 'standby' });
   assert.deepEqual(w.orders(), {});
@@ -138,7 +86,7 @@ test('two actives: an alert with the answer, then a verdict that any server give
 
 test('both at once, on two servers: one of them sees the other', async () => {
   for (const first of ['h1', 'h2']) {
-    const w = await world();
+    const w = await roleStage();
     const second = first === 'h1' ? 'h2' : 'h1';
     await Promise.all([w.report(first, { state: 'active' }), w.report(second, { state: 'active' })]);
     const asked = Object.keys(w.orders());
@@ -149,7 +97,7 @@ test('both at once, on two servers: one of them sees the other', async () => {
 });
 
 test('a lease goes on while the one that serves answers, and ends when it does not', async () => {
-  const w = await world();
+  const w = await roleStage();
   const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
   await w.report('h1', { state: 'active', ...cut });
   await w.report('h2', { state: 'active', ...cut });
@@ -160,6 +108,8 @@ test('a lease goes on while the one that serves answers, and ends when it does n
   await w.report(told, { state: 'fault', order: w.row(told).order!.epoch });
   const renew = () => w.run((tx) => renewLeases(tx, w.router.id));
   const { epoch } = w.row(told).order!;
+  assert.deepEqual(w.orders(), { [told]: 'fault', [serving]: 'tell' });
+  await w.answer(serving);
   await renew();
   assert.deepEqual(w.orders(), { [told]: 'fault', [serving]: 'tell' });
   assert.ok(w.row(told).order!.epoch > epoch);

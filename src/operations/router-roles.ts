@@ -14,7 +14,7 @@ import type { Transaction } from '../store/store.ts';
 import { eventRow } from './event.ts';
 import type { Call } from './operation.ts';
 import { tellOfDisputes } from './router-alerts.ts';
-import { endOrders, giveOrders } from './router-orders.ts';
+import { followUp } from './router-orders.ts';
 
 export interface ReportedRoles {
   readonly agentId: string;
@@ -151,14 +151,7 @@ async function weigh(
       continue;
     }
     if (found.kind !== 'await') over.push(routerId);
-    if (found.kind === 'ask') {
-      const why = `${host} says that it is active: are you still?`;
-      await giveOrders(
-        tx,
-        replicas,
-        found.hosts.map((to) => ({ host: to, do: 'tell', why })),
-      );
-    } else await endOrders(tx, replicas, found.ends);
+    await followUp(tx, replicas, found);
   }
   return { events: await tellOfDisputes(tx, call, { disputed, over }), disputes };
 }

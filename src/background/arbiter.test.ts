@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { roleStage } from '../operations/router-stage.ts';
+import { giveOrders } from '../operations/router-orders.ts';
+import { Arbiter } from './arbiter.ts';
+
+/** A router with h1 active, an arbiter that is told of reports, and a clock that goes when it is told to. */
+async function stage() {
+  const w = await roleStage();
+  const clock = new ManualClock();
+  const said: string[] = [];
+  const arbiter = new Arbiter({
+    ...{ store: w.store, call: () => w.call, clock },
+    onEvent: ({ kind, data }) => void said.push([kind, data['alert'] ?? ''].join(' ').trim()),
+    onFailure: (_, error) => assert.fail(String(error)),
+  });
+  const report = async (...of: Parameters<typeof w.report>) => arbiter.told(await w.report(...of));
+  const answer = async (host: string) => arbiter.told(await w.answer(host));
+  /** Goes on, and lets what began come to its end. */
+  const pass = async (ms: number) => {
+    clock.advance(ms);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const look = async (times = 1) => {
+    for (let at = 0; at < times; at++) {
+      await pass(1_000);
+      await arbiter.look();
+    }
+  };
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  await report('h1', { state: 'active' });
+  w.pass(1_000);
+  return { ...w, cut, said, report, answer, pass, look };
+}
+
+test('who answers that it is active makes a dispute, which is settled when its time has come, and not before', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active', hears: true });
+  await s.answer('h1');
+  await s.pass(349);
+  assert.deepEqual(s.orders(), { h1: 'tell' });
+  await s.pass(1);
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'yield' });
+  assert.deepEqual(s.said, ['router-role', 'router-role', 'alert two-active', 'router-order']);
+});
+
+test('the leader finds what got lost: it asks, and decides when there is an answer', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active' });
+  await s.run((tx) => tx.routerBindings.update({}, { order: null }));
+  await s.look();
+  assert.deepEqual(s.orders(), {});
+  await s.look();
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'tell' });
+  await s.run((tx) => tx.routerBindings.update({ host: ['h1', 'h2'] }, { leaving: false }));
+  for (const host of ['h1', 'h2']) await s.report(host, { order: s.row(host).order?.epoch ?? null });
+  await s.pass(50);
+  assert.deepEqual(Object.values(s.orders()).sort(), ['fault', 'tell']);
+});
+
+test('who knows that it is to yield and does not is told to step back at once', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active', hears: true });
+  await s.answer('h1');
+  await s.pass(350);
+  await s.answer('h2');
+  await s.look(2);
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'yield' });
+  await s.look(2);
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'fault' });
+});
+
+test('a dead agent is not one of two: the alert ends, and nobody is told to go', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active' });
+  await s.answer('h1');
+  s.kill(s.agents.get('h1')!);
+  await s.look(2);
+  assert.deepEqual(s.alerts(), ['alert two-active', 'alert-ended two-active']);
+  assert.deepEqual(s.orders(), { h1: 'tell' });
+});
+
+test('leases are renewed every few seconds while the one that serves answers, and end when it does not', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active', ...s.cut });
+  await s.report('h1', { ...s.cut, order: s.row('h1').order?.epoch ?? null });
+  await s.pass(50);
+  assert.equal(s.orders()['h2'], 'fault');
+  const { epoch } = s.row('h2').order!;
+  await s.report('h2', { state: 'fault', order: epoch });
+  await s.look(4);
+  const renewed = s.row('h2').order!;
+  assert.ok(renewed.epoch > epoch);
+  assert.deepEqual([renewed.seq, s.orders()['h1']], [s.row('h2').role_seq, 'tell']);
+  await s.answer('h1');
+  await s.look(3);
+  assert.ok(s.row('h2').order!.epoch > renewed.epoch);
+  await s.look(3);
+  assert.equal(s.orders()['h2'], undefined);
+});
+
+test('a planned move that does not come about is given up', async () => {
+  const s = await stage();
+  const rows = s.store.rows('routerBindings');
+  const orders = [
+    { host: 'h1', do: 'yield', why: '' },
+    { host: 'h2', do: 'prefer', why: '' },
+  ] as const;
+  await s.run((tx) => giveOrders(tx, rows, orders));
+  await s.look(15);
+  assert.deepEqual(s.orders(), { h1: 'yield', h2: 'prefer' });
+  await s.look(2);
+  assert.deepEqual([s.orders(), s.said.at(-1)], [{}, 'router-order']);
+});
