@@ -1,0 +1,252 @@
+/** The whole of health on a fake host: what happens to links, peers and scripts, and what is said of the router. */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { id, networkBody, TestWorld } from '../../../test/support/network-objects.ts';
+import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
+import { FakeHost } from '../../host/fake/fake-host.ts';
+import type { GuardedResult, GuardedRun, ProgramFacts } from '../../host/host.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
+import { parseCheck } from './check-script.ts';
+import type { Health, HealthSource } from './health.ts';
+import { createHealth } from './health-watch.ts';
+
+const PATH = '/etc/checks/gateway';
+const HOLD_MS = 5_000;
+const CHECK_HOLD_MS = 60_000;
+const WELL: GuardedResult = { ending: 'exited', code: 0, durationMs: 1, output: '' };
+
+const script: ProgramFacts = {
+  steps: [
+    { path: '/', kind: 'directory', uid: 0, gid: 0, mode: 0o755 },
+    { path: PATH, kind: 'file', uid: 0, gid: 0, mode: 0o755 },
+  ],
+  trusted: [0],
+  content: { size: 9, sha256: 'a'.repeat(64), head: '#!/bin/sh' },
+};
+
+class Stage {
+  readonly world = new TestWorld('h1');
+  readonly router = new TestRouter(this.world, 1, { ha: true, ha_vr_id: 7 });
+  readonly clock = new ManualClock();
+  readonly runs: GuardedRun[] = [];
+  answer: (run: GuardedRun) => GuardedResult = () => WELL;
+  readonly host = new FakeHost({
+    guarded: (run) => {
+      this.runs.push(run);
+      return this.answer(run);
+    },
+  });
+  /** Addresses that are silent. */
+  readonly silent = new Set<string>();
+  #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  health!: HealthSource;
+
+  constructor() {
+    this.world.putNetwork(networkBody(id(0xa1)));
+    const replica = (host: string, rank: number, last: number) => ({
+      ...{ host, rank, order: null },
+      ...{ tunnel_ip: `192.0.2.${last}`, management_ip: `198.51.100.${last}` },
+    });
+    for (const n of [1, 2, 3]) this.world.put(this.router.key, `replica/h${n}`, replica(`h${n}`, n - 1, n));
+    const owner = 'network:router_gateway';
+    this.world.putNetwork(networkBody(id(0xe1), { network_type: 'flat', physical_network: 'physnet1' }));
+    this.router.attach(0xaa1, id(0xa1), subnetOf('10.0.1.0/24', '10.0.1.1'));
+    this.router.attach(0xee1, id(0xe1), subnetOf('203.0.113.0/24', '203.0.113.1'), {
+      owner,
+      ip: '203.0.113.5',
+    });
+    this.carrier('192.0.2.1', 'tun0', true);
+    this.carrier('ext0', 'ext0', true);
+    this.host.programs.set(PATH, script);
+  }
+
+  carrier(named: string, link: string, isUp: boolean): void {
+    this.host.underlay.set(named, { link, isUp, bond: null });
+    this.health?.onHostEvent({ type: 'link', name: link, namespace: null, news: isUp ? 'up' : 'no-carrier' });
+  }
+
+  async begin(checks: readonly string[] = []): Promise<void> {
+    this.#stop = new AbortController();
+    this.health = createHealth({
+      ...{ host: this.host, world: this.world, clock: this.clock, tunnelIp: '192.0.2.1' },
+      externalLinks: new Map([['physnet1', 'ext0']]),
+      checks: checks.map(parseCheck),
+      ...{ checkUser: 'nobody', linkHoldMs: HOLD_MS, checkHoldMs: CHECK_HOLD_MS },
+      onFailure: (error) => assert.fail(String(error)),
+    });
+    this.health.tellRole(this.router.id, 'active');
+    this.#running = this.health.run(this.#stop.signal);
+    await this.pass(0);
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await this.pass(0);
+    await this.#running;
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    const end = this.clock.now() + durationMs;
+    do {
+      this.clock.advance(Math.min(100, end - this.clock.now()));
+      for (const { address, bytes } of this.host.probed())
+        if (bytes === null) this.host.answerProbe(address, !this.silent.has(address));
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    } while (this.clock.now() < end);
+  }
+
+  get now(): Health {
+    const health = this.health.current(this.router.id);
+    assert.ok(health);
+    return health;
+  }
+}
+
+async function stage(t: TestContext, checks: readonly string[] = []): Promise<Stage> {
+  const made = new Stage();
+  t.after(() => made.end());
+  await made.begin(checks);
+  await made.pass(100);
+  return made;
+}
+
+test('all is well, once everybody was asked', async (t) => {
+  const made = new Stage();
+  t.after(() => made.end());
+  const told: (string | null)[] = [];
+  await made.begin();
+  made.health.onChange((routerId) => told.push(routerId));
+  assert.deepEqual(
+    made.host
+      .probed()
+      .map(({ address, bytes }) => `${address} ${bytes}`)
+      .sort(),
+    [
+      '192.0.2.2 1500',
+      '192.0.2.2 null',
+      '192.0.2.3 1500',
+      '192.0.2.3 null',
+      '198.51.100.2 null',
+      '198.51.100.3 null',
+    ],
+  );
+  await made.pass(100);
+  assert.deepEqual(made.now, {
+    ...{ penalty: 0, reasons: [], checks: [] },
+    paths: { tunnel: 'up', management: 'up' },
+  });
+});
+
+test('silent peers cost after three misses, and again nothing after the hold', async (t) => {
+  const made = await stage(t);
+  for (const n of [2, 3]) made.silent.add(`192.0.2.${n}`);
+  await made.pass(200);
+  assert.equal(made.now.penalty, 0);
+  await made.pass(100);
+  assert.equal(made.now.penalty, 120);
+  assert.deepEqual(made.now.paths, { tunnel: 'down', management: 'up' });
+  assert.match(made.now.reasons.join(), /^2 of 2 hosts do not answer through the tunnel network: h2, h3$/);
+  made.silent.clear();
+  await made.pass(HOLD_MS - 100);
+  assert.equal(made.now.penalty, 120);
+  assert.match(made.now.reasons.join(), /no more: that counts after 5 s of it/);
+  await made.pass(1_100);
+  assert.deepEqual([made.now.penalty, made.now.reasons], [0, []]);
+});
+
+test('a stand-by is well again later than the active', async (t) => {
+  const made = await stage(t);
+  made.carrier('192.0.2.1', 'tun0', false);
+  await made.pass(100);
+  made.health.tellRole(made.router.id, 'standby');
+  made.carrier('192.0.2.1', 'tun0', true);
+  await made.pass(HOLD_MS + 1_400);
+  assert.equal(made.now.penalty, 150);
+  await made.pass(1_100);
+  assert.equal(made.now.penalty, 0);
+});
+
+test('a lost carrier counts before any program was asked', async (t) => {
+  const made = await stage(t);
+  made.health.onHostEvent({ type: 'link', name: 'tun0', namespace: null, news: 'no-carrier' });
+  assert.equal(made.now.penalty, 150);
+  assert.match(made.now.reasons.join(), /tun0 has no carrier: it is this host's link to the tunnel network/);
+});
+
+test("the external network's carrier counts for routers with a gateway on it", async (t) => {
+  const made = await stage(t);
+  const inner = new TestRouter(made.world, 2, { ha: true, ha_vr_id: 8 });
+  made.carrier('ext0', 'ext0', false);
+  await made.pass(1_100);
+  assert.equal(made.now.penalty, 100);
+  assert.equal(made.health.current(inner.id)?.penalty, 0);
+});
+
+test('one link of a bond moves nothing and is told', async (t) => {
+  const made = await stage(t);
+  const bond = { name: 'bond0', members: 2, down: ['eth1'] };
+  made.host.underlay.set('192.0.2.1', { link: 'bond0', isUp: true, bond });
+  made.health.onHostEvent({ type: 'link', name: 'eth1', namespace: null, news: 'no-carrier' });
+  await made.pass(300);
+  assert.deepEqual([made.now.penalty, made.now.reasons], [0, ['eth1 is down: bond0 has 1 of 2 links left']]);
+});
+
+test('a check is told of its router, and what it says costs its weight until long after', async (t) => {
+  const made = await stage(t, [`gateway ${PATH} interval=1 weight=70`]);
+  await made.pass(1_100);
+  const [run] = made.runs;
+  assert.deepEqual([run?.namespace, run?.user?.uid, run?.timeoutMs], [made.router.namespace, 65_534, 3_000]);
+  assert.deepEqual(run?.argv, [
+    ...[PATH, made.router.id, made.router.namespace, 'active', '7'],
+    ...['qg-00000ee1-00', '203.0.113.5/24', '203.0.113.1', 'qr-00000aa1-00', '10.0.1.1/24', '-'],
+  ]);
+  assert.equal(run?.environment['DEUTERON_GATEWAY_NEXTHOPS'], '203.0.113.1');
+  assert.deepEqual(
+    made.now.checks.map(({ name, ok }) => [name, ok]),
+    [['gateway', true]],
+  );
+  made.answer = () => ({ ...WELL, code: 1, output: 'no answer\n' });
+  await made.pass(1_000);
+  assert.equal(made.now.penalty, 0);
+  await made.pass(1_000);
+  assert.deepEqual([made.now.penalty, made.now.reasons], [70, ['check gateway fails: no answer']]);
+  assert.equal(made.now.checks[0]?.ok, false);
+  made.answer = () => WELL;
+  await made.pass(30_000);
+  assert.deepEqual([made.now.penalty, made.now.checks[0]?.ok], [70, false]);
+  await made.pass(35_000);
+  assert.deepEqual([made.now.penalty, made.now.checks[0]?.ok], [0, true]);
+});
+
+test('a script that cannot run, or was changed, costs nothing and is told', async (t) => {
+  const made = await stage(t, [`gateway ${PATH} interval=1`]);
+  await made.pass(1_100);
+  made.host.programs.set(PATH, {
+    ...script,
+    content: { size: 9, sha256: 'b'.repeat(64), head: '#!/bin/sh' },
+  });
+  const before = made.runs.length;
+  await made.pass(3_000);
+  assert.equal(made.now.penalty, 0);
+  assert.match(
+    made.now.reasons.join(),
+    /check gateway says nothing: it is not run: .* its content is not what it was/,
+  );
+  assert.ok(made.runs.length <= before + 1);
+});
+
+test('what is held survives a new life of the agent', async (t) => {
+  const made = await stage(t, [`gateway ${PATH} interval=1`]);
+  made.answer = () => ({ ...WELL, code: 1 });
+  await made.pass(3_000);
+  assert.equal(made.now.penalty, 60);
+  await made.end();
+  await made.begin([`gateway ${PATH} interval=1`]);
+  assert.equal(made.health.current(made.router.id), null);
+  made.answer = () => WELL;
+  await made.pass(200);
+  assert.deepEqual([made.now.penalty, made.now.reasons.length], [60, 1]);
+  await made.pass(CHECK_HOLD_MS + 2_000);
+  assert.equal(made.now.penalty, 0);
+});

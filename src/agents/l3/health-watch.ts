@@ -1,0 +1,284 @@
+/**
+ * Follows what bears on the health of this host's replicas, and says what follows from it, router by router.
+ *
+ *   reachability.ts  who answers ──┐
+ *   carriers.ts      which links carry ├─> health.ts: costs ──> hold-down.ts: since when ──> Health
+ *   checks.ts        what scripts say ─┘
+ *
+ * Worse counts at once, better after a while without: longer for stand-bys, so that where all get well again together the
+ * active is the first and nothing moves. What is held is kept in a file: a new life of the agent is no way to get well.
+ */
+import type { Host, HostEvent } from '../../host/host.ts';
+import { type Clock, sleep } from '../../lib/clock.ts';
+import type { Body } from '../../resources/agent-view.ts';
+import type { CheckReport, ReplicaState } from '../../resources/replica-report.ts';
+import type { World } from '../role.ts';
+import { Carriers } from './carriers.ts';
+import type { CheckScript } from './check-script.ts';
+import type { Verdict } from './check-verdict.ts';
+import { Checks } from './checks.ts';
+import {
+  type Carrier,
+  carrierFinding,
+  type Finding,
+  type Health,
+  type HealthSource,
+  pathState,
+  penaltyOf,
+  tunnelFinding,
+} from './health.ts';
+import { type Held, heldUntil, hold, holdMs, type HoldTimes, UNHELD } from './hold-down.ts';
+import { parseHeld, renderHeld } from './held-file.ts';
+import { Reachability } from './reachability.ts';
+import { haRouters, outsideOf, targetsOf } from './surroundings.ts';
+
+export interface HealthOptions {
+  readonly host: Host;
+  readonly world: World;
+  readonly clock: Clock;
+  /** '' for none. */
+  readonly tunnelIp: string;
+  /** Physical network to the link that carries it. */
+  readonly externalLinks: ReadonlyMap<string, string>;
+  readonly checks: readonly CheckScript[];
+  /** Who checks are run as; '' where this process may become nobody else. */
+  readonly checkUser: string;
+  /** How long a link, or a path, has to be well before that counts, the first time. */
+  readonly linkHoldMs: number;
+  /** The same for checks. */
+  readonly checkHoldMs: number;
+  readonly onFailure: (error: unknown) => void;
+}
+
+const FILE = 'health.json';
+const MINUTE_MS = 60_000;
+/** By so much stand-bys are later to be well again. */
+const LEAD_MS = 1_500;
+const LOOK_MS = 1_000;
+/** What is not known by then is taken for well. */
+const KNOWN_WITHIN_MS = 3_000;
+const RETRY_MS = 1_000;
+
+/** By source: `tunnel`, `tunnel link`, `external link`, `check <name>`. */
+interface Sources {
+  readonly held: Map<string, Held>;
+  /** What was last said of it while it cost something. */
+  readonly reasons: Map<string, string>;
+}
+
+export function createHealth(options: HealthOptions): HealthSource {
+  return new HealthWatch(options);
+}
+
+class HealthWatch implements HealthSource {
+  readonly #options: HealthOptions;
+  readonly #reachability: Reachability;
+  readonly #carriers: Carriers;
+  readonly #checks: Checks;
+  readonly #sources = new Map<string, Sources>();
+  readonly #roles = new Map<string, ReplicaState>();
+  /** What was last told, by router. */
+  readonly #said = new Map<string, string>();
+  #routers: ReadonlyMap<string, ReadonlyMap<string, Body>> = new Map();
+  #listener: (routerId: string | null) => void = () => undefined;
+  #isKnown = false;
+  #cancelWake: (() => void) | undefined;
+  #kept = '';
+  #keeping: Promise<void> = Promise.resolve();
+
+  constructor(options: HealthOptions) {
+    const { host, clock, world, tunnelIp, externalLinks, onFailure } = options;
+    const onChange = () => this.#evaluate();
+    this.#options = options;
+    this.#reachability = new Reachability({ host, onChange, onFailure });
+    const external = [...externalLinks.values()];
+    this.#carriers = new Carriers({ host, clock, tunnel: tunnelIp, external, onChange, onFailure });
+    this.#checks = new Checks({
+      ...{ host, clock, hostName: world.host, scripts: options.checks, user: options.checkUser },
+      routers: () => this.#routers,
+      onChange,
+      onFailure,
+    });
+  }
+
+  onChange(listener: (routerId: string | null) => void): void {
+    this.#listener = listener;
+  }
+
+  tellRole(routerId: string, role: ReplicaState): void {
+    this.#roles.set(routerId, role);
+    this.#checks.tellRole(routerId, role);
+  }
+
+  onHostEvent(event: HostEvent): void {
+    this.#carriers.onHostEvent(event);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { host, clock, onFailure } = this.#options;
+    this.#kept = (await host.readFile(FILE).catch(() => null)) ?? '';
+    for (const [routerId, sources] of parseHeld(this.#kept, clock.now()))
+      this.#sources.set(routerId, sources);
+    const begunAt = clock.now();
+    const parts = Promise.all([this.#carriers.run(signal), this.#checks.run(signal)]);
+    while (!signal.aborted) {
+      this.#routers = haRouters(this.#options.world);
+      this.#reachability.ask(targetsOf(this.#options.world));
+      if (clock.now() - begunAt >= KNOWN_WITHIN_MS) this.#isKnown = true;
+      this.#evaluate();
+      await sleep(clock, LOOK_MS, signal);
+    }
+    this.#cancelWake?.();
+    this.#reachability.stop();
+    await Promise.all([parts, this.#keeping]).catch(onFailure);
+  }
+
+  current(routerId: string): Health | null {
+    return this.#isKnown ? this.#healthOf(routerId) : null;
+  }
+
+  /** Looks at all again, and tells whose health is another. */
+  #evaluate(): void {
+    this.#isKnown ||= this.#carriers.isKnown && this.#reachability.isKnown;
+    if (!this.#isKnown) return;
+    for (const routerId of [...this.#sources.keys()]) {
+      if (this.#routers.has(routerId)) continue;
+      for (const map of [this.#sources, this.#roles, this.#said]) map.delete(routerId);
+    }
+    for (const routerId of this.#routers.keys()) {
+      this.#measure(routerId);
+      const { checks, ...health } = this.#healthOf(routerId);
+      const said = JSON.stringify([health, checks.map(({ name, ok }) => [name, ok])]);
+      if (this.#said.get(routerId) === said) continue;
+      this.#said.set(routerId, said);
+      this.#listener(routerId);
+    }
+    this.#wakeLater();
+    this.#keep();
+  }
+
+  /** What is found now, by source. */
+  #findings(routerId: string): Map<string, Finding | null> {
+    const { world, externalLinks, checks } = this.#options;
+    const link = externalLinks.get(outsideOf(world, routerId) ?? '');
+    const carrier = (one: Carrier | null) => (one === null ? null : carrierFinding(one));
+    const verdicts = new Map(this.#checks.verdicts(routerId).map((one) => [one.script.name, one]));
+    return new Map<string, Finding | null>([
+      ['tunnel', tunnelFinding(this.#reachability.answers('tunnel'))],
+      ['tunnel link', carrier(this.#carriers.tunnel())],
+      ['external link', link === undefined ? null : carrier(this.#carriers.external(link))],
+      ...checks.map(({ name }) => [`check ${name}`, checkFinding(verdicts.get(name))] as const),
+    ]);
+  }
+
+  #times(source: string, routerId: string): HoldTimes {
+    const { linkHoldMs, checkHoldMs } = this.#options;
+    const firstMs = source.startsWith('check ') ? checkHoldMs : linkHoldMs;
+    return {
+      firstMs: firstMs + (this.#roles.get(routerId) === 'active' ? 0 : LEAD_MS),
+      longestMs: Math.max(firstMs, source.startsWith('check ') ? 60 * MINUTE_MS : 5 * MINUTE_MS),
+      forgetMs: source.startsWith('check ') ? 120 * MINUTE_MS : 10 * MINUTE_MS,
+    };
+  }
+
+  #measure(routerId: string): void {
+    const now = this.#options.clock.now();
+    const { held, reasons } = this.#sourcesOf(routerId);
+    for (const [source, finding] of this.#findings(routerId)) {
+      const penalty = finding?.penalty ?? 0;
+      // Not known is not well: what was found before holds on.
+      if (source.startsWith('check ') && finding === null && !this.#isJudged(routerId, source)) continue;
+      const times = this.#times(source, routerId);
+      held.set(source, hold(held.get(source) ?? UNHELD, penalty, { now, times }));
+      if (finding !== null && finding.penalty > 0) reasons.set(source, finding.reason);
+    }
+  }
+
+  #isJudged(routerId: string, source: string): boolean {
+    return this.#checks.verdicts(routerId).some(({ script, verdict }) => {
+      return `check ${script.name}` === source && verdict.standing !== 'unknown';
+    });
+  }
+
+  #healthOf(routerId: string): Health {
+    const { held, reasons } = this.#sourcesOf(routerId);
+    const findings = [...this.#findings(routerId)].flatMap(([source, finding]): Finding[] => {
+      const one = held.get(source) ?? UNHELD;
+      const found = finding?.penalty ?? 0;
+      if (one.penalty <= found) return finding === null ? [] : [{ ...finding, penalty: one.penalty }];
+      const seconds = Math.round(holdMs(one, this.#times(source, routerId)) / 1000);
+      const was = reasons.get(source) ?? source;
+      return [{ penalty: one.penalty, reason: `${was} (no more: that counts after ${seconds} s of it)` }];
+    });
+    return {
+      ...penaltyOf(findings),
+      paths: {
+        tunnel: pathState(this.#reachability.answers('tunnel')),
+        management: pathState(this.#reachability.answers('management')),
+      },
+      checks: this.#checks.verdicts(routerId).map((one) => this.#report(one, held)),
+    };
+  }
+
+  /** A check that is well but still held is told as failing: for the choice of the active it does. */
+  #report(
+    { script, verdict }: { script: CheckScript; verdict: Verdict },
+    held: ReadonlyMap<string, Held>,
+  ): CheckReport {
+    const now = this.#options.clock.now();
+    const isHeld = (held.get(`check ${script.name}`)?.penalty ?? 0) > 0;
+    const ok = verdict.standing !== 'fails' && !isHeld;
+    const prefix = verdict.standing === 'broken' ? 'broken: ' : '';
+    const text = `${prefix}${verdict.text} [${verdict.history}]`;
+    return { name: script.name, ok, forMs: Math.round(now - verdict.since), text };
+  }
+
+  #sourcesOf(routerId: string): Sources {
+    const known = this.#sources.get(routerId);
+    if (known !== undefined) return known;
+    const fresh: Sources = { held: new Map(), reasons: new Map() };
+    this.#sources.set(routerId, fresh);
+    return fresh;
+  }
+
+  #wakeLater(): void {
+    const { clock } = this.#options;
+    let at = Number.POSITIVE_INFINITY;
+    for (const [routerId, { held }] of this.#sources)
+      for (const [source, one] of held)
+        at = Math.min(at, heldUntil(one, this.#times(source, routerId)) ?? Number.POSITIVE_INFINITY);
+    this.#cancelWake?.();
+    this.#cancelWake = undefined;
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#cancelWake = clock.after(Math.max(1, at - clock.now()), () => this.#evaluate());
+  }
+
+  /** One writer at a time, and the last state whatever came between. */
+  #keep(): void {
+    const text = renderHeld(this.#sources);
+    if (text === this.#kept) return;
+    const { host, clock, onFailure } = this.#options;
+    this.#kept = text;
+    this.#keeping = this.#keeping
+      .then(async () => {
+        if (this.#kept === text) await host.writeFile(FILE, text);
+      })
+      .catch((error) => {
+        onFailure(error);
+        clock.after(RETRY_MS, () => {
+          if (this.#kept === text) this.#kept = '';
+        });
+      });
+  }
+}
+
+/** A script that says nothing costs nothing, and is told. */
+function checkFinding(one: { script: CheckScript; verdict: Verdict } | undefined): Finding | null {
+  if (one === undefined) return null;
+  const { script, verdict } = one;
+  if (verdict.standing === 'fails')
+    return { penalty: script.weight, reason: `check ${script.name} fails: ${verdict.text}` };
+  if (verdict.standing === 'broken')
+    return { penalty: 0, reason: `check ${script.name} says nothing: ${verdict.text}` };
+  return null;
+}
