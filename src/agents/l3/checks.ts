@@ -1,5 +1,5 @@
 /** Runs the operator's check scripts for every HA router that has a role here, and keeps what follows. */
-import type { Host, ProgramUser } from '../../host/host.ts';
+import type { Host, HostEvent, ProgramUser } from '../../host/host.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Body } from '../../resources/agent-view.ts';
 import type { ReplicaState } from '../../resources/replica-report.ts';
@@ -40,6 +40,8 @@ export class Checks {
   readonly #roles = new Map<string, ReplicaState>();
   readonly #verdicts = new Map<string, Verdict>();
   readonly #plans = new Map<string, Plan>();
+  /** Namespaces in which scripts may ping. */
+  readonly #pinging = new Set<string>();
   /** By check: the content that it had when it was first found fit to be run. */
   readonly #pinned = new Map<string, string>();
   readonly #inspected = new Map<string, { at: number; result: Promise<string[]> }>();
@@ -52,6 +54,11 @@ export class Checks {
 
   tellRole(routerId: string, role: ReplicaState): void {
     this.#roles.set(routerId, role);
+  }
+
+  onHostEvent(event: HostEvent): void {
+    if (event.type === 'namespace') this.#pinging.delete(event.name);
+    if (event.type === 'overflow') this.#pinging.clear();
   }
 
   /** What each check of the router says. */
@@ -91,6 +98,9 @@ export class Checks {
         if (isLate) continue;
         plan.running = true;
         this.#runOne({ routerId, script, objects })
+          .catch(
+            (error: Error): Run => ({ answer: 'nothing', text: `it could not be begun: ${error.message}` }),
+          )
           .then((run) => {
             if (!signal.aborted && run !== null) this.#told(routerId, script, run);
           })
@@ -127,10 +137,18 @@ export class Checks {
     const role = this.#roles.get(routerId);
     if (role === undefined) return null;
     const parameters = checkParameters(objects, { routerId, host: hostName, role });
+    await this.#letPing(parameters.namespace);
     const { timeoutMs } = script;
     const run = { namespace: parameters.namespace, user: this.#user ?? null, timeoutMs };
-    const result = await host.runGuarded({ ...run, ...checkCommand(script.path, parameters) });
-    return runOf(result, script);
+    return runOf(await host.runGuarded({ ...run, ...checkCommand(script.path, parameters) }), script);
+  }
+
+  /** ICMP echo without a privilege (icmp(7)), which a script has not, for whom scripts are run as, in that namespace. */
+  async #letPing(namespace: string): Promise<void> {
+    if (this.#pinging.has(namespace)) return;
+    const gid = this.#user?.gid ?? 0;
+    await this.#options.host.setSysctls(namespace, { 'net.ipv4.ping_group_range': `${gid} ${gid}` });
+    this.#pinging.add(namespace);
   }
 
   /** Why it may not be run. Owner, mode and content are looked at before every run, or nearly. */

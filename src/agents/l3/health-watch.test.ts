@@ -59,6 +59,7 @@ class Stage {
     this.carrier('192.0.2.1', 'tun0', true);
     this.carrier('ext0', 'ext0', true);
     this.host.programs.set(PATH, script);
+    void this.host.ensureNamespace(this.router.namespace);
   }
 
   carrier(named: string, link: string, isUp: boolean): void {

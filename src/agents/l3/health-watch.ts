@@ -112,6 +112,7 @@ class HealthWatch implements HealthSource {
 
   onHostEvent(event: HostEvent): void {
     this.#carriers.onHostEvent(event);
+    this.#checks.onHostEvent(event);
   }
 
   async run(signal: AbortSignal): Promise<void> {
