@@ -167,8 +167,9 @@ export class Lab {
     return runInForeground([file as string, ...args], env);
   }
 
-  async cut(cut: Cut): Promise<void> {
-    await this.setCuts(withCut(this.state().cuts, cut));
+  /** All at once, as nearly as the kernel lets one. */
+  async cut(...cuts: readonly Cut[]): Promise<void> {
+    await this.setCuts(cuts.reduce<readonly Cut[]>(withCut, this.state().cuts));
   }
 
   /** Undoes the cuts of a node and segment; of all where they are left out. */

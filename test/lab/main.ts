@@ -1,4 +1,4 @@
-/** `npm run lab`: see USAGE. Stories are told in their long form, each in a lab of its own, with a timeline. Faults: `faults/main.ts`. */
+/** `npm run lab`: see USAGE. Stories are told in their long form, each in a lab of its own, with a timeline. Faults: `faults/main.ts`; HA routers: `ha/main.ts`. */
 import { leftovers } from '../../src/lab/lifecycle.ts';
 import { isRunning, readRecords } from '../../src/lab/processes.ts';
 import { missingForLab } from '../../src/lab/requirements.ts';
@@ -6,6 +6,8 @@ import { tailOfLog } from '../../src/lab/services.ts';
 import { parseCommandLine, refuse, wholeNumber } from '../support/command-line.ts';
 import { tryFaults } from './faults/main.ts';
 import { FAULTS } from './faults/list.ts';
+import { ROWS } from './ha/list.ts';
+import { tryHa } from './ha/main.ts';
 import { STORIES, setStage, stageName, strikeStage, tellStory } from './playbill.ts';
 import type { Story } from './story.ts';
 
@@ -14,16 +16,18 @@ const out = (line: string) => void process.stdout.write(`${line}\n`);
 
 const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
        npm run lab -- faults [--only NAME]... [--rounds N] [--json] [--short] [--seed N] [--keep]
+       npm run lab -- l3-ha [--only NAME]... [--n N] [--json] [--short] [--keep]
        npm run lab -- --list
 
   STORY        which stories to tell (all)
   --short      in their short form
   --seed N     what chance decides by (drawn)
   --keep       the lab stays up afterwards, or after a fault that failed, for looking around
-  --only NAME  a fault to try (all)
+  --only NAME  a fault, or a row of l3-ha, to try (all)
   --rounds N   how often to try each fault (1)
-  --json       faults: the table as JSON on standard output, all else on standard error
-  --list       names the stories and the faults
+  --n N        how often to try each row of l3-ha (1)
+  --json       faults, l3-ha: the table as JSON on standard output, all else on standard error
+  --list       names the stories, the faults, and the rows of l3-ha
 Exit codes: 0 all ended well, 1 something did not or a lab cannot run here, 2 wrong usage.
 `;
 
@@ -36,6 +40,7 @@ const { values, positionals } = parseCommandLine(USAGE, {
     list: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '1' },
+    n: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -72,7 +77,19 @@ async function tellAlone(story: Story, seed: number): Promise<boolean> {
   }
 }
 
-const wasGiven = (name: 'only' | 'rounds' | 'json') =>
+/** Told by programs of their own, each alone. */
+const TABLES = ['faults', 'l3-ha'] as const;
+type Table = (typeof TABLES)[number];
+const isTable = (name: string): name is Table => (TABLES as readonly string[]).includes(name);
+/** Options that only these take. */
+const FOR_TABLES = {
+  only: TABLES,
+  json: TABLES,
+  rounds: ['faults'],
+  n: ['l3-ha'],
+} as const satisfies Record<string, readonly Table[]>;
+
+const wasGiven = (name: string) =>
   process.argv.some((word) => word === `--${name}` || word.startsWith(`--${name}=`));
 
 async function main(): Promise<number> {
@@ -80,21 +97,25 @@ async function main(): Promise<number> {
     for (const story of STORIES) out(`${story.name.padEnd(32)}${story.summary}`);
     out(`${'faults'.padEnd(32)}each of these, and a table: --only NAME, --rounds N, --json`);
     for (const fault of FAULTS) out(`  ${fault.name.padEnd(30)}${fault.summary}`);
+    out(`${'l3-ha'.padEnd(32)}what happens to HA routers, and a table: --only NAME, --n N, --json`);
+    for (const row of ROWS) out(`  ${row.name.padEnd(30)}${row.summary}`);
     return 0;
   }
   const unknown = positionals.filter(
-    (name) => name !== 'faults' && !STORIES.some((story) => story.name === name),
+    (name) => !isTable(name) && !STORIES.some((story) => story.name === name),
   );
   if (unknown.length > 0) {
-    const names = STORIES.map((story) => story.name).join(', ');
+    const names = [...TABLES, ...STORIES.map((story) => story.name)].join(', ');
     refuse(`no such story: ${unknown.join(', ')}; there are ${names}`, USAGE);
   }
-  const isFaults = positionals[0] === 'faults';
-  if (positionals.includes('faults') && positionals.length > 1)
-    refuse(`faults are tried alone, not beside ${positionals.join(', ')}; name them with --only`, USAGE);
-  const strange = isFaults ? [] : (['only', 'rounds', 'json'] as const).filter((name) => wasGiven(name));
-  if (strange.length > 0) refuse(`for faults only: --${strange.join(', --')}`, USAGE);
+  const table = positionals.find(isTable);
+  if (table !== undefined && positionals.length > 1)
+    refuse(`${table} is told alone, not beside others; name what to try with --only`, USAGE);
+  for (const [name, tables] of Object.entries(FOR_TABLES))
+    if (wasGiven(name) && !(tables as readonly (Table | undefined)[]).includes(table))
+      refuse(`--${name} is for ${tables.join(' and ')} only`, USAGE);
   const rounds = wholeNumber({ name: 'rounds', text: values.rounds, usage: USAGE }, 1);
+  const n = wholeNumber({ name: 'n', text: values.n, usage: USAGE }, 1);
   const drawn = String(Math.floor(Math.random() * 1e9));
   const seed = wholeNumber({ name: 'seed', text: values.seed ?? drawn, usage: USAGE });
   const missing = await missingForLab();
@@ -102,7 +123,8 @@ async function main(): Promise<number> {
     out(`A lab cannot run here:\n${missing.map((line) => `  - ${line}`).join('\n')}`);
     return 1;
   }
-  if (isFaults) return tryFaults({ ...values, rounds, seed });
+  if (table === 'faults') return tryFaults({ ...values, rounds, seed });
+  if (table === 'l3-ha') return tryHa({ ...values, n, id: 'l3ha' });
   process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
   const wanted = STORIES.filter((story) => positionals.length === 0 || positionals.includes(story.name));
   let failed = 0;

@@ -102,6 +102,12 @@ export class Stage {
     return machine;
   }
 
+  /** The machine goes; its port stays. */
+  async remove(machine: Machine): Promise<void> {
+    this.machines.splice(this.machines.indexOf(machine), 1);
+    await removeMachine(this.lab.place, machine);
+  }
+
   /** A port on the host, a machine, its DHCP client. */
   async machineThatAsks(
     network: Network,

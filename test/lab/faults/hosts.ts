@@ -1,11 +1,7 @@
 /** Faults of whole hosts: the agent hangs, the host is off, the way between it and the servers is cut. */
 import type { Cut } from '../../../src/lab/cuts.ts';
-import { namespacesOfNode } from '../../../src/lab/lifecycle.ts';
-import { holderName } from '../../../src/lab/ground.ts';
-import { end, findRunning, namespaceOf, scanProcesses } from '../../../src/lab/processes.ts';
-import { realClock } from '../../../src/lib/clock.ts';
 import { makeMachine } from '../../../src/lab/machine.ts';
-import { SEGMENTS } from '../../../src/lab/layout.ts';
+import { switchOff, switchOn } from '../power.ts';
 import type { Fault, Trouble } from './fault.ts';
 import { agentId, hostsServing } from './subject.ts';
 import { dnsmasqOf } from './world.ts';
@@ -57,31 +53,14 @@ async function powerOff(trouble: Trouble): Promise<void> {
   const { stage, supervisor, note } = trouble;
   const { lab } = stage;
   const victim = victimOf(trouble);
-  const node = lab.node(victim);
   supervisor.hold(victim);
-  const holder = findRunning(lab.layout.stateDirectory, holderName(node));
-  const namespaces = namespacesOfNode(lab.layout, node);
-  const inhabitants = scanProcesses(
-    (pid) => pid !== holder?.pid && namespaces.has(namespaceOf(pid, 'net') ?? ''),
-  );
-  await Promise.all([
-    end(realClock, inhabitants, 0),
-    (async () => {
-      for (const segment of SEGMENTS)
-        await lab.cut({ node: victim, segment, kind: 'carrier', direction: 'both' });
-    })(),
-  ]);
-  const forget = `
-    for n in $(ip netns list | cut -d' ' -f1); do ip netns delete $n; done
-    for l in $(ip -br link | cut -d' ' -f1 | cut -d@ -f1 | grep -E '^(brq|vxlan-|tap)'); do ip link delete $l; done
-    nft flush ruleset`;
-  await lab.run(victim, ['sh', '-c', forget]);
-  note(`${victim} is off: ${inhabitants.length} processes ended, its links are cut`);
+  const ended = await switchOff(lab, victim);
+  note(`${victim} is off: ${ended} processes ended, its links are cut`);
 }
 
 async function powerOn({ stage, subject, supervisor, memory }: Trouble): Promise<void> {
   const victim = memory.get('victim')!;
-  await stage.lab.heal(victim);
+  await switchOn(stage.lab, victim);
   // Whoever runs machines there starts them again too.
   const seat = subject.seats.find((one) => one.host === victim);
   if (seat) await makeMachine(stage.lab.place, seat.machine, subject.network.mtu);

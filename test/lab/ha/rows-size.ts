@@ -1,0 +1,159 @@
+/** Rows of size: a floating IP more on a router that has a thousand, and a hundred routers on busy hosts. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { OUTSIDE } from '../../../src/lab/layout.ts';
+import { realClock, sleep } from '../../../src/lib/clock.ts';
+import { epochMs } from '../../support/dhcp-prober.ts';
+import { type HaGrounds, outside, seatOn, untilCalm } from './grounds.ts';
+import { Holders } from './holders.ts';
+import { PING_MS, Pinger } from './pings.ts';
+import type { Row } from './row.ts';
+import { shownActive } from './view.ts';
+
+/** Enough addresses for a thousand floating IPs; whatever the outside has there is on its link. */
+const WIDE = { cidr: '198.18.0.0/20', gateway: '198.18.0.1' };
+
+/** Floating IPs of the wide range on the router up to so many, each for a port of its own that is bound nowhere. */
+async function fill(grounds: HaGrounds, count: number): Promise<string> {
+  const { stage, external, network } = grounds;
+  const { lab } = stage;
+  const known = await lab.api('GET', `/v2.0/subnets?network_id=${external.id}&cidr=${WIDE.cidr}`);
+  const wanted = {
+    network_id: external.id,
+    ip_version: 4,
+    cidr: WIDE.cidr,
+    gateway_ip: WIDE.gateway,
+    enable_dhcp: false,
+  };
+  const subnet = known.subnets[0] ?? (await lab.api('POST', '/v2.0/subnets', { subnet: wanted })).subnet;
+  await lab.runOutside(['ip', 'route', 'replace', WIDE.cidr, 'dev', OUTSIDE.device]);
+  const { floatingips } = await lab.api('GET', '/v2.0/floatingips?fields=id');
+  for (let have = floatingips.length; have < count; have++) {
+    const port = await stage.port(network);
+    await lab.api('POST', '/v2.0/floatingips', {
+      floatingip: { floating_network_id: external.id, subnet_id: subnet.id, port_id: port.id },
+    });
+  }
+  return subnet.id;
+}
+
+export const floatingIpMore: Row = {
+  name: 'floating-ip-more',
+  summary: 'a floating IP is added to a router with 1,000 (in the short form: 20) under pings to another',
+  kind: 'protected',
+  figure: 'from the answer to the POST until it answers',
+  budget: { p50Ms: 50, maxMs: 50 },
+  async measure({ grounds, form, note }) {
+    const { stage, external, network } = grounds;
+    const { lab } = stage;
+    const active = await untilCalm(grounds);
+    const subnetId = await fill(grounds, form === 'short' ? 20 : 1_000);
+    // Else the outside itself asks for an address once a second only.
+    await lab.runOutside(['sh', '-c', `echo 5 > /proc/sys/net/ipv4/neigh/${OUTSIDE.device}/retrans_time_ms`]);
+    await stage.settle(120_000);
+    const { port, machine } = await stage.machineThatAsks(network, active);
+    await stage.lease(machine);
+    const along = new Pinger(outside(grounds), seatOn(grounds, active).floating.address);
+    let added: Pinger | undefined;
+    let id: string | undefined;
+    try {
+      await stage.until('pings are answered', () => along.log.answered > 40);
+      const from = epochMs();
+      const made = await lab.api('POST', '/v2.0/floatingips', {
+        floatingip: { floating_network_id: external.id, subnet_id: subnetId, port_id: port.id },
+      });
+      const madeAt = epochMs();
+      id = made.floatingip.id;
+      const pinger = new Pinger(outside(grounds), made.floatingip.floating_ip_address);
+      added = pinger;
+      await stage.until('the new one answers', () => pinger.log.answered > 0);
+      const at = pinger.log.firstAnswerAt;
+      await sleep(realClock, 1_000);
+      const { lost, sent } = along.log.count(from, epochMs() - 100);
+      note(
+        `${made.floatingip.floating_ip_address} answers ${Math.round(at - madeAt)} ms after its POST was answered`,
+      );
+      return {
+        ms: at - madeAt,
+        maxActives: 1,
+        doubleAnswers: 0,
+        lostAfterHealMs: null,
+        also: { post_ms: madeAt - from, lost_pings: lost, lost_ms: lost * PING_MS },
+        complaints: lost > 0 ? [`${lost} of ${sent} pings to another floating IP were lost`] : [],
+      };
+    } finally {
+      await Promise.all([along.stop(), added?.stop()]);
+      if (id !== undefined) await lab.api('DELETE', `/v2.0/floatingips/${id}`);
+      await lab.api('DELETE', `/v2.0/ports/${port.id}`);
+      await stage.remove(machine);
+    }
+  },
+};
+
+const SPIN = 'while :; do :; done';
+
+export const busyHosts: Row = {
+  name: 'busy-hosts',
+  summary: '100 HA routers on each of three hosts (in the short form: 5), and every CPU busy for 60 s (3 s)',
+  kind: 'protected',
+  figure: 'none: failovers are counted',
+  budget: null,
+  enough: 1,
+  async measure({ grounds, form, note }) {
+    const { stage, external } = grounds;
+    const { lab } = stage;
+    await untilCalm(grounds);
+    const [count, lasts] = form === 'short' ? [5, 3_000] : [100, 60_000];
+    const routers: { id: string; gateway: string }[] = [];
+    for (let at = 1; at < count; at++) {
+      const body = { name: `busy${at}`, ha: true, external_gateway_info: { network_id: external.id } };
+      const { router } = await lab.api('POST', '/v2.0/routers', { router: body });
+      routers.push({ id: router.id, gateway: router.external_gateway_info.external_fixed_ips[0].ip_address });
+    }
+    const holders = new Holders(lab, [...routers.map(({ gateway }) => gateway), grounds.gateway]);
+    const spinners: ChildProcess[] = [];
+    try {
+      await stage.settle(300_000);
+      await holders.start();
+      await stage.until(
+        'every router has one active replica, and the API shows it',
+        async () => {
+          for (const { id, gateway } of routers) {
+            const holding = holders.holding(gateway);
+            const shown = await shownActive(lab, id);
+            if (holding.length !== 1 || shown.join() !== holding.join())
+              throw new Error(
+                `${gateway} is on ${holding.join(', ') || 'no host'}, shown on ${shown.join(', ')}`,
+              );
+          }
+          return true;
+        },
+        120_000,
+      );
+      note(`${count} routers, each active on one host`);
+      const from = epochMs();
+      for (let at = 0; at < 2 * availableParallelism(); at++)
+        spinners.push(spawn('sh', ['-c', SPIN], { stdio: 'ignore' }));
+      await sleep(realClock, lasts);
+      const failovers = [...routers.map(({ gateway }) => gateway), grounds.gateway].filter((gateway) =>
+        [...holders.spans(gateway).values()].flat().some((span) => span.from > from),
+      );
+      note(`${failovers.length} of ${count} routers moved in ${lasts / 1000} s`);
+      return {
+        ms: null,
+        maxActives: Math.max(...routers.map(({ gateway }) => holders.holding(gateway).length)),
+        doubleAnswers: 0,
+        lostAfterHealMs: null,
+        also: { routers: count, seconds: lasts / 1000, failovers: failovers.length },
+        complaints: failovers.length > 0 ? [`${failovers.length} routers moved for nothing`] : [],
+      };
+    } finally {
+      for (const spinner of spinners) spinner.kill('SIGKILL');
+      holders.stop();
+      for (const { id } of routers) await lab.api('DELETE', `/v2.0/routers/${id}`);
+      await stage.settle(300_000);
+    }
+  },
+};
+
+export const ROWS_OF_SIZE: readonly Row[] = [floatingIpMore, busyHosts];

@@ -1,0 +1,33 @@
+/** A host's power, for faults: off, nothing of it is left but its disk. */
+import { holderName } from '../../src/lab/ground.ts';
+import type { Lab } from '../../src/lab/lab.ts';
+import { SEGMENTS } from '../../src/lab/layout.ts';
+import { namespacesOfNode } from '../../src/lab/lifecycle.ts';
+import { end, findRunning, namespaceOf, scanProcesses } from '../../src/lab/processes.ts';
+import { realClock } from '../../src/lib/clock.ts';
+
+const FORGET = `
+for n in $(ip netns list | cut -d' ' -f1); do ip netns delete $n; done
+for l in $(ip -br link | cut -d' ' -f1 | cut -d@ -f1 | grep -E '^(brq|vxlan-|tap)'); do ip link delete $l; done
+nft flush ruleset`;
+
+/** All links go at once, then every process without a last word, then what the kernel had. How many processes ended. */
+export async function switchOff(lab: Lab, host: string): Promise<number> {
+  const node = lab.node(host);
+  await lab.cut(
+    ...SEGMENTS.map((segment) => ({ node: host, segment, kind: 'carrier', direction: 'both' }) as const),
+  );
+  const holder = findRunning(lab.layout.stateDirectory, holderName(node));
+  const namespaces = namespacesOfNode(lab.layout, node);
+  const inhabitants = scanProcesses(
+    (pid) => pid !== holder?.pid && namespaces.has(namespaceOf(pid, 'net') ?? ''),
+  );
+  await end(realClock, inhabitants, 0);
+  await lab.run(host, ['sh', '-c', FORGET]);
+  return inhabitants.length;
+}
+
+/** The links are back; agent and machines are whoever's that started them. */
+export async function switchOn(lab: Lab, host: string): Promise<void> {
+  await lab.heal(host);
+}
