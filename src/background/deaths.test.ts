@@ -260,6 +260,25 @@ test('in a small fleet one or two that die are dead', async () => {
   assert.equal(stage.liveness('h1', 'h2', 'h3'), 'dead dead alive');
 });
 
+test('one whose words come on its old watch is back only if it can open a new one', async () => {
+  const [server] = await begin(['a'], ['h1', 'h2']);
+  for (const host of ['h1', 'h2']) stage.silence(host);
+  await stage.pass(5_500);
+  stage.hear(server, 'h2');
+  await stage.pass(6_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+  stage.deaf.add('h1');
+  stage.hear(server, 'h1');
+  await stage.pass(20_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+  assert.equal(server.presence.isHere('h1'), false);
+  stage.deaf.delete('h1');
+  await stage.connect(server, 'h1');
+  await stage.pass(1_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
+  assert.deepEqual(stage.events(), ['agent-died h1', 'agent-returned h1']);
+});
+
 test('one that dies again and again is alive at once when it is back, but gets nothing new for longer', async () => {
   const [server] = await begin(['a'], ['h1', 'h2']);
   const fall = async () => {
@@ -275,7 +294,7 @@ test('one that dies again and again is alive at once when it is back, but gets n
   assert.equal(server.presence.isAlive(stage.agent('h1')), true);
   await stage.pass(27_000);
   assert.equal(stage.liveness('h1'), 'held');
-  await stage.pass(3_000);
+  await stage.pass(4_000);
   assert.equal(server.presence.isEligible(stage.agent('h1')), true);
   assert.equal(await fall(), false);
   await stage.pass(50_000);

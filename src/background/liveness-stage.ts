@@ -37,6 +37,8 @@ export class LivenessStage {
   readonly memory = openMemoryStore({ clock: this.clock, random: this.random });
   readonly times;
   readonly servers: StageServer[] = [];
+  /** Hosts that hear nothing, so that none of them connects anew. */
+  readonly deaf = new Set<string>();
   /** Which server hears each host's agent. */
   readonly #heardBy = new Map<string, StageServer>();
 
@@ -78,6 +80,11 @@ export class LivenessStage {
     const presence: AgentPresence = new AgentPresence({
       ...{ ...shared, times, call },
       onLook: (look) => deaths.pass(look),
+      onDoubt: (host) => {
+        presence.changed(host, false);
+        this.#heardBy.delete(host);
+        if (!this.deaf.has(host)) void this.connect(self, host);
+      },
     });
     const end = new AbortController();
     const running = Promise.all([leader.run(end.signal), presence.run(end.signal)]);

@@ -21,6 +21,11 @@ export interface PresenceOptions {
   readonly onFailure: (what: string, error: unknown) => void;
   /** After each look at what nobody hears, or is not simply alive. */
   readonly onLook?: (look: Look) => Promise<void>;
+  /**
+   * An agent that was taken for dead is heard on the watch on which it fell silent. Its words come here; whether ours reach
+   * it, only a new watch can show.
+   */
+  readonly onDoubt?: (host: string) => void;
 }
 
 export interface Look {
@@ -44,7 +49,11 @@ interface Here {
   beats: boolean;
   /** Its row says, or is about to say, that it is not heard. */
   isSilent: boolean;
+  /** It was silent since its watch was opened: what is heard of it now may be old, and ours may not reach it. */
+  isDoubtful: boolean;
 }
+
+const NOT_CONNECTED = { isConnected: false, isKnocking: false, beats: true, isDoubtful: false } as const;
 
 const MOST_AT_ONCE = 200;
 /** How often rows that claim this server are compared with the watches that it holds. */
@@ -98,7 +107,7 @@ export class AgentPresence {
     if (isConnected) {
       // one whose silence was told is not known any more
       if (!known || known.isSilent) this.#says(host, false);
-      const fresh = { heardAt: now, beats: false, isSilent: false };
+      const fresh = { heardAt: now, beats: false, isSilent: false, isDoubtful: false };
       this.#here.set(host, { isConnected, isKnocking: false, ...fresh });
     } else if (known) {
       known.isConnected = false;
@@ -112,24 +121,25 @@ export class AgentPresence {
     if (this.#here.has(host)) return;
     const heardAt = this.#options.clock.now();
     this.#silent.delete(host);
-    this.#here.set(host, { isConnected: false, isKnocking: false, heardAt, beats: true, isSilent: false });
+    this.#here.set(host, { ...NOT_CONNECTED, heardAt, isSilent: false });
   }
 
-  /** Whether the host's watch is held here, or was asked for just now. */
+  /** Whether the host's watch is held here, or was asked for just now, and it is heard. */
   isHere(host: string): boolean {
     const here = this.#here.get(host);
-    return here !== undefined && (here.isConnected || here.isKnocking);
+    return here !== undefined && (here.isConnected || here.isKnocking) && !here.isSilent;
   }
 
   /** A heartbeat came, or a knock: the database may be too slow for the answer, the agent is there. */
   heard(host: string): void {
     const now = this.#options.clock.now();
-    const unknown = { isConnected: false, isKnocking: true, heardAt: now, beats: true, isSilent: true };
+    const unknown = { ...NOT_CONNECTED, isKnocking: true, heardAt: now, isSilent: true };
     const here = this.#here.get(host) ?? unknown;
     if (here === unknown) this.#here.set(host, here);
     here.heardAt = now;
     here.beats = true;
     here.isKnocking = !here.isConnected;
+    if (here.isKnocking) here.isDoubtful = false;
     if (!here.isSilent) return;
     here.isSilent = false;
     this.#says(host, false);
@@ -220,12 +230,9 @@ export class AgentPresence {
       if (here.isSilent || (here.isConnected && !here.beats)) continue;
       if (now - Math.max(here.heardAt, since) < this.#options.times.silentMs) continue;
       here.isSilent = true;
+      here.isDoubtful = true;
       this.#says(host, true);
     }
-  }
-
-  #hears(host: string): boolean {
-    return this.isHere(host) && this.#here.get(host)?.isSilent === false;
   }
 
   /** Servers that were seen and live no more. */
@@ -274,7 +281,10 @@ export class AgentPresence {
       await this.#ask(() =>
         store.transact(async (tx) => {
           if (silent.length > 0) await agentsSilent(tx, call(), { silentMs, serverId });
-          if (back.length > 0) await agentsHeard(tx, { hosts: back, serverId, gone: this.#gone() });
+          const gone = this.#gone();
+          const kinds = Map.groupBy(back, (host) => this.#here.get(host)?.isDoubtful === true);
+          for (const [isDoubtful, hosts] of kinds)
+            await agentsHeard(tx, { hosts, serverId, gone, isDoubtful });
         }),
       );
     } catch (error) {
@@ -312,18 +322,20 @@ export class AgentPresence {
   }
 
   async #lookOnce(): Promise<void> {
-    const { store, serverId, onLook } = this.#options;
+    const { store, serverId, onLook, onDoubt } = this.#options;
     await this.#auditWhenDue();
     const sightings = await this.#ask(() => store.view((view) => view.sightings(['', ...this.#gone()])));
-    for (const { host, server_id } of sightings) {
+    for (const { host, server_id, liveness } of sightings) {
       const isClaimed = server_id === serverId || (server_id !== '' && this.isHeard(server_id));
-      if (!isClaimed && this.#hears(host)) this.#says(host, false);
+      if (isClaimed || !this.isHere(host)) continue;
+      if (liveness === 'dead' && this.#here.get(host)?.isDoubtful) onDoubt?.(host);
+      else this.#says(host, false);
     }
     await onLook?.({
       sightings,
       attentiveSince: (now) => this.attention.since(now),
       isHeard: (id) => this.isHeard(id),
-      hears: (host) => this.#hears(host),
+      hears: (host) => this.isHere(host),
     });
   }
 
@@ -342,8 +354,7 @@ export class AgentPresence {
     for (const { host, server_id } of rows) {
       if (server_id !== serverId || this.#here.has(host)) continue;
       const heardAt = clock.now() + graceMs;
-      const unheard = { isConnected: false, isKnocking: false, beats: true, isSilent: false };
-      this.#here.set(host, { ...unheard, heardAt });
+      this.#here.set(host, { ...NOT_CONNECTED, heardAt, isSilent: false });
     }
   }
 }

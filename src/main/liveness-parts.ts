@@ -26,7 +26,12 @@ export interface LivenessPartsOptions {
   readonly onEvent?: (event: EventRow) => void;
   /** Agents died or came back. */
   readonly onChange?: () => void;
+  /** As `PresenceOptions.onDoubt`: its watch is to be ended. */
+  readonly onDoubt?: (host: string) => void;
 }
+
+/** What an agent is told whose watch is ended since it fell silent on it. */
+export const DOUBT = 'its silence here was taken for its death: to be served again, connect anew';
 
 export interface LivenessParts {
   readonly leader: Leader;
@@ -57,6 +62,7 @@ export function createLivenessParts(options: LivenessPartsOptions): LivenessPart
   const presence = new AgentPresence({
     ...{ store, serverId, times, clock, call, onFailure },
     onLook: (look) => deaths.pass(look),
+    ...(options.onDoubt ? { onDoubt: options.onDoubt } : {}),
   });
   return {
     ...{ leader, presence, deaths },

@@ -24,7 +24,7 @@ import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { Fleet } from './fleet-metrics.ts';
 import { chooseIdentity } from './identity.ts';
-import { createLivenessParts, type LivenessParts } from './liveness-parts.ts';
+import { createLivenessParts, DOUBT, type LivenessParts } from './liveness-parts.ts';
 import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
 import type { Log } from './logging.ts';
 import { createMetrics } from './metrics.ts';
@@ -97,6 +97,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     detectMs: settings.agentDownTimeMs,
     onLeader: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
     onChange: () => rescheduler.wake(),
+    onDoubt: (host) => void feed.cut(host, DOUBT),
   });
   const { presence, leader } = liveness;
   const follower = createConvergenceParts({

@@ -34,12 +34,17 @@ export async function agentsSilent(
     await tx.agents.update({ host: hosts, server_id: serverId }, { server_id: '', heartbeat_at });
 }
 
+export interface Heard extends HeardBy {
+  readonly gone: readonly string[];
+  /** Those that are dead stay so: that they hear us is not known. */
+  readonly isDoubtful?: boolean;
+}
+
 /** The server hears agents that nobody claims, or one of the servers in `gone`. */
-export async function agentsHeard(
-  tx: Transaction,
-  { hosts, serverId, gone }: HeardBy & { readonly gone: readonly string[] },
-): Promise<void> {
-  await tx.agents.update({ host: hosts, server_id: ['', ...gone] }, { server_id: serverId });
+export async function agentsHeard(tx: Transaction, heard: Heard): Promise<void> {
+  const { hosts, serverId, gone, isDoubtful } = heard;
+  const state = isDoubtful ? { liveness: ['alive', 'held'] as const } : {};
+  await tx.agents.update({ host: hosts, server_id: ['', ...gone], ...state }, { server_id: serverId });
 }
 
 /** Ports that waited for flood entries on hosts that are dead now wait no longer. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { createAgentDuties } from '../../src/main/agent-duties.ts';
 import { createConvergenceParts } from '../../src/main/convergence-parts.ts';
-import { createLivenessParts } from '../../src/main/liveness-parts.ts';
+import { createLivenessParts, DOUBT } from '../../src/main/liveness-parts.ts';
 import type { Call } from '../../src/operations/operation.ts';
 import { SETTINGS } from '../../src/operations/testing.ts';
 import type { EventRow } from '../../src/resources/event.ts';
@@ -59,7 +59,10 @@ export class FleetServer {
       isEligible: (agent) => liveness.presence.isEligible(agent),
     });
     const shared = { store, call, clock, onFailure };
-    const liveness = createLivenessParts({ ...shared, serverId, detectMs, onEvent });
+    const liveness = createLivenessParts({
+      ...{ ...shared, serverId, detectMs, onEvent },
+      onDoubt: (host) => void feed.cut(host, DOUBT),
+    });
     const { presence, leader } = liveness;
     const follower = createConvergenceParts({
       ...{ ...shared, tell: () => undefined, promptSince: (now: number) => presence.attention.since(now) },

@@ -5,7 +5,7 @@ import type { AgentPresence } from '../../src/background/presence.ts';
 import { RESCHEDULE_DEFAULTS, Rescheduler } from '../../src/background/reschedule.ts';
 import { createAgentDuties, tellOf } from '../../src/main/agent-duties.ts';
 import { createConvergenceParts } from '../../src/main/convergence-parts.ts';
-import { createLivenessParts } from '../../src/main/liveness-parts.ts';
+import { createLivenessParts, DOUBT } from '../../src/main/liveness-parts.ts';
 import type { EventRow } from '../../src/resources/event.ts';
 import type { Call, Settings } from '../../src/operations/operation.ts';
 import { liftAllBlocks } from '../../src/operations/provisioning.ts';
@@ -142,6 +142,7 @@ export class ServerProcess {
       detectMs: settings.agentDownTimeMs ?? SETTINGS.agentDownTimeMs,
       onLeader: (isLeader, term) => scheduler.note(`${serverId} leads: ${isLeader}, term ${term}`),
       onChange: () => rescheduler.wake(),
+      onDoubt: (host) => void feed.cut(host, DOUBT),
     });
     const { presence, leader } = liveness;
     const follower = createConvergenceParts({
