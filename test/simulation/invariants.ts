@@ -32,8 +32,18 @@ export function rowsNow(store: MemoryStore): Rows {
   };
 }
 
-/** The first difference between what a mirror holds and what it should; undefined for none. */
-export function differenceOf(mirror: Mirror, expected: Scope): string | undefined {
+/** Held bodies, and what each was found to be the same as. */
+type Compared = WeakMap<object, object>;
+
+/**
+ * The first difference between what a mirror holds and what it should; undefined for none. What `compared` knows is not
+ * looked into again: neither the one nor the other ever changes.
+ */
+export function differenceOf(
+  mirror: Mirror,
+  expected: Scope,
+  compared: Compared = new WeakMap(),
+): string | undefined {
   const held = new Set(mirror.groups());
   for (const group of held)
     if (!expected.has(group) && (mirror.group(group)?.size ?? 0) > 0) return `holds ${group}, out of scope`;
@@ -43,8 +53,10 @@ export function differenceOf(mirror: Mirror, expected: Scope): string | undefine
     for (const key of found.keys()) if (!objects.has(key)) return `holds ${group}|${key}, which is gone`;
     for (const [key, body] of objects) {
       const has = found.get(key) ?? null;
+      if (has !== null && compared.get(has) === body) continue;
       if (!isSame(has, body))
         return `${group}|${key} is ${canonicalJson(has)} instead of ${canonicalJson(body)}`;
+      if (has !== null) compared.set(has, body);
     }
   }
   return undefined;
@@ -65,6 +77,7 @@ function isSame(a: unknown, b: unknown): boolean {
 export class MirrorWatch {
   readonly #store: MemoryStore;
   readonly #seen = new Map<string, Place>();
+  readonly #compared: Compared = new WeakMap();
   /** What many mirrors are compared with: the rows of the place that was looked at last. */
   #last: { readonly place: Place; readonly rows: Rows | undefined } | undefined;
 
@@ -87,7 +100,7 @@ export class MirrorWatch {
     }
     const rows = this.#rowsAt(place);
     if (!rows) return;
-    const difference = differenceOf(mirror, expectedScope(host, rows));
+    const difference = differenceOf(mirror, expectedScope(host, rows), this.#compared);
     if (difference) throw new Violation('exact mirror', `${host} at ${formatPlace(place)} ${difference}`);
   }
 

@@ -20,6 +20,16 @@ export type Scope = Map<string, Map<string, Body>>;
 const only = <Value extends object>(value: Value, names: readonly (keyof Value)[]) =>
   Object.fromEntries(names.map((name) => [name, value[name]])) as unknown as Body;
 
+/** The same body for the same row: it is compared with many times. */
+function once<Row extends object>(make: (row: Row) => Body): (row: Row) => Body {
+  const made = new WeakMap<Row, Body>();
+  return (row) => {
+    const known = made.get(row) ?? make(row);
+    made.set(row, known);
+    return known;
+  };
+}
+
 /** Every group that the host should hold, with every object in it. */
 export function expectedScope(host: string, rows: Rows): Scope {
   const scope: Scope = new Map();
@@ -28,7 +38,7 @@ export function expectedScope(host: string, rows: Rows): Scope {
     scope.set(group, objects.set(key, body));
   };
   for (const row of rows.hosts) {
-    if (row.name === host) put(`host/${host}`, `host/${host}`, only(row, ['name', 'tunnel_ip']));
+    if (row.name === host) put(`host/${host}`, `host/${host}`, hostBody(row));
   }
   const served = new Set(rows.dhcpBindings.filter((b) => b.host === host).map((b) => b.network_id));
   const present = new Set(rows.ports.filter((p) => p.host === host).map((p) => p.network_id));
@@ -44,8 +54,7 @@ export function expectedScope(host: string, rows: Rows): Scope {
     if (!served.has(network.id) && !present.has(network.id)) continue;
     put(`network/${network.id}`, `network/${network.id}`, networkBody(network));
     for (const other of endpointsOf(network.id, rows)) {
-      const body = { host: other.name, tunnel_ip: other.tunnel_ip };
-      put(`network/${network.id}`, `endpoint/${other.name}`, body);
+      put(`network/${network.id}`, `endpoint/${other.name}`, endpointBody(other));
     }
   }
   return scope;
@@ -59,8 +68,12 @@ export function endpointsOf(networkId: string, rows: Rows): HostRow[] {
   return rows.hosts.filter((host) => names.has(host.name));
 }
 
-function networkBody(row: NetworkRow): Body {
-  return only(row, [
+const hostBody = once((row: HostRow) => only(row, ['name', 'tunnel_ip']));
+
+const endpointBody = once((row: HostRow) => ({ host: row.name, tunnel_ip: row.tunnel_ip }) as Body);
+
+const networkBody = once((row: NetworkRow) =>
+  only(row, [
     'id',
     'name',
     'admin_state_up',
@@ -69,11 +82,11 @@ function networkBody(row: NetworkRow): Body {
     'segmentation_id',
     'mtu',
     'dns_domain',
-  ]);
-}
+  ]),
+);
 
-function portBody(row: PortRow): Body {
-  return only(row, [
+const portBody = once((row: PortRow) =>
+  only(row, [
     'id',
     'network_id',
     'admin_state_up',
@@ -82,16 +95,16 @@ function portBody(row: PortRow): Body {
     'device_id',
     'fixed_ips',
     'generation',
-  ]);
-}
+  ]),
+);
 
-function leaseBody(row: PortRow): Body {
+const leaseBody = once((row: PortRow) => {
   const rest = only(row, ['mac_address', 'fixed_ips', 'device_owner', 'dns_name', 'extra_dhcp_opts']);
   return { port_id: row.id, ...rest } as Body;
-}
+});
 
-function subnetBody(row: SubnetRow): Body {
-  return only(row, [
+const subnetBody = once((row: SubnetRow) =>
+  only(row, [
     'id',
     'ip_version',
     'cidr',
@@ -101,5 +114,5 @@ function subnetBody(row: SubnetRow): Body {
     'ipv6_address_mode',
     'dns_nameservers',
     'host_routes',
-  ]);
-}
+  ]),
+);

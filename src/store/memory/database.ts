@@ -147,7 +147,7 @@ export class Database {
   }
 
   trimEvents(before: string, keep: number): void {
-    const rows = rowsAt(this.tables.events, {}, this.commit).sort((a, b) =>
+    const rows = rowsAt(this.tables.events, {}, this.commit).toSorted((a, b) =>
       (a.at as string) < (b.at as string) ? 1 : -1,
     );
     const oldest = rows[keep - 1]?.at as string | undefined;

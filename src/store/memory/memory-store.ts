@@ -10,10 +10,9 @@ import { RunAgain, StoreUnavailable } from '../store.ts';
 import type { MemoryHooks, Subscriber } from './database.ts';
 import { Database } from './database.ts';
 import { Deadlock } from './locks.ts';
-import type { AnyRow } from './rows.ts';
 import type { TableName } from './schema.ts';
 import { rowsAt } from './table-state.ts';
-import { openView, transactionTables } from './tables.ts';
+import { openTransaction, openView } from './tables.ts';
 import { MemoryTransaction } from './transaction.ts';
 
 export interface MemoryConnection extends Store {
@@ -52,26 +51,18 @@ const MAX_ATTEMPTS = 100;
 export function openMemoryStore(options: { clock: Clock; random: Random }): MemoryStore {
   const db = new Database(options.clock, options.random);
   const connect = (hooks: MemoryHooks) => openConnection(db, hooks);
-  /** What was looked at last, until something is committed. */
-  const looked = new Map<TableName, { commit: number; term: number; rows: AnyRow[] }>();
+  const at = <Name extends TableName>(table: Name, commit: number) =>
+    rowsAt(db.tables[table], {}, commit) as unknown as RowOf<Name>[];
   return {
     ...connect({}),
     connect,
     loseTail: (n) => db.loseTail(n),
-    rows<Name extends TableName>(table: Name) {
-      const known = looked.get(table);
-      const isSame = known?.commit === db.commit && known.term === db.term;
-      const rows = isSame ? known.rows : rowsAt(db.tables[table], {}, db.commit);
-      if (!isSame) looked.set(table, { commit: db.commit, term: db.term, rows });
-      return rows as unknown as RowOf<Name>[];
-    },
-    rowsAt<Name extends TableName>(table: Name, place: Place) {
+    rows: (table) => at(table, db.commit),
+    rowsAt(table, place) {
       const entry = db.log[place.position];
-      if (entry?.tag !== place.tag) return undefined;
-      return rowsAt(db.tables[table], {}, entry.commit) as unknown as RowOf<Name>[];
+      return entry?.tag === place.tag ? at(table, entry.commit) : undefined;
     },
-    rowsAtPosition: <Name extends TableName>(table: Name, position: number) =>
-      rowsAt(db.tables[table], {}, db.log[position]?.commit ?? 0) as unknown as RowOf<Name>[],
+    rowsAtPosition: (table, position) => at(table, db.log[position]?.commit ?? 0),
     holds: (place) => db.log[place.position]?.tag === place.tag,
     observe: (onCommit) => void db.observers.add(onCommit),
     head() {
@@ -125,7 +116,7 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
       for (let attempt = 1; ; attempt++) {
         const tx = begin();
         try {
-          const result = await work({ ...transactionTables(tx), tag: tx.tag });
+          const result = await work(openTransaction(tx));
           return { result, place: await commit(tx) };
         } catch (error) {
           rollBack(tx);

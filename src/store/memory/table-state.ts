@@ -11,12 +11,21 @@ interface Version {
   readonly row: AnyRow | null;
 }
 
+type Entry = [key: string, row: AnyRow];
+
+interface Newest {
+  readonly entries: readonly Entry[];
+  readonly rows: readonly AnyRow[];
+}
+
 export interface TableState {
   readonly schema: TableSchema;
   /** Primary keys that have, or had, a row. */
   keys(): Iterable<string>;
+  /** Every row as of a commit, in primary-key order, if nothing was written since; always the same one until then. */
+  newest(commit: number): Newest | undefined;
   /** Primary keys among which all matching rows are, whatever the commit; undefined: no index helps. */
-  candidates(where: AnyRow): Iterable<string> | undefined;
+  candidates(where: AnyRow): ReadonlySet<string> | undefined;
   has(key: string): boolean;
   /** The row as of a commit, undefined where there was none. Not to be changed by the caller. */
   at(key: string, commit: number): AnyRow | undefined;
@@ -50,16 +59,34 @@ export function openTableState(schema: TableSchema): TableState {
     return undefined;
   };
   const latest = (key: string) => versions.get(key)?.at(-1)?.row ?? undefined;
+  let writtenAt = 0;
+  let newest: Newest | undefined;
+  const readNewest = (): Newest => {
+    const entries: Entry[] = [];
+    for (const [key, chain] of versions) {
+      const row = chain.at(-1)?.row;
+      if (row) entries.push([key, row]);
+    }
+    entries.sort(byKey);
+    return { entries, rows: entries.map(([, row]) => row) };
+  };
 
   return {
     schema,
     keys: () => versions.keys(),
+    newest(commit) {
+      if (commit < writtenAt) return undefined;
+      newest ??= readNewest();
+      return newest;
+    },
     candidates: (where) => lookups.candidates(where),
     has: (key) => versions.has(key),
     at,
     latest,
     taken: (uniqueKey) => holders.has(uniqueKey),
     write(key, row, commit) {
+      writtenAt = commit;
+      newest = undefined;
       index(latest(key), 'delete');
       const chain = versions.get(key);
       if (chain) chain.push({ commit, row });
@@ -68,6 +95,7 @@ export function openTableState(schema: TableSchema): TableState {
       if (row) lookups.add(key, row);
     },
     rewind(commit) {
+      newest = undefined;
       holders.clear();
       for (const [key, chain] of versions) {
         while (chain.length > 0 && (chain.at(-1) as Version).commit > commit) chain.pop();
@@ -77,6 +105,8 @@ export function openTableState(schema: TableSchema): TableState {
     },
   };
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Which keys ever had a row with that value, for the columns that rows are looked up by. Never forgets: whoever asks
@@ -96,10 +126,11 @@ function openLookups(schema: TableSchema) {
         else values.set(row[column], new Set([key]));
       }
     },
-    candidates(where: AnyRow): Iterable<string> | undefined {
+    candidates(where: AnyRow): ReadonlySet<string> | undefined {
       for (const [column, values] of keys) {
         const wanted = where[column];
-        if (typeof wanted === 'string') return values.get(wanted) ?? [];
+        const only = Array.isArray(wanted) && wanted.length === 1 ? wanted[0] : wanted;
+        if (typeof only === 'string') return values.get(only) ?? NONE;
         if (Array.isArray(wanted)) return new Set(wanted.flatMap((value) => [...(values.get(value) ?? [])]));
       }
       return undefined;
@@ -110,14 +141,11 @@ function openLookups(schema: TableSchema) {
 /** Own writes of a transaction: null where it deleted. */
 export type Written = ReadonlyMap<string, AnyRow | null>;
 
+const byKey = ([a]: Entry, [b]: Entry) => (a < b ? -1 : 1);
+
 /** Matching rows with their keys, in primary-key order, as of a commit, with `own` laid over. Not copies. */
-export function entriesAt(
-  state: TableState,
-  where: AnyRow,
-  commit: number,
-  own?: Written,
-): [key: string, row: AnyRow][] {
-  const found: [string, AnyRow][] = [];
+export function entriesAt(state: TableState, where: AnyRow, commit: number, own?: Written): readonly Entry[] {
+  const found: Entry[] = [];
   const consider = (key: string) => {
     const mine = own?.get(key);
     const row = mine === undefined ? state.at(key, commit) : mine;
@@ -127,13 +155,21 @@ export function entriesAt(
     consider(keyOf(state.schema, where));
     return found;
   }
-  const candidates = state.candidates(where);
-  const looked = candidates === undefined ? undefined : new Set(candidates);
+  const looked = state.candidates(where);
+  const newest = looked || own ? undefined : state.newest(commit);
+  if (newest) return newest.entries.filter(([, row]) => matches(row, where));
   for (const key of looked ?? state.keys()) consider(key);
   for (const key of own?.keys() ?? []) if (looked ? !looked.has(key) : !state.has(key)) consider(key);
-  return found.sort(([a], [b]) => (a < b ? -1 : 1));
+  return found.length > 1 ? found.sort(byKey) : found;
 }
 
-export function rowsAt(state: TableState, where: AnyRow, commit: number): AnyRow[] {
-  return entriesAt(state, where, commit).map(([, row]) => row);
+/** The same without their keys. */
+export function rowsAt(state: TableState, where: AnyRow, commit: number): readonly AnyRow[] {
+  const newest = isAll(where) ? state.newest(commit) : undefined;
+  return newest?.rows ?? entriesAt(state, where, commit).map(([, row]) => row);
+}
+
+function isAll(where: AnyRow): boolean {
+  for (const _column in where) return false;
+  return true;
 }

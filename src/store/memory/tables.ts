@@ -3,21 +3,21 @@ import { assert } from '../../lib/assert.ts';
 import type { AgentRow } from '../../resources/agent.ts';
 import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
 import { StoreUnavailable } from '../store.ts';
-import type { Fleet, ListQuery, Sighting, Table, Tables, View } from '../store.ts';
+import type { Fleet, ListQuery, Sighting, Table, Tables, Transaction, View } from '../store.ts';
 import type { Database } from './database.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, listRows } from './rows.ts';
-import type { TableSchema } from './schema.ts';
-import { SCHEMA, TABLE_NAMES } from './schema.ts';
+import type { TableName, TableSchema } from './schema.ts';
+import { SCHEMA } from './schema.ts';
 import { rowsAt } from './table-state.ts';
 import type { MemoryTransaction } from './transaction.ts';
 
 type Reads = Pick<Table<AnyRow>, 'find' | 'get' | 'list' | 'count'>;
 
 /** The four reads of a table, over one that selects. */
-function readsOf(schema: TableSchema, select: (where: AnyRow) => Promise<AnyRow[]>): Reads {
+function readsOf(schema: TableSchema, select: (where: AnyRow) => Promise<readonly AnyRow[]>): Reads {
   return {
-    find: async (where) => copy(await select(where)),
+    find: async (where) => copy(await select(where)) as AnyRow[],
     async get(where) {
       const rows = await select(where);
       assert(rows.length <= 1, `one row of ${schema.name}`);
@@ -28,15 +28,22 @@ function readsOf(schema: TableSchema, select: (where: AnyRow) => Promise<AnyRow[
   };
 }
 
-/** A table per schema; the casts end where the generic rows get their types. */
-function tablesOf(make: (schema: TableSchema) => Table<AnyRow>): Tables {
-  const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, make(SCHEMA[name])]));
-  return tables as unknown as Tables;
+/**
+ * `own`, and a table for each schema, made when it is asked for: few of them are. The casts end where the generic rows get
+ * their types.
+ */
+function withTables<Own extends object>(
+  own: Own,
+  make: (schema: TableSchema) => Table<AnyRow>,
+): Own & Tables {
+  const get = (known: Own, name: string) =>
+    name in SCHEMA ? make(SCHEMA[name as TableName]) : known[name as keyof Own];
+  return new Proxy(own, { get: get as ProxyHandler<Own>['get'] & object }) as Own & Tables;
 }
 
 /** Each call is one statement of `tx`. */
-export function transactionTables(tx: MemoryTransaction): Tables {
-  return tablesOf((schema) => {
+export function openTransaction(tx: MemoryTransaction): Transaction {
+  return withTables({ tag: tx.tag }, (schema) => {
     const { name } = schema;
     return {
       ...readsOf(schema, (where) => tx.statement(`select ${name}`, () => tx.select(schema, where))),
@@ -61,15 +68,7 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
     return snapshot;
   };
   const refuse = () => Promise.reject(new Error('cannot write in a read-only transaction'));
-  const tables = tablesOf((schema) => ({
-    ...readsOf(schema, async (where) => rowsAt(db.tables[schema.name], where, await read())),
-    lock: refuse,
-    insert: refuse,
-    update: refuse,
-    remove: refuse,
-  }));
-  return {
-    ...tables,
+  const own: Omit<View, keyof Tables> = {
     async head() {
       const { position, tag } = db.head(await read());
       return { position, tag };
@@ -90,6 +89,13 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
       ),
     fleet: async () => fleetAt(db, await read()),
   };
+  return withTables(own, (schema) => ({
+    ...readsOf(schema, async (where) => rowsAt(db.tables[schema.name], where, await read())),
+    lock: refuse,
+    insert: refuse,
+    update: refuse,
+    remove: refuse,
+  }));
 }
 
 const byHostAndRole = (one: Sighting, other: Sighting) => {
@@ -98,11 +104,7 @@ const byHostAndRole = (one: Sighting, other: Sighting) => {
 };
 
 function sightingsAt(db: Database, commit: number, isSought: (row: AgentRow) => boolean): Sighting[] {
-  const rows: AgentRow[] = [];
-  for (const key of db.tables.agents.keys()) {
-    const row = db.tables.agents.at(key, commit) as unknown as AgentRow | undefined;
-    if (row) rows.push(row);
-  }
+  const rows = rowsAt(db.tables.agents, {}, commit) as unknown as AgentRow[];
   const hosts = new Set(rows.filter(isSought).map((row) => row.host));
   const found = rows.flatMap(({ id, host, role, server_id, liveness, deaths, availability_zone }) =>
     hosts.has(host) ? [{ id, host, role, server_id, liveness, deaths, availability_zone }] : [],

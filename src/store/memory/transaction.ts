@@ -143,7 +143,7 @@ export class MemoryTransaction implements Holder {
     return removed;
   }
 
-  #matching(schema: TableSchema, where: AnyRow, commit: number): [string, AnyRow][] {
+  #matching(schema: TableSchema, where: AnyRow, commit: number): ReturnType<typeof entriesAt> {
     return entriesAt(this.#world.tables[schema.name], where, commit, this.written.get(schema.name));
   }
 
