@@ -20,7 +20,7 @@ test('a line of the configuration, with what is left out and with all', () => {
   const script = parseCheck(`gateway ${PATH}`);
   assert.deepEqual(script, {
     ...{ name: 'gateway', path: PATH, intervalMs: 5_000, timeoutMs: 3_000 },
-    ...{ fall: 2, rise: 2, weight: 60, sha256: null },
+    ...{ fall: 2, rise: 2, weight: 90, sha256: null },
   });
   const all = parseCheck(
     `g ${PATH} interval=1.5 timeout=1 fall=3 rise=4 weight=100 sha256=${'0'.repeat(64)}`,

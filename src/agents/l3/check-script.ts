@@ -1,7 +1,7 @@
 /**
  * A check script as the host's own configuration names it, and whether it may be run at all. Pure.
  *
- *   gateway /etc/deuteron/checks/gateway interval=5 timeout=3 fall=2 rise=2 weight=60 sha256=...
+ *   gateway /etc/deuteron/checks/gateway interval=5 timeout=3 fall=2 rise=2 weight=90 sha256=...
  */
 import type { PathStep, ProgramFacts } from '../../host/host.ts';
 import { CHECK_OFF } from './health.ts';

@@ -241,13 +241,13 @@ test('what is held survives a new life of the agent', async (t) => {
   const made = await stage(t, [`gateway ${PATH} interval=1`]);
   made.answer = () => ({ ...WELL, code: 1 });
   await made.pass(3_000);
-  assert.equal(made.now.penalty, 60);
+  assert.equal(made.now.penalty, 90);
   await made.end();
   await made.begin([`gateway ${PATH} interval=1`]);
   assert.equal(made.health.current(made.router.id), null);
   made.answer = () => WELL;
   await made.pass(200);
-  assert.deepEqual([made.now.penalty, made.now.reasons.length], [60, 1]);
+  assert.deepEqual([made.now.penalty, made.now.reasons.length], [90, 1]);
   await made.pass(CHECK_HOLD_MS + 2_000);
   assert.equal(made.now.penalty, 0);
 });

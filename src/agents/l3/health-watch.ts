@@ -27,7 +27,16 @@ import {
   penaltyOf,
   tunnelFinding,
 } from './health.ts';
-import { type Held, heldUntil, hold, holdMs, type HoldTimes, UNHELD } from './hold-down.ts';
+import {
+  checkTimes,
+  type Held,
+  heldUntil,
+  hold,
+  holdMs,
+  type HoldTimes,
+  linkTimes,
+  UNHELD,
+} from './hold-down.ts';
 import { parseHeld, renderHeld } from './held-file.ts';
 import { Reachability } from './reachability.ts';
 import { haRouters, outsideOf, targetsOf } from './surroundings.ts';
@@ -51,7 +60,6 @@ export interface HealthOptions {
 }
 
 const FILE = 'health.json';
-const MINUTE_MS = 60_000;
 /** By so much stand-bys are later to be well again. */
 const LEAD_MS = 1_500;
 const LOOK_MS = 1_000;
@@ -64,6 +72,8 @@ interface Sources {
   readonly held: Map<string, Held>;
   /** What was last said of it while it cost something. */
   readonly reasons: Map<string, string>;
+  /** Those that got worse while this replica was the active. */
+  readonly asActive: Set<string>;
 }
 
 export function createHealth(options: HealthOptions): HealthSource {
@@ -118,8 +128,8 @@ class HealthWatch implements HealthSource {
   async run(signal: AbortSignal): Promise<void> {
     const { host, clock, onFailure } = this.#options;
     this.#kept = (await host.readFile(FILE).catch(() => null)) ?? '';
-    for (const [routerId, sources] of parseHeld(this.#kept, clock.now()))
-      this.#sources.set(routerId, sources);
+    for (const [routerId, kept] of parseHeld(this.#kept, clock.now()))
+      this.#sources.set(routerId, { ...kept, asActive: new Set() });
     const begunAt = clock.now();
     const parts = Promise.all([this.#carriers.run(signal), this.#checks.run(signal)]);
     while (!signal.aborted) {
@@ -174,12 +184,10 @@ class HealthWatch implements HealthSource {
 
   #times(source: string, routerId: string): HoldTimes {
     const { linkHoldMs, checkHoldMs } = this.#options;
-    const firstMs = source.startsWith('check ') ? checkHoldMs : linkHoldMs;
-    return {
-      firstMs: firstMs + (this.#roles.get(routerId) === 'active' ? 0 : LEAD_MS),
-      longestMs: Math.max(firstMs, source.startsWith('check ') ? 60 * MINUTE_MS : 5 * MINUTE_MS),
-      forgetMs: source.startsWith('check ') ? 120 * MINUTE_MS : 10 * MINUTE_MS,
-    };
+    const isActive = this.#roles.get(routerId) === 'active';
+    const leadMs = isActive ? 0 : LEAD_MS;
+    if (!source.startsWith('check ')) return linkTimes(linkHoldMs + leadMs);
+    return checkTimes(checkHoldMs + leadMs, !isActive && this.#sourcesOf(routerId).asActive.has(source));
   }
 
   #measure(routerId: string): void {
@@ -190,9 +198,18 @@ class HealthWatch implements HealthSource {
       // Not known is not well: what was found before holds on.
       if (source.startsWith('check ') && finding === null && !this.#isJudged(routerId, source)) continue;
       const times = this.#times(source, routerId);
-      held.set(source, hold(held.get(source) ?? UNHELD, penalty, { now, times }));
+      const before = held.get(source) ?? UNHELD;
+      const after = hold(before, penalty, { now, times });
+      held.set(source, after);
+      if (after.penalty > before.penalty) this.#rose(routerId, source);
       if (finding !== null && finding.penalty > 0) reasons.set(source, finding.reason);
     }
+  }
+
+  #rose(routerId: string, source: string): void {
+    const { asActive } = this.#sourcesOf(routerId);
+    if (this.#roles.get(routerId) === 'active') asActive.add(source);
+    else asActive.delete(source);
   }
 
   #isJudged(routerId: string, source: string): boolean {
@@ -237,7 +254,7 @@ class HealthWatch implements HealthSource {
   #sourcesOf(routerId: string): Sources {
     const known = this.#sources.get(routerId);
     if (known !== undefined) return known;
-    const fresh: Sources = { held: new Map(), reasons: new Map() };
+    const fresh: Sources = { held: new Map(), reasons: new Map(), asActive: new Set() };
     this.#sources.set(routerId, fresh);
     return fresh;
   }

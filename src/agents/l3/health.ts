@@ -7,7 +7,7 @@
  * | no carrier on the link of the tunnels | 150 |
  * | no carrier on the link of the router's external network | 100 |
  * | most tunnel endpoints do not answer | up to 120: nothing for half of them, all of it for every one |
- * | a check script says no | its weight, 60 unless told otherwise |
+ * | a check script says no | its weight, 90 unless told otherwise |
  *
  * Half of them: with three replicas the end of one host leaves each of the others one that answers and one that does not, which
  * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told.
@@ -19,7 +19,7 @@ import { MOST_OFF } from './keepalived.ts';
 export const TUNNEL_CARRIER_OFF = 150;
 export const EXTERNAL_CARRIER_OFF = 100;
 export const TUNNEL_OFF = 120;
-export const CHECK_OFF = 60;
+export const CHECK_OFF = 90;
 
 /** What is said of one router on this host. */
 export interface Health {

@@ -33,6 +33,28 @@ export const UNHELD: Held = {
   better: null,
 };
 
+const MINUTE_MS = 60_000;
+
+/** For what is measured by this host itself: links, who answers. */
+export const linkTimes = (firstMs: number): HoldTimes => ({
+  firstMs,
+  longestMs: Math.max(firstMs, 5 * MINUTE_MS),
+  forgetMs: 10 * MINUTE_MS,
+});
+
+/** Many scripts can only fail where the addresses are: what a stand-by says after that is worth so much less. */
+const DOUBTED = 10;
+
+/**
+ * For what scripts say: a replica that is held too long costs nothing as long as another serves. `isDoubted`: it said no as
+ * the active, and says yes as a stand-by.
+ */
+export const checkTimes = (firstMs: number, isDoubted: boolean): HoldTimes => ({
+  firstMs: firstMs * (isDoubted ? DOUBTED : 1),
+  longestMs: Math.max(firstMs, 60 * MINUTE_MS),
+  forgetMs: 120 * MINUTE_MS,
+});
+
 /** How long it has to be better before that counts. */
 export function holdMs({ rises }: Held, { firstMs, longestMs }: HoldTimes): number {
   return Math.min(longestMs, firstMs * 2 ** Math.max(0, rises - 1));
