@@ -27,6 +27,7 @@ import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
 import { addResource } from './resource-routes.ts';
 import { addPortForwardings } from './port-forwardings.ts';
+import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
 import type { Route } from './route.ts';
 import { addVersions } from './versions.ts';
@@ -195,6 +196,7 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   addRouters(api);
   addPortForwardings(api);
   addDeuteron(api, options.secret);
+  addRoles(api);
   addConvergence(api);
   addEvents(api);
   addExplain(api);

@@ -1,14 +1,19 @@
 import { parseArgs } from 'node:util';
 import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, endpointFrom } from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.ts';
+import { drain } from './drain.ts';
 import { formatTable } from './table.ts';
 
-const USAGE = `usage: deuteron host add NAME | list | remove NAME [--force]
+const USAGE = `usage: deuteron host add NAME | list | drain NAME [--undo] [--wait S] | remove NAME [--force]
 
 Hosts whose agents may connect. Each has a credential of its own: it is shown once, by add, and kept hashed.
 
   add NAME           make the host known and print its credential; put it into the agent's credential file
   list               the hosts, their tunnel addresses, since when
+  drain NAME         empty it before maintenance: its DHCP and L3 agents are switched off, what they have goes to others, HA routers
+                     that are active there move at once. Says what is left; asked again, it moves what could not be moved before
+      --wait S       until nothing is left but ports of machines, so many seconds at most; exit code 1 if something is
+      --undo         let it take part again
   remove NAME        forget the host, its agents and its credential; refused while ports are bound to it
       --force        unbind them first
   --json             print JSON
@@ -26,7 +31,13 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { ...ENDPOINT_OPTIONS, json: { type: 'boolean' }, force: { type: 'boolean' } },
+    options: {
+      ...ENDPOINT_OPTIONS,
+      json: { type: 'boolean' },
+      force: { type: 'boolean' },
+      undo: { type: 'boolean' },
+      wait: { type: 'string' },
+    },
   });
   const [verb, name, ...rest] = positionals;
   const endpoint = endpointFrom(values, io.env);
@@ -44,13 +55,19 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     return EXIT_DONE;
   }
   if (name === undefined)
-    throw new UsageError(verb === undefined ? 'add, list or remove?' : `${verb} needs a host's name`);
+    throw new UsageError(verb === undefined ? 'add, list, drain or remove?' : `${verb} needs a host's name`);
   if (verb === 'add') {
     const { host } = (await callApi(endpoint, 'POST', '/v2.0/deuteron/hosts', { host: { name } })).body;
     io.out(values.json ? `${JSON.stringify(host)}\n` : `${host.credential}\n`);
     if (!values.json)
       io.err(`The credential of ${name} is shown this once: put it into the agent's credential file.\n`);
     return EXIT_DONE;
+  }
+  if (verb === 'drain') {
+    const undo = values.undo ?? false;
+    const waitMs = Number(values.wait ?? '0') * 1000;
+    if (!(waitMs >= 0)) throw new UsageError(`--wait: "${values.wait}" is no number of seconds`);
+    return drain(endpoint, name, { undo, waitMs, json: values.json ?? false }, io);
   }
   if (verb === 'remove') {
     await callApi(
@@ -65,7 +82,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
 
 export const hostCommand: Command = {
   name: 'host',
-  summary: 'add, list and remove hosts of agents',
+  summary: 'add, list, drain and remove hosts of agents',
   usage: USAGE,
   run,
 };

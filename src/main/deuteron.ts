@@ -33,8 +33,12 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     load: async () => (await import('../cli/explain.ts')).explainCommand,
   },
   host: {
-    summary: 'add, list and remove hosts of agents',
+    summary: 'add, list, drain and remove hosts of agents',
     load: async () => (await import('../cli/host.ts')).hostCommand,
+  },
+  router: {
+    summary: 'which host serves a router, since when and why; and moving it',
+    load: async () => (await import('../cli/router.ts')).routerCommand,
   },
   port: {
     summary: 'plug a port into a namespace of this host, and unplug it',

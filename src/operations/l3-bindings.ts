@@ -1,7 +1,7 @@
 /** Which L3 agents have which routers: what an operator sees of it, and does by hand. */
 import type { AgentRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
-import type { RouterBindingRow, RouterView } from '../resources/router.ts';
+import type { RouterView } from '../resources/router.ts';
 import { planReplicas } from '../scheduling/l3.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { agentNotFound, routerNotFound } from './faults.ts';
@@ -9,6 +9,7 @@ import { addReplicas, physicalNetworksOf, removeReplicas } from './l3-scheduling
 import type { Call } from './operation.ts';
 import { showRouter } from './router.ts';
 import { viewRouters } from './router-gateway.ts';
+import { aliveAmong, shownState } from './router-view.ts';
 
 const invalidAgent = (id: string): Fault =>
   new Fault('InvalidL3Agent', `Agent ${id} is not a L3 Agent or has been disabled`);
@@ -92,21 +93,6 @@ export async function routersOfL3Agent(tables: Tables, agentId: string): Promise
   return viewRouters(tables, await tables.routers.find({ id: bindings.map((one) => one.router_id) }));
 }
 
-/**
- * What is known of a replica of an HA router: that of a dead agent cannot be active for the API if another may be; if all are dead,
- * nothing is known.
- */
-function shownState(
-  binding: RouterBindingRow,
-  {
-    all,
-    isAlive,
-  }: { readonly all: readonly RouterBindingRow[]; readonly isAlive: (agentId: string) => boolean },
-): RouterBindingRow['ha_state'] {
-  if (binding.ha_state !== 'active' || isAlive(binding.agent_id)) return binding.ha_state;
-  return all.some((one) => isAlive(one.agent_id)) ? 'standby' : 'unknown';
-}
-
 /** The agents that have a router, the preferred first, with what each replica is; null where the router is not HA. */
 export async function l3AgentsOfRouter(
   tables: Tables,
@@ -116,15 +102,10 @@ export async function l3AgentsOfRouter(
   const router = await showRouter(tables, call, routerId);
   const bindings = await tables.routerBindings.find({ router_id: routerId });
   if (bindings.length === 0) return [];
-  const agents = await tables.agents.find({ id: bindings.map((binding) => binding.agent_id) });
-  const agentOf = new Map(agents.map((agent) => [agent.id, agent]));
-  const isAlive = (id: string) => {
-    const agent = agentOf.get(id);
-    return agent !== undefined && call.isAlive(agent);
-  };
+  const { isAlive, agents } = await aliveAmong(tables, call, bindings);
   const sorted = [...bindings].sort((a, b) => a.rank - b.rank);
   return sorted.flatMap((binding) => {
-    const agent = agentOf.get(binding.agent_id);
+    const agent = agents.get(binding.agent_id);
     const haState = router.ha ? shownState(binding, { all: bindings, isAlive }) : null;
     return agent ? [{ agent, haState }] : [];
   });

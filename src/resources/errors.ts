@@ -40,6 +40,7 @@ export const FAULT_STATUS = {
   InvalidL3Agent: 404,
   RouterHostedByL3Agent: 409,
   RouterNotHostedByL3Agent: 409,
+  RouterNotMovable: 409,
   NetworkNotFound: 404,
   SubnetNotFound: 404,
   PortNotFound: 404,

@@ -12,6 +12,7 @@ const KINDS: Readonly<Record<EventKind, true>> = {
   'move-done': true,
   'router-role': true,
   'router-order': true,
+  'host-drain': true,
   alert: true,
   'alert-ended': true,
 };

@@ -11,6 +11,8 @@ export type EventKind =
   /** A replica of an HA router changed its role, or was told to. */
   | 'router-role'
   | 'router-order'
+  /** A host is emptied, or takes part again. */
+  | 'host-drain'
   /** Something that an operator should know, and its end. */
   | 'alert'
   | 'alert-ended';

@@ -6,6 +6,7 @@ import { applyReport } from '../../src/operations/agent-report.ts';
 import { type NewEvent, record } from '../../src/operations/event.ts';
 import { addHost } from '../../src/operations/host.ts';
 import type { ReportException, Role } from '../../src/resources/agent.ts';
+import type { ReplicaReport } from '../../src/resources/replica-report.ts';
 import { SETTINGS, type ApiUnderTest } from './api-under-test.ts';
 
 const call = {
@@ -45,6 +46,7 @@ export interface Told {
   /** Up to where it has realised everything else; the head if not given, null for unknown. */
   readonly realised?: number | null;
   readonly exceptions?: readonly ReportException[];
+  readonly roles?: readonly ReplicaReport[];
 }
 
 /** The agent's report, taken by the server as if it had come from its host. */
@@ -63,6 +65,7 @@ export async function report(api: ApiUnderTest, told: Told): Promise<void> {
     exceptions,
     exceptionCount: exceptions.length,
     configurations: {},
+    ...(told.roles ? { roles: told.roles } : {}),
   };
   await api.store.transact((tx) => applyReport(tx, call, { host, report: body, place }));
 }

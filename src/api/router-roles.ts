@@ -1,0 +1,132 @@
+/** `/v2.0/deuteron/routers` and the drain of hosts: who is active, why, and moving it by hand. */
+import { Fault } from '../resources/errors.ts';
+import { routerMap } from '../resources/router.ts';
+import { display, isPlainObject } from '../resources/values.ts';
+import { drainHost, showDrain } from '../operations/host-drain.ts';
+import { failoverRouter } from '../operations/router-failover.ts';
+import { showRoles } from '../operations/router-view.ts';
+import type { Api } from './app.ts';
+import { adminOnly } from './policy.ts';
+import { pathId, requireObject, sendWritten } from './resource-routes.ts';
+import { array, object, TEXT } from './route.ts';
+
+const COUNT = { type: 'integer' };
+const MAYBE_TEXT = { type: ['string', 'null'] };
+const FLAG = { type: 'boolean' };
+const PATH = { ...TEXT, enum: ['up', 'down', 'unknown'] };
+const CHECK = object({ name: TEXT, ok: FLAG, since: TEXT, text: TEXT });
+const REPLICA = object({
+  ...{ host: TEXT, agent_id: TEXT, rank: COUNT, alive: FLAG, leaving: FLAG, ha_state: MAYBE_TEXT },
+  state: { ...TEXT, enum: ['active', 'standby', 'fault', 'unknown'] },
+  ...{ since: MAYBE_TEXT, penalty: COUNT, reasons: array(TEXT), hears: FLAG },
+  paths: object({ tunnel: PATH, management: PATH }),
+  checks: array(CHECK),
+  order: { type: ['object', 'null'] },
+});
+const ROUTER = object({
+  ...{ id: TEXT, name: TEXT, ha: FLAG, summary: TEXT },
+  state: { ...TEXT, enum: ['served', 'disputed', 'unserved', 'unknown'] },
+  replicas: array(REPLICA),
+  events: array({ type: 'object' }),
+});
+const DRAIN = object({
+  ...{ host: TEXT, draining: FLAG, active_routers: COUNT, replicas: COUNT, networks: COUNT, ports: COUNT },
+});
+const STUCK = array(object({ router: TEXT, why: TEXT }));
+
+const SAYS = {
+  show: {
+    id: 'show_router_roles',
+    summary:
+      'A router with its replicas: who is active, since when, why, and what was decided lately. Admins only.',
+    answer: object({ router: ROUTER }),
+  },
+  failover: {
+    id: 'failover_router',
+    summary:
+      'Moves the active role of an HA router, to the best of the others or to the one on host `to`. Admins only.',
+    body: { type: 'object', properties: { to: TEXT }, additionalProperties: false },
+    status: 202,
+    answer: object({ failover: object({ from: TEXT, to: TEXT }) }),
+  },
+  drained: {
+    id: 'show_drain',
+    summary: 'What a host has that others could: routers, DHCP, and the ports of machines. Admins only.',
+    answer: object({ drain: DRAIN }),
+  },
+  drain: {
+    id: 'drain_host',
+    summary: 'Empties a host before maintenance, or lets it take part again. Admins only.',
+    body: object({ drain: object({ draining: FLAG }) }),
+    status: 202,
+    answer: object({ drain: object({ ...(DRAIN.properties as object), moved: COUNT, stuck: STUCK }) }),
+  },
+};
+
+function targetIn(given: unknown): { to?: string } {
+  const { to, ...rest } = isPlainObject(given) ? given : given == null ? {} : requireObject(given);
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    throw new Fault('HTTPBadRequest', `Unrecognized attribute(s) '${display(unknown)}'`);
+  if (to === undefined || to === null) return {};
+  if (typeof to !== 'string' || to === '')
+    throw new Fault('InvalidInput', `Invalid input for to. Reason: '${display(to)}' is no host's name.`);
+  return { to };
+}
+
+function drainingIn(given: unknown): boolean {
+  const { drain } = requireObject(given);
+  const draining = isPlainObject(drain) ? drain['draining'] : undefined;
+  if (typeof draining !== 'boolean')
+    throw new Fault(
+      'HTTPBadRequest',
+      "Unable to find 'draining', true or false, in 'drain' of the request body",
+    );
+  return draining;
+}
+
+function addRouterRoles(api: Api): void {
+  const one = '/v2.0/deuteron/routers/:id';
+  api.route({ method: 'GET', url: one, says: SAYS.show }, async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_router_roles');
+    const id = pathId(routerMap, request);
+    const router = await api.store.view((view) => showRoles(view, call, id));
+    return reply.send(JSON.stringify({ router }));
+  });
+  api.route({ method: 'POST', url: `${one}/failover`, says: SAYS.failover }, async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'failover_router');
+    const asked = { routerId: pathId(routerMap, request), ...targetIn(request.body) };
+    const { result, place } = await api.store.transact((tx) => failoverRouter(tx, call, asked));
+    const { from, to } = result;
+    return sendWritten(reply, { status: 202, place, body: { failover: { from, to } } });
+  });
+}
+
+function addDrain(api: Api): void {
+  const url = '/v2.0/deuteron/hosts/:name/drain';
+  api.route({ method: 'GET', url, says: SAYS.drained }, async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'get_host');
+    const { name } = request.params as { name: string };
+    const drain = await api.store.view((view) => showDrain(view, call, name));
+    return reply.send(JSON.stringify({ drain }));
+  });
+  api.route({ method: 'PUT', url, says: SAYS.drain }, async (request, reply) => {
+    const call = api.callOf(request);
+    adminOnly(call.caller, 'update_host');
+    const { name: host } = request.params as { name: string };
+    const draining = drainingIn(request.body);
+    const { result, place } = await api.store.transact(async (tx) => {
+      const { moved, stuck } = await drainHost(tx, call, { host, draining });
+      return { ...(await showDrain(tx, call, host)), moved, stuck };
+    });
+    return sendWritten(reply, { status: 202, place, body: { drain: result } });
+  });
+}
+
+export function addRoles(api: Api): void {
+  addRouterRoles(api);
+  addDrain(api);
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { drainHost, showDrain } from './host-drain.ts';
+import { l3AgentsOfRouter } from './l3-bindings.ts';
+import { failoverRouter } from './router-failover.ts';
+import { roleStage } from './router-stage.ts';
+import { showRoles } from './router-view.ts';
+import { fault } from './testing.ts';
+
+async function stage() {
+  const w = await roleStage();
+  for (const host of ['h1', 'h2', 'h3'])
+    await w.report(host, { state: host === 'h1' ? 'active' : 'standby' });
+  const states = () =>
+    w.store.view(async (view) => {
+      const found = await l3AgentsOfRouter(view, w.call, w.router.id);
+      return Object.fromEntries(found.map(({ agent, haState }) => [agent.host, haState]));
+    });
+  const show = () => w.store.view((view) => showRoles(view, w.call, w.router.id));
+  const move = (to?: string) =>
+    w.run((tx) => failoverRouter(tx, w.call, { routerId: w.router.id, ...(to === undefined ? {} : { to }) }));
+  return { ...w, states, show, move };
+}
+
+test('a planned move: the active yields, the healthiest is preferred; both orders end with it', async () => {
+  const s = await stage();
+  await s.report('h2', { penalty: 60 });
+  const { from, to, events } = await s.move();
+  assert.deepEqual([from, to, events.length], ['h1', 'h3', 1]);
+  assert.deepEqual(s.orders(), { h1: 'yield', h3: 'prefer' });
+  await s.report('h3', { state: 'active' });
+  assert.deepEqual(s.orders(), { h1: 'tell', h3: 'prefer' });
+  await s.report('h1', { state: 'standby' });
+  assert.deepEqual([s.orders(), s.alerts()], [{}, []]);
+});
+
+test('to a host: where it stands by; it may be active already, and is refused with the reason else', async () => {
+  const s = await stage();
+  assert.deepEqual(await s.move('h1'), { from: 'h1', to: 'h1', events: [] });
+  await s.report('h3', { state: 'fault' });
+  await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'its replica on h3 is fault, not standby'));
+  await assert.rejects(s.move('h9'), fault('RouterNotMovable', 'h9 has no replica of it'));
+  s.kill(s.agents.get('h2')!);
+  await assert.rejects(s.move('h2'), fault('RouterNotMovable', 'the agent of h2 is taken for dead'));
+  await assert.rejects(s.move(), fault('RouterNotMovable', 'no other replica stands by'));
+  assert.deepEqual(s.orders(), {});
+});
+
+test('what the API says of roles: the dead are not active where another is, nor who does not answer', async () => {
+  const s = await stage();
+  assert.deepEqual(await s.states(), { h1: 'active', h2: 'standby', h3: 'standby' });
+  await s.report('h2', { state: 'active' });
+  assert.deepEqual(await s.states(), { h1: 'unknown', h2: 'active', h3: 'standby' });
+  assert.equal((await s.show()).state, 'served');
+  await s.answer('h1');
+  assert.deepEqual(await s.states(), { h1: 'active', h2: 'active', h3: 'standby' });
+  assert.equal((await s.show()).state, 'disputed');
+  s.kill(s.agents.get('h1')!);
+  assert.deepEqual(await s.states(), { h1: 'standby', h2: 'active', h3: 'standby' });
+  s.kill(s.agents.get('h2')!);
+  assert.deepEqual(await s.states(), { h1: 'unknown', h2: 'unknown', h3: 'standby' });
+  assert.equal((await s.show()).state, 'unserved');
+});
+
+test('a drained host gives its active routers away at once, and gets none; undone, it takes part again', async () => {
+  const s = await stage();
+  const drain = (draining: boolean, host = 'h1') => s.run((tx) => drainHost(tx, s.call, { host, draining }));
+  await assert.rejects(drain(true, 'h9'), fault('HostNotFound'));
+  assert.deepEqual((await drain(true)).moved, 1);
+  assert.deepEqual(Object.values(s.orders()).sort(), ['prefer', 'yield']);
+  const show = () => s.store.view((view) => showDrain(view, s.call, 'h1'));
+  assert.deepEqual(await show(), {
+    ...{ host: 'h1', draining: true, active_routers: 1, replicas: 1, networks: 0, ports: 0 },
+  });
+  const to = Object.entries(s.orders()).find(([, what]) => what === 'prefer')![0];
+  await s.report(to, { state: 'active' });
+  await s.report('h1', { state: 'standby' });
+  assert.equal((await show()).active_routers, 0);
+  const other = ['h2', 'h3'].find((host) => host !== to)!;
+  await drain(true, to);
+  assert.deepEqual(s.orders(), { [to]: 'yield', [other]: 'prefer' }, 'not back to what is drained');
+  await drain(false);
+  assert.equal((await show()).draining, false);
+});
+
+test('what cannot move is said', async () => {
+  const s = await stage();
+  for (const host of ['h2', 'h3']) await s.report(host, { state: 'fault' });
+  const { moved, stuck } = await s.run((tx) => drainHost(tx, s.call, { host: 'h1', draining: true }));
+  assert.deepEqual([moved, stuck], [0, [{ router: s.router.id, why: 'no other replica stands by' }]]);
+});
