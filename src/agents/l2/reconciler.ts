@@ -20,6 +20,7 @@ import {
   type L2Settings,
   portsOf,
 } from './desired.ts';
+import { HEALTH_LINK, HealthLink } from './health-link.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
 import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
@@ -46,6 +47,7 @@ class L2Agent implements RoleAgent {
   readonly #settings: L2Settings;
   readonly #view: HostView;
   readonly #guard: TunnelGuard;
+  readonly #health: HealthLink;
   /** Link name to key, for host events; null: to be made anew. */
   #names: Map<string, string> | null = null;
   /** Whether the mirror holds all that it must; null: to be found out anew. */
@@ -58,6 +60,7 @@ class L2Agent implements RoleAgent {
     this.#settings = { hostName, tunnelIp, managementIp, bridgeMappings };
     this.#view = new HostView(options.host);
     this.#guard = new TunnelGuard(options.host, options.world, this.#settings);
+    this.#health = new HealthLink(options.host, options.world, this.#settings);
   }
 
   *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
@@ -91,11 +94,12 @@ class L2Agent implements RoleAgent {
   keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' {
     switch (event.type) {
       case 'overflow':
-        this.#view.everythingChanged();
-        this.#guard.hostChanged();
+        this.#everythingChanged();
         return 'all';
       case 'ruleset':
-        return event.table === GUARD_TABLE ? this.#keysOfGuard() : [];
+        if (event.table !== GUARD_TABLE) return [];
+        this.#guard.hostChanged();
+        return this.#anyKey();
       case 'process-ended':
       case 'process-stuck':
       case 'address':
@@ -104,10 +108,12 @@ class L2Agent implements RoleAgent {
       case 'inside':
         return [];
       case 'flood':
+        if (event.link === HEALTH_LINK) return this.#keysOfHealth();
         // Mostly the echo of our own steps.
         return this.#view.floodIs(event, event.present) ? this.#keysOfLink(event.link) : [];
       case 'link':
-        return event.namespace === null ? this.#keysOfLink(event.name) : [];
+        if (event.namespace !== null) return [];
+        return event.name === HEALTH_LINK ? this.#keysOfHealth() : this.#keysOfLink(event.name);
     }
   }
 
@@ -127,15 +133,19 @@ class L2Agent implements RoleAgent {
   }
 
   async observeAll(): Promise<void> {
-    this.#guard.hostChanged();
-    this.#view.everythingChanged();
+    this.#everythingChanged();
     // Unless a change that goes before the pass has read it all meanwhile.
     await this.#view.refreshStale();
   }
 
   /** A network whose links look as they should is wired: all that a remedy can do is to look again. */
   forget(_key: string): void {
+    this.#everythingChanged();
+  }
+
+  #everythingChanged(): void {
     this.#guard.hostChanged();
+    this.#health.hostChanged();
     this.#view.everythingChanged();
   }
 
@@ -153,12 +163,13 @@ class L2Agent implements RoleAgent {
 
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
     const { kind, id } = splitKey(key);
-    const [network, guard] = await Promise.all([
+    const outcomes = await Promise.all([
       kind === 'network' ? this.#reconcileNetwork(id, signal) : this.#sweep(id),
-      this.#ensureGuard(),
+      this.#ensure('tunnel guard', this.#guard),
+      this.#ensure('health link', this.#health),
     ]);
-    const shortfalls = [...network.shortfalls, ...guard.shortfalls];
-    return network.repaired || guard.repaired ? { shortfalls, repaired: true } : { shortfalls };
+    const shortfalls = outcomes.flatMap((outcome) => outcome.shortfalls);
+    return outcomes.some(({ repaired }) => repaired) ? { shortfalls, repaired: true } : { shortfalls };
   }
 
   async #reconcileNetwork(id: string, signal: AbortSignal): Promise<Outcome> {
@@ -200,6 +211,7 @@ class L2Agent implements RoleAgent {
     this.#names = null;
     this.#whole = null;
     this.#guard.worldChanged();
+    this.#health.worldChanged();
   }
 
   /**
@@ -226,21 +238,26 @@ class L2Agent implements RoleAgent {
     return applyPlan(planRemoval(bridge, this.#view, this.#orphanTunnels()), this.#host, this.#view);
   }
 
-  async #ensureGuard(): Promise<Outcome> {
+  /** What is the host's as a whole. */
+  async #ensure(what: string, part: TunnelGuard | HealthLink): Promise<Outcome> {
     // From half of the networks it would shut out the other half's endpoints.
     if (!this.#mirrorIsWhole()) return CONVERGED;
     try {
-      return { shortfalls: [], repaired: await this.#guard.ensure() };
+      return { shortfalls: [], repaired: await part.ensure() };
     } catch (error) {
       // The ports work without it: it is the host that falls short, not the network.
-      const reason = `tunnel guard: ${error instanceof Error ? error.message : String(error)}`;
+      const reason = `${what}: ${error instanceof Error ? error.message : String(error)}`;
       return { shortfalls: [{ object: hostGroup(this.#world.host), state: 'failed', reason }] };
     }
   }
 
-  /** The guard is the host's: any network's run looks after it. */
-  #keysOfGuard(): string[] {
-    this.#guard.hostChanged();
+  #keysOfHealth(): string[] {
+    this.#health.hostChanged();
+    return this.#anyKey();
+  }
+
+  /** Any network's run looks after what is the host's. */
+  #anyKey(): string[] {
     for (const group of this.#world.groups()) if (splitKey(group).kind === 'network') return [group];
     return [];
   }

@@ -8,7 +8,8 @@ import { isIP } from 'node:net';
 import type { Host } from '../../host/host.ts';
 import type { World } from '../role.ts';
 import type { L2Settings } from './desired.ts';
-import { type Door, doorsOf } from './uplinks.ts';
+import { HEALTH_LINK } from './health-link.ts';
+import { type Door, doorsOf, haPeers } from './uplinks.ts';
 
 export const GUARD_TABLE = 'inet deuteron_l2';
 
@@ -18,15 +19,31 @@ export interface GuardRuleset {
 }
 
 /** nftables text that replaces the table as a whole; null: no doors, no table. Pure. */
-export function guardRuleset(doors: readonly Door[]): GuardRuleset | null {
+export function guardRuleset(
+  doors: readonly Door[],
+  { health = false }: { readonly health?: boolean } = {},
+): GuardRuleset | null {
   if (doors.length === 0) return null;
   const body = `${doors.map(setText).join('')}  chain input {
     type filter hook input priority filter - 10; policy accept;
-${doors.map(({ name, port }) => `    udp dport ${port} goto ${name}\n`).join('')}  }
-${doors.map(chainText).join('')}`;
+${doors.map(({ name, port }) => `    udp dport ${port} goto ${name}\n`).join('')}${health ? HEALTH_RULE : ''}  }
+${doors.map(chainText).join('')}${health ? HEALTH_CHAINS : ''}`;
   const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
   return { mark, text: `${EMPTY}table ${GUARD_TABLE} {\n  comment "${mark}"\n${body}}\n` };
 }
+
+const HEALTH_RULE = `    iifname "${HEALTH_LINK}" goto health\n`;
+/** Questions, answers, and who is who (RFC 4861). */
+const HEALTH_CHAINS = `  chain health {
+    icmpv6 type { echo-request, echo-reply, nd-neighbor-solicit, nd-neighbor-advert } accept
+    counter drop
+  }
+  chain forward {
+    type filter hook forward priority filter - 10; policy accept;
+    iifname "${HEALTH_LINK}" counter drop
+    oifname "${HEALTH_LINK}" counter drop
+  }
+`;
 
 const familyOf = ({ local }: Door) => (isIP(local) === 4 ? 'ip' : 'ip6');
 
@@ -87,7 +104,8 @@ export class TunnelGuard {
   async #ensure(): Promise<boolean> {
     if (this.#worldChanged) {
       this.#worldChanged = false;
-      this.#wanted = guardRuleset(doorsOf(this.#world, this.#settings));
+      const health = haPeers(this.#world, this.#settings) !== null;
+      this.#wanted = guardRuleset(doorsOf(this.#world, this.#settings), { health });
     }
     const wanted = this.#wanted?.mark ?? null;
     if (this.#applied === undefined) this.#applied = await this.#host.rulesetMark(null, GUARD_TABLE);

@@ -122,6 +122,35 @@ function floodOf(
   return [...destinations].sort();
 }
 
+function* vxlanNetworks(world: World): Iterable<[ReadonlyMap<string, Body>, NetworkBody]> {
+  for (const name of world.groups()) {
+    const { kind, id } = splitKey(name);
+    const group = kind === 'network' ? world.group(networkGroup(id)) : undefined;
+    const network = group?.get(name) as NetworkBody | undefined;
+    if (group !== undefined && network?.network_type === 'vxlan') yield [group, network];
+  }
+}
+
+/** The hosts that share HA segments with this one. */
+export interface HaPeers {
+  /** This host's end of the tunnels. */
+  readonly local: string;
+  readonly mtu: number;
+  /** The others' ends, in order. */
+  readonly flood: readonly string[];
+}
+
+/** null: it has no such segment, or no tunnels. */
+export function haPeers(world: World, settings: L2Settings): HaPeers | null {
+  if (isIP(settings.tunnelIp) === 0) return null;
+  const way = tunnelWay(settings);
+  const segments = [...vxlanNetworks(world)].filter(([, network]) => network.ha);
+  if (segments.length === 0) return null;
+  const flood = segments.flatMap(([group]) => floodOf(group, way, { settings }));
+  const mtu = Math.min(...segments.map(([, network]) => Math.trunc(network.mtu) || 1500));
+  return { local: way.local, mtu, flood: [...new Set(flood)].sort() };
+}
+
 /** Where VXLAN comes in, and from whom. */
 export interface Door {
   readonly name: Way['name'];
@@ -133,11 +162,7 @@ export interface Door {
 /** One for each way that any network here has. */
 export function doorsOf(world: World, settings: L2Settings): Door[] {
   const doors = new Map<Way['name'], Door & { readonly all: Set<string> }>();
-  for (const groupName of world.groups()) {
-    const { kind, id } = splitKey(groupName);
-    const group = kind === 'network' ? world.group(networkGroup(id)) : undefined;
-    const network = group?.get(groupName) as NetworkBody | undefined;
-    if (group === undefined || network === undefined) continue;
+  for (const [group, network] of vxlanNetworks(world)) {
     for (const way of waysOf(network, settings)) {
       const { name, port, local } = way;
       const door = doors.get(name) ?? { name, port, local, endpoints: [], all: new Set() };

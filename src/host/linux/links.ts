@@ -108,7 +108,7 @@ export function linesOf(step: LinkStep): string[] {
     }
     case 'add-vxlan': {
       const name = linkName(step.name);
-      const id = wholeNumber(step.id, 1, 2 ** 24 - 1);
+      const id = wholeNumber(step.id, 0, 2 ** 24 - 1);
       const port = wholeNumber(step.port, 1, 65535);
       return [
         `link add name ${name} mtu ${mtuValue(step.mtu)} type vxlan id ${id} local ${ipAddress(step.local)} dstport ${port} ${step.learning === false ? 'nolearning' : 'learning'}`,
