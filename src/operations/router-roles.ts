@@ -14,6 +14,7 @@ import type { Transaction } from '../store/store.ts';
 import { eventRow } from './event.ts';
 import type { Call } from './operation.ts';
 import { tellOfDisputes } from './router-alerts.ts';
+import { tellOfChecks } from './router-checks.ts';
 import { followUp } from './router-orders.ts';
 
 export interface ReportedRoles {
@@ -65,8 +66,16 @@ async function saidBy(tx: Transaction, { agentId, incarnation, roles }: Reported
   });
 }
 
+const standings = (checks: readonly { readonly name: string; readonly ok: boolean }[] = []): string =>
+  checks.map(({ name, ok }) => `${name} ${ok}`).join();
+
+/** Its checks stand otherwise. */
+const isCheckNews = ({ row, says }: Said): boolean =>
+  standings(row.role_details?.checks) !== standings(says.checks);
+
 /** Whether more than the replica's own row depends on it. */
-const isWeighty = ({ row, says, isNew }: Said): boolean => isNew || row.role_details?.order !== says.order;
+const isWeighty = (said: Said): boolean =>
+  said.isNew || said.row.role_details?.order !== said.says.order || isCheckNews(said);
 
 /** Locks the routers whose roles the report changes: routers come before agents. */
 export async function lockReported(tx: Transaction, told: ReportedRoles): Promise<void> {
@@ -153,5 +162,7 @@ async function weigh(
     if (found.kind !== 'await') over.push(routerId);
     await followUp(tx, replicas, found);
   }
-  return { events: await tellOfDisputes(tx, call, { disputed, over }), disputes };
+  const checked = said.filter((one) => isCheckNews(one) || one.isNew).map(({ row }) => row.router_id);
+  const told = await tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id))));
+  return { events: [...(await tellOfDisputes(tx, call, { disputed, over })), ...told], disputes };
 }
