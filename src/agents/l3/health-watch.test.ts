@@ -5,6 +5,7 @@ import { id, networkBody, TestWorld } from '../../../test/support/network-object
 import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import type { GuardedResult, GuardedRun, ProgramFacts } from '../../host/host.ts';
+import { healthAddress } from '../../resources/health-address.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { parseCheck } from './check-script.ts';
 import type { Health, HealthSource } from './health.ts';
@@ -37,7 +38,7 @@ class Stage {
     },
   });
   /** Addresses that are silent. */
-  readonly silent = new Set<string>();
+  readonly silent = new Set([2, 3].map((n) => healthAddress(`192.0.2.${n}`)));
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   health!: HealthSource;
@@ -121,6 +122,7 @@ test('all is well, once everybody was asked', async (t) => {
   assert.deepEqual(
     made.host
       .probed()
+      .filter(({ address }) => !address.startsWith('fd'))
       .map(({ address, bytes }) => `${address} ${bytes}`)
       .sort(),
     [
@@ -148,12 +150,31 @@ test('silent peers cost after three misses, and again nothing after the hold', a
   assert.equal(made.now.penalty, 120);
   assert.deepEqual(made.now.paths, { tunnel: 'down', management: 'up' });
   assert.match(made.now.reasons.join(), /^2 of 2 hosts do not answer through the tunnel network: h2, h3$/);
-  made.silent.clear();
+  for (const n of [2, 3]) made.silent.delete(`192.0.2.${n}`);
   await made.pass(HOLD_MS - 100);
   assert.equal(made.now.penalty, 120);
   assert.match(made.now.reasons.join(), /no more: that counts after 5 s of it/);
   await made.pass(1_100);
   assert.deepEqual([made.now.penalty, made.now.reasons], [0, []]);
+});
+
+test('a peer that answers, but inside the tunnels no more, is silent; one that never did there is not', async (t) => {
+  const made = await stage(t);
+  const inside = [2, 3].map((n) => healthAddress(`192.0.2.${n}`));
+  for (const address of inside) made.silent.delete(address);
+  await made.pass(200);
+  for (const address of inside) made.silent.add(address);
+  await made.pass(900);
+  assert.equal(made.now.penalty, 0);
+  await made.pass(200);
+  assert.equal(made.now.penalty, 120);
+  assert.equal(made.now.paths.tunnel, 'down');
+  // Their hosts begin anew: until their agents do, they have nothing there.
+  for (const n of [2, 3]) made.silent.add(`192.0.2.${n}`);
+  await made.pass(300);
+  for (const n of [2, 3]) made.silent.delete(`192.0.2.${n}`);
+  await made.pass(HOLD_MS + 1_100);
+  assert.deepEqual([made.now.penalty, made.now.paths.tunnel], [0, 'up']);
 });
 
 test('a stand-by is well again later than the active', async (t) => {

@@ -1,8 +1,9 @@
 /**
  * Which hosts answer, by path: asked from the host's own namespace, answered by the other's kernel, so an agent that is away
- * makes nobody silent. On the tunnel network also with packets as large as a tenant's become.
+ * makes nobody silent. On the tunnel network also with packets as large as a tenant's become, and inside a tunnel as the l2
+ * role has it (`agents/l2/health-link.ts`): an address may answer while UDP port 4789 does not get through.
  */
-import type { Host } from '../../host/host.ts';
+import type { Host, Probe } from '../../host/host.ts';
 import type { Answers } from './health.ts';
 
 export type Path = 'tunnel' | 'management' | 'witness';
@@ -14,15 +15,24 @@ export interface Target {
   readonly address: string;
   /** Asked also with packets of this size, which may not be broken up; null: not. */
   readonly bytes: number | null;
+  /**
+   * What it is called inside the tunnels. That counts only once it has answered since it was last silent altogether: an agent
+   * from before this, or one that is not yet up after its host, has nothing there.
+   */
+  readonly inside?: string;
 }
 
 const INTERVAL_MS = 100;
 const LARGE_INTERVAL_MS = 1_000;
 /** So many in a row. */
 const SILENT_AFTER = 3;
+const INSIDE_INTERVAL_MS = 200;
+/** Longer than it takes to hear that a host has no replica any more, and so nothing inside. */
+const SILENT_INSIDE_AFTER = 10;
 
 interface Question {
   readonly stop: AbortController;
+  readonly silentAfter: number;
   misses: number;
   /** null: not known yet. */
   answers: boolean | null;
@@ -30,10 +40,16 @@ interface Question {
 
 interface Asked {
   readonly target: Target;
-  readonly questions: readonly Question[];
+  readonly small: Question;
+  readonly large: Question | null;
+  readonly inside: Question | null;
 }
 
-const keyOf = ({ path, name, address, bytes }: Target): string => [path, name, address, bytes].join(' ');
+const keyOf = ({ path, name, address, bytes, inside }: Target): string =>
+  [path, name, address, bytes, inside].join(' ');
+
+const questionsOf = ({ small, large, inside }: Asked): Question[] =>
+  [small, large, inside].filter((question) => question !== null);
 
 export class Reachability {
   readonly #host: Host;
@@ -50,49 +66,59 @@ export class Reachability {
   /** From now on these are asked, and no others. */
   ask(targets: readonly Target[]): void {
     const wanted = new Map(targets.map((target) => [keyOf(target), target]));
-    for (const [key, { questions }] of this.#asked) {
+    for (const [key, asked] of this.#asked) {
       if (wanted.has(key)) continue;
-      for (const { stop } of questions) stop.abort();
+      for (const { stop } of questionsOf(asked)) stop.abort();
       this.#asked.delete(key);
     }
     for (const [key, target] of wanted) {
       if (this.#asked.has(key)) continue;
-      const small = this.#begin(target.address, INTERVAL_MS, null);
-      const large =
-        target.bytes === null ? [] : [this.#begin(target.address, LARGE_INTERVAL_MS, target.bytes)];
-      this.#asked.set(key, { target, questions: [small, ...large] });
+      this.#asked.set(key, this.#begin(target));
     }
   }
 
-  #begin(address: string, intervalMs: number, bytes: number | null): Question {
-    const question: Question = { stop: new AbortController(), misses: 0, answers: null };
-    this.#host
-      .probe(
-        { address, intervalMs, bytes },
-        (answered) => this.#told(question, answered),
-        question.stop.signal,
-      )
-      .catch(this.#onFailure);
-    return question;
+  #begin(target: Target): Asked {
+    const { address, bytes, inside } = target;
+    const question = (silentAfter = SILENT_AFTER): Question => {
+      return { stop: new AbortController(), silentAfter, misses: 0, answers: null };
+    };
+    const asked: Asked = {
+      target,
+      small: question(),
+      large: bytes === null ? null : question(),
+      inside: inside === undefined ? null : question(SILENT_INSIDE_AFTER),
+    };
+    this.#probe(asked, asked.small, { address, intervalMs: INTERVAL_MS, bytes: null });
+    if (asked.large) this.#probe(asked, asked.large, { address, intervalMs: LARGE_INTERVAL_MS, bytes });
+    if (asked.inside && inside !== undefined)
+      this.#probe(asked, asked.inside, { address: inside, intervalMs: INSIDE_INTERVAL_MS, bytes: null });
+    return asked;
   }
 
-  #told(question: Question, answered: boolean): void {
+  #probe(asked: Asked, question: Question, probe: Probe): void {
+    const told = (answered: boolean) => this.#told(asked, question, answered);
+    this.#host.probe(probe, told, question.stop.signal).catch(this.#onFailure);
+  }
+
+  #told({ small, inside }: Asked, question: Question, answered: boolean): void {
     question.misses = answered ? 0 : question.misses + 1;
-    const answers = answered ? true : question.misses >= SILENT_AFTER ? false : question.answers;
+    if (question === inside && !answered && question.answers === null) return;
+    const answers = answered ? true : question.misses >= question.silentAfter ? false : question.answers;
     if (answers === question.answers) return;
     question.answers = answers;
+    if (question === small && answers === false && inside) inside.answers = null;
     this.#onChange();
   }
 
-  /** Those of a path of which it is known; one that answers small packets only is silent. */
+  /** Those of a path of which it is known; one that answers small packets only, or not inside, is silent. */
   answers(path: Path): Answers {
     const found = new Map<string, boolean>();
-    for (const { target, questions } of this.#asked.values()) {
-      const [small] = questions;
-      if (target.path !== path || small?.answers == null) continue;
+    for (const asked of this.#asked.values()) {
+      const { target, small } = asked;
+      if (target.path !== path || small.answers === null) continue;
       found.set(
         target.name,
-        questions.every(({ answers }) => answers !== false),
+        questionsOf(asked).every(({ answers }) => answers !== false),
       );
     }
     return found;
@@ -101,13 +127,13 @@ export class Reachability {
   /** Who answers small packets and no large ones: the path is narrower than what tenants were promised. */
   narrow(): string[] {
     return [...this.#asked.values()]
-      .filter(({ questions: [small, large] }) => small?.answers === true && large?.answers === false)
+      .filter(({ small, large }) => small.answers === true && large?.answers === false)
       .map(({ target }) => target.name);
   }
 
   /** Each that is asked has answered, or has been found silent. */
   get isKnown(): boolean {
-    return [...this.#asked.values()].every(({ questions: [small] }) => small?.answers != null);
+    return [...this.#asked.values()].every(({ small }) => small.answers !== null);
   }
 
   stop(): void {

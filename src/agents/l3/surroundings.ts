@@ -10,6 +10,7 @@ import {
   routerGroup,
   splitKey,
 } from '../../resources/agent-view.ts';
+import { healthAddress } from '../../resources/health-address.ts';
 import type { World } from '../role.ts';
 import type { Target } from './reachability.ts';
 
@@ -75,7 +76,8 @@ export function targetsOf(world: World): Target[] {
       .flatMap((name): Target[] => {
         const { tunnel_ip, management_ip } = peers.get(name) as ReplicaBody;
         return [
-          ...tunnel(name, tunnel_ip),
+          // Others than those who share HA segments have nothing inside.
+          ...tunnel(name, tunnel_ip).map((target) => ({ ...target, inside: healthAddress(tunnel_ip) })),
           ...(management_ip === ''
             ? []
             : [{ path: 'management', name, address: management_ip, bytes: null } as const]),
