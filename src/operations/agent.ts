@@ -66,16 +66,22 @@ async function bindWaitingPorts(tx: Transaction, call: Call, host: string): Prom
   }
 }
 
-/** Where the agent says that its host is on the management network; '' where it says nothing, or no address. */
-const managementIpIn = ({ management_ip: ip }: Readonly<Record<string, unknown>>): string =>
-  typeof ip === 'string' ? (canonicalAddress(ip) ?? '') : '';
+/**
+ * Where the agent says that its host is on the management network; '' where it says nothing (agents of old), or no address,
+ * or the tunnels': that is no second way.
+ */
+function managementIpIn({ configurations, tunnel_ip }: Registration): string {
+  const { management_ip: said } = configurations;
+  const address = typeof said === 'string' ? canonicalAddress(said) : undefined;
+  return address === undefined || address === canonicalAddress(tunnel_ip) ? '' : address;
+}
 
 async function updateHost(tx: Transaction, registration: Registration): Promise<void> {
   const [host] = await tx.hosts.lock({ name: registration.host });
   if (!host) throw hostNotFound(registration.host);
   const changed = differing(host, {
     tunnel_ip: registration.tunnel_ip,
-    management_ip: managementIpIn(registration.configurations),
+    management_ip: managementIpIn(registration),
     physical_networks: [...registration.physical_networks],
   });
   // Only a change is written: it is a hint to every host that floods to this one.

@@ -117,3 +117,21 @@ test('an agent is in the zone that it says, as long as that is a name', async ()
     assert.equal(await zoneAfter({ availability_zone }), 'nova');
   }
 });
+
+test('a host is on the management network where its agent says, unless that is where its tunnels are', async () => {
+  const b = bench();
+  await b.run((tx) => addHost(tx, b.call, { name: 'h1', secret: () => 'x' }));
+  const addressAfter = async (configurations: Record<string, unknown>) => {
+    const registration = {
+      ...{ host: 'h1', role: 'l2' as const, incarnation: 1, tunnel_ip: '192.0.2.1' },
+      ...{ physical_networks: [], configurations, server_id: 'server' },
+    };
+    await b.run((tx) => registerAgent(tx, b.call, registration));
+    return b.store.rows('hosts')[0]?.management_ip;
+  };
+  assert.equal(await addressAfter({}), '');
+  assert.equal(await addressAfter({ management_ip: '198.51.100.1' }), '198.51.100.1');
+  for (const management_ip of ['', 5, null, 'eth1', '192.0.2.1'])
+    assert.equal(await addressAfter({ management_ip }), '');
+  assert.equal(await addressAfter({ management_ip: '2001:DB8:0::1' }), '2001:db8::1');
+});
