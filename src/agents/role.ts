@@ -7,6 +7,7 @@ import type { Outcome } from '../reconcile/controller.ts';
 import type { Body, Group } from '../resources/agent-view.ts';
 import type { Role } from '../resources/agent.ts';
 import type { HostEvent } from '../host/host.ts';
+import type { ReplicaReport } from '../resources/replica-report.ts';
 
 /** The agent's mirror of its scope, read only. Keys are `kind/id` within a group (see resources/agent-view.ts). */
 export interface World {
@@ -22,6 +23,16 @@ export interface ObjectChange {
   readonly key: string;
   readonly before: Body | undefined;
   readonly after: Body | undefined;
+}
+
+/** What a role may ask of the runner, beside being called. */
+export interface RoleTools {
+  /** The key is to be looked at, before those that wait. */
+  mark(key: string): void;
+  /** There is news that the next report should not wait for. */
+  report(): void;
+  /** The number of this life of the agent. */
+  incarnation(): number;
 }
 
 export interface RoleAgent {
@@ -54,6 +65,10 @@ export interface RoleAgent {
    * Gives the keys that have drifted.
    */
   patrol?(scope: 'all' | 'next'): Promise<Iterable<string>>;
+  /** What the role does beside its keys, until `signal` aborts. */
+  run?(tools: RoleTools, signal: AbortSignal): Promise<void>;
+  /** For its report, see there; undefined: not known yet. */
+  roles?(): readonly ReplicaReport[] | undefined;
   /** For `configurations` in `/v2.0/agents`. */
   configurations(): Record<string, unknown>;
 }

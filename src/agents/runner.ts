@@ -72,6 +72,8 @@ const REPORT_GATHER_MS = 5;
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const LONGEST_REPORT_INTERVAL = 12;
+/** Fields of a report that differ each time that it is said. */
+const GROWS: ReadonlySet<string> = new Set(['counter', 'forMs']);
 const NOTHING_SAID = { text: '', times: 0 };
 const AUDIT_GROWTH = 8;
 /** The oldest position that a change may be of. */
@@ -238,6 +240,15 @@ class Crew {
     this.#cancelTimer?.();
   }
 
+  async run(signal: AbortSignal): Promise<void> {
+    const tools = {
+      mark: (key: string) => this.controller.mark(key, 0, { urgent: true }),
+      report: () => this.reportWithin(REPORT_GATHER_MS),
+      incarnation: () => this.#life.incarnation(),
+    };
+    await Promise.all([this.controller.run(signal), this.agent.run?.(tools, signal)]);
+  }
+
   #onOutcome(key: string, outcome: Outcome): void {
     this.#first?.delete(key);
     if (outcome.repaired) this.#repaired.add(key);
@@ -246,6 +257,7 @@ class Crew {
 
   #report(): Report {
     const { journal, configurations } = this.#options;
+    const roles = this.#first === undefined ? undefined : this.agent.roles?.();
     this.#counter += 1;
     return {
       version: PROTOCOL_VERSION,
@@ -255,13 +267,14 @@ class Crew {
       counter: this.#counter,
       ...standingOf(journal.mirror.place, this.#first, this.controller.pending()),
       configurations: { ...configurations, ...this.agent.configurations() },
+      ...(roles === undefined ? {} : { roles }),
     };
   }
 
   /** To say the same again is only for what a server may have lost, so it is done ever more seldom. */
   #next() {
     const report = this.#report();
-    const text = JSON.stringify({ ...report, counter: 0 });
+    const text = JSON.stringify(report, (name, value) => (GROWS.has(name) ? 0 : value));
     const times = this.#said.text === text ? this.#said.times + 1 : 0;
     const intervals = Math.min(LONGEST_REPORT_INTERVAL, 2 ** Math.min(times, 10));
     return {
@@ -367,7 +380,7 @@ export class AgentRunner {
     this.#ready = journal.mirror.place !== null;
     const cancelLimit = clock.after(LISTEN_LIMIT_MS, () => this.#onListening());
     await Promise.all([
-      ...this.#crews.map((crew) => crew.controller.run(signal)),
+      ...this.#crews.map((crew) => crew.run(signal)),
       host.follow((event) => this.#onHostEvent(event), signal),
       this.#follower.run(signal),
       this.#audit(signal),

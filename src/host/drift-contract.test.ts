@@ -59,9 +59,9 @@ function driftTests(make: MakeHost, handOf: HandOf): void {
       { op: 'add-address', link: 'in', address: '192.0.2.2/24' },
     ]);
     await heard({ type: 'link', name: 'tap2', namespace: null, news: 'up' });
-    await heard({ type: 'address', namespace: 'dtn-f', news: 'came' });
+    await heard({ type: 'address', namespace: 'dtn-f', news: 'came', address: '192.0.2.2/24' });
     hand.link('dtn-f', { op: 'delete-address', link: 'in', address: '192.0.2.2/24' });
-    await heard({ type: 'address', namespace: 'dtn-f', news: 'went' });
+    await heard({ type: 'address', namespace: 'dtn-f', news: 'went', address: '192.0.2.2/24' });
     hand.link('dtn-f', { op: 'set-link', name: 'in', up: false });
     await heard({ type: 'link', name: 'in', namespace: 'dtn-f', news: 'down' });
     await heard({ type: 'link', name: 'tap2', namespace: null, news: 'no-carrier' });

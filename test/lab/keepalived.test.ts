@@ -56,7 +56,7 @@ async function replica(
     ...{ name: `replica${rank}`, vrId: 7, link: 'ha', advertMs: 100 },
     addresses: [{ address: '10.0.1.1/24', link: 'qr' }],
     routes: [{ destination: '198.51.100.0/24', nexthop: '10.0.1.10', link: null }],
-    ...{ fifo: at('fifo'), tracked: at('health') },
+    ...{ fifo: at('fifo'), tracked: at('health'), lease: at('lease') },
   });
   writeFileSync(at('conf'), text);
   writeFileSync(at('health'), renderTracked({ rank, isPrimary: false, penalty: 0 }));

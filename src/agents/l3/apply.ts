@@ -31,6 +31,9 @@ const SYSCTLS: Readonly<Record<string, string>> = {
   'net.ipv6.conf.default.accept_dad': '0',
 };
 
+/** Of what keepalived decides over no link has an address that nobody gave it. */
+const MUTE: Readonly<Record<string, string>> = { 'net.ipv6.conf.default.addr_gen_mode': '1' };
+
 export interface Applied {
   readonly shortfalls: readonly Shortfall[];
   /** What is in the table's maps now is what was wanted. */
@@ -64,7 +67,7 @@ export async function applyPlan(host: Host, desired: DesiredRouter, plan: Plan):
     await host.writeFile(paths(id).mark, '');
     await host.ensureNamespace(namespace);
   }
-  if (plan.prepare) await host.setSysctls(namespace, SYSCTLS);
+  if (plan.prepare) await host.setSysctls(namespace, desired.ha ? { ...SYSCTLS, ...MUTE } : SYSCTLS);
   // Rules before links: nothing is forwarded without them. Where the links are, both at once.
   const ruling = rule(host, namespace, plan.ruleset).then((reason) => {
     if (reason !== null) failures.add('', reason);

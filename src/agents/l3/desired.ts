@@ -14,6 +14,8 @@ import {
   tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
+import { type DesiredHa, haOf } from './ha.ts';
+import { ownAddress } from './keepalived.ts';
 import { natOf } from './nat.ts';
 import type { Elements } from './nftables.ts';
 import { renderRa } from './ra.ts';
@@ -51,6 +53,10 @@ export interface DesiredRouter {
   readonly elements: Elements;
   /** radvd's configuration; '' for none. */
   readonly ra: string;
+  /** What keepalived decides over; null: not a replica of several, or not wired to the others. */
+  readonly ha: DesiredHa | null;
+  /** false: keepalived is moving addresses and routes. They are left alone, and `ra` with them. */
+  readonly settled: boolean;
   /** What no step here can mend. */
   readonly shortfalls: readonly Shortfall[];
 }
@@ -101,8 +107,15 @@ function partsOf(group: ReadonlyMap<string, Body>, routerId: string): Parts | nu
   };
 }
 
-/** null: this host should have nothing of it: not in scope, or administratively down (as Neutron's agent does it). */
-export function desiredRouter(world: World, routerId: string): DesiredRouter | null {
+/**
+ * null: this host should have nothing of it: not in scope, or administratively down (as Neutron's agent does it). `holds`:
+ * whether this replica of an HA router has the addresses, by what keepalived decided; null: it is deciding.
+ */
+export function desiredRouter(
+  world: World,
+  routerId: string,
+  holds: boolean | null = false,
+): DesiredRouter | null {
   const group = world.group(routerGroup(routerId));
   const parts = group === undefined || !UUID.test(routerId) ? null : partsOf(group, routerId);
   if (parts === null || !parts.router.admin_state_up) return null;
@@ -118,30 +131,53 @@ export function desiredRouter(world: World, routerId: string): DesiredRouter | n
     forwardings,
   });
   const extra = [...nat.addresses].map(([ip, object]) => [`${ip}/32`, object] as const);
-  const own = isActive(parts, world.host);
-  // All replicas have the same MAC addresses: one frame of a stand-by, and switches send it the others' traffic.
-  const standing = (link: DesiredLink) => ({
-    up: link.up && own,
-    addresses: own
-      ? new Map([...(link === gateway ? extra : []), ...link.addresses])
-      : new Map<string, string>(),
-  });
+  const whole = links.map((link) =>
+    link === gateway ? { ...link, addresses: new Map([...extra, ...link.addresses]) } : link,
+  );
+  const vrId = vrIdOf(router);
+  const routes = vrId !== null || isFirst(parts, world.host) ? routesOf(router, gateway, shortfalls) : [];
+  const at = { replicas: parts.replicas, host: world.host, shortfalls };
+  const ha = vrId === null ? null : haOf(vrId, { links: whole, routes }, at);
+  const own = vrId === null ? isFirst(parts, world.host) : ha !== null && holds === true;
   return {
     id: routerId,
     namespace: namespaceOf(routerId),
-    links: links.map((link) => ({
-      ...link,
-      ...(link.kind === 'ha' ? {} : standing(link)),
-    })),
-    routes: own ? routesOf(router, gateway, shortfalls) : [],
+    links: whole.map((link) => standing(link, { own, vrId })),
+    routes: own ? (ha?.routes ?? routes) : [],
     elements: nat.elements,
     ra: own ? renderRa(links) : '',
+    ha,
+    settled: vrId === null || holds !== null,
     shortfalls: [...shortfalls, ...nat.shortfalls],
   };
 }
 
-/** Of several replicas the one of the lowest rank has the addresses; the others stand by with links that are down, and rules. */
-function isActive({ replicas }: Parts, host: string): boolean {
+/** null: keepalived has nothing to decide. */
+const vrIdOf = ({ ha, ha_vr_id }: RouterBody): number | null => (ha ? ha_vr_id : null);
+
+/** Whether this host has, or is to have, a replica of which keepalived decides. */
+export function isHaHere(world: World, routerId: string): boolean {
+  const router = world.group(routerGroup(routerId))?.get(`router/${routerId}`) as RouterBody | undefined;
+  return router?.admin_state_up === true && vrIdOf(router) !== null;
+}
+
+/**
+ * All replicas have the same MAC addresses: one frame of a stand-by, and switches send it the others' traffic. Where keepalived
+ * decides, links are up on all, so that an address is all that has to move; the table lets nothing out without one.
+ */
+function standing(link: DesiredLink, { own, vrId }: { own: boolean; vrId: number | null }): DesiredLink {
+  const none = new Map<string, string>();
+  if (vrId === null)
+    return link.kind === 'ha'
+      ? link
+      : { ...link, up: link.up && own, addresses: own ? link.addresses : none };
+  if (link.kind !== 'ha') return { ...link, addresses: own ? link.addresses : none };
+  const addresses = own ? [...link.addresses, [ownAddress(vrId), link.object] as const] : link.addresses;
+  return { ...link, addresses: new Map(addresses) };
+}
+
+/** Without keepalived the replica of the lowest rank has the addresses; the others stand by with links that are down, and rules. */
+function isFirst({ replicas }: Parts, host: string): boolean {
   const own = replicas.find((replica) => replica.host === host);
   return own === undefined || replicas.every((replica) => own.rank <= replica.rank);
 }

@@ -19,6 +19,7 @@ const input: KeepalivedInput = {
   ],
   fifo: '/var/lib/deuteron/l3/r/fifo',
   tracked: '/var/lib/deuteron/l3/r/health',
+  lease: '/var/lib/deuteron/l3/r/lease',
 };
 
 test('a replica as a whole', () => {
@@ -36,6 +37,9 @@ test('a replica as a whole', () => {
 track_file health {
   file "/var/lib/deuteron/l3/r/health"
 }
+track_file lease {
+  file "/var/lib/deuteron/l3/r/lease"
+}
 vrrp_instance VR_7 {
   state BACKUP
   interface ha-000000a2-00
@@ -46,22 +50,24 @@ vrrp_instance VR_7 {
   garp_master_delay 1
   track_file {
     health weight -1
+    lease weight 0
   }
   virtual_ipaddress {
     169.254.0.7/24 dev ha-000000a2-00
   }
   virtual_ipaddress_excluded {
     10.0.1.1/24 dev qr-000000a1-00 no_track
-    fe80::f816:3eff:fe00:1/64 dev qr-000000a1-00 scope link no_track
+    fe80::f816:3eff:fe00:1/64 dev qr-000000a1-00 no_track
     203.0.113.5/24 dev qg-000000e1-00 no_track
   }
   virtual_routes {
-    0.0.0.0/0 via 203.0.113.1 dev qg-000000e1-00 onlink no_track
-    198.51.100.0/24 via 10.0.1.9 no_track
+    0.0.0.0/0 via 203.0.113.1 dev qg-000000e1-00 onlink protocol 157 no_track
+    198.51.100.0/24 via 10.0.1.9 protocol 157 no_track
   }
 }
 `,
   );
+  assert.ok(!/fifo/.test(renderKeepalived({ ...input, fifo: null })));
   assert.ok(!/virtual_routes|excluded/.test(renderKeepalived({ ...input, addresses: [], routes: [] })));
 });
 
@@ -73,6 +79,7 @@ test('no word gets in that could end a line or a block', () => {
     { link: 'ha }' },
     { fifo: '/x\n}' },
     { tracked: 'relative' },
+    { lease: '/x y' },
     { addresses: [{ address: '10.0.0.1/24\n}', link: 'qr' }] },
     { addresses: [{ address: '10.0.0.1/24', link: 'qr no_track' }] },
     { routes: [{ destination: 'default', nexthop: '10.0.0.1', link: null }] },
@@ -85,10 +92,16 @@ test('no word gets in that could end a line or a block', () => {
 test('stand-bys stand apart by rank, the primary by none, and nobody falls out', () => {
   const off = (rank: number, isPrimary: boolean, penalty = 0) =>
     renderTracked({ rank, isPrimary, penalty }).trim();
-  assert.deepEqual([off(0, false), off(1, false), off(2, false)], ['0', '20', '40']);
+  assert.deepEqual([off(0, false), off(1, false), off(2, false)], ['20', '40', '60']);
   assert.equal(off(2, true), '0');
   assert.equal(off(1, true, 60), '60');
-  assert.equal(off(2, false, 190), '200');
+  assert.deepEqual([off(1, true, 200), off(0, false, 200), off(2, false, 150)], ['120', '140', '180']);
+  assert.equal(off(9, false, 200), '200');
+  const preferred = { rank: 2, isPrimary: false, penalty: 0, isPreferred: true };
+  assert.deepEqual(
+    [renderTracked(preferred), renderTracked({ ...preferred, penalty: 60 })],
+    ['-3\n', '57\n'],
+  );
 });
 
 test('notices are told from other lines', () => {

@@ -3,11 +3,12 @@
  * says of itself. Pure.
  *
  * Who is primary is decided by priorities that follow the replicas' health: every replica begins with the same base, and
- * takes off what stands in its tracked file. Stand-bys stand 20 apart by their rank, so that never two rise at once (with equal
+ * takes off what stands in its tracked file. Stand-bys stand 20 below the primary and apart by their rank, so that never two rise at once (with equal
  * priorities two did in half of all hard failures); who is primary takes off nothing for its rank, so that a healed
  * replica moves nothing.
  */
 import { isIP } from 'node:net';
+import { ROUTE_PROTOCOL } from '../../host/host.ts';
 import { assert } from '../../lib/assert.ts';
 
 export interface VirtualAddress {
@@ -33,24 +34,33 @@ export interface KeepalivedInput {
   readonly advertMs: number;
   readonly addresses: readonly VirtualAddress[];
   readonly routes: readonly VirtualRoute[];
-  /** Absolute: where it tells of its roles. */
-  readonly fifo: string;
+  /** Absolute: where it tells of its roles; null: nowhere. */
+  readonly fifo: string | null;
   /** Absolute: what it takes off its priority. */
   readonly tracked: string;
+  /** Absolute: while this file says other than 0, it takes no part. */
+  readonly lease: string;
 }
 
 export const BASE_PRIORITY = 250;
 /** With more off keepalived counts as failed, and no replica may be left. */
 export const MOST_OFF = 200;
 const RANK_STEP = 20;
+/** Also replicas that ail as much as can be stand apart: four stand-bys. */
+const MOST_FOR_RANK = 80;
+/** Above the one that is primary, and within what VRRP allows. */
+const PREFERRED = -3;
 /** Neutron's range for the address that VRRP itself speaks of. */
 const OWN_RANGE = '169.254.0';
 
 /** Grows when what an older agent has started must be started anew to mean the same. */
 export const SCHEMA = 1;
 
+/** The address that VRRP itself speaks of: who holds it is primary. */
+export const ownAddress = (vrId: number): string => `${OWN_RANGE}.${vrId}/24`;
+
 const isLink = (name: string) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name);
-const isPath = (path: string) => /^\/[A-Za-z0-9_./-]+$/.test(path);
+const isPath = (path: string) => /^\/[A-Za-z0-9_./-]*$/.test(path);
 
 function isAddress(text: string): boolean {
   const [address = '', prefix = '', more] = text.split('/');
@@ -59,11 +69,11 @@ function isAddress(text: string): boolean {
 
 /** Throws where a word does not pass the grammar: whatever comes from outside was validated where it entered. */
 function check(input: KeepalivedInput): void {
-  const { name, vrId, link, advertMs, fifo, tracked, addresses, routes } = input;
+  const { name, vrId, link, advertMs, fifo, tracked, lease, addresses, routes } = input;
   assert(/^[A-Za-z0-9_.-]{1,64}$/.test(name), 'a name of one word');
   assert(Number.isInteger(vrId) && vrId >= 1 && vrId <= 255, 'a VRRP id (RFC 5798, 5.2.3)');
   assert(advertMs >= 10 && advertMs <= 40_950 && advertMs % 10 === 0, 'centiseconds (RFC 5798, 5.2.7)');
-  assert(isPath(fifo) && isPath(tracked), 'absolute paths of plain characters');
+  assert([fifo ?? '/', tracked, lease].every(isPath), 'absolute paths of plain characters');
   const links = [link, ...addresses.map((one) => one.link), ...routes.flatMap((one) => one.link ?? [])];
   assert(links.every(isLink), 'names of links');
   assert(
@@ -80,12 +90,10 @@ function check(input: KeepalivedInput): void {
  */
 export function renderKeepalived(input: KeepalivedInput): string {
   check(input);
-  const { name, vrId, link, advertMs, addresses, routes, fifo, tracked } = input;
-  const own = { address: `${OWN_RANGE}.${vrId}/24`, link };
-  const scope = (address: string) => (/^fe80:/i.test(address) ? ' scope link' : '');
-  const addressLine = (one: VirtualAddress) => `${one.address} dev ${one.link}${scope(one.address)} no_track`;
+  const { name, vrId, link, advertMs, addresses, routes, fifo, tracked, lease } = input;
+  const addressLine = (one: VirtualAddress) => `${one.address} dev ${one.link} no_track`;
   const routeLine = ({ destination, nexthop, link: by }: VirtualRoute) =>
-    `${destination} via ${nexthop}${by === null ? '' : ` dev ${by} onlink`} no_track`;
+    `${destination} via ${nexthop}${by === null ? '' : ` dev ${by} onlink`} protocol ${ROUTE_PROTOCOL} no_track`;
   const block = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? '' : `  ${title} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
   return `global_defs {
@@ -93,12 +101,14 @@ export function renderKeepalived(input: KeepalivedInput): string {
   script_user nobody
   enable_script_security
   dynamic_interfaces
-  vrrp_notify_fifo ${fifo}
-  vrrp_garp_master_repeat 5
+${fifo === null ? '' : `  vrrp_notify_fifo ${fifo}\n`}  vrrp_garp_master_repeat 5
   vrrp_garp_master_refresh 10
 }
 track_file health {
   file "${tracked}"
+}
+track_file lease {
+  file "${lease}"
 }
 vrrp_instance VR_${vrId} {
   state BACKUP
@@ -108,17 +118,28 @@ vrrp_instance VR_${vrId} {
   priority ${BASE_PRIORITY}
   advert_int ${advertMs / 1000}
   garp_master_delay 1
-${block('track_file', ['health weight -1'])}${block('virtual_ipaddress', [`${own.address} dev ${own.link}`])}${block(
+${block('track_file', ['health weight -1', 'lease weight 0'])}${block('virtual_ipaddress', [`${ownAddress(vrId)} dev ${link}`])}${block(
   'virtual_ipaddress_excluded',
   addresses.map(addressLine),
 )}${block('virtual_routes', routes.map(routeLine))}}
 `;
 }
 
-/** What the tracked file says: how much this replica takes off. `penalty`: for what ails it, 0 for nothing. */
-export function renderTracked(replica: { rank: number; isPrimary: boolean; penalty: number }): string {
-  const forRank = replica.isPrimary ? 0 : RANK_STEP * replica.rank;
-  return `${Math.max(0, Math.min(MOST_OFF, Math.round(forRank + replica.penalty)))}\n`;
+export interface Standing {
+  /** Its place among the replicas, from 0. */
+  readonly rank: number;
+  readonly isPrimary: boolean;
+  /** For what ails it; 0 for nothing. */
+  readonly penalty: number;
+  /** It is to become primary, where nothing ails it more than the one that is. */
+  readonly isPreferred?: boolean;
+}
+
+/** What the tracked file says: how much this replica takes off. */
+export function renderTracked({ rank, isPrimary, penalty, isPreferred = false }: Standing): string {
+  const forRank = isPrimary ? 0 : Math.min(MOST_FOR_RANK, RANK_STEP * (rank + 1));
+  const forHealth = Math.max(0, Math.min(MOST_OFF - MOST_FOR_RANK, Math.round(penalty)));
+  return `${(isPreferred ? PREFERRED : forRank) + forHealth}\n`;
 }
 
 export type ReplicaRole = 'primary' | 'backup' | 'fault';

@@ -74,6 +74,11 @@ table inet deuteron_l3 {
     iifname != "lo" ip daddr 169.254.192.0/18 counter drop
     iifname != "lo" ip saddr 169.254.192.0/18 counter drop
   }
+  chain mute {
+    type filter hook output priority 0; policy accept;
+    oifname "qr-*" fib saddr type != local counter drop
+    oifname "qg-*" fib saddr type != local counter drop
+  }
   chain forward {
     type filter hook forward priority 0; policy accept;
     iifname "ha-*" counter drop

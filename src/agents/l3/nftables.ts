@@ -20,6 +20,8 @@ const AT_ONCE = 500;
 
 /*
  * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255) and nothing else, and nobody gets there through a router.
+ * All replicas of a router have the same MAC addresses. One that holds no address must not be heard, or switches send it the
+ * others' traffic: not even what a kernel says unasked (MLD, router solicitations, duplicate address detection).
  * What comes from outside for an address that floats no more must not be sent out again under the gateway's.
  * A machine that reaches another by its floating IP through the same router must get the answers from the router too: it
  * is seen by its own floating IP, or else by the router's address there.
@@ -52,6 +54,11 @@ const BODY = `
     iifname "ha-*" counter drop
     iifname != "lo" ip daddr 169.254.192.0/18 counter drop
     iifname != "lo" ip saddr 169.254.192.0/18 counter drop
+  }
+  chain mute {
+    type filter hook output priority 0; policy accept;
+    oifname "qr-*" fib saddr type != local counter drop
+    oifname "qg-*" fib saddr type != local counter drop
   }
   chain forward {
     type filter hook forward priority 0; policy accept;

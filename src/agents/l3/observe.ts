@@ -14,6 +14,17 @@ export function paths(routerId: string) {
     cuts: `${directory}/cuts`,
     ra: `${directory}/ra.conf`,
     raPid: `${directory}/ra.pid`,
+    keepalived: `${directory}/keepalived.conf`,
+    /** What of it keepalived was told. */
+    keepalivedTold: `${directory}/keepalived.told`,
+    keepalivedPid: `${directory}/keepalived.pid`,
+    vrrpPid: `${directory}/vrrp.pid`,
+    /** What the replica takes off its priority. */
+    tracked: `${directory}/health`,
+    /** Not 0: it takes no part. */
+    lease: `${directory}/lease`,
+    /** The order that is in force. */
+    order: `${directory}/order`,
   };
 }
 

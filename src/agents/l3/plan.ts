@@ -57,11 +57,11 @@ export function planRouter(
     if (found !== undefined && tap === undefined)
       leavings.push({ object: link.object, step: { op: 'delete-link', name: link.name } });
     if (!isWhole) outer.push(...makeLink(desired, link, tap));
-    inner.push(...insideSteps(link, isWhole ? found : null));
+    inner.push(...insideSteps(link, isWhole ? found : null, desired.settled));
     const have = new Set(found?.addresses);
     const come = [...link.addresses.keys()].filter((address) => !have.has(address));
     if (!isWhole || (!found.up && link.up)) news.push({ link: link.name, addresses: null });
-    else if (come.length > 0) news.push({ link: link.name, addresses: come });
+    else if (come.length > 0 && desired.settled) news.push({ link: link.name, addresses: come });
   }
   const prepare = wiring.links === null || table?.mark !== MARK;
   const maps = table?.maps ?? new Map<string, ReadonlyMap<string, string>>();
@@ -73,7 +73,7 @@ export function planRouter(
     leavings,
     outer,
     inner,
-    routes: routeSteps(desired, wiring.routes),
+    routes: desired.settled ? routeSteps(desired, wiring.routes) : [],
     news,
   };
 }
@@ -91,15 +91,15 @@ function makeLink(
 }
 
 /** `found` null: the link is made by the steps before. Addresses come before it is up: the kernel announces them then. */
-function insideSteps(link: DesiredLink, found: Link | null): Planned<LinkStep>[] {
+function insideSteps(link: DesiredLink, found: Link | null, settled: boolean): Planned<LinkStep>[] {
   const { name, mac, mtu, up, addresses, object } = link;
   const steps: Planned<LinkStep>[] = [];
   const have = new Set(found?.addresses);
   if (found && found.mac !== mac) steps.push({ object, step: { op: 'set-link', name, mac } });
   if (found && found.mtu !== mtu) steps.push({ object, step: { op: 'set-link', name, mtu } });
-  for (const [address, wants] of addresses)
+  for (const [address, wants] of settled ? addresses : [])
     if (!have.has(address)) steps.push({ object: wants, step: { op: 'add-address', link: name, address } });
-  for (const address of have)
+  for (const address of settled ? have : [])
     if (!addresses.has(address)) steps.push({ object, step: { op: 'delete-address', link: name, address } });
   if ((found?.up ?? false) !== up) steps.push({ object, step: { op: 'set-link', name, up } });
   return steps;

@@ -243,30 +243,17 @@ test('what fails is the failure of its object; a router that is down, or of a na
   assert.deepEqual([...(await b.host.namespaces())], [`qrouter-${id(0x99)}`]);
 });
 
-test('of several replicas one has the addresses', async () => {
+test('of several replicas without keepalived one has the addresses', async () => {
   const b = bench();
-  b.router.set({ ha: true, ha_vr_id: 1 });
   b.router.replica('h1', 1);
   b.router.replica('h2', 0);
-  const ha = subnetOf('169.254.192.0/18', null);
-  b.router.attach(0xcc1, id(0xc), ha, {
-    owner: 'network:router_ha_interface',
-    host: 'h1',
-    ip: '169.254.192.7',
-  });
-  b.router.attach(0xcc2, id(0xc), ha, {
-    owner: 'network:router_ha_interface',
-    host: 'h2',
-    ip: '169.254.192.8',
-  });
   await b.converge();
   const addresses = async () => {
     const links = (await b.host.linksIn([b.router.namespace])).get(b.router.namespace) ?? [];
     return links.filter((link) => link.up).flatMap((link) => [link.name, ...link.addresses]);
   };
-  const own = ['ha-00000cc1-00', '169.254.192.7/18'];
-  assert.deepEqual(await addresses(), ['lo', ...own]);
+  assert.deepEqual(await addresses(), ['lo']);
   b.router.remove('replica/h2');
   await b.converge();
-  assert.deepEqual(await addresses(), ['lo', QR, '10.0.1.1/24', ...own, QG, '203.0.113.5/24']);
+  assert.deepEqual(await addresses(), ['lo', QR, '10.0.1.1/24', QG, '203.0.113.5/24']);
 });

@@ -3,14 +3,20 @@ import type { Host, HostEvent, TableState } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { CONVERGED, type Outcome, type Shortfall } from '../../reconcile/controller.ts';
 import { splitKey } from '../../resources/agent-view.ts';
-import type { ObjectChange, RoleAgent, World } from '../role.ts';
+import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
+import type { ObjectChange, RoleAgent, RoleTools, World } from '../role.ts';
 import { ensureAdvertiser, RA_PREFIX, raName, stopAdvertiser } from './advertiser.ts';
 import { Announcements } from './announce.ts';
 import { applyPlan, cut } from './apply.ts';
-import { type DesiredRouter, desiredRouter, isRouterId, namespaceOf, routerOf } from './desired.ts';
+import { type DesiredRouter, desiredRouter, isHaHere, isRouterId, namespaceOf, routerOf } from './desired.ts';
+import { endLease, KEEPALIVED_PREFIX, keepalivedName, leaseName, stopKeepalived } from './guard.ts';
+import type { DesiredHa } from './ha.ts';
+import type { HealthSource } from './health.ts';
+import { ownAddress } from './keepalived.ts';
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
+import { Replica } from './replica.ts';
 
 export interface L3Options {
   readonly host: Host;
@@ -18,6 +24,8 @@ export interface L3Options {
   readonly clock: Clock;
   /** radvd's user; '' where the agent's user namespace maps no other. */
   readonly user?: string;
+  /** What ails this host; without it nothing does. */
+  readonly health?: HealthSource;
 }
 
 /** What is known of one router; lost with the process, and never more than a shortcut. */
@@ -35,6 +43,14 @@ interface Known {
   /** Names of the links' ends on the host. */
   taps: readonly string[];
   readonly announcements: Announcements;
+  /** null: it is not HA, or not looked at yet. */
+  replica: Replica | null;
+  /** The look at the host by which its role was last judged. */
+  judged: ObservedWiring | null;
+  /** keepalived moved addresses since the links were read. */
+  moved: boolean;
+  /** It became active: neighbours are to be told of all that it has. */
+  rose: boolean;
 }
 
 export function createL3Agent(options: L3Options): RoleAgent {
@@ -48,13 +64,36 @@ class L3Agent implements RoleAgent {
   readonly #clock: Clock;
   readonly #user: string;
   readonly #known = new Map<string, Known>();
+  readonly #health: HealthSource | null;
   #patrolled = 0;
+  #tools: RoleTools | undefined;
 
-  constructor({ host, world, clock, user }: L3Options) {
+  constructor({ host, world, clock, user, health }: L3Options) {
     this.#host = host;
     this.#world = world;
     this.#clock = clock;
     this.#user = user ?? 'nobody';
+    this.#health = health ?? null;
+  }
+
+  async run(tools: RoleTools, signal: AbortSignal): Promise<void> {
+    this.#tools = tools;
+    this.#health?.onChange((id) => {
+      for (const one of id === null ? this.#known.keys() : [id]) tools.mark(`router/${one}`);
+    });
+    await this.#health?.run(signal);
+  }
+
+  roles(): readonly ReplicaReport[] | undefined {
+    const reports: ReplicaReport[] = [];
+    for (const group of this.#world.groups()) {
+      const { kind, id } = splitKey(group);
+      if (kind !== 'router' || !isHaHere(this.#world, id)) continue;
+      const known = this.#known.get(id);
+      if (known === undefined) return undefined;
+      if (known.replica) reports.push(known.replica.report());
+    }
+    return reports;
   }
 
   *keysOf({ group }: ObjectChange): Iterable<string> {
@@ -62,6 +101,7 @@ class L3Agent implements RoleAgent {
   }
 
   keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' | 'patrol' {
+    this.#health?.onHostEvent(event);
     switch (event.type) {
       case 'overflow':
         for (const known of this.#known.values()) distrust(known);
@@ -71,12 +111,12 @@ class L3Agent implements RoleAgent {
           ? this.#wiringNews(this.#routerOfTap(event.name))
           : this.#wiringNews(routerOf(event.namespace));
       case 'address':
-        return this.#wiringNews(routerOf(event.namespace));
+        return this.#addressNews(routerOf(event.namespace), event);
       case 'namespace':
         return this.#everythingNews(routerOf(event.name));
       case 'process-ended':
       case 'process-stuck':
-        return this.#advertiserNews(event.name);
+        return this.#processNews(event);
       case 'inside':
         return this.#known.size > 0 && [TABLE, 'route', 'unknown'].includes(event.what) ? 'patrol' : [];
       case 'ruleset':
@@ -99,6 +139,17 @@ class L3Agent implements RoleAgent {
     return [`router/${id}`];
   }
 
+  /** Of an HA router they come and go by the hundred when its role moves: once that is over is soon enough. */
+  #addressNews(id: string | null, { address, news }: HostEvent & { type: 'address' }): string[] {
+    const known = id === null ? undefined : this.#known.get(id);
+    if (!known?.replica) return this.#wiringNews(id);
+    known.news++;
+    known.moved = true;
+    const isRole = known.replica.isOwnAddress(address);
+    if (isRole) known.replica.sees(news === 'came');
+    return isRole || known.replica.settlesIn() === 0 ? [`router/${id}`] : [];
+  }
+
   #everythingNews(id: string | null): string[] {
     const known = id === null ? undefined : this.#known.get(id);
     if (known === undefined) return [];
@@ -106,12 +157,23 @@ class L3Agent implements RoleAgent {
     return [`router/${id}`];
   }
 
-  #advertiserNews(process: string): string[] {
-    const id = process.startsWith(RA_PREFIX) ? process.slice(RA_PREFIX.length) : '';
+  #processNews({ type, name }: HostEvent & { type: 'process-ended' | 'process-stuck' }): string[] {
+    for (const prefix of [RA_PREFIX, KEEPALIVED_PREFIX, leaseName('')]) {
+      const id = name.slice(prefix.length);
+      const known = name.startsWith(prefix) ? this.#known.get(id) : undefined;
+      if (known === undefined) continue;
+      if (prefix === RA_PREFIX) known.ra = null;
+      else if (prefix === KEEPALIVED_PREFIX && type === 'process-ended') known.replica?.ended();
+      return [`router/${id}`];
+    }
+    return [];
+  }
+
+  #onState(id: string, state: ReplicaState): void {
     const known = this.#known.get(id);
-    if (known === undefined) return [];
-    known.ra = null;
-    return [`router/${id}`];
+    if (known && state === 'active') known.rose = true;
+    this.#tools?.mark(`router/${id}`);
+    this.#tools?.report();
   }
 
   async allKeys(): Promise<string[]> {
@@ -199,7 +261,8 @@ class L3Agent implements RoleAgent {
     const { kind, id } = splitKey(key);
     if (kind !== 'router' || !isRouterId(id)) return CONVERGED;
     try {
-      const desired = desiredRouter(this.#world, id);
+      // Nothing is said of who has the addresses before the host was looked at.
+      const desired = desiredRouter(this.#world, id, null);
       if (desired === null) return await this.#remove(id);
       return await this.#serve(desired, signal);
     } catch (error) {
@@ -209,40 +272,86 @@ class L3Agent implements RoleAgent {
     }
   }
 
-  async #serve(desired: DesiredRouter, signal: AbortSignal): Promise<Outcome> {
-    const known = this.#knownOf(desired.id);
-    known.taps = desired.links.map((link) => link.tap);
-    const { wiring, table } = await this.#observe(desired, known);
+  async #serve(first: DesiredRouter, signal: AbortSignal): Promise<Outcome> {
+    const { id } = first;
+    const known = this.#knownOf(id);
+    known.taps = first.links.map((link) => link.tap);
+    const orderMs = await this.#hurry(first, known);
+    const { wiring, table } = await this.#observe(first, known);
+    const desired = first.ha ? (desiredRouter(this.#world, id, known.replica?.holds()) ?? first) : first;
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
     const plan = planRouter(desired, wiring, table);
     const shortfalls: Shortfall[] = [...desired.shortfalls];
     const changes = isWork(plan);
     if (changes) shortfalls.push(...(await this.#apply(desired, known, plan)));
     shortfalls.push(...(await this.#cut(desired, known)));
-    const advertised = await this.#advertise(desired, known);
+    const decided = desired.ha ? await this.#decide(desired.ha, known, wiring) : null;
+    shortfalls.push(...(decided?.shortfalls ?? []));
+    const advertised = desired.settled && (await this.#advertise(desired, known));
     for (const news of plan.news) {
       const link = desired.links.find(({ name }) => name === news.link);
       if (link?.up && link.addresses.size > 0) known.announcements.add(news, link.mac);
     }
+    if (known.rose) this.#announceAll(desired, known);
     const againMs = await known.announcements.send((name) => {
       const link = desired.links.find((one) => one.name === name);
       return link !== undefined && (known.wiring ?? wiring).taps.get(link.tap)?.master != null;
     });
+    const settlesMs = known.replica?.settlesIn() || null;
+    const waits = [againMs, orderMs, settlesMs, decided?.inMs ?? null].filter((ms) => ms !== null);
     return {
       shortfalls,
       repaired: changes || advertised,
-      ...(againMs === null ? {} : { again: againMs }),
+      ...(waits.length === 0 ? {} : { again: Math.min(...waits) }),
     };
   }
 
+  /** What an HA router is told, and what ails it, before anything that takes time. Says in how many ms there is more to do. */
+  async #hurry({ id, ha }: DesiredRouter, known: Known): Promise<number | null> {
+    if (ha === null) {
+      known.replica = null;
+      await stopKeepalived(this.#host, id);
+      return null;
+    }
+    known.replica ??= new Replica(id, {
+      ...{ host: this.#host, clock: this.#clock, health: this.#health },
+      incarnation: () => this.#tools?.incarnation() ?? 0,
+      onState: (_, state) => this.#onState(id, state),
+    });
+    return known.replica.hurry(ha);
+  }
+
+  #decide(ha: DesiredHa, known: Known, wiring: ObservedWiring) {
+    const isWired = (known.wiring ?? wiring).taps.get(ha.link.tap)?.master != null;
+    return known.replica?.ensure(ha, isWired);
+  }
+
+  /** keepalived tells the neighbours once it has the addresses, and a second later: switches forget sooner. */
+  #announceAll({ links, ha }: DesiredRouter, known: Known): void {
+    known.rose = false;
+    for (const link of links) {
+      const isServed = ha?.addresses.some((one) => one.link === link.name);
+      if (isServed && link.up) known.announcements.add({ link: link.name, addresses: null }, link.mac);
+    }
+  }
+
   async #observe(desired: DesiredRouter, known: Known) {
+    const { replica } = known;
+    if (known.moved && replica?.settlesIn() === 0) known.wiring = null;
+    if (known.wiring === null) known.moved = false;
     const { news } = known;
     const [wiring, table] = await Promise.all([
       known.wiring ?? observeWiring(this.#host, desired.id, desired.links),
       known.table === null ? observeTable(this.#host, desired.id) : known.table,
     ]);
     // A tap that the last look did not ask for may be there all the same.
-    if (known.news === news) Object.assign(known, { wiring, table });
+    if (known.news === news) {
+      Object.assign(known, { wiring, table });
+      const own = desired.ha === null ? '' : ownAddress(desired.ha.vrId);
+      if (known.judged !== wiring)
+        replica?.sees(wiring.links?.some(({ addresses }) => addresses.includes(own)) ?? false);
+      known.judged = replica ? wiring : null;
+    }
     return { wiring, table };
   }
 
@@ -291,14 +400,19 @@ class L3Agent implements RoleAgent {
   async #remove(id: string): Promise<Outcome> {
     const namespace = namespaceOf(id);
     this.#known.delete(id);
-    const [files, namespaces, process] = await Promise.all([
+    const [files, namespaces, ...processes] = await Promise.all([
       this.#host.listFiles(paths(id).directory),
       this.#host.namespaces(),
       this.#host.findProcess(raName(id)),
+      this.#host.findProcess(keepalivedName(id)),
+      this.#host.findProcess(leaseName(id)),
     ]);
     const isThere = namespaces.has(namespace);
     const isOurs = files.length > 0 || (isThere && (await observeTable(this.#host, id)) !== undefined);
-    if (!isOurs && process === null) return CONVERGED;
+    if (!isOurs && processes.every((process) => process === null)) return CONVERGED;
+    // First: it tells the others that it goes.
+    await stopKeepalived(this.#host, id);
+    if (processes[2] !== null) await endLease(this.#host, id);
     await stopAdvertiser(this.#host, id);
     if (isThere) await this.#host.removeNamespace(namespace);
     await this.#host.removeDirectory(paths(id).directory);
@@ -315,6 +429,10 @@ class L3Agent implements RoleAgent {
       cuts: null,
       ra: null,
       taps: [],
+      replica: null,
+      judged: null,
+      moved: false,
+      rose: false,
       announcements: new Announcements(this.#host, this.#clock, namespaceOf(id)),
     };
     this.#known.set(id, fresh);

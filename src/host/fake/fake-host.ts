@@ -89,8 +89,7 @@ export class FakeHost implements Host {
           this.#routes.linkLost(namespace, name);
         this.#tell({ type: 'link', name, namespace, news });
       },
-      addressChanged: (namespace, news, address) =>
-        this.#tell({ type: 'address', namespace, news, address }),
+      addressChanged: (namespace, news, address) => this.#tell({ type: 'address', namespace, news, address }),
       namespaceChanged: (name, news) => this.#tell({ type: 'namespace', name, news }),
       floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
     });

@@ -24,7 +24,7 @@ interface FakeLink {
 
 export interface LinkListener {
   linkChanged(place: Place, news: LinkNews): void;
-  addressChanged(namespace: string, news: 'came' | 'went'): void;
+  addressChanged(namespace: string, news: 'came' | 'went', address: string): void;
   namespaceChanged(name: string, news: 'came' | 'went'): void;
   floodChanged(entry: FloodEntry, present: boolean): void;
 }
@@ -275,7 +275,7 @@ export class FakeLinks {
     if (step.op === 'add-address') link.addresses.add(address);
     else link.addresses.delete(address);
     if (namespace !== null)
-      this.#listener.addressChanged(namespace, step.op === 'add-address' ? 'came' : 'went');
+      this.#listener.addressChanged(namespace, step.op === 'add-address' ? 'came' : 'went', address);
     return null;
   }
 }

@@ -32,9 +32,10 @@ export function linkEvent(line: string, namespace: string | null): HostEvent | n
 
 /** `2: t0    inet 192.0.2.2/24 ...`: the index is the link's, the name that `ip` puts there may be another link's. */
 export function addressEvent(line: string, namespace: string | null): HostEvent | null {
-  const found = /^(Deleted )?\d+: \S+\s+inet6? \S+ (?:.*)scope (\S+)/.exec(line);
-  if (found === null || namespace === null || found[2] === 'link') return null;
-  return { type: 'address', namespace, news: found[1] === undefined ? 'came' : 'went' };
+  const found = /^(Deleted )?\d+: \S+\s+inet6? (\S+) (?:.*)scope (\S+)/.exec(line);
+  if (found === null || namespace === null || found[3] === 'link') return null;
+  const [, deleted, address = ''] = found;
+  return { type: 'address', namespace, news: deleted === undefined ? 'came' : 'went', address };
 }
 
 /**

@@ -4,8 +4,7 @@
  * link of it leads into. Perl opens one: of what Debian calls essential, it alone can. Where there is no perl, nothing is
  * told.
  */
-import type { HostEvent } from '../host.ts';
-import { PROTOCOL } from './routes.ts';
+import { type HostEvent, ROUTE_PROTOCOL } from '../host.ts';
 
 /** Tables that are not ours may change all the time. */
 export const TABLE_PREFIX = 'deuteron_';
@@ -67,7 +66,7 @@ while (1) {
 }`;
 
 /** To be run with its standard input open; says `OTHER_HANDS_LISTEN` once nothing is missed any more. */
-export const OTHER_HANDS: readonly string[] = ['perl', '-e', PROGRAM, TABLE_PREFIX, String(PROTOCOL)];
+export const OTHER_HANDS: readonly string[] = ['perl', '-e', PROGRAM, TABLE_PREFIX, String(ROUTE_PROTOCOL)];
 export const OTHER_HANDS_LISTEN = 'listening';
 
 /** A line of its; null: of our own hand, or nothing. `isOwn`: whether this process started the program of that number. */

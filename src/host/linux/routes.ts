@@ -1,12 +1,9 @@
 import { isIP } from 'node:net';
 import { assert } from '../../lib/assert.ts';
 import { addressWithPrefix, ipAddress, linkName, namespaceName } from '../grammar.ts';
-import type { Route, RouteStep, StepResult } from '../host.ts';
+import { ROUTE_PROTOCOL, type Route, type RouteStep, type StepResult } from '../host.ts';
 import { runBatch } from './batch.ts';
 import { complaint, type Spawner } from './spawner.ts';
-
-/** Marks our routes; no program has this number in iproute2's rt_protos. */
-export const PROTOCOL = 157;
 
 /** The part of `ip -j route` that we read. */
 interface RawRoute {
@@ -34,7 +31,7 @@ function lineOf({ op, destination, nexthop, link }: RouteStep): string {
   if (link !== null) words.push(`dev ${linkName(link)}`);
   if (op === 'set' && nexthop !== null && link !== null) words.push('onlink');
   if (nexthop === null && isIP(destination.split('/')[0] ?? '') === 4) words.push('scope link');
-  return `${words.join(' ')} proto ${PROTOCOL}`;
+  return `${words.join(' ')} proto ${ROUTE_PROTOCOL}`;
 }
 
 /** The script is fixed; names go in as its arguments. Two lines each: name, family and the JSON of its routes. */
@@ -46,7 +43,7 @@ export function createRoutes(spawner: Spawner) {
     const found = new Map<string, Route[]>();
     if (namespaces.length === 0) return found;
     const names = namespaces.map(namespaceName);
-    const finished = await spawner.run(['sh', '-c', DUMP, 'sh', String(PROTOCOL), ...names]);
+    const finished = await spawner.run(['sh', '-c', DUMP, 'sh', String(ROUTE_PROTOCOL), ...names]);
     if (finished.code !== 0) throw new Error(`cannot list routes: ${complaint(finished)}`);
     for (const line of finished.stdout.split('\n')) {
       const [, name = '', family = '', json = ''] = /^(\S+) ([46]) (.*)$/.exec(line) ?? [];

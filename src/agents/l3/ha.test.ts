@@ -1,0 +1,264 @@
+/** A replica of an HA router, on a host whose keepalived is played by the test. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { id, TestWorld } from '../../../test/support/network-objects.ts';
+import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
+import { FakeHost } from '../../host/fake/fake-host.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
+import type { ReplicaReport } from '../../resources/replica-report.ts';
+import type { ReplicaOrder } from '../../resources/router.ts';
+import type { RoleAgent } from '../role.ts';
+import { keepalivedName, leaseName } from './guard.ts';
+import { linkLocalOf } from './ha.ts';
+import { createL3Agent } from './reconciler.ts';
+
+const NEVER = new AbortController().signal;
+const QR = 'qr-00000aa1-00';
+const QG = 'qg-00000ee1-00';
+const HA = 'ha-00000cc1-00';
+const OWN = '169.254.0.7/24';
+const VIPS = { [QR]: ['10.0.1.1/24'], [QG]: ['203.0.113.5/24', '203.0.113.8/32'] };
+
+class Bench {
+  readonly clock = new ManualClock();
+  readonly host: FakeHost;
+  readonly world = new TestWorld('h1');
+  readonly router: TestRouter;
+  readonly signals: string[] = [];
+  agent: RoleAgent;
+  incarnation = 1;
+  reports = 0;
+
+  constructor() {
+    this.host = new FakeHost({
+      program: () => ({
+        signalled: (signal) => {
+          this.signals.push(signal);
+          return signal === 'HUP' ? 'stays' : 'ends';
+        },
+      }),
+    });
+    this.router = new TestRouter(this.world, 1);
+    this.router.set({ ha: true, ha_vr_id: 7 });
+    this.router.replica('h1', 1);
+    this.router.replica('h2', 0);
+    this.router.attach(0xaa1, id(0xa), subnetOf('10.0.1.0/24', '10.0.1.1'));
+    const outside = subnetOf('203.0.113.0/24', '203.0.113.1');
+    this.router.attach(0xee1, id(0xe), outside, { owner: 'network:router_gateway', ip: '203.0.113.5' });
+    const own = { owner: 'network:router_ha_interface', host: 'h1', ip: '169.254.192.7' } as const;
+    this.router.attach(0xcc1, id(0xc), subnetOf('169.254.192.0/18', null), own);
+    this.router.float(1, '203.0.113.8', '10.0.1.6');
+    this.agent = this.live();
+    void this.host.follow((event) => this.agent.keysOfHostEvent(event), NEVER);
+  }
+
+  live(): RoleAgent {
+    const agent = createL3Agent({ host: this.host, world: this.world, clock: this.clock });
+    const tools = {
+      mark: () => undefined,
+      report: () => void this.reports++,
+      incarnation: () => this.incarnation,
+    };
+    void agent.run?.(tools, NEVER);
+    return agent;
+  }
+
+  async converge(): Promise<string[]> {
+    const { shortfalls } = await this.agent.reconcile(this.router.key, NEVER);
+    return shortfalls.map(({ object, state, reason }) => `${object} ${state}: ${reason}`);
+  }
+
+  /** Its turn has come, and its link leads to the others. */
+  async begin(): Promise<void> {
+    await this.converge();
+    this.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
+    this.host.meddle(null, { op: 'set-link', name: 'tap00000cc1-00', master: 'brq1' });
+    await this.settle();
+  }
+
+  async settle(): Promise<void> {
+    await this.converge();
+    this.clock.advance(1_000);
+    await this.converge();
+    this.clock.advance(1_000);
+    assert.deepEqual(await this.converge(), []);
+  }
+
+  /** What keepalived does. */
+  turn(op: 'add-address' | 'delete-address'): void {
+    this.host.meddle(this.router.namespace, { op, link: HA, address: OWN });
+    for (const [link, addresses] of Object.entries(VIPS))
+      for (const address of addresses) this.host.meddle(this.router.namespace, { op, link, address });
+  }
+
+  async held(): Promise<Record<string, string[]>> {
+    const links = (await this.host.linksIn([this.router.namespace])).get(this.router.namespace) ?? [];
+    const served = links.filter(({ name }) => name === QR || name === QG);
+    return Object.fromEntries(served.map(({ name, addresses }) => [name, [...addresses].sort()]));
+  }
+
+  file(name: string): Promise<string | null> {
+    return this.host.readFile(`l3/${this.router.id}/${name}`);
+  }
+
+  role(): Pick<ReplicaReport, 'state' | 'seq' | 'order'> | undefined {
+    const [report] = this.agent.roles?.() ?? [];
+    return report && { state: report.state, seq: report.seq, order: report.order };
+  }
+
+  order(fields: Partial<ReplicaOrder> | null): void {
+    const seq = this.role()?.seq ?? 0;
+    const first = { epoch: 1, do: 'yield', incarnation: this.incarnation, seq, why: '' } as const;
+    const order = fields && { ...first, ...fields };
+    const body = { host: 'h1', rank: 1, tunnel_ip: '', management_ip: '', order };
+    this.world.put(this.router.key, 'replica/h1', body);
+  }
+}
+
+const none = { [QR]: [], [QG]: [] };
+
+test('keepalived begins once its link is wired and its turn has come, and knows all that it may hold', async () => {
+  const b = new Bench();
+  assert.equal(b.agent.roles?.(), undefined, 'nothing is known yet');
+  assert.deepEqual(await b.converge(), [
+    `port/${id(0xcc1)} waiting: its link to the other replicas is not wired yet`,
+  ]);
+  assert.deepEqual(await b.host.processes(), []);
+  b.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
+  b.host.meddle(null, { op: 'set-link', name: 'tap00000cc1-00', master: 'brq1' });
+  assert.deepEqual(await b.converge(), []);
+  assert.deepEqual(await b.host.processes(), [], 'the lower rank goes first');
+  b.clock.advance(500);
+  await b.converge();
+  assert.deepEqual(await b.host.processes(), [keepalivedName(b.router.id)]);
+  const text = (await b.file('keepalived.conf')) ?? '';
+  for (const line of [
+    `${OWN} dev ${HA}`,
+    `10.0.1.1/24 dev ${QR} no_track`,
+    `203.0.113.5/24 dev ${QG} no_track`,
+    `203.0.113.8/32 dev ${QG} no_track`,
+    `0.0.0.0/0 via 203.0.113.1 dev ${QG} onlink protocol 157 no_track`,
+  ])
+    assert.ok(text.includes(`    ${line}\n`), `${line} in ${text}`);
+  assert.equal(await b.file('health'), '40\n');
+  assert.deepEqual(b.role(), { state: 'standby', seq: 1, order: null });
+  assert.deepEqual(await b.held(), none);
+  const links = (await b.host.linksIn([b.router.namespace])).get(b.router.namespace) ?? [];
+  assert.ok(
+    links.every(({ up }) => up),
+    'all is up: an address is all that has to move',
+  );
+});
+
+test('the role is what keepalived made it, told at once; what it does is left alone, and mended later', async () => {
+  const b = new Bench();
+  await b.begin();
+  const { reports } = b;
+  b.turn('add-address');
+  assert.deepEqual(b.role(), { state: 'active', seq: 2, order: null });
+  assert.equal(b.reports, reports + 1);
+  b.host.meddle(b.router.namespace, { op: 'delete-address', link: QG, address: '203.0.113.8/32' });
+  await b.converge();
+  assert.equal(await b.file('health'), '0\n');
+  assert.deepEqual((await b.held())[QG], ['203.0.113.5/24'], 'keepalived may be at it');
+  await b.settle();
+  assert.deepEqual(await b.held(), VIPS);
+
+  b.turn('delete-address');
+  b.host.meddle(b.router.namespace, { op: 'add-address', link: QG, address: '203.0.113.8/32' });
+  assert.equal(b.role()?.state, 'standby');
+  await b.converge();
+  assert.equal(await b.file('health'), '40\n');
+  await b.settle();
+  assert.deepEqual(await b.held(), none, 'what keepalived forgot is taken away');
+  b.host.endProcess(keepalivedName(b.router.id));
+  assert.equal(b.role()?.state, 'fault');
+});
+
+test('a later life finds the role as it is, and touches nothing', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  const { pid } = b.host.process(keepalivedName(b.router.id)) ?? {};
+  const before = [...b.signals];
+  for (const bulk of [false, true]) {
+    b.agent = b.live();
+    if (bulk) await b.agent.observeAll();
+    assert.deepEqual(await b.converge(), []);
+    assert.deepEqual(await b.held(), VIPS);
+    assert.deepEqual(b.role(), { state: 'active', seq: 1, order: null });
+    assert.equal(b.host.process(keepalivedName(b.router.id))?.pid, pid);
+    assert.deepEqual(b.signals, before);
+    assert.equal(await b.file('health'), '0\n');
+  }
+});
+
+test('one more address is told to keepalived, which is not started anew', async () => {
+  const b = new Bench();
+  await b.begin();
+  const { pid } = b.host.process(keepalivedName(b.router.id)) ?? {};
+  b.router.float(2, '203.0.113.9', '10.0.1.7');
+  await b.settle();
+  assert.deepEqual(b.signals, ['HUP']);
+  assert.equal(b.host.process(keepalivedName(b.router.id))?.pid, pid);
+  assert.match((await b.file('keepalived.conf')) ?? '', /203\.0\.113\.9\/32/);
+  assert.deepEqual(await b.held(), none);
+
+  await b.host.writeFile(`l3/${b.router.id}/keepalived.told`, 'something else');
+  b.agent = b.live();
+  await b.settle();
+  assert.deepEqual(b.signals, ['HUP', 'HUP'], 'a life that ended in between did not say it');
+});
+
+test('orders: preferred, yielding, stepping back for a while', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.order({ do: 'prefer', seq: 99 });
+  await b.converge();
+  assert.equal(await b.file('health'), '-3\n');
+  assert.equal(b.role()?.order, 1);
+  b.order(null);
+  await b.converge();
+  assert.equal(await b.file('health'), '40\n');
+
+  b.turn('add-address');
+  await b.settle();
+  b.order({ do: 'yield', epoch: 2, seq: 1 });
+  await b.converge();
+  assert.equal(await b.file('health'), '0\n', 'for a role that it has no more');
+  b.order({ do: 'yield', epoch: 3 });
+  await b.converge();
+  assert.equal(await b.file('health'), '100\n');
+  b.turn('delete-address');
+  await b.settle();
+  assert.equal(await b.file('health'), '140\n', 'until it is told otherwise');
+  b.agent = b.live();
+  await b.settle();
+  assert.equal(await b.file('health'), '140\n', 'by whatever life');
+
+  b.order({ do: 'fault', epoch: 4 });
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), b.role()?.state], ['1\n', 'fault']);
+  assert.ok((await b.host.processes()).includes(leaseName(b.router.id)));
+  b.clock.advance(9_999);
+  await b.converge();
+  assert.equal(await b.file('lease'), '1\n');
+  b.clock.advance(1);
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), b.role()?.state, b.role()?.order], ['0\n', 'standby', null]);
+});
+
+test('a router that leaves takes its keepalived with it', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.router.leave();
+  await b.converge();
+  assert.deepEqual(await b.host.processes(), []);
+  assert.deepEqual(await b.host.listFiles('l3'), []);
+  assert.deepEqual(b.agent.roles?.(), []);
+});
+
+test('link-local addresses are those that a kernel would choose', () => {
+  assert.equal(linkLocalOf('fa:16:3e:00:00:01'), 'fe80::f816:3eff:fe00:1');
+});

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ReplicaOrder } from '../../resources/router.ts';
+import { follow, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
+
+const order = (fields: Partial<ReplicaOrder> = {}): ReplicaOrder => ({
+  ...{ epoch: 4, do: 'yield', incarnation: 7, seq: 2, why: 'two are active' },
+  ...fields,
+});
+const own = { incarnation: 7, seq: 2, now: 1_000 };
+
+test('an order is for the role that it names, and stays when the role changes by it', () => {
+  const inForce = follow(null, order(), own);
+  assert.deepEqual(inForce, { epoch: 4, do: 'yield', until: null });
+  assert.equal(follow(inForce, order(), { ...own, seq: 3 }), inForce);
+  assert.equal(follow(inForce, null, own), null);
+  for (const other of [
+    { ...own, seq: 3 },
+    { ...own, incarnation: 8 },
+  ]) {
+    assert.equal(follow(null, order(), other), null);
+    assert.equal(follow(inForce, order({ epoch: 5, do: 'fault' }), other), null);
+    assert.equal(follow(null, order({ do: 'prefer' }), other)?.do, 'prefer');
+    assert.equal(follow(null, order({ do: 'tell' }), other)?.do, 'tell');
+  }
+});
+
+test('a lease ends by itself, and a higher epoch renews it', () => {
+  const lease = follow(null, order({ do: 'fault' }), own);
+  assert.equal(lease?.until, own.now + LEASE_MS);
+  const later = { ...own, now: own.now + LEASE_MS - 1 };
+  assert.equal(follow(lease, order({ do: 'fault' }), later), lease);
+  const renewed = follow(lease, order({ do: 'fault', epoch: 5 }), later);
+  assert.equal(renewed?.until, later.now + LEASE_MS);
+  const end = { ...own, now: own.now + LEASE_MS };
+  assert.ok(lease && isOver(lease, end.now));
+  assert.equal(follow(lease, order({ do: 'fault' }), end), null);
+});
+
+test('what is in force outlives the agent', () => {
+  for (const what of ['tell', 'prefer', 'yield'] as const) {
+    const inForce = { epoch: 12, do: what, until: null };
+    assert.deepEqual(readInForce(renderInForce(inForce), 5), inForce);
+  }
+  assert.deepEqual(readInForce('3 fault\n', 5), { epoch: 3, do: 'fault', until: 5 + LEASE_MS });
+  for (const text of [null, '', '3\n', 'x yield\n', '3 dance\n']) assert.equal(readInForce(text, 5), null);
+  assert.equal(renderInForce(null), '');
+});

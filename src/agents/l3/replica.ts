@@ -1,0 +1,249 @@
+/**
+ * One replica of an HA router on this host: the role that it plays, what a server told it about that, and its keepalived. The
+ * role is read from the one fact that others see too: whether the address of VRRP itself is held.
+ */
+import type { Host } from '../../host/host.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Shortfall } from '../../reconcile/controller.ts';
+import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
+import { beginLease, endLease, ensureKeepalived, isMissing } from './guard.ts';
+import type { DesiredHa } from './ha.ts';
+import type { Health, HealthSource } from './health.ts';
+import { MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
+import { paths } from './observe.ts';
+import { follow, type InForce, isOver, readInForce, renderInForce } from './orders.ts';
+
+/** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
+const YIELD_OFF = 100;
+/** keepalived has taken up, or given up, all addresses within this time after a change of role or of its configuration. */
+const SETTLE_MS = 400;
+const ADVERT_MS = 100;
+/**
+ * Replicas that are made together begin one after the other, by rank: a later one that outranks the first would take the role
+ * from it at once.
+ */
+const STAGGER_MS = 500;
+/** A keepalived that ends sooner is not started again and again. */
+const QUICK_MS = 5_000;
+
+export interface ReplicaContext {
+  readonly host: Host;
+  readonly clock: Clock;
+  /** null: nothing is ever wrong with it. */
+  readonly health: HealthSource | null;
+  incarnation(): number;
+  /** Its state is another. */
+  onState(routerId: string, state: ReplicaState): void;
+}
+
+export class Replica {
+  readonly #id: string;
+  readonly #context: ReplicaContext;
+  /** null: not looked at yet. */
+  #holds: boolean | null = null;
+  /** null: not tried yet. */
+  #runs: boolean | null = null;
+  #state: ReplicaState = 'unknown';
+  #seq = 0;
+  #since: number;
+  #settledAt = 0;
+  #startedAt = Number.NEGATIVE_INFINITY;
+  /** When it may begin; undefined: not decided yet. */
+  #turnAt: number | undefined;
+  #inForce: InForce | null | undefined;
+  /** What the tracked file says; undefined: not read yet. */
+  #tracked: string | null | undefined;
+  #desired: DesiredHa | null = null;
+
+  constructor(routerId: string, context: ReplicaContext) {
+    this.#id = routerId;
+    this.#context = context;
+    this.#since = context.clock.now();
+  }
+
+  get vrId(): number | null {
+    return this.#desired?.vrId ?? null;
+  }
+
+  /** Whether it has the addresses; null: it was not looked at yet, or who has them is being decided right now. */
+  holds(): boolean | null {
+    return this.settlesIn() > 0 ? null : this.#holds;
+  }
+
+  /** In how many ms all addresses are where they belong; 0: they are. */
+  settlesIn(): number {
+    return Math.max(0, this.#settledAt - this.#context.clock.now());
+  }
+
+  isOwnAddress(address: string): boolean {
+    return this.#desired !== null && address === ownAddress(this.#desired.vrId);
+  }
+
+  /** An event or a look says whether the address of VRRP is held. */
+  sees(holds: boolean): void {
+    if (this.#holds === holds) return;
+    if (this.#holds !== null) this.#unsettle();
+    this.#holds = holds;
+    this.#judge();
+  }
+
+  /** keepalived and what guards it are gone. */
+  ended(): void {
+    this.#runs = false;
+    this.#judge();
+  }
+
+  #unsettle(): void {
+    this.#settledAt = this.#context.clock.now() + SETTLE_MS;
+  }
+
+  #judge(): void {
+    const state = this.#nowIn();
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#seq += 1;
+    this.#since = this.#context.clock.now();
+    this.#context.health?.tellRole(this.#id, state);
+    this.#context.onState(this.#id, state);
+  }
+
+  #nowIn(): ReplicaState {
+    if (this.#holds) return 'active';
+    if (this.#holds === null || this.#runs === null) return 'unknown';
+    return this.#runs && this.#inForce?.do !== 'fault' ? 'standby' : 'fault';
+  }
+
+  report(): ReplicaReport {
+    const health = this.#health();
+    return {
+      router: this.#id,
+      state: this.#state,
+      seq: this.#seq,
+      forMs: Math.round(this.#context.clock.now() - this.#since),
+      penalty: Math.round(Math.min(MOST_OFF, health?.penalty ?? 0)),
+      reasons: health?.reasons ?? [],
+      // A stand-by is one because it hears the active.
+      hears: this.#state === 'standby',
+      paths: health?.paths ?? { tunnel: 'unknown', management: 'unknown' },
+      checks: health?.checks ?? [],
+      order: this.#inForce?.epoch ?? null,
+    };
+  }
+
+  #health(): Health | null {
+    const { health } = this.#context;
+    if (health === null)
+      return { penalty: 0, reasons: [], paths: { tunnel: 'unknown', management: 'unknown' }, checks: [] };
+    return health.current(this.#id);
+  }
+
+  /**
+   * What is quick, and must not wait for a look at the host: what it was told, and what it takes off its priority. Says in how
+   * many ms there is more to do.
+   */
+  async hurry(desired: DesiredHa): Promise<number | null> {
+    const { host, clock, incarnation } = this.#context;
+    this.#desired = desired;
+    if (this.#inForce === undefined)
+      this.#inForce = readInForce(await host.readFile(paths(this.#id).order), clock.now());
+    const own = { incarnation: incarnation(), seq: this.#seq, now: clock.now() };
+    const before = this.#inForce;
+    const inForce = follow(before, desired.order, own);
+    if (inForce !== before) {
+      this.#inForce = inForce;
+      await host.writeFile(paths(this.#id).order, renderInForce(inForce));
+      if (inForce?.do === 'fault') await beginLease(host, this.#id, (inForce.until ?? 0) - clock.now());
+      else if (before?.do === 'fault') await endLease(host, this.#id);
+      this.#context.onState(this.#id, this.#state);
+    }
+    await this.#track(desired);
+    this.#judge();
+    const until = this.#inForce?.until ?? null;
+    return until === null ? null : Math.max(1, until - clock.now());
+  }
+
+  async #track(desired: DesiredHa): Promise<void> {
+    const { host } = this.#context;
+    const path = paths(this.#id).tracked;
+    if (this.#tracked === undefined) this.#tracked = await host.readFile(path);
+    const health = this.#health();
+    // Not known yet: what an earlier life found out holds until it is.
+    if ((health === null || this.#holds === null) && this.#tracked !== null) return;
+    const forOrder = this.#inForce?.do === 'yield' ? YIELD_OFF : 0;
+    const text = renderTracked({
+      rank: desired.place,
+      isPrimary: this.#holds === true,
+      isPreferred: this.#inForce?.do === 'prefer',
+      penalty: (health?.penalty ?? MOST_OFF) + forOrder,
+    });
+    if (text === this.#tracked) return;
+    await host.writeFile(path, text);
+    this.#tracked = text;
+  }
+
+  /**
+   * keepalived runs, and knows what it should. `isWired`: its link leads to the others. Says what it lacks, or in how many ms it
+   * will be its turn to begin.
+   */
+  async ensure(
+    desired: DesiredHa,
+    isWired: boolean,
+  ): Promise<{ shortfalls: readonly Shortfall[]; inMs: number | null }> {
+    const { host, clock } = this.#context;
+    const { object } = desired.link;
+    const short = (state: Shortfall['state'], reason: string) => ({
+      shortfalls: [{ object, state, reason }],
+      inMs: null,
+    });
+    if (!isWired && !this.#runs) return short('waiting', 'its link to the other replicas is not wired yet');
+    try {
+      const turnMs = await this.#turnIn(desired);
+      if (turnMs > 0) return { shortfalls: [], inMs: turnMs };
+      const text = this.#render(desired);
+      const prepare = async () => {
+        if (clock.now() - this.#startedAt < QUICK_MS)
+          throw new Error('keepalived ends as soon as it is started');
+        this.#startedAt = clock.now();
+        if (this.#inForce?.do !== 'fault') await host.writeFile(paths(this.#id).lease, '0\n');
+      };
+      const done = await ensureKeepalived(host, this.#id, { text, prepare });
+      this.#runs = true;
+      if (done !== null) this.#unsettle();
+    } catch (error) {
+      this.#runs = false;
+      return short(
+        isMissing(error) ? 'waiting' : 'failed',
+        error instanceof Error ? error.message : String(error),
+      );
+    } finally {
+      this.#judge();
+    }
+    return { shortfalls: [], inMs: null };
+  }
+
+  /** In how many ms it may begin; 0: now, as whoever has begun before may. */
+  async #turnIn({ place }: DesiredHa): Promise<number> {
+    if (this.#turnAt === undefined) {
+      const isNew = (await this.#context.host.readFile(paths(this.#id).keepalivedTold)) === null;
+      this.#turnAt = this.#context.clock.now() + (isNew ? place * STAGGER_MS : 0);
+    }
+    return Math.max(0, this.#turnAt - this.#context.clock.now());
+  }
+
+  #render({ vrId, link, addresses, routes }: DesiredHa): string {
+    const { host } = this.#context;
+    const at = paths(this.#id);
+    return renderKeepalived({
+      name: this.#id,
+      ...{ vrId, link: link.name, advertMs: ADVERT_MS, addresses, routes },
+      fifo: null,
+      tracked: host.absolute(at.tracked),
+      lease: host.absolute(at.lease),
+    });
+  }
+
+  /** Whether a lease that it was given has run out. */
+  get isOver(): boolean {
+    return this.#inForce != null && isOver(this.#inForce, this.#context.clock.now());
+  }
+}
