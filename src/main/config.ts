@@ -246,6 +246,12 @@ export const SERVER_OPTIONS = {
     default: 100_000,
     help: 'Events that are kept at most.',
   },
+  'alert-webhook': {
+    kind: 'text',
+    default: null,
+    placeholder: 'URL',
+    help: 'Where each alert that this server writes, and its end, is posted as JSON. See docs/operate/alerts.md.',
+  },
   'log-level': LOG_LEVEL,
 } as const satisfies OptionTable;
 

@@ -9,12 +9,14 @@ import { answerClientError, createApi } from '../api/app.ts';
 import { Arbiter } from '../background/arbiter.ts';
 import { type Duty, runDuties } from '../background/duties.ts';
 import { Rescheduler } from '../background/reschedule.ts';
+import { routerWatchDuty } from '../background/router-watch.ts';
 import { routerDuty } from '../background/routers.ts';
 import { realClock, sleep, untilAborted } from '../lib/clock.ts';
 import { realRandom } from '../lib/random.ts';
 import { liftAllBlocks } from '../operations/provisioning.ts';
 import type { Call, Settings } from '../operations/operation.ts';
 import { agentObjectsSource } from '../store/agent-objects.ts';
+import type { EventRow } from '../resources/event.ts';
 import { type OpenedStore, openStore } from '../store/open.ts';
 import { Feed } from '../watch/feed.ts';
 import { createAgentDuties, tellOf } from './agent-duties.ts';
@@ -30,6 +32,7 @@ import type { Log } from './logging.ts';
 import { createMetrics } from './metrics.ts';
 import { ConfigurationError } from './options.ts';
 import { rescheduleLimits, settingsFrom } from './settings.ts';
+import { checkWebhookUrl, postJson, Webhook } from './webhook.ts';
 
 const PROVISIONING_MS = 30_000;
 const TRIM_MS = 60_000;
@@ -84,6 +87,14 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   const serverId = config['server-id'] ?? `${hostname()}-${process.pid}`;
   const onFailure = (what: string, error: unknown) =>
     log.warn({ what, err: error }, 'failed; it will be tried again');
+  const url = config['alert-webhook'];
+  const webhook =
+    url === null ? null : new Webhook({ url, server: serverId, clock: realClock, post: postJson, onFailure });
+  const say = tellTo(log);
+  const tell = (event: EventRow) => {
+    say(event);
+    webhook?.tell(event);
+  };
   const call = (): Call => ({
     caller: { projectId: config['default-project'], userId: serverId, isAdmin: true },
     clock: realClock,
@@ -93,7 +104,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     isEligible: (agent) => presence.isEligible(agent),
   });
   const liveness: LivenessParts = createLivenessParts({
-    ...{ store, serverId, call, onFailure, clock: realClock, onEvent: tellTo(log) },
+    ...{ store, serverId, call, onFailure, clock: realClock, onEvent: tell },
     detectMs: settings.agentDownTimeMs,
     onLeader: (isLeader, term) => log.info({ isLeader, term }, 'leadership'),
     onChange: () => rescheduler.wake(),
@@ -101,7 +112,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   });
   const { presence, leader } = liveness;
   const follower = createConvergenceParts({
-    ...{ store, call, config, onFailure, clock: realClock, tell: tellTo(log) },
+    ...{ store, call, config, onFailure, clock: realClock, tell },
     promptSince: (now) => presence.attention.since(now),
   });
   const feed = new Feed({
@@ -120,16 +131,17 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   });
   const { remedies, duties: followUp } = follower.follow(feed);
   const rescheduler = new Rescheduler({
-    ...{ store, call, leader, onFailure, clock: realClock, onEvent: tellTo(log) },
+    ...{ store, call, leader, onFailure, clock: realClock, onEvent: tell },
     limits: rescheduleLimits(config),
   });
   const fleet = new Fleet(store);
-  const arbiter = new Arbiter({ store, call, clock: realClock, onFailure, onEvent: tellTo(log) });
+  const arbiter = new Arbiter({ store, call, clock: realClock, onFailure, onEvent: tell });
   const duties: Duty[] = [
     ...followUp,
     fleet.duty,
     arbiter.duty,
-    routerDuty({ store, call, leader, clock: realClock, onEvent: tellTo(log) }),
+    routerWatchDuty({ store, call, leader, clock: realClock, onEvent: tell }),
+    routerDuty({ store, call, leader, clock: realClock, onEvent: tell }),
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -150,7 +162,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  const background = { presence, leader, follower, remedies, rescheduler, arbiter, fleet, duties };
+  const background = { webhook, presence, leader, follower, remedies, rescheduler, arbiter, fleet, duties };
   return { serverId, call, feed, onFailure, ...background };
 }
 
@@ -169,6 +181,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const agentAddresses = listenAddresses('--agent-listen', config['agent-listen']);
   const certificate = readCertificate(config);
   const settings = settingsFrom(config);
+  if (config['alert-webhook'] !== null) checkWebhookUrl(config['alert-webhook']);
   const identify = await chooseIdentity(config, apiAddresses);
   const { connection, embedded } = await findDatabase(config, log);
   const end = new AbortController();
@@ -218,6 +231,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       presence.run(ended),
       leader.run(asked),
       parts.rescheduler.run(ended),
+      parts.webhook?.run(ended) ?? untilAborted(ended),
       runDuties(duties, { clock: realClock, leader, onFailure }, ended),
     );
     const agents = await listenOn({
