@@ -200,6 +200,22 @@ test('an agent that has gone to a server which just woke up is not taken from it
   assert.equal(stage.agent('h1').server_id, 'b');
 });
 
+test('silence counts from what was heard last, also where that came to no row', async () => {
+  const [a, b] = await begin(['a', 'b'], []);
+  await stage.hosts(b, ['h1', 'h2']);
+  stage.silence('h1');
+  b.presence.changed('h1', false);
+  await stage.pass(4_000);
+  // a watch for a moment, ended before its registration was through
+  a.presence.changed('h1', true);
+  a.presence.heard('h1');
+  a.presence.changed('h1', false);
+  await stage.pass(9_000);
+  assert.equal(stage.liveness('h1'), 'alive');
+  await stage.pass(2_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
+});
+
 test('an agent that knocks and gets no answer is heard', async () => {
   const [server] = await begin(['a'], ['h1', 'h2']);
   server.presence.changed('h1', false);

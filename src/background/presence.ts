@@ -34,7 +34,7 @@ export interface Look {
   readonly attentiveSince: (now: number) => number;
   /** Whether the server of that name lives, as seen from here. */
   readonly isHeard: (serverId: string) => boolean;
-  /** Whether this server itself hears the host's agent now. */
+  /** Whether this server itself hears the host's agent, or has until lately. */
   readonly hears: (host: string) => boolean;
 }
 
@@ -325,9 +325,11 @@ export class AgentPresence {
     const { store, serverId, onLook, onDoubt } = this.#options;
     await this.#auditWhenDue();
     const sightings = await this.#ask(() => store.view((view) => view.sightings(['', ...this.#gone()])));
+    const dead = new Set<string>();
     for (const { host, server_id, liveness } of sightings) {
+      if (liveness === 'dead') dead.add(host);
       const isClaimed = server_id === serverId || (server_id !== '' && this.isHeard(server_id));
-      if (isClaimed || !this.isHere(host)) continue;
+      if (isClaimed || !this.#hears(host, dead)) continue;
       if (liveness === 'dead' && this.#here.get(host)?.isDoubtful) onDoubt?.(host);
       else this.#says(host, false);
     }
@@ -335,8 +337,15 @@ export class AgentPresence {
       sightings,
       attentiveSince: (now) => this.attention.since(now),
       isHeard: (id) => this.isHeard(id),
-      hears: (host) => this.isHere(host),
+      hears: (host) => this.#hears(host, dead),
     });
+  }
+
+  /** For one that lives it is enough to have been heard lately, on a watch that has ended since; the dead need one. */
+  #hears(host: string, dead: ReadonlySet<string>): boolean {
+    if (this.isHere(host) || dead.has(host)) return this.isHere(host);
+    const here = this.#here.get(host);
+    return here !== undefined && !here.isSilent && here.heardAt <= this.#options.clock.now();
   }
 
   /**
