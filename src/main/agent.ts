@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createDhcpAgent } from '../agents/dhcp/reconciler.ts';
 import { createL2Agent } from '../agents/l2/reconciler.ts';
+import { parseChecks } from '../agents/l3/check-script.ts';
+import type { HealthSource } from '../agents/l3/health.ts';
+import { createHealth } from '../agents/l3/health-watch.ts';
 import { createL3Agent } from '../agents/l3/reconciler.ts';
 import type { RoleAgent } from '../agents/role.ts';
 import { AgentRunner } from '../agents/runner.ts';
@@ -69,14 +72,45 @@ function readCredential(path: string): string {
 }
 
 /** In a user namespace of an ordinary user (a lab without root) there is no other user to become: user_namespaces(7). */
-function mayChangeUser(): boolean {
+export function mayChangeUser(): boolean {
   return readFileSync('/proc/self/setgroups', 'utf8').trim() !== 'deny';
 }
 
-function createRoles(
-  config: AgentConfig,
-  parts: { host: Host; mirror: Mirror; mappings: Map<string, string> },
-): RoleAgent[] {
+interface RoleParts {
+  readonly host: Host;
+  readonly mirror: Mirror;
+  readonly mappings: Map<string, string>;
+  readonly log: Log;
+}
+
+/** What bears on the health of HA routers' replicas. Throws ConfigurationError. */
+function healthOf(config: AgentConfig, { host, mirror, mappings, log }: RoleParts): HealthSource {
+  const settled = () => {
+    try {
+      return parseChecks(config['check-scripts']);
+    } catch (error) {
+      throw new ConfigurationError(`--check-scripts: ${(error as Error).message}`);
+    }
+  };
+  if (['root', '0'].includes(config['check-user']))
+    throw new ConfigurationError('--check-user: check scripts are not run as root');
+  return createHealth({
+    ...{
+      host,
+      world: mirror,
+      clock: realClock,
+      tunnelIp: config['tunnel-ip'] ?? '',
+      externalLinks: mappings,
+    },
+    checks: settled(),
+    checkUser: mayChangeUser() ? config['check-user'] : '',
+    linkHoldMs: config['link-hold-seconds'] * 1000,
+    checkHoldMs: config['check-hold-seconds'] * 1000,
+    onFailure: (error) => log.error({ err: error }, 'cannot follow the health of routers'),
+  });
+}
+
+function createRoles(config: AgentConfig, parts: RoleParts): RoleAgent[] {
   const { host, mirror, mappings } = parts;
   const shared = { host, world: mirror, hostName: mirror.host, clock: realClock, random: realRandom };
   return config.roles.map((role) => {
@@ -88,7 +122,7 @@ function createRoles(
     const user = mayChangeUser() ? {} : { user: '' };
     if (role === 'dhcp')
       return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
-    if (role === 'l3') return createL3Agent({ ...shared, ...user });
+    if (role === 'l3') return createL3Agent({ ...shared, ...user, health: healthOf(config, parts) });
     throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp, l3)`);
   });
 }
@@ -100,7 +134,7 @@ export async function runAgent(config: AgentConfig, log: Log, signal: AbortSigna
   const ca = config['ca-file'] === null ? {} : { ca: readFileSync(config['ca-file'], 'utf8') };
   const host = createLinuxHost({ stateDirectory: config['state-directory'], clock: realClock });
   const journal = await Journal.open(journalStorage(host), config.host ?? hostname());
-  const roles = createRoles(config, { host, mirror: journal.mirror, mappings });
+  const roles = createRoles(config, { host, mirror: journal.mirror, mappings, log });
   const transport = new HttpTransport({
     ...{ servers: config.server, credential, clock: realClock, random: realRandom },
     ...ca,

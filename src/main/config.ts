@@ -335,6 +335,34 @@ export const AGENT_OPTIONS = {
     placeholder: 'S',
     help: 'First period of the comparison of host and mirror; it doubles to eight times this while nothing drifts.',
   },
+  'check-scripts': {
+    kind: 'list',
+    default: [],
+    placeholder: '"NAME PATH [SETTING=N...]"',
+    help: 'Scripts that say whether this host can serve an HA router; with settings interval, timeout (seconds), fall, rise, weight, sha256. See docs/operate/check-scripts.md.',
+  },
+  'check-user': {
+    kind: 'text',
+    default: 'nobody',
+    placeholder: 'USER',
+    help: 'Who check scripts are run as; never root. Best one that does nothing else.',
+  },
+  'check-hold-seconds': {
+    kind: 'integer',
+    min: 1,
+    max: 3600,
+    default: 60,
+    placeholder: 'S',
+    help: 'How long a check must say yes again before that counts; it doubles with each relapse, up to an hour.',
+  },
+  'link-hold-seconds': {
+    kind: 'integer',
+    min: 1,
+    max: 300,
+    default: 5,
+    placeholder: 'S',
+    help: "How long this host's links and paths must be well again before that counts for its HA routers; it doubles with each relapse, up to 5 minutes.",
+  },
   'log-level': LOG_LEVEL,
 } as const satisfies OptionTable;
 

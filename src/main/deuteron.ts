@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'plug a port into a namespace of this host, and unplug it',
     load: async () => (await import('../cli/port.ts')).portCommand,
   },
+  'check-script': {
+    summary: "whether a check script of this host's may be run, and a dry run of it",
+    load: async () => (await import('./check-script-command.ts')).checkScriptCommand,
+  },
   lab: {
     summary: 'several emulated hosts on this machine: up, down, faults, demo',
     load: async () => (await import('../cli/lab.ts')).labCommand,
@@ -51,7 +55,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
 };
 
 function overview(): string {
-  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(12)}${command.summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(14)}${command.summary}`);
   return `usage: deuteron COMMAND [OPTION...]\n\n${lines.join('\n')}\n\nEach has its own help: deuteron COMMAND --help\n`;
 }
 
