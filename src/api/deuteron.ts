@@ -9,7 +9,10 @@ import { adminOnly } from './policy.ts';
 import { requireObject, sendWritten } from './resource-routes.ts';
 import { array, object, query as parameter, TEXT } from './route.ts';
 
-const HOST = { name: TEXT, tunnel_ip: TEXT, physical_networks: array(TEXT), created_at: TEXT };
+const HOST = {
+  ...{ name: TEXT, tunnel_ip: TEXT, management_ip: TEXT },
+  ...{ physical_networks: array(TEXT), created_at: TEXT },
+};
 const SAYS = {
   list: {
     id: 'list_hosts',
@@ -33,8 +36,8 @@ const SAYS = {
 
 /** The hash of the credential stays where it is. */
 function shown(host: HostRow) {
-  const { name, tunnel_ip, physical_networks, created_at } = host;
-  return { name, tunnel_ip, physical_networks, created_at };
+  const { name, tunnel_ip, management_ip, physical_networks, created_at } = host;
+  return { name, tunnel_ip, management_ip, physical_networks, created_at };
 }
 
 function nameIn(given: unknown): string {

@@ -9,7 +9,7 @@ const USAGE = `usage: deuteron host add NAME | list | drain NAME [--undo] [--wai
 Hosts whose agents may connect. Each has a credential of its own: it is shown once, by add, and kept hashed.
 
   add NAME           make the host known and print its credential; put it into the agent's credential file
-  list               the hosts, their tunnel addresses, since when
+  list               the hosts, where they are on the tunnel and management networks, since when
   drain NAME         empty it before maintenance: its DHCP and L3 agents are switched off, what they have goes to others, HA routers
                      that are active there move at once. Says what is left; asked again, it moves what could not be moved before
       --wait S       until nothing is left but ports of machines, so many seconds at most; exit code 1 if something is
@@ -24,6 +24,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 interface HostBody {
   name: string;
   tunnel_ip: string;
+  /** A server from before it says nothing of it. */
+  management_ip?: string;
   created_at: string;
 }
 
@@ -48,8 +50,8 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     else
       io.out(
         formatTable(
-          ['NAME', 'TUNNEL IP', 'ADDED'],
-          hosts.map((host) => [host.name, host.tunnel_ip || '-', host.created_at]),
+          ['NAME', 'TUNNEL IP', 'MANAGEMENT IP', 'ADDED'],
+          hosts.map((host) => [host.name, host.tunnel_ip || '-', host.management_ip || '-', host.created_at]),
         ),
       );
     return EXIT_DONE;
