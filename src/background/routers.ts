@@ -1,10 +1,13 @@
 /**
- * Keeps routers on hosts whose agents live, and gives HA routers the replicas that they lack. What is to be done is read from rows each
- * time (operations/l3-reschedule.ts), by the leader.
+ * Keeps routers on hosts whose agents live, and gives HA routers the replicas that they lack, others in the place of those whose agents
+ * stay dead or are switched off. What is to be done is read from rows each time (operations/l3-reschedule.ts, l3-replace.ts), by the leader.
  */
 import type { Clock } from '../lib/clock.ts';
+import { replaceable, replaceReplicas } from '../operations/l3-replace.ts';
 import { rescheduleRouters, strayRouters } from '../operations/l3-reschedule.ts';
+import { isUnusable } from '../operations/l3-scheduling.ts';
 import type { Call } from '../operations/operation.ts';
+import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
@@ -21,11 +24,40 @@ const LOOK_MS = 1_000;
 const LOOK_AT_ALL_MS = 10_000;
 /** Routers in one transaction. */
 const BATCH = 50;
+/** The other replicas serve meanwhile, and most hosts that die come back from a restart. */
+const REPLACE_MS = 60_000;
+/** Routers whose replicas are replaced in one look. */
+const MOST_REPLACED = 50;
 
 export function routerDuty(options: RouterDutyOptions): Duty {
   const { store, call, clock, leader, onEvent } = options;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let known = '';
+  /** Since when this server has known agents to be unusable. */
+  let unusable = new Map<string, number>();
+  let last = '';
+  const replace = async (): Promise<void> => {
+    const now = clock.now();
+    const { ids, gone } = await store.view(async (view) => {
+      const agents = (await view.agents.find({ role: 'l3' })).filter((one) => isUnusable(call(), one));
+      unusable = new Map(agents.map(({ id }) => [id, unusable.get(id) ?? now]));
+      const isGone = ({ id, admin_state_up }: AgentRow) =>
+        !admin_state_up || now - (unusable.get(id) ?? now) >= REPLACE_MS;
+      const gone = new Set(agents.filter(isGone).map(({ id }) => id));
+      return { gone, ids: await replaceable(view, call(), gone) };
+    });
+    // those that cannot go on keep none of the others from their turn
+    const inTurn = [...ids].sort((a, b) => Number(a <= last) - Number(b <= last) || (a < b ? -1 : 1));
+    for (const id of inTurn.slice(0, MOST_REPLACED)) {
+      last = id;
+      const { result } = await store.transact(async (tx) => {
+        const events = await replaceReplicas(tx, call(), { ids: [id], gone });
+        await leader.guard(tx);
+        return events;
+      });
+      for (const event of result) onEvent?.(event);
+    }
+  };
   return {
     name: 'routers',
     intervalMs: LOOK_MS,
@@ -44,6 +76,7 @@ export function routerDuty(options: RouterDutyOptions): Duty {
       }
       // Only now: what failed is looked for again.
       known = takers;
+      await replace();
     },
   };
 }

@@ -36,7 +36,9 @@ export async function roleStage() {
       exceptionCount: 0,
       configurations: {},
     };
-    return b.run((tx) => applyReport(tx, b.call, { host, report: { ...body, roles: [it] }, place: null }));
+    return b.run((tx) =>
+      applyReport(tx, b.call, { host, report: { ...body, roles: [it] }, place: b.store.head() }),
+    );
   };
   const row = (host: string) => b.store.rows('routerBindings').find((one) => one.host === host)!;
   const orders = () =>
