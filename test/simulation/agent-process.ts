@@ -28,6 +28,8 @@ export interface AgentProcessOptions {
   /** Whether its host is there at all. */
   readonly hasHost: () => boolean;
   readonly wallOffset: () => number;
+  /** See HostDoorOptions. */
+  readonly eventsInOrder?: boolean;
   /** Told when a life has read its journal and begins. */
   readonly onBorn: (agent: AgentProcess) => void;
 }
@@ -78,6 +80,7 @@ export class AgentProcess {
       random,
       weather: () => network.weather,
       disk: this.#options.disk,
+      eventsInOrder: this.#options.eventsInOrder ?? false,
     });
     this.#door = door;
     const { host } = door;

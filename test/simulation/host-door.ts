@@ -16,10 +16,13 @@ export interface HostDoorOptions {
   readonly random: Random;
   readonly weather: () => Weather;
   readonly disk: DiskTroubles;
+  /** No event overtakes another, as with those of one socket. */
+  readonly eventsInOrder?: boolean;
 }
 
 const CALL_MS = 0.5;
 const STEP_MS = 0.2;
+const TINY_MS = 0.001;
 const INJECTED = 'injected: no memory';
 const FULL = 'no space left on device';
 /** A disk that is slow. */
@@ -28,7 +31,10 @@ const SLOWEST_MS = 2_000;
 const WRITES = new Set<PropertyKey>(['writeFile', 'writeFiles', 'appendDurably']);
 
 /** Reads that a real host answers as long as it runs; they are not made to fail. */
-const NEVER_FAIL = new Set<PropertyKey>(['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles']);
+const NEVER_FAIL = new Set<PropertyKey>([
+  ...['readFile', 'findProcess', 'processes', 'namespaces', 'listFiles'],
+  'runGuarded',
+]);
 
 export interface HostDoor {
   readonly host: Host;
@@ -44,6 +50,7 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
   };
 
   let count = 0;
+  let lastEvent = Number.NEGATIVE_INFINITY;
   const counted = <Result>(answer: Promise<Result>): Promise<Result> => {
     count += 1;
     const end = () => {
@@ -71,6 +78,7 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
   }
 
   const special: Partial<Host> = {
+    probe: (asked, onAnswer, signal) => probe(asked, onAnswer, signal),
     absolute: (path) => host.absolute(path),
     changeLinks: (namespace, steps) =>
       counted(stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step]))),
@@ -78,10 +86,19 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
       counted(stepByStep<FloodStep>('flood', steps, (step) => host.changeFloodEntries([step]))),
     follow: (onEvent, signal) =>
       host.follow((event: HostEvent) => {
-        scheduler.after(delay(random, CALL_MS), '', () => {
+        const at = scheduler.now + delay(random, CALL_MS);
+        const arrival = options.eventsInOrder ? Math.max(at, lastEvent + TINY_MS) : at;
+        lastEvent = arrival;
+        scheduler.after(arrival - scheduler.now, '', () => {
           life.enter(() => signal.aborted || onEvent(event));
         });
       }, signal),
+  };
+  const probe: Host['probe'] = (asked, onAnswer, signal) => {
+    const end = new AbortController();
+    life.atDeath(() => end.abort());
+    const tell = (answered: boolean) => life.enter(() => signal.aborted || onAnswer(answered));
+    return host.probe(asked, tell, AbortSignal.any([signal, end.signal]));
   };
   const proxy = new Proxy(host, {
     get(target, name) {

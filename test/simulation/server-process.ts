@@ -78,6 +78,7 @@ export interface DutyParts {
   readonly call: () => Call;
   readonly leader: Leader;
   readonly onEvent: (event: EventRow) => void;
+  readonly onFailure: (what: string, error: unknown) => void;
 }
 
 export interface ServerParts {
@@ -181,7 +182,7 @@ export class ServerProcess {
     });
     life.follow(presence.beat().catch((error: unknown) => onFailure('beat', error)));
     for (const running of [feed, presence, leader, rescheduler]) life.follow(running.run(signal));
-    const more = this.#options.moreDuties?.({ store, clock, call, leader, onEvent: tell }) ?? [];
+    const more = this.#options.moreDuties?.({ store, clock, call, leader, onEvent: tell, onFailure }) ?? [];
     life.follow(runDuties([...duties, provisioning, ...more], { clock, leader, onFailure }, signal));
   }
 

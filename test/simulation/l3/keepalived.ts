@@ -1,6 +1,7 @@
 /**
  * What of keepalived 2.2 a host and its neighbours can tell: adverts on its link, addresses and routes that come and go with
- * its state, lines in its FIFO. The addresses of one that was killed stay; the next one takes them off when it begins.
+ * its state, lines in its FIFO. The addresses of one that was killed stay until the next one begins, or until the shell that
+ * guards it takes them off and starts it again.
  */
 import type { FakeHost, FakeProgram, FakeSignal } from '../../../src/host/fake/fake-host.ts';
 import type { HostEvent } from '../../../src/host/host.ts';
@@ -11,6 +12,8 @@ export interface KeepalivedOptions {
   readonly host: FakeHost;
   readonly namespace: string;
   readonly confPath: string;
+  /** A shell starts it again whenever it ends. */
+  readonly isGuarded: boolean;
   /** Whether the process still runs. */
   readonly isAlive: () => boolean;
   /** Whether it runs and does not stand still. */
@@ -26,6 +29,11 @@ export interface KeepalivedOptions {
 
 /** From its start until it takes part (measured: 20 to 60 ms). */
 const START_MS = 30;
+/** A guard takes away what a killed one left, and starts it again after ever longer. */
+const CLEAR_MS = 15;
+const PAUSES_MS = [0, 100, 300, 700, 600, 400] as const;
+/** After so long a guard begins with the shortest pause again. */
+const SOON_MS = 10_000;
 const WAKE_MS = 1;
 /** A socket's buffer: what comes to one that stands still. */
 const MOST_KEPT = 200;
@@ -43,6 +51,11 @@ export class FakeKeepalived implements FakeProgram {
   #isLinkFit = false;
   #kept: Advert[] = [];
   #hasEnded = false;
+  #hangs = false;
+  /** Grows with each death: what an earlier life had in mind is not done. */
+  #life = 0;
+  #begunAt = 0;
+  #deaths = 0;
   #timer = Number.POSITIVE_INFINITY;
 
   constructor(options: KeepalivedOptions) {
@@ -68,6 +81,34 @@ export class FakeKeepalived implements FakeProgram {
     return this.#vrrp?.heardAt ?? Number.NEGATIVE_INFINITY;
   }
 
+  /** It is there and does nothing. */
+  get hangs(): boolean {
+    return this.#hangs;
+  }
+
+  /** SIGSTOP, to it and not to its guard. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
+  /** SIGKILL, to it and not to its guard. */
+  crash(): void {
+    this.#life += 1;
+    this.#hangs = false;
+    this.#kept = [];
+    this.#timer = Number.POSITIVE_INFINITY;
+    const { now, isGuarded } = this.#options;
+    const left = this.#config;
+    this.#vrrp = undefined;
+    if (!isGuarded) return;
+    this.#deaths = now() - this.#begunAt < SOON_MS ? this.#deaths + 1 : 0;
+    const pause = PAUSES_MS[this.#deaths % PAUSES_MS.length] ?? 0;
+    this.#soon(CLEAR_MS, 'is cleared up after', () => {
+      if (left) this.#letGo(left);
+      this.#soon(START_MS + pause, 'begins again', () => this.#begin());
+    });
+  }
+
   signalled(signal: FakeSignal): 'ends' | 'stays' {
     if (signal === 'HUP') this.#soon(WAKE_MS, 'reloads', () => this.#reload());
     if (signal !== 'TERM') return 'stays';
@@ -91,16 +132,23 @@ export class FakeKeepalived implements FakeProgram {
 
   /** An advert comes over its link. */
   hear(advert: Advert): void {
-    if (this.#options.isRunning()) this.#heard(advert);
-    else if (this.#options.isAlive() && this.#kept.length < MOST_KEPT) this.#kept.push(advert);
+    if (this.#isRunning()) this.#heard(advert);
+    else if (this.#vrrp && this.#options.isAlive() && this.#kept.length < MOST_KEPT) this.#kept.push(advert);
   }
 
   /** It goes on after it stood still: what came meanwhile, and what its timer says. */
-  resumed(): void {
+  resume(): void {
+    if (!this.#hangs) return;
+    this.#hangs = false;
+    if (!this.#isRunning()) return;
     const isTimerFirst = this.#options.delay(1) < 1;
     if (isTimerFirst) this.#expire();
     for (const advert of this.#kept.splice(0)) this.#heard(advert);
     this.#expire();
+  }
+
+  #isRunning(): boolean {
+    return !this.#hangs && !this.#hasEnded && this.#options.isRunning();
   }
 
   #heard(advert: Advert): void {
@@ -114,15 +162,18 @@ export class FakeKeepalived implements FakeProgram {
   }
 
   #soon(usualMs: number, label: string, act: () => void): void {
+    const life = this.#life;
     const again = () => {
-      if (this.#hasEnded || !this.#options.isAlive()) return;
-      if (this.#options.isRunning()) act();
+      if (this.#hasEnded || life !== this.#life || !this.#options.isAlive()) return;
+      if (this.#isRunning()) act();
       else this.#options.after(10, '', again);
     };
     this.#options.after(this.#options.delay(usualMs), `keepalived of ${this.namespace} ${label}`, again);
   }
 
   #begin(): void {
+    this.#begunAt = this.#options.now();
+    const life = this.#life;
     const { host, confPath } = this.#options;
     try {
       this.#config = readConfig(host.files.read(confPath) ?? '');
@@ -132,15 +183,18 @@ export class FakeKeepalived implements FakeProgram {
       return;
     }
     this.#letGo(this.#config);
-    this.#readLinks().then(({ isFit, source }) => {
+    void this.#readLinks().then(({ isFit, source }) => {
+      if (life !== this.#life) return;
       const config = this.#config as InstanceConfig;
       this.#vrrp = new Vrrp({ advertMs: config.advertMs, source }, config.priority, {
         send: (advert) => this.#options.send(this, advert),
         became: (state) => this.#became(state),
       });
       this.#isLinkFit = isFit;
-      this.#vrrp.start(this.#options.now(), isFit && this.#weight() !== 'fault');
-      this.#weigh();
+      const weight = this.#weight();
+      if (weight !== 'fault') this.#vrrp.setPriority(config.priority + weight);
+      this.#vrrp.start(this.#options.now(), isFit && weight !== 'fault');
+      this.#arm();
     });
   }
 
@@ -192,7 +246,7 @@ export class FakeKeepalived implements FakeProgram {
 
   #look(): void {
     if (!this.#vrrp) return;
-    this.#readLinks().then(({ isFit }) => {
+    void this.#readLinks().then(({ isFit }) => {
       this.#isLinkFit = isFit;
       // links that were made anew have lost what was on them
       if (this.state === 'primary') this.#hold(this.#config as InstanceConfig);
@@ -242,7 +296,7 @@ export class FakeKeepalived implements FakeProgram {
   }
 
   #expire(): void {
-    if (this.#hasEnded || !this.#options.isRunning()) return;
+    if (!this.#isRunning()) return;
     this.#vrrp?.expire(this.#options.now());
     this.#arm();
   }

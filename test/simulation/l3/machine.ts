@@ -1,15 +1,42 @@
-/** A host of this world without its agent: the fake host with keepalived on it. Power goes and comes back. */
+/** A host of this world without its agent: the fake host with keepalived on it, its cards, and power that goes and comes back. */
 import { FakeHost, type FakeProgram } from '../../../src/host/fake/fake-host.ts';
-import type { FloodEntry, Link, ProcessSpec } from '../../../src/host/host.ts';
+import type {
+  FloodEntry,
+  GuardedResult,
+  GuardedRun,
+  HostEvent,
+  Link,
+  ProcessSpec,
+} from '../../../src/host/host.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { delay } from '../weather.ts';
 import { FakeKeepalived, tapOfLink } from './keepalived.ts';
+import { endOf, installChecks, type ScriptMode } from './scripts.ts';
+import { WIRES, type Wire } from './underlay.ts';
 import type { Advert, VrrpState } from './vrrp.ts';
 
 /** The link to the outside, and the network that it leads to. */
 export const OUTSIDE = { network: 'physnet1', link: 'eth1' } as const;
+/** The cards by which a host is on each wire. */
+const CARDS: Readonly<Record<Wire, string>> = { tunnel: 'eth0', external: OUTSIDE.link, management: 'eth2' };
 const NAMESPACE = 'qrouter-';
+
+/** Tells of what befalls cards, too. */
+class CardHost extends FakeHost {
+  readonly #listeners = new Set<(event: HostEvent) => void>();
+
+  override async follow(onEvent: (event: HostEvent) => void, signal: AbortSignal): Promise<void> {
+    this.#listeners.add(onEvent);
+    await super.follow(onEvent, signal);
+    this.#listeners.delete(onEvent);
+  }
+
+  tellOfCard(name: string, isUp: boolean): void {
+    const news = isUp ? 'up' : 'no-carrier';
+    for (const listen of [...this.#listeners]) listen({ type: 'link', name, namespace: null, news });
+  }
+}
 
 /** What a host shows at one moment. */
 export interface Picture {
@@ -26,21 +53,26 @@ export interface MachineOptions {
   readonly managementIp: string;
   readonly send: (machine: L3Machine, from: FakeKeepalived, advert: Advert) => void;
   readonly onState: (machine: L3Machine, from: FakeKeepalived, state: VrrpState) => void;
-  /** Whatever its host shows may be another now. */
-  readonly onChange: (machine: L3Machine) => void;
+  /** How its check script behaves. */
+  readonly scriptMode: () => ScriptMode | undefined;
 }
 
-/** The configuration that a command line of keepalived names, whoever starts it; undefined: it is none. */
-function configOf({ argv }: ProcessSpec): string | undefined {
-  const words = argv.flatMap((word) => word.split(/[\s=]+/));
-  if (!words.some((word) => /(^|\/)keepalived$/.test(word))) return undefined;
-  const at = words.findIndex((word) => word === '-f' || word === '--use-file');
-  return at < 0 ? undefined : words[at + 1];
+interface Command {
+  readonly confPath: string;
+  readonly isGuarded: boolean;
+}
+
+/** What a command line runs keepalived with, by itself or under a shell; undefined: it does not. */
+function commandOf({ argv }: ProcessSpec): Command | undefined {
+  const at = argv.findIndex((word) => /(^|\/)keepalived$/.test(word));
+  const flag = argv.findIndex((word, i) => i > at && (word === '-f' || word === '--use-file'));
+  const confPath = at < 0 || flag < 0 ? undefined : argv[flag + 1];
+  return confPath === undefined ? undefined : { confPath, isGuarded: at > 0 };
 }
 
 export class L3Machine {
   readonly name: string;
-  readonly host: FakeHost;
+  readonly host: CardHost;
   readonly tunnelIp: string;
   readonly managementIp: string;
   isOff = false;
@@ -53,9 +85,16 @@ export class L3Machine {
     this.tunnelIp = options.tunnelIp;
     this.managementIp = options.managementIp;
     this.#options = options;
-    this.host = new FakeHost({ program: (spec, pid, host) => this.#program(spec, pid, host) });
-    this.host.plug({ name: OUTSIDE.link, kind: 'other' });
-    this.host.meddle(null, { op: 'set-link', name: OUTSIDE.link, up: true });
+    this.host = new CardHost({
+      program: (spec, pid, host) => this.#program(spec, pid, host),
+      guarded: (run) => this.#check(run),
+    });
+    installChecks(this.host);
+    for (const wire of WIRES) {
+      this.host.plug({ name: CARDS[wire], kind: 'other' });
+      this.host.meddle(null, { op: 'set-link', name: CARDS[wire], up: true });
+      this.setCarrier(wire, true);
+    }
     const onEvent = (event: Parameters<Parameters<FakeHost['follow']>[0]>[0]) => {
       this.#changed();
       for (const one of this.keepaliveds()) one.hostChanged(event);
@@ -65,11 +104,13 @@ export class L3Machine {
 
   /** Those that run, or stand still. */
   keepaliveds(): FakeKeepalived[] {
+    this.#forgetDead();
     return [...this.#keepaliveds.values()];
   }
 
-  /** Names of the processes of keepalived. */
+  /** Names of the processes that are keepalived, or guard it. */
   keepalivedNames(): string[] {
+    this.#forgetDead();
     return [...this.#keepaliveds.keys()];
   }
 
@@ -80,21 +121,12 @@ export class L3Machine {
   /** The keepalived of the router takes part: it runs and does not stand still. */
   isTakingPart(routerId: string): boolean {
     const one = this.keepalivedOf(routerId);
-    return one !== undefined && !this.isOff && this.#isRunning(one) && one.state !== 'off';
+    return one !== undefined && !this.isOff && !one.hangs && one.state !== 'off';
   }
 
   isStuck(routerId: string): boolean {
     const one = this.keepalivedOf(routerId);
-    return one !== undefined && !this.#isRunning(one);
-  }
-
-  hang(name: string): void {
-    this.host.hangProcess(name);
-  }
-
-  resume(name: string): void {
-    this.host.resumeProcess(name);
-    if (!this.isOff) this.#keepaliveds.get(name)?.resumed();
+    return one?.hangs ?? false;
   }
 
   async look(): Promise<Picture> {
@@ -111,6 +143,14 @@ export class L3Machine {
     return this.#picture;
   }
 
+  /** The other end of the wire lights up, or goes dark. */
+  setCarrier(wire: Wire, isUp: boolean): void {
+    const underlay = { link: CARDS[wire], isUp, bond: null };
+    const address = { tunnel: this.tunnelIp, management: this.managementIp, external: '' }[wire];
+    for (const named of [CARDS[wire], address]) this.host.underlay.set(named, underlay);
+    this.host.tellOfCard(CARDS[wire], isUp);
+  }
+
   /** Everything that ran is gone, and what only the kernel kept; files stay. */
   async powerOff(): Promise<void> {
     this.isOff = true;
@@ -118,7 +158,8 @@ export class L3Machine {
     for (const name of await this.host.processes()) this.host.endProcess(name);
     for (const name of await this.host.namespaces()) await this.host.removeNamespace(name);
     for (const { name } of await this.host.links())
-      if (name !== 'lo' && name !== OUTSIDE.link) this.host.meddle(null, { op: 'delete-link', name });
+      if (name !== 'lo' && !Object.values(CARDS).includes(name))
+        this.host.meddle(null, { op: 'delete-link', name });
   }
 
   powerOn(): void {
@@ -128,22 +169,16 @@ export class L3Machine {
 
   #changed(): void {
     this.#picture = undefined;
-    this.#options.onChange(this);
-  }
-
-  #isRunning(one: FakeKeepalived): boolean {
-    for (const [name, other] of this.#keepaliveds)
-      if (other === one) return this.host.process(name)?.stuck === null;
-    return false;
   }
 
   #program(spec: ProcessSpec, pid: number, host: FakeHost): FakeProgram | undefined {
-    const confPath = configOf(spec);
-    if (confPath === undefined || spec.namespace === null) return undefined;
+    if (spec.name.startsWith('lease-')) return this.#lease(spec, pid, host);
+    const command = commandOf(spec);
+    if (command === undefined || spec.namespace === null) return undefined;
     const { scheduler, random, send, onState } = this.#options;
     const alive = () => !this.isOff && host.process(spec.name)?.pid === pid;
     const program: FakeKeepalived = new FakeKeepalived({
-      ...{ host, confPath, namespace: spec.namespace },
+      ...{ host, ...command, namespace: spec.namespace },
       isAlive: alive,
       isRunning: () => alive() && host.process(spec.name)?.stuck === null,
       now: () => scheduler.now,
@@ -156,6 +191,26 @@ export class L3Machine {
     this.#forgetDead();
     this.#keepaliveds.set(spec.name, program);
     return program;
+  }
+
+  /** A shell that ends what it was told, after a while: its last arguments are a file and seconds. */
+  #lease(spec: ProcessSpec, pid: number, host: FakeHost): undefined {
+    const [path = '', seconds = ''] = spec.argv.slice(-2);
+    this.#options.scheduler.after(Number(seconds) * 1_000, `${this.name} ${spec.name} runs out`, () => {
+      if (host.process(spec.name)?.pid !== pid) return;
+      host.files.write(path, '0\n');
+      host.endProcess(spec.name);
+    });
+    return undefined;
+  }
+
+  /** A check runs for as long as it takes. */
+  #check(run: GuardedRun): Promise<GuardedResult> {
+    const { scheduler, random, scriptMode } = this.#options;
+    const result = endOf(run, scriptMode(), random);
+    return new Promise((resolve) => {
+      scheduler.after(result.durationMs, '', () => resolve(result));
+    });
   }
 
   #forgetDead(): void {

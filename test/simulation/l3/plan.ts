@@ -38,6 +38,14 @@ const kindsOf = (kinds: readonly Kind[]): readonly Kind[] =>
   kinds.map(({ name, weight }) => ({ name, weight }));
 
 function drawFaults(random: Random, durationMs: number): Planned[] {
+  // now and then nothing but scripts
+  if (random.next() < 0.12) {
+    const every = { durationMs, everyMs: integerBetween(random, 1_000, 6_000) };
+    return planned(random, times(random, every), [
+      { name: 'script-bad', weight: 2 },
+      { name: 'scripts-waver', weight: 1 },
+    ]);
+  }
   const kinds = kindsOf([...L3_FAULTS.values()]).flatMap(({ name, weight }) =>
     random.next() < 0.5 ? [{ name, weight: weight * 10 ** (2 * random.next() - 1) }] : [],
   );

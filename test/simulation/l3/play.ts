@@ -6,6 +6,9 @@ import { L3_FAULTS } from './faults.ts';
 import { ACTIONS, makeRouters } from './rows.ts';
 import { L3World } from './world.ts';
 
+const SCRIPT_FAULTS: readonly string[] = ['script-bad', 'scripts-waver'];
+/** As worlds are set (see Traits). */
+const CHECK_HOLD_MS = 5_000;
 const REGISTERED_MS = 30_000;
 const SERVED_MS = 60_000;
 const CALM_MS = 60_000;
@@ -23,12 +26,18 @@ export async function playL3Plan(plan: Plan, prepare: (world: L3World) => void):
   await world.until('routers are served', SERVED_MS, () => world.against());
   world.network.weather = plan.weather;
   world.watch.begin();
+  // whatever scripts say, a host lets go of a router only so often
+  if (plan.faults.every(({ kind }) => SCRIPT_FAULTS.includes(kind))) world.watch.limitMoves(mostMoves(plan));
   schedule(world, plan);
   await world.pass(plan.durationMs);
   world.calm();
   world.convergedInMs = await world.until('convergence', CALM_MS, () => world.against());
   if (plan.quietMs > 0) await world.stayQuiet(plan.quietMs);
 }
+
+/** A host that failed as the active is doubted for so long, and longer each time. */
+const DOUBTED_MS = 10 * CHECK_HOLD_MS;
+const mostMoves = ({ hosts, durationMs }: Plan): number => hosts * Math.ceil(durationMs / DOUBTED_MS);
 
 function schedule(world: L3World, { requests, faults }: Plan): void {
   for (const { kind, atMs, seed } of requests) {

@@ -4,8 +4,11 @@ import type { MemoryStore } from '../../../src/store/memory/memory-store.ts';
 import { type L3Machine, wiredLinks } from './machine.ts';
 import type { L3World } from './world.ts';
 
-/** By which two replicas could know of each other. */
-export const EVIDENCE = ['heartbeat', 'server', 'outside'] as const;
+/**
+ * By what it could be known that two are active: they hear each other; the agent of one sees that nothing decides any more over the
+ * addresses on its own host; a server hears both agents; they meet on the outside.
+ */
+export const EVIDENCE = ['heartbeat', 'agent', 'server', 'outside'] as const;
 export type Evidence = (typeof EVIDENCE)[number];
 
 export class Truth {
@@ -25,11 +28,6 @@ export class Truth {
       .rows('routers')
       .filter((router) => router.ha && router.admin_state_up)
       .map((router) => router.id);
-  }
-
-  /** Whether agents of this world say what their replicas are. */
-  isHa(): boolean {
-    return this.#store.rows('routerBindings').some((binding) => binding.role_incarnation > 0);
   }
 
   replicas(routerId: string): RouterBindingRow[] {
@@ -76,20 +74,26 @@ export class Truth {
     return life?.alive === true && !life.isFrozen;
   }
 
-  /** By what each of the two could learn of the other now. */
-  evidence(one: L3Machine, other: L3Machine): Evidence[] {
+  /** By what it could be known now that the two both have the router. */
+  evidence(routerId: string, one: L3Machine, other: L3Machine): Evidence[] {
     const { underlay, servers } = this.#world;
-    const agents = this.isAgentWell(one.name) && this.isAgentWell(other.name);
+    const both = [one, other];
+    const agents = both.every(({ name }) => this.isAgentWell(name));
     const isServed = (name: string) =>
       servers.some(
         (server) =>
           server.life?.alive && !server.life.isFrozen && underlay.joins('management', name, server.name),
       );
     const found: Evidence[] = [];
-    if ((['tunnel', 'management'] as const).some((wire) => underlay.joins(wire, one.name, other.name)))
-      found.push('heartbeat');
-    if (agents && isServed(one.name) && isServed(other.name)) found.push('server');
-    if (agents && underlay.joins('external', one.name, other.name)) found.push('outside');
+    const takePart = both.every((machine) => machine.isTakingPart(routerId));
+    const isJoined = (['tunnel', 'management'] as const).some((wire) =>
+      underlay.joins(wire, one.name, other.name),
+    );
+    if (takePart && isJoined) found.push('heartbeat');
+    const isLeft = (machine: L3Machine) => machine.keepalivedOf(routerId) === undefined;
+    if (both.some((machine) => isLeft(machine) && this.isAgentWell(machine.name))) found.push('agent');
+    if (agents && both.every(({ name }) => isServed(name))) found.push('server');
+    if (agents && takePart && underlay.joins('external', one.name, other.name)) found.push('outside');
     return found;
   }
 

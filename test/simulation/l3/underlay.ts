@@ -9,16 +9,24 @@ export type End = 'out' | 'in';
 
 export const cutName = (wire: Wire, host: string, end: End) => `${wire} ${end} ${host}`;
 export const switchName = (wire: Wire) => `${wire} switch`;
-export const betweenName = (wire: Wire, from: string, to: string) => `${wire} ${from}>${to}`;
+/** Of a wire that fell in two, who is on the one side. */
+export const sideName = (wire: Wire, who: string) => `${wire} side ${who}`;
+/** The host and the others do not reach each other; servers they do. */
+export const peersName = (wire: Wire, host: string) => `${wire} peers ${host}`;
 /** A wire whose loss of light the host sees. */
 export const darkName = (wire: Wire, host: string) => `${wire} dark ${host}`;
 
 export class Underlay {
   readonly #troubles: Troubles;
-  readonly #isOff: (host: string) => boolean;
+  readonly #isHost: (who: string) => boolean;
+  readonly #isOff: (who: string) => boolean;
 
-  constructor(troubles: Troubles, isOff: (host: string) => boolean) {
+  constructor(
+    troubles: Troubles,
+    { isHost, isOff }: { isHost: (who: string) => boolean; isOff: (who: string) => boolean },
+  ) {
     this.#troubles = troubles;
+    this.#isHost = isHost;
     this.#isOff = isOff;
   }
 
@@ -26,13 +34,16 @@ export class Underlay {
   passes(wire: Wire, from: string, to: string): boolean {
     if (this.#isOff(from) || this.#isOff(to)) return false;
     const troubles = this.#troubles;
+    const hasPeersCut = (host: string) => troubles.has(peersName(wire, host));
+    const arePeers = this.#isHost(from) && this.#isHost(to);
     return !(
+      (arePeers && (hasPeersCut(from) || hasPeersCut(to))) ||
       troubles.has(switchName(wire)) ||
       troubles.has(cutName(wire, from, 'out')) ||
       troubles.has(cutName(wire, to, 'in')) ||
       troubles.has(darkName(wire, from)) ||
       troubles.has(darkName(wire, to)) ||
-      troubles.has(betweenName(wire, from, to))
+      troubles.has(sideName(wire, from)) !== troubles.has(sideName(wire, to))
     );
   }
 

@@ -1,6 +1,8 @@
 /** Everything of one simulation of routers: database, servers, wires, hosts with their agents and keepalived; and who watches. */
+import type { RoleAgent } from '../../../src/agents/role.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import type { Settings } from '../../../src/operations/operation.ts';
+import { Arbiter } from '../../../src/background/arbiter.ts';
 import { routerDuty } from '../../../src/background/routers.ts';
 import { type MemoryStore, openMemoryStore } from '../../../src/store/memory/memory-store.ts';
 import type { AgentProcess } from '../agent-process.ts';
@@ -16,10 +18,12 @@ import { agentOf } from './agents.ts';
 import { RoleCoverage } from './coverage.ts';
 import type { FakeKeepalived } from './keepalived.ts';
 import { L3Machine } from './machine.ts';
+import { ProbeAnswers } from './probes.ts';
 import { RoleWatch } from './role-watch.ts';
+import type { ScriptMode } from './scripts.ts';
 import { Segment } from './segment.ts';
 import { Truth } from './truth.ts';
-import { Underlay } from './underlay.ts';
+import { Underlay, WIRES } from './underlay.ts';
 import type { Advert } from './vrrp.ts';
 
 const SETTINGS: Partial<Settings> = { maxL3AgentsPerRouter: 3, l3Ha: true, agentDownTimeMs: 5_000 };
@@ -36,6 +40,15 @@ export interface WorldOptions {
   readonly hosts: number;
   readonly servers: number;
   readonly weather: Weather;
+}
+
+/** How its parts are set; a planted bug sets them otherwise before all begins. */
+export interface Traits {
+  /** Shorter than by default: a run lasts for seconds. */
+  linkHoldMs: number;
+  checkHoldMs: number;
+  hasSecondPath: boolean;
+  hasArbiter: boolean;
 }
 
 /** The agents' way to the servers is the management wire. */
@@ -63,13 +76,16 @@ export class L3World {
   readonly truth: Truth;
   readonly watch: RoleWatch;
   readonly coverage = new RoleCoverage(this);
-  /** By check script, whether it says that all is well; drawn anew at each run of it. */
-  readonly scripts = new Map<string, (random: Random) => boolean>();
+  /** Hosts whose check script is bad, and how. */
+  readonly scripts = new Map<string, { readonly mode: ScriptMode }>();
+  readonly traits: Traits = { linkHoldMs: 2_000, checkHoldMs: 5_000, hasSecondPath: true, hasArbiter: true };
   convergedInMs: number | undefined;
   /** Adverts that arrived somewhere. */
   adverts = 0;
   /** A planted bug may change what an advert says, or swallow it. */
   onAdvert: (from: L3Machine, advert: Advert) => Advert | undefined = (_from, advert) => advert;
+  /** Where a planted bug gets its hands on a role. */
+  onRole: (role: RoleAgent, machine: L3Machine) => RoleAgent = (role) => role;
   readonly #byName: ReadonlyMap<string, L3Machine>;
 
   constructor(options: WorldOptions) {
@@ -89,7 +105,10 @@ export class L3World {
       ...{ scheduler, random: stream('network'), weather: options.weather, troubles },
     });
     const { network, store } = this;
-    this.underlay = new Underlay(troubles, (name) => this.#byName.get(name)?.isOff ?? false);
+    this.underlay = new Underlay(troubles, {
+      isHost: (name) => this.#byName.has(name),
+      isOff: (name) => this.#byName.get(name)?.isOff ?? false,
+    });
     network.underlay = this.underlay;
     this.machines = Array.from({ length: options.hosts }, (_, i) => this.#machine(i));
     this.#byName = new Map(this.machines.map((machine) => [machine.name, machine]));
@@ -100,7 +119,10 @@ export class L3World {
         ...{ name, scheduler, store, troubles, weather: () => network.weather, random: stream(name) },
         ...{ hosts: options.hosts, limits: {}, settings: SETTINGS, wallOffset: () => 0 },
         onWired: () => undefined,
-        moreDuties: (parts) => [routerDuty(parts)],
+        moreDuties: (parts) => [
+          routerDuty(parts),
+          ...(this.traits.hasArbiter ? [new Arbiter(parts).duty] : []),
+        ],
       });
     });
     this.agents = this.machines.map((machine) => agentOf(this, machine));
@@ -119,7 +141,7 @@ export class L3World {
       onState: (machine, from, state) => {
         scheduler.note(`${machine.name} ${from.namespace} is ${state}, priority ${from.priority}`);
       },
-      onChange: () => undefined,
+      scriptMode: () => this.scripts.get(name)?.mode,
     });
   }
 
@@ -162,6 +184,7 @@ export class L3World {
     }));
     await this.store.transact((tx) => tx.hosts.insert(rows));
     for (const process of [...this.servers, ...this.agents]) process.start();
+    new ProbeAnswers(this).begin();
     this.#lookOn();
   }
 
@@ -178,7 +201,8 @@ export class L3World {
     this.scripts.clear();
     for (const machine of this.machines) {
       machine.powerOn();
-      for (const name of machine.keepalivedNames()) machine.resume(name);
+      for (const wire of WIRES) machine.setCarrier(wire, true);
+      for (const one of machine.keepaliveds()) one.resume();
     }
     for (const process of [...this.servers, ...this.agents]) {
       process.life?.thaw();
@@ -233,8 +257,7 @@ export class L3World {
       if (holders.length !== 1) return `router ${id} is held by ${names || 'nobody'}`;
       const told = this.truth.replicas(id).filter((replica) => replica.ha_state === 'active');
       const said = told.map(({ host }) => host).join(' and ');
-      if (this.truth.isHa() && said !== names)
-        return `router ${id} is held by ${names}, rows say ${said || 'nobody'}`;
+      if (said !== names) return `router ${id} is held by ${names}, rows say ${said || 'nobody'}`;
     }
     return undefined;
   }

@@ -20,10 +20,16 @@ export function forHowLong(random: Random): number {
 }
 
 /** Troubles of the world, for a while. */
-export function trouble(world: L3World, names: readonly string[], forMs: number): void {
+export function trouble(
+  world: L3World,
+  names: readonly string[],
+  forMs: number,
+  atEnd: () => void = () => undefined,
+): void {
   const ends = names.map((name) => world.troubles.begin(name));
   world.later(forMs, `over: ${names.join(', ')}`, () => {
     world.watch.disturb();
     for (const end of ends) end();
+    atEnd();
   });
 }

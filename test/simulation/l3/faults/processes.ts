@@ -36,10 +36,22 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
     isFelt: true,
     strike(world, random) {
       const machine = world.machine(pickHost(world, random));
+      const one = pick(random, machine.keepaliveds());
+      if (machine.isOff || !one) return undefined;
+      one.crash();
+      return `kill keepalived of ${one.namespace} on ${machine.name}`;
+    },
+  },
+  {
+    name: 'guard-killed',
+    weight: 1,
+    isFelt: true,
+    strike(world, random) {
+      const machine = world.machine(pickHost(world, random));
       const name = pick(random, machine.keepalivedNames());
       if (machine.isOff || name === undefined) return undefined;
       machine.host.endProcess(name);
-      return `kill ${name} on ${machine.name}`;
+      return `kill ${name} and what guards it on ${machine.name}`;
     },
   },
   {
@@ -48,15 +60,15 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
     isFelt: true,
     strike(world, random) {
       const machine = world.machine(pickHost(world, random));
-      const name = pick(random, machine.keepalivedNames());
+      const one = pick(random, machine.keepaliveds());
       const forMs = forHowLong(random);
-      if (machine.isOff || name === undefined) return undefined;
-      machine.hang(name);
-      world.later(forMs, `${name} goes on`, () => {
+      if (machine.isOff || !one) return undefined;
+      one.hang();
+      world.later(forMs, `${one.namespace} on ${machine.name} goes on`, () => {
         world.watch.disturb();
-        machine.resume(name);
+        one.resume();
       });
-      return `${name} on ${machine.name} stands still for ${forMs}`;
+      return `keepalived of ${one.namespace} on ${machine.name} stands still for ${forMs}`;
     },
   },
   {

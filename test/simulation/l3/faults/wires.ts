@@ -1,7 +1,7 @@
 /** What happens to the wires between hosts. */
 import type { Random } from '../../../../src/lib/random.ts';
 import { happens, pick } from '../../weather.ts';
-import { betweenName, cutName, darkName, switchName, WIRES, type Wire } from '../underlay.ts';
+import { cutName, darkName, peersName, sideName, switchName, WIRES, type Wire } from '../underlay.ts';
 import type { L3World } from '../world.ts';
 import { forHowLong, type L3Fault, trouble } from './fault.ts';
 
@@ -42,7 +42,10 @@ export const WIRE_FAULTS: readonly L3Fault[] = [
     isFelt: true,
     strike(world, random) {
       const [host, wire, forMs] = [pickHost(world, random), wireOf(random), forHowLong(random)];
-      trouble(world, [darkName(wire, host)], forMs);
+      trouble(world, [darkName(wire, host)], forMs, () => {
+        world.machine(host).setCarrier(wire, !world.underlay.isDark(wire, host));
+      });
+      world.machine(host).setCarrier(wire, false);
       return `no carrier on the ${wire} of ${host} for ${forMs}`;
     },
   },
@@ -62,6 +65,20 @@ export const WIRE_FAULTS: readonly L3Fault[] = [
     },
   },
   {
+    name: 'peers-cut',
+    weight: 2,
+    isFelt: true,
+    strike(world, random) {
+      const [host, forMs] = [pickHost(world, random), forHowLong(random)];
+      trouble(
+        world,
+        (['tunnel', 'management'] as const).map((wire) => peersName(wire, host)),
+        forMs,
+      );
+      return `${host} and the others do not reach each other for ${forMs}, servers they do`;
+    },
+  },
+  {
     name: 'switch-down',
     weight: 2,
     isFelt: true,
@@ -78,13 +95,14 @@ export const WIRE_FAULTS: readonly L3Fault[] = [
     isFelt: true,
     strike(world, random) {
       const [wire, forMs] = [wireOf(random), forHowLong(random)];
-      const names = [...world.machines, ...world.servers].map(({ name }) => name);
-      const left = new Set(names.filter(() => random.next() < 0.5));
-      const parted = names.flatMap((from) =>
-        names.filter((to) => left.has(from) !== left.has(to)).map((to) => betweenName(wire, from, to)),
+      const here = wire === 'management' ? [...world.machines, ...world.servers] : world.machines;
+      const left = here.map(({ name }) => name).filter(() => random.next() < 0.5);
+      trouble(
+        world,
+        left.map((name) => sideName(wire, name)),
+        forMs,
       );
-      trouble(world, parted, forMs);
-      return `the ${wire} is parted for ${forMs}: ${[...left].join(' ')} and the others`;
+      return `the ${wire} is parted for ${forMs}: ${left.join(' ')} and the others`;
     },
   },
 ];

@@ -1,0 +1,47 @@
+/** Answers what hosts ask of one another's addresses (ICMP echo), by the wires between them. */
+import { healthAddress } from '../../../src/resources/health-address.ts';
+import type { L3Machine } from './machine.ts';
+import type { Wire } from './underlay.ts';
+import type { L3World } from './world.ts';
+
+const TICK_MS = 50;
+
+export class ProbeAnswers {
+  readonly #world: L3World;
+  /** By host, address and size, when the next answer is due. */
+  readonly #due = new Map<string, number>();
+
+  constructor(world: L3World) {
+    this.#world = world;
+  }
+
+  /** Answers from now on, for ever. */
+  begin(): void {
+    for (const machine of this.#world.machines) if (!machine.isOff) this.#answer(machine);
+    this.#world.scheduler.after(TICK_MS, '', () => this.begin());
+  }
+
+  #answer(machine: L3Machine): void {
+    const { now } = this.#world.scheduler;
+    for (const { address, intervalMs, bytes } of machine.host.probed()) {
+      const name = `${machine.name} ${address} ${bytes}`;
+      if ((this.#due.get(name) ?? 0) > now) continue;
+      this.#due.set(name, now + intervalMs);
+      machine.host.answerProbe(address, this.#isReached(machine, address));
+    }
+  }
+
+  #isReached(machine: L3Machine, address: string): boolean {
+    const { machines, underlay, network } = this.#world;
+    return machines.some((other) => {
+      const wire = wireOf(other, address);
+      return wire !== undefined && underlay.joins(wire, machine.name, other.name) && !network.isLost();
+    });
+  }
+}
+
+function wireOf(machine: L3Machine, address: string): Wire | undefined {
+  const { tunnelIp, managementIp } = machine;
+  if (address === managementIp) return 'management';
+  return [tunnelIp, healthAddress(tunnelIp)].includes(address) ? 'tunnel' : undefined;
+}
