@@ -6,21 +6,24 @@ import type { World } from './world.ts';
 const WANTED = 2;
 const DHCP_OWNER = 'network:dhcp';
 
-/** Hosts whose DHCP agent lives and is switched on. */
-function hostsAtWork(world: World): Set<string> {
+/** Hosts whose DHCP agent lives and is switched on; one that is held down keeps what it serves and gets nothing new. */
+function hostsAtWork(world: World, may: 'serve' | 'get more'): Set<string> {
   const living = new Set(world.livingMachines().map((machine) => machine.name));
   const fit = world.store
     .rows('agents')
     .filter(
       ({ role, host, admin_state_up, liveness }) =>
-        role === 'dhcp' && admin_state_up && liveness === 'alive' && living.has(host),
+        role === 'dhcp' &&
+        admin_state_up &&
+        (liveness === 'alive' || (liveness === 'held' && may === 'serve')) &&
+        living.has(host),
     );
   return new Set(fit.map(({ host }) => host));
 }
 
 /** Those of them that the network reaches, so that they may be given it. */
 function eligibleHosts(world: World, network: NetworkRow): Set<string> {
-  const hosts = hostsAtWork(world);
+  const hosts = hostsAtWork(world, 'get more');
   if (network.network_type === 'vxlan') return hosts;
   const reached = world.machines.filter((one) =>
     one.physicalNetworks.includes(network.physical_network ?? ''),
@@ -56,7 +59,7 @@ function ofNetwork(
   const leaving = bindings.find((binding) => binding.leaving);
   if (hasDhcp && leaving && eligible.size > 0) return `${leaving.host} is still leaving ${network.id}`;
   // a user may have given it to one that it does not reach: that counts as one of those it wants
-  const atWork = hostsAtWork(world);
+  const atWork = hostsAtWork(world, 'serve');
   const serving = staying.filter(({ host }) => atWork.has(host)).length;
   const wanted = Math.min(WANTED, eligible.size);
   if (hasDhcp && serving < wanted) return `network ${network.id} has ${serving} DHCP agents, not ${wanted}`;
