@@ -71,8 +71,8 @@ table inet deuteron_l3 {
     type filter hook input priority 0; policy accept;
     iifname "ha-*" ip protocol 112 ip ttl 255 accept
     iifname "ha-*" counter drop
-    iifname != "lo" ip daddr 169.254.192.0/18 counter drop
-    iifname != "lo" ip saddr 169.254.192.0/18 counter drop
+    iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
+    iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
   }
   chain mute {
     type filter hook output priority 0; policy accept;

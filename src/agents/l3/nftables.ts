@@ -19,7 +19,8 @@ export type Elements = Readonly<Record<MapName, ReadonlyMap<string, string>>>;
 const AT_ONCE = 500;
 
 /*
- * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255) and nothing else, and nobody gets there through a router.
+ * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255) and nothing else, and nobody gets there through a router: not
+ * to the replicas' addresses there, nor to the one that only the active has.
  * All replicas of a router have the same MAC addresses. One that holds no address must not be heard, or switches send it the
  * others' traffic: not even what a kernel says unasked (MLD, router solicitations, duplicate address detection).
  * What comes from outside for an address that floats no more must not be sent out again under the gateway's.
@@ -52,8 +53,8 @@ const BODY = `
     type filter hook input priority 0; policy accept;
     iifname "ha-*" ip protocol 112 ip ttl 255 accept
     iifname "ha-*" counter drop
-    iifname != "lo" ip daddr 169.254.192.0/18 counter drop
-    iifname != "lo" ip saddr 169.254.192.0/18 counter drop
+    iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
+    iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
   }
   chain mute {
     type filter hook output priority 0; policy accept;
