@@ -3,6 +3,7 @@ import { registerAgent } from '../operations/agent.ts';
 import { applyReport } from '../operations/agent-report.ts';
 import { hostByCredential } from '../operations/host.ts';
 import type { Call } from '../operations/operation.ts';
+import type { RolesOutcome } from '../operations/router-roles.ts';
 import type { Place } from '../resources/place.ts';
 import type { Store } from '../store/store.ts';
 import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
@@ -13,6 +14,8 @@ export interface AgentDutiesOptions {
   readonly call: () => Call;
   /** A report was taken; `place`: what it says to have realised, if this log holds it. */
   readonly onReported?: (report: Report, place: Place | null) => void;
+  /** What a report that was taken says of routers' roles has led to this. */
+  readonly onRoles?: (outcome: Partial<RolesOutcome>) => void;
   /** Whether this server holds the host's watch, or its agent is just asking for one. */
   readonly isHere?: (host: string) => boolean;
   /** The host's agent has asked for a watch here, or has reported, and its row says so now. */
@@ -24,13 +27,15 @@ export function tellOf(parts: {
   readonly presence: { isHere(host: string): boolean; registered(host: string): void };
   readonly follower: { reported(report: Report, place: Place | null): void };
   readonly rescheduler: { reported(): void; wake(): void };
-}): Required<Pick<AgentDutiesOptions, 'onReported' | 'isHere' | 'onRegistered'>> {
-  const { presence, follower, rescheduler } = parts;
+  readonly arbiter?: { told(outcome: Partial<RolesOutcome>): void };
+}): Required<Pick<AgentDutiesOptions, 'onReported' | 'onRoles' | 'isHere' | 'onRegistered'>> {
+  const { presence, follower, rescheduler, arbiter } = parts;
   return {
     onReported: (report, place) => {
       follower.reported(report, place);
       rescheduler.reported();
     },
+    onRoles: (outcome) => arbiter?.told(outcome),
     isHere: (host) => presence.isHere(host),
     onRegistered: (host) => {
       presence.registered(host);
@@ -53,7 +58,7 @@ function withinScope(report: Report, exceptions: Report['exceptions'] = report.e
 }
 
 export function createAgentDuties(options: AgentDutiesOptions) {
-  const { store, serverId, call, onReported, onRegistered } = options;
+  const { store, serverId, call, onReported, onRoles, onRegistered } = options;
   /** What each agent last said of itself here. */
   const requests = new Map<string, WatchRequest>();
   const register = async (request: WatchRequest): Promise<void> => {
@@ -77,6 +82,7 @@ export function createAgentDuties(options: AgentDutiesOptions) {
       const { host } = report;
       const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
       if (result.accepted) onReported?.(withinScope(report, result.exceptions), place);
+      if (result.events ?? result.disputes) onRoles?.(result);
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
       // But one that is late may be of an agent that is elsewhere by now.
