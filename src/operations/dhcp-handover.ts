@@ -50,7 +50,9 @@ function isRunning(
     const theirs = outstanding(source, networkId);
     const isLackedThere = ({ object, since }: ReportException) =>
       theirs.some((one) => (one.object === '' || one.object === object) && one.since <= since);
-    const isAsFar = (agent.realised_position ?? 0) >= (source.realised_position ?? 0);
+    // one that lives and has not said how far it is, as after a lost tail, will say so: until then it may serve anything
+    const isAsFar =
+      source.realised_position !== null && (agent.realised_position ?? 0) >= source.realised_position;
     return isAsFar && lacks.every(isLackedThere);
   });
 }
