@@ -51,7 +51,7 @@ export class Connection {
   /** Each end, as itself sees it. */
   #agentOpen = true;
   #serverOpen = false;
-  /** The server has taken the watch. */
+  /** The server has taken the watch: before, it may not come to tell of a knock. */
   #isAnswered = false;
   /** Whether what the server writes gets anywhere. */
   #carries = true;
@@ -110,7 +110,7 @@ export class Connection {
   }
 
   #heard(): void {
-    this.#network.heard(this.agent, this.server, this.#isAnswered);
+    if (this.#isAnswered) this.#network.heard(this.agent, this.server);
   }
 
   /** Breaks it. An end that does not hear of it finds out by the other's silence. */
@@ -148,7 +148,6 @@ export class Connection {
     this.#their = their;
     their.enter(() => {
       if (!this.#serverOpen) return;
-      this.#heard();
       this.#end = this.#listening.watch(JSON.parse(request) as WatchRequest, this.#sink());
     });
   }

@@ -31,8 +31,8 @@ export class Network {
   readonly connections = new Set<Connection>();
   /** Messages that arrived and were taken: watch requests, frames, reports and their answers. */
   deliveries = 0;
-  /** Told of each agent that a server which runs has just heard, and whether its watch was taken there. */
-  heard: (agent: string, server: string, isAnswered: boolean) => void = () => undefined;
+  /** Told of each agent that a server which runs, and has taken its watch, has just heard. */
+  heard: (agent: string, server: string) => void = () => undefined;
   readonly troubles: Troubles;
 
   constructor(options: { scheduler: Scheduler; random: Random; weather: Weather; troubles: Troubles }) {

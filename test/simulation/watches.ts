@@ -36,13 +36,11 @@ export class Watches {
     this.remedies = new RemedyWatch({ store, served: this.#served, now });
     this.moves = new MoveWatch({ store, served: this.#served });
     this.deaths = new DeathWatch({ store, now, detectMs: world.detectMs });
-    const isStruck = (trouble: string, server: string) =>
-      world.troubles.has(trouble) || world.troubles.has(`${trouble} ${server}`);
-    world.network.heard = (agent, server, isAnswered) => {
-      // one that is cut off from the database cannot tell anybody; one that waits for it cannot tell of a knock in time
-      if (isStruck('no database', server) || (!isAnswered && isStruck('slow database', server))) return;
-      this.deaths.heard(agent);
-    };
+    // one that is cut off from the database cannot tell anybody
+    const { troubles } = world;
+    const isHealthy = (server: string) =>
+      !troubles.has('no database') && !troubles.has(`no database ${server}`);
+    world.network.heard = (agent, server) => isHealthy(server) && this.deaths.heard(agent);
     this.leaders = new LeaderWatch({ store, servers: world.servers, now });
     this.events = new EventWatch({ store, now, most: () => mostEvents(world) });
   }
