@@ -27,10 +27,14 @@ class Bench {
   readonly signals: string[] = [];
   agent: RoleAgent;
   incarnation = 1;
+  /** Whose adverts came lately. */
+  heard = '';
   reports = 0;
 
   constructor() {
     this.host = new FakeHost({
+      run: (_, argv) =>
+        argv[0] === 'nft' ? { code: 0, stdout: `set heard { ${this.heard} }`, stderr: '' } : undefined,
       program: () => ({
         signalled: (signal) => {
           this.signals.push(signal);
@@ -247,6 +251,40 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
   b.clock.advance(1);
   await b.converge();
   assert.deepEqual([await b.file('lease'), b.role()?.state, b.role()?.order], ['0\n', 'standby', null]);
+});
+
+test('an active says whether it hears another, looked at when it matters', async () => {
+  const b = new Bench();
+  const hears = () => b.agent.roles?.()?.[0]?.hears;
+  await b.begin();
+  assert.equal(hears(), true, 'that is why it stands by');
+  b.turn('add-address');
+  assert.equal(hears(), false);
+  b.heard = 'elements = { 169.254.192.8 expires 344ms }';
+  await b.settle();
+  assert.equal(hears(), true);
+  b.heard = '';
+  await b.agent.patrol?.('next');
+  assert.equal(hears(), false);
+  b.heard = 'elements = { 169.254.192.8 expires 344ms }';
+  b.order({ do: 'tell' });
+  await b.converge();
+  assert.deepEqual([hears(), b.role()?.order], [true, 1]);
+});
+
+test('since when it has its role outlives the agent', async () => {
+  const b = new Bench();
+  const forMs = () => b.agent.roles?.()?.[0]?.forMs;
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  b.clock.advance(60_000);
+  const before = forMs() ?? 0;
+  assert.ok(before >= 60_000);
+  b.agent = b.live();
+  b.clock.advance(5_000);
+  await b.converge();
+  assert.equal(forMs(), before + 5_000);
 });
 
 test('a router that leaves takes its keepalived with it', async () => {

@@ -50,6 +50,7 @@ table inet deuteron_l3 {
   map fixed { type ipv4_addr : ipv4_addr; }
   map forwarding { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
   map gateway { type ifname : ipv4_addr; }
+  set heard { type ipv4_addr; size 64; flags dynamic,timeout; timeout 350ms; }
   chain prerouting {
     type nat hook prerouting priority -100; policy accept;
     dnat ip to ip daddr map @floating
@@ -69,7 +70,7 @@ table inet deuteron_l3 {
   }
   chain input {
     type filter hook input priority 0; policy accept;
-    iifname "ha-*" ip protocol 112 ip ttl 255 accept
+    iifname "ha-*" ip protocol 112 ip ttl 255 update @heard { ip saddr } accept
     iifname "ha-*" counter drop
     iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
     iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop

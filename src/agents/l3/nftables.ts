@@ -15,6 +15,9 @@ export type MapName = (typeof MAPS)[number];
 /** By map, key to value, as nft prints them. */
 export type Elements = Readonly<Record<MapName, ReadonlyMap<string, string>>>;
 
+/** Who sent adverts lately. */
+export const HEARD = 'heard';
+
 /** Elements in one statement: a line for nft's parser. */
 const AT_ONCE = 500;
 
@@ -32,6 +35,7 @@ const BODY = `
   map fixed { type ipv4_addr : ipv4_addr; }
   map forwarding { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
   map gateway { type ifname : ipv4_addr; }
+  set ${HEARD} { type ipv4_addr; size 64; flags dynamic,timeout; timeout 350ms; }
   chain prerouting {
     type nat hook prerouting priority -100; policy accept;
     dnat ip to ip daddr map @floating
@@ -51,7 +55,7 @@ const BODY = `
   }
   chain input {
     type filter hook input priority 0; policy accept;
-    iifname "ha-*" ip protocol 112 ip ttl 255 accept
+    iifname "ha-*" ip protocol 112 ip ttl 255 update @${HEARD} { ip saddr } accept
     iifname "ha-*" counter drop
     iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
     iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop

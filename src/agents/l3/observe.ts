@@ -23,6 +23,8 @@ export function paths(routerId: string) {
     tracked: `${directory}/health`,
     /** Not 0: it takes no part. */
     lease: `${directory}/lease`,
+    /** The role, and since when. */
+    role: `${directory}/role`,
     /** The order that is in force. */
     order: `${directory}/order`,
   };

@@ -96,8 +96,19 @@ class L3Agent implements RoleAgent {
     return reports;
   }
 
-  *keysOf({ group }: ObjectChange): Iterable<string> {
-    if (splitKey(group).kind === 'router') yield group;
+  *keysOf({ group, key, after }: ObjectChange): Iterable<string> {
+    const { kind, id } = splitKey(group);
+    if (kind !== 'router') return;
+    if (after !== undefined && splitKey(key).kind === 'replica') this.#obey(id);
+    yield group;
+  }
+
+  /** What a server tells a replica is not to wait for work that is under way on its router. */
+  #obey(id: string): void {
+    const replica = this.#known.get(id)?.replica;
+    const ha = replica ? desiredRouter(this.#world, id, null)?.ha : null;
+    // Where it fails the key, which is marked too, tries it again and says so.
+    if (ha) replica?.hurry(ha).catch(() => undefined);
   }
 
   keysOfHostEvent(event: HostEvent): Iterable<string> | 'all' | 'patrol' {
@@ -212,6 +223,7 @@ class L3Agent implements RoleAgent {
     const at = this.#patrolled++ % Math.max(1, all.length);
     const ids = scope === 'all' ? all : all.slice(at, at + 1);
     if (ids.length === 0) return [];
+    if (scope === 'next') for (const id of ids) await this.#known.get(id)?.replica?.listen();
     const before = new Map(ids.map((id) => [id, { ...this.#knownOf(id) }]));
     const names = ids.map(namespaceOf);
     const [routes, tables] = await Promise.all([this.#host.routes(names), this.#host.tables(names, TABLE)]);

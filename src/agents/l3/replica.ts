@@ -7,8 +7,10 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
 import { beginLease, endLease, ensureKeepalived, isMissing } from './guard.ts';
+import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
+import { hearsPeers } from './heard.ts';
 import { MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
 import { follow, type InForce, isOver, readInForce, renderInForce } from './orders.ts';
@@ -18,6 +20,10 @@ const YIELD_OFF = 100;
 /** keepalived has taken up, or given up, all addresses within this time after a change of role or of its configuration. */
 const SETTLE_MS = 400;
 const ADVERT_MS = 100;
+/** After a change whoever can be heard has been, or one that was heard is forgotten. */
+const HEARD_MS = 400;
+/** One that was told to take no part looks again so often whether it hears the others. */
+const LISTEN_MS = 1_000;
 /**
  * Replicas that are made together begin one after the other, by rank: a later one that outranks the first would take the role
  * from it at once.
@@ -54,6 +60,13 @@ export class Replica {
   /** What the tracked file says; undefined: not read yet. */
   #tracked: string | null | undefined;
   #desired: DesiredHa | null = null;
+  #hurrying: Promise<unknown> = Promise.resolve();
+  /** As the last look at it said, where the role itself does not say it. */
+  #hears = false;
+  /** When to look again; null: when something happens. */
+  #listenAt: number | null = null;
+  /** As it was in an earlier life: the role, and since when by the wall clock. undefined: not read yet. */
+  #kept: { readonly state: string; readonly at: number } | undefined;
 
   constructor(routerId: string, context: ReplicaContext) {
     this.#id = routerId;
@@ -100,11 +113,20 @@ export class Replica {
   #judge(): void {
     const state = this.#nowIn();
     if (state === this.#state) return;
+    const isFirst = this.#state === 'unknown';
+    const now = this.#context.clock.now();
     this.#state = state;
     this.#seq += 1;
-    this.#since = this.#context.clock.now();
+    this.#hears = false;
+    this.#listenAt = now + HEARD_MS;
+    const goesOn = isFirst && this.#kept?.state === state;
+    this.#since = goesOn ? now - this.#sinceKept() : now;
     this.#context.health?.tellRole(this.#id, state);
     this.#context.onState(this.#id, state);
+  }
+
+  #sinceKept(): number {
+    return Math.max(0, this.#context.clock.wall().getTime() - (this.#kept?.at ?? 0));
   }
 
   #nowIn(): ReplicaState {
@@ -123,7 +145,7 @@ export class Replica {
       penalty: Math.round(Math.min(MOST_OFF, health?.penalty ?? 0)),
       reasons: health?.reasons ?? [],
       // A stand-by is one because it hears the active.
-      hears: this.#state === 'standby',
+      hears: this.#state === 'standby' || this.#hears,
       paths: health?.paths ?? { tunnel: 'unknown', management: 'unknown' },
       checks: health?.checks ?? [],
       order: this.#inForce?.epoch ?? null,
@@ -139,27 +161,72 @@ export class Replica {
 
   /**
    * What is quick, and must not wait for a look at the host: what it was told, and what it takes off its priority. Says in how
-   * many ms there is more to do.
+   * many ms there is more to do. One at a time, whoever asks.
    */
-  async hurry(desired: DesiredHa): Promise<number | null> {
+  hurry(desired: DesiredHa): Promise<number | null> {
+    const turn = this.#hurrying.then(() => this.#hurry(desired));
+    this.#hurrying = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #hurry(desired: DesiredHa): Promise<number | null> {
     const { host, clock, incarnation } = this.#context;
     this.#desired = desired;
-    if (this.#inForce === undefined)
-      this.#inForce = readInForce(await host.readFile(paths(this.#id).order), clock.now());
+    await this.#recall();
     const own = { incarnation: incarnation(), seq: this.#seq, now: clock.now() };
-    const before = this.#inForce;
+    const before = this.#inForce ?? null;
     const inForce = follow(before, desired.order, own);
     if (inForce !== before) {
       this.#inForce = inForce;
       await host.writeFile(paths(this.#id).order, renderInForce(inForce));
       if (inForce?.do === 'fault') await beginLease(host, this.#id, (inForce.until ?? 0) - clock.now());
       else if (before?.do === 'fault') await endLease(host, this.#id);
-      this.#context.onState(this.#id, this.#state);
     }
     await this.#track(desired);
     this.#judge();
-    const until = this.#inForce?.until ?? null;
-    return until === null ? null : Math.max(1, until - clock.now());
+    await this.#keep();
+    // Whoever told something wants to know how it is after that.
+    if (inForce !== before) {
+      await this.listen();
+      this.#context.onState(this.#id, this.#state);
+    } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
+    const waits = [this.#inForce?.until ?? null, this.#listenAt].filter((at) => at !== null);
+    return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
+  }
+
+  /** Looks whether it hears another replica, where its role does not say so. */
+  async listen(): Promise<void> {
+    const { host, clock } = this.#context;
+    const state = this.#state;
+    this.#listenAt = null;
+    if (state !== 'active' && state !== 'fault') return;
+    const hears = await hearsPeers(host, namespaceOf(this.#id));
+    if (this.#state !== state) return;
+    if (state === 'fault') this.#listenAt = clock.now() + LISTEN_MS;
+    if (hears === this.#hears) return;
+    this.#hears = hears;
+    this.#context.onState(this.#id, state);
+  }
+
+  /** What an earlier life left. */
+  async #recall(): Promise<void> {
+    const { host, clock } = this.#context;
+    if (this.#kept !== undefined) return;
+    const [role, order] = await Promise.all(
+      [paths(this.#id).role, paths(this.#id).order].map((path) => host.readFile(path)),
+    );
+    this.#inForce = readInForce(order ?? null, clock.now());
+    const [, state = '', at = '0'] = /^(\w+) (\d{1,15})\n$/.exec(role ?? '') ?? [];
+    this.#kept = { state, at: Number(at) };
+  }
+
+  /** For the next life. */
+  async #keep(): Promise<void> {
+    const { host, clock } = this.#context;
+    const state = this.#state;
+    if (state === 'unknown' || state === this.#kept?.state) return;
+    this.#kept = { state, at: Math.round(clock.wall().getTime() - (clock.now() - this.#since)) };
+    await host.writeFile(paths(this.#id).role, `${state} ${this.#kept.at}\n`);
   }
 
   async #track(desired: DesiredHa): Promise<void> {

@@ -18,6 +18,8 @@ const MOST_FINGERPRINTS = 64;
 const MARK = /^\s*comment "(deuteron:[^"]*)"/m;
 
 const MAP = /^\tmap (\w+) \{\n[\s\S]*?\n\t\}/gm;
+/** One that packets add to. */
+const DYNAMIC = /^\tset \w+ \{\n[^}]*flags \w*,?dynamic[\s\S]*?\n\t\}/gm;
 const ELEMENTS = /\n\s*elements = \{([^}]*)\}/;
 
 /** By map, its elements. */
@@ -31,9 +33,10 @@ export function mapsIn(listing: string): Map<string, Map<string, string>> {
   return maps;
 }
 
-/** What a table holds, whatever order its sets are printed in, and whatever its maps hold. */
+/** What a table holds, whatever order its sets are printed in, and whatever its maps and dynamic sets hold. */
 function fingerprint(listing: string): string {
-  const form = listing.replaceAll(MAP, (block) => block.replace(ELEMENTS, ''));
+  const bare = (block: string) => block.replace(ELEMENTS, '');
+  const form = listing.replaceAll(MAP, bare).replaceAll(DYNAMIC, bare);
   const sorted = form.replaceAll(/elements = \{([^}]*)\}/g, (_, elements: string) =>
     elements
       .split(',')
