@@ -83,9 +83,11 @@ export function addCoverage(sum: Coverage, more: Coverage): void {
 }
 
 /** A table of faults by states, and a line for each fault of what it never met. */
-export function coverageText(coverage: Coverage): string {
-  const kinds = [...FAULTS.keys()];
-  const states = Object.keys(STATES);
+export function coverageText(
+  coverage: Coverage,
+  kinds: readonly string[] = [...FAULTS.keys()],
+  states: readonly string[] = Object.keys(STATES),
+): string {
   const widest = Math.max(...states.map((state) => state.length));
   const wide = Math.max(...kinds.map((kind) => kind.length)) + 1;
   const header = `${' '.repeat(widest)} ${kinds.map((kind) => kind.padStart(wide)).join('')}`;

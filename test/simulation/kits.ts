@@ -1,4 +1,7 @@
 /** The worlds that `npm run sim` knows: what each draws from a seed, how it is played, and the bugs that can be put in. */
+import { type Coverage, coverageText } from './coverage.ts';
+import { ROLE_STATES } from './l3/coverage.ts';
+import { L3_FAULTS } from './l3/faults.ts';
 import { L3_PLANTS, type L3Plant } from './l3/plants.ts';
 import { drawL3Plan } from './l3/plan.ts';
 import { runL3Plan } from './l3/run.ts';
@@ -8,6 +11,7 @@ import { run, runPlan, type RunResult } from './run.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 export interface Kit {
+  readonly coverageText: (coverage: Coverage) => string;
   readonly scenarios: readonly string[];
   readonly plants: readonly string[];
   readonly drawPlan: (seed: number) => Plan;
@@ -23,6 +27,7 @@ const named = <T>(all: Readonly<Record<string, T>>, name: string | undefined): T
   name === undefined ? undefined : all[name];
 
 const networks: Kit = {
+  coverageText: (coverage) => coverageText(coverage),
   scenarios: Object.keys(SCENARIOS),
   plants: Object.keys(PLANTS),
   drawPlan,
@@ -35,6 +40,7 @@ const networks: Kit = {
 };
 
 const l3: Kit = {
+  coverageText: (coverage) => coverageText(coverage, [...L3_FAULTS.keys()], Object.keys(ROLE_STATES)),
   scenarios: ['chaos'],
   plants: Object.keys(L3_PLANTS),
   drawPlan: drawL3Plan,

@@ -1,7 +1,6 @@
 /** `npm run sim`: see USAGE. */
 import { availableParallelism } from 'node:os';
 import { parseCommandLine, refuse, wholeNumber } from '../support/command-line.ts';
-import { coverageText } from './coverage.ts';
 import { type Kit, KITS } from './kits.ts';
 import type { Plan } from './plan.ts';
 import { playMany } from './play-many.ts';
@@ -132,7 +131,7 @@ async function main(): Promise<boolean> {
   if (file !== undefined || seed !== undefined || values.seeds === undefined) {
     const result = file ? await kit.runPlan(file.plan, plant) : await kit.run(seed ?? 1, { scenario, plant });
     tellOne(result);
-    if (values.coverage) note(coverageText(result.coverage));
+    if (values.coverage) note(kit.coverageText(result.coverage));
     return result.failure !== undefined;
   }
   const totals = new Totals();
@@ -149,7 +148,7 @@ async function main(): Promise<boolean> {
     },
   });
   say(values.json ? `${JSON.stringify({ total: totals.figures() })}\n` : totals.text());
-  if (values.coverage) note(coverageText(totals.coverage));
+  if (values.coverage) note(kit.coverageText(totals.coverage));
   return totals.failed > 0;
 }
 

@@ -1,4 +1,5 @@
 /** A server: one life after another of the real operations and feed over the in-memory store, entered below HTTP. */
+import { Arbiter } from '../../src/background/arbiter.ts';
 import { type Duty, runDuties } from '../../src/background/duties.ts';
 import { type Leader, NotLeader } from '../../src/background/leader.ts';
 import type { AgentPresence } from '../../src/background/presence.ts';
@@ -77,8 +78,8 @@ export interface DutyParts {
   readonly clock: Clock;
   readonly call: () => Call;
   readonly leader: Leader;
+  readonly arbiter: Arbiter;
   readonly onEvent: (event: EventRow) => void;
-  readonly onFailure: (what: string, error: unknown) => void;
 }
 
 export interface ServerParts {
@@ -167,6 +168,7 @@ export class ServerProcess {
       ...{ store, call, leader, onFailure, clock },
       limits: RESCHEDULE_DEFAULTS,
     });
+    const arbiter = new Arbiter({ store, call, clock, onFailure, onEvent: tell });
     const provisioning: Duty = {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -178,11 +180,11 @@ export class ServerProcess {
     this.#options.onWired({ serverId, leader, presence });
     this.#duties = createAgentDuties({
       ...{ store, serverId, call },
-      ...tellOf({ presence, follower, rescheduler }),
+      ...tellOf({ presence, follower, rescheduler, arbiter }),
     });
     life.follow(presence.beat().catch((error: unknown) => onFailure('beat', error)));
     for (const running of [feed, presence, leader, rescheduler]) life.follow(running.run(signal));
-    const more = this.#options.moreDuties?.({ store, clock, call, leader, onEvent: tell, onFailure }) ?? [];
+    const more = this.#options.moreDuties?.({ store, clock, call, leader, arbiter, onEvent: tell }) ?? [];
     life.follow(runDuties([...duties, provisioning, ...more], { clock, leader, onFailure }, signal));
   }
 

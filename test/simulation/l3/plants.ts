@@ -56,6 +56,7 @@ const allStepBack: L3Plant = {
   summary: 'a replica that ails takes no part at all',
   found: /^never none/,
   provokedBy: ['switch-down', 'script-bad'],
+  lastingMs: 60_000,
   install(world) {
     again(world, 100, () => {
       for (const { host } of world.machines)

@@ -6,7 +6,6 @@ import { L3_FAULTS } from './faults.ts';
 import { ACTIONS, makeRouters } from './rows.ts';
 import { L3World } from './world.ts';
 
-const SCRIPT_FAULTS: readonly string[] = ['script-bad', 'scripts-waver'];
 /** As worlds are set (see Traits). */
 const CHECK_HOLD_MS = 5_000;
 const REGISTERED_MS = 30_000;
@@ -26,8 +25,7 @@ export async function playL3Plan(plan: Plan, prepare: (world: L3World) => void):
   await world.until('routers are served', SERVED_MS, () => world.against());
   world.network.weather = plan.weather;
   world.watch.begin();
-  // whatever scripts say, a host lets go of a router only so often
-  if (plan.faults.every(({ kind }) => SCRIPT_FAULTS.includes(kind))) world.watch.limitMoves(mostMoves(plan));
+  world.watch.limitMoves(mostMoves(plan));
   schedule(world, plan);
   await world.pass(plan.durationMs);
   world.calm();
@@ -37,14 +35,25 @@ export async function playL3Plan(plan: Plan, prepare: (world: L3World) => void):
 
 /** A host that failed as the active is doubted for so long, and longer each time. */
 const DOUBTED_MS = 10 * CHECK_HOLD_MS;
-const mostMoves = ({ hosts, durationMs }: Plan): number => hosts * Math.ceil(durationMs / DOUBTED_MS);
+
+/** Where nothing but scripts goes wrong. Those that fail on one host after the other have each of them let go; what wavers everywhere moves little. */
+function mostMoves({ hosts, durationMs, faults, requests }: Plan): number {
+  const kinds = new Set(faults.map(({ kind }) => kind));
+  const asked = requests.filter(({ kind }) => kind === 'move-router').length;
+  const spans = Math.ceil(durationMs / DOUBTED_MS);
+  const isOnly = (...names: string[]) => [...kinds].every((kind) => names.includes(kind));
+  if (isOnly('scripts-waver')) return 1 + spans + asked;
+  return isOnly('scripts-waver', 'script-bad') ? hosts * spans + asked : Number.POSITIVE_INFINITY;
+}
 
 function schedule(world: L3World, { requests, faults }: Plan): void {
   for (const { kind, atMs, seed } of requests) {
     world.later(atMs, '', () => {
       const random = seededRandom(seed);
       const request = ACTIONS[kind]?.action(world, random);
-      if (request) world.follow(world.ask(request, random));
+      if (!request) return;
+      world.watch.disturb();
+      world.follow(world.ask(request, random));
     });
   }
   for (const { kind, atMs, seed } of faults)

@@ -1,7 +1,7 @@
 /** What must hold of roles at every moment (design: never two for long, never none while one could, no restlessness, static stability). */
 import { Violation } from '../violation.ts';
 import type { L3Machine } from './machine.ts';
-import { EVIDENCE, type Evidence } from './truth.ts';
+import { EVIDENCE, type Evidence, type Readiness } from './truth.ts';
 import type { L3World } from './world.ts';
 
 /** How long two may be primary while it could be known in this way: in good weather, and where messages and steps get lost. */
@@ -12,8 +12,8 @@ export const TWO_MS: Readonly<Record<Evidence, readonly [number, number]>> = {
   // until replicas that hear nobody look for others on the outside
   outside: [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
 };
-/** How long there may be none while a replica takes part all that time. */
-export const NONE_MS = 1_500;
+/** How long there may be none while a replica takes part all that time; who was told to stand back does so for 10 s. */
+export const NONE_MS: Readonly<Record<Readiness, number>> = { free: 1_500, leased: 13_000 };
 /** After the last fault the wires may still settle. */
 const SETTLE_MS = 3_000;
 
@@ -89,14 +89,7 @@ export class RoleWatch {
     }
     const { now } = scheduler;
     for (const [name, forMs] of this.#two.look(pairs, now)) this.#judgeTwo(name, forMs);
-    for (const [name, forMs] of this.#none.look(lacking, now)) {
-      this.longestNoneMs = Math.max(this.longestNoneMs, forMs);
-      if (forMs > NONE_MS)
-        throw new Violation(
-          'never none',
-          `nobody has ${name.replace(' ', ', which is ready on ')} for ${forMs} ms`,
-        );
-    }
+    for (const [name, forMs] of this.#none.look(lacking, now)) this.#judgeNone(name, forMs);
   }
 
   #pairs(id: string, holders: readonly L3Machine[]): string[] {
@@ -118,12 +111,25 @@ export class RoleWatch {
     throw new Violation('never two', `${one} and ${other} both have ${id} for ${forMs} ms, joined by ${how}`);
   }
 
-  /** Names `router host` of those who could serve. */
+  #judgeNone(name: string, forMs: number): void {
+    const [how = '', id, host] = name.split(' ');
+    this.longestNoneMs = Math.max(this.longestNoneMs, forMs);
+    if (forMs > NONE_MS[how === 'leased' ? 'leased' : 'free'])
+      throw new Violation(
+        'never none',
+        `nobody has ${id}, for which ${host} is ready (${how}), for ${forMs} ms`,
+      );
+  }
+
+  /** Names `readiness router host` of those who could serve; who is free counts as leased, too. */
   async #able(id: string): Promise<string[]> {
     const { truth, machines } = this.#world;
     const names: string[] = [];
-    for (const machine of machines)
-      if (await truth.couldServe(machine, id)) names.push(`${id} ${machine.name}`);
+    for (const machine of machines) {
+      const how = await truth.readiness(machine, id);
+      if (how !== undefined) names.push(`leased ${id} ${machine.name}`);
+      if (how === 'free') names.push(`free ${id} ${machine.name}`);
+    }
     return names;
   }
 

@@ -3,6 +3,7 @@ import { integerBetween, type Random } from '../../../src/lib/random.ts';
 import { createFloatingIp, deleteFloatingIp } from '../../../src/operations/floating-ip.ts';
 import { createNetwork } from '../../../src/operations/network.ts';
 import { createPort } from '../../../src/operations/port.ts';
+import { failoverRouter } from '../../../src/operations/router-failover.ts';
 import { addRouterInterface } from '../../../src/operations/router-interface.ts';
 import { changeRoutes, createRouter } from '../../../src/operations/router.ts';
 import { createSubnet } from '../../../src/operations/subnet.ts';
@@ -90,8 +91,24 @@ const addRoute: Action = ({ store }, random) => {
   };
 };
 
+/** For maintenance: the active gives way. */
+const moveRouter: Action = ({ store }, random) => {
+  const router = pick(random, store.rows('routers'));
+  if (!router) return undefined;
+  const replica = pick(
+    random,
+    store.rows('routerBindings').filter((binding) => binding.router_id === router.id),
+  );
+  const to = replica && random.next() < 0.5 ? { to: replica.host } : {};
+  return {
+    label: `move ${router.name} ${to.to ?? ''}`,
+    work: (tx, call) => failoverRouter(tx, call, { routerId: router.id, ...to }),
+  };
+};
+
 export const ACTIONS: Readonly<Record<string, { readonly weight: number; readonly action: Action }>> = {
   'add-floating': { weight: 4, action: addFloating },
   'drop-floating': { weight: 3, action: dropFloating },
   'change-routes': { weight: 2, action: addRoute },
+  'move-router': { weight: 3, action: moveRouter },
 };

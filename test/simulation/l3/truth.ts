@@ -11,6 +11,8 @@ import type { L3World } from './world.ts';
 export const EVIDENCE = ['heartbeat', 'agent', 'server', 'outside'] as const;
 export type Evidence = (typeof EVIDENCE)[number];
 
+export type Readiness = 'free' | 'leased';
+
 export class Truth {
   readonly #world: L3World;
 
@@ -60,13 +62,17 @@ export class Truth {
     return found;
   }
 
-  /** Its keepalived takes part on a link that is wired: nothing of its host keeps it from serving. */
-  async couldServe(machine: L3Machine, routerId: string): Promise<boolean> {
-    if (!machine.isTakingPart(routerId)) return false;
+  /**
+   * Its keepalived runs on a link that is wired: nothing of its host keeps it from serving. `leased`: but it was told to stand
+   * back for a while.
+   */
+  async readiness(machine: L3Machine, routerId: string): Promise<Readiness | undefined> {
+    if (!machine.isTakingPart(routerId)) return undefined;
     const links = wiredLinks(await machine.look(), routerId);
-    return (
-      links.some(({ name }) => name.startsWith('ha-')) && links.some(({ name }) => !name.startsWith('ha-'))
-    );
+    const isWired =
+      links.some(({ name }) => name.startsWith('ha-')) && links.some(({ name }) => name.startsWith('qg-'));
+    if (!isWired) return undefined;
+    return machine.keepalivedOf(routerId)?.state === 'fault' ? 'leased' : 'free';
   }
 
   isAgentWell(name: string): boolean {

@@ -83,8 +83,11 @@ export class Vrrp {
     if (this.state === 'fault') this.#toBackup(now);
   }
 
+  /** A backup waits longer or less long at once. */
   setPriority(priority: number): void {
+    const before = this.skewMs;
     this.#priority = Math.max(1, Math.min(254, priority));
+    if (this.state === 'backup') this.deadline += this.skewMs - before;
   }
 
   /** Time has reached `deadline`. */

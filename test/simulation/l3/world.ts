@@ -2,7 +2,6 @@
 import type { RoleAgent } from '../../../src/agents/role.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import type { Settings } from '../../../src/operations/operation.ts';
-import { Arbiter } from '../../../src/background/arbiter.ts';
 import { routerDuty } from '../../../src/background/routers.ts';
 import { type MemoryStore, openMemoryStore } from '../../../src/store/memory/memory-store.ts';
 import type { AgentProcess } from '../agent-process.ts';
@@ -119,10 +118,10 @@ export class L3World {
         ...{ name, scheduler, store, troubles, weather: () => network.weather, random: stream(name) },
         ...{ hosts: options.hosts, limits: {}, settings: SETTINGS, wallOffset: () => 0 },
         onWired: () => undefined,
-        moreDuties: (parts) => [
-          routerDuty(parts),
-          ...(this.traits.hasArbiter ? [new Arbiter(parts).duty] : []),
-        ],
+        moreDuties: (parts) => {
+          if (!this.traits.hasArbiter) parts.arbiter.told = () => undefined;
+          return [routerDuty(parts), ...(this.traits.hasArbiter ? [parts.arbiter.duty] : [])];
+        },
       });
     });
     this.agents = this.machines.map((machine) => agentOf(this, machine));
