@@ -1,0 +1,80 @@
+/**
+ * Whether a replica that nobody answers leaves the addresses to another. Pure.
+ *
+ * That a host hears nobody, on no path, says that it is cut off or that all others are gone; it cannot tell which. What it can
+ * tell is whether somebody else answers for the router's address on the external network right now. If so, one of the two
+ * has to go:
+ *
+ * - Who was active before it was alone waits longest: the others may be as alone as it is, and then it is for them to go.
+ * - Who became active because it was alone goes at once, or never begins.
+ *
+ * So with every path cut but the external network one replica stays, and it is the one that was; and of one that alone is cut
+ * off the others, who hear each other and ask nobody, take over. A server that is away is no evidence of anything.
+ */
+
+export type IsolationRule = 'evidence' | 'strict' | 'off';
+export const ISOLATION_RULES: readonly IsolationRule[] = ['evidence', 'strict', 'off'];
+
+/** This host, as a whole. */
+export interface Company {
+  /** Somebody answered once. */
+  readonly wasHeard: boolean;
+  /** Since when nobody answers; null: somebody does, or nobody ever did. */
+  readonly aloneSince: number | null;
+}
+
+export const NO_COMPANY: Company = { wasHeard: false, aloneSince: null };
+
+/** `anybody`: whether anyone at all answers, on any path; null: nobody is asked. */
+export function company(before: Company, anybody: boolean | null, now: number): Company {
+  if (anybody === true) return { wasHeard: true, aloneSince: null };
+  if (anybody === null || !before.wasHeard) return { ...before, aloneSince: null };
+  return before.aloneSince === null ? { wasHeard: true, aloneSince: now } : before;
+}
+
+/** One replica on it. */
+export interface Stance {
+  /** It leaves the addresses to another. */
+  readonly isAway: boolean;
+  /** So many times in a row another has answered for the router, or (below 0) has not. */
+  readonly answers: number;
+}
+
+export const PRESENT: Stance = { isAway: false, answers: 0 };
+
+export interface Situation {
+  readonly now: number;
+  readonly aloneSince: number | null;
+  /** Since when it is active; null: it is not. */
+  readonly activeSince: number | null;
+  /** Another answered for its address just now; null: that was not asked, or cannot be. */
+  readonly other: boolean | null;
+  readonly rule: IsolationRule;
+  /** Its place among the replicas: those who are away come back one after another. */
+  readonly place: number;
+}
+
+/** Who became active so shortly before it was alone became it because of that. */
+const NEWCOMER_MS = 1_000;
+/** The others have taken over by then, and gone again if they were alone as well. */
+const PATIENCE_MS = 1_800;
+/** So many in a row, of who was there before. */
+const SURE_AFTER = 3;
+/** Nobody has answered so often: whoever it was is gone. By place, the next one needs so many more. */
+const GONE_AFTER = 3;
+
+export function stance(before: Stance, situation: Situation): Stance {
+  const { now, aloneSince, activeSince, other, rule, place } = situation;
+  if (aloneSince === null || rule === 'off') return PRESENT;
+  const answers = count(before.answers, other);
+  if (rule === 'strict') return { answers, isAway: before.isAway || now - aloneSince >= PATIENCE_MS };
+  if (before.isAway) return { answers, isAway: answers > -GONE_AFTER * (1 + place) };
+  const isNewcomer = activeSince === null || activeSince > aloneSince - NEWCOMER_MS;
+  if (isNewcomer) return { answers, isAway: answers > 0 };
+  return { answers, isAway: now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER };
+}
+
+function count(before: number, other: boolean | null): number {
+  if (other === null) return before;
+  return other ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1;
+}
