@@ -68,6 +68,12 @@ const CASES: readonly Case[] = [
     { kind: 'ask', hosts: ['h1', 'h2'] },
   ],
   [
+    'who was asked and has not answered is not asked again',
+    [replica('h1', 'active', asked), replica('h2', 'active'), replica('h3', 'active')],
+    'h3',
+    { kind: 'ask', hosts: ['h2'] },
+  ],
+  [
     'two rows, and nobody was asked: all are',
     [replica('h1', 'active'), replica('h2', 'active')],
     undefined,

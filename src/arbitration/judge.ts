@@ -21,7 +21,7 @@ export type Judgement =
    * were not asked yet whether they serve.
    */
   | { readonly kind: 'calm'; readonly ends: readonly string[]; readonly asks: readonly string[] }
-  /** These hosts are to be asked whether they still are. */
+  /** These hosts are to be asked whether they still are; others may have been. */
   | { readonly kind: 'ask'; readonly hosts: readonly string[] }
   /** These were asked, and have not answered; so far one is known to be active. What was told to the hosts in `ends` has done its work. */
   | { readonly kind: 'await'; readonly hosts: readonly string[]; readonly ends: readonly string[] }
@@ -46,8 +46,8 @@ export interface JudgeOptions {
 
 /** Whoever hears the other settles it alone, within three adverts: nothing is to be decided before. */
 export const SETTLE_HEARD_MS = 350;
-/** Nobody hears anybody: the newest has waited for three adverts already. */
-export const SETTLE_UNHEARD_MS = 50;
+/** Nobody hears anybody: the newest has waited for three adverts already, and whoever was before has answered since. */
+export const SETTLE_UNHEARD_MS = 0;
 
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
   const { newcomer, isStubborn = () => false } = options;
@@ -58,7 +58,8 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   }
   const older = active.filter(({ host }) => host !== newcomer);
   if (newcomer !== undefined && older.length < active.length)
-    return { kind: 'ask', hosts: older.map(hostOf) };
+    // an answer that is still to come is as good as one to another question
+    return { kind: 'ask', hosts: older.filter((one) => !isUnheard(one)).map(hostOf) };
   if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf) };
   // a verdict stands, whatever changes while it is carried out
   const heard = Map.groupBy(byMerit(active.filter((one) => !isUnheard(one))), isToGo);

@@ -73,11 +73,24 @@ test('who knows that it is to yield and does not is told to step back at once', 
 
 test('a dead agent is not one of two: the alert ends, and nobody is told to go', async () => {
   const s = await stage();
+  await s.report('h2', { state: 'active', hears: true });
+  await s.answer('h1');
+  s.kill(s.agents.get('h1')!);
+  await s.pass(350);
+  assert.deepEqual(s.alerts(), ['alert two-active', 'alert-ended two-active']);
+  assert.deepEqual(s.orders(), { h1: 'tell' });
+});
+
+test('who stepped back for one that then died is let go', async () => {
+  const s = await stage();
   await s.report('h2', { state: 'active' });
   await s.answer('h1');
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'fault' });
   s.kill(s.agents.get('h1')!);
   await s.look(2);
   assert.deepEqual(s.alerts(), ['alert two-active', 'alert-ended two-active']);
+  await s.report('h2', { state: 'fault', order: s.row('h2').order?.epoch ?? null });
+  await s.look(3);
   assert.deepEqual(s.orders(), { h1: 'tell' });
 });
 

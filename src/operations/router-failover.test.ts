@@ -29,7 +29,8 @@ test('a planned move: the active yields, the healthiest is preferred; both order
   assert.deepEqual([from, to, events.length], ['h1', 'h3', 1]);
   assert.deepEqual(s.orders(), { h1: 'yield', h3: 'prefer' });
   await s.report('h3', { state: 'active' });
-  assert.deepEqual(s.orders(), { h1: 'tell', h3: 'prefer' });
+  assert.deepEqual(s.orders(), { h1: 'yield', h3: 'prefer' });
+  assert.deepEqual(await s.states(), { h1: 'unknown', h2: 'standby', h3: 'active' });
   await s.report('h1', { state: 'standby' });
   assert.deepEqual([s.orders(), s.alerts()], [{}, []]);
 });

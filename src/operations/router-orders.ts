@@ -75,8 +75,9 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
   await tx.routers.lock({ id: routerId });
   const read = () => tx.routerBindings.find({ router_id: routerId });
   let rows = await read();
-  const active = rows.filter((row) => row.ha_state === 'active' && !isUnheard(replicaOf(row)));
-  const dead = active.length > 1 ? await deadAmong(tx, call, active) : [];
+  const active = rows.filter((row) => row.ha_state === 'active');
+  const heard = active.filter((row) => !isUnheard(replicaOf(row)));
+  const dead = active.length > 1 ? await deadAmong(tx, call, heard) : [];
   if (dead.length > 0) {
     await giveOrders(tx, rows, askOf(dead.map((row) => row.host)));
     rows = await read();
@@ -85,8 +86,22 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
   await followUp(tx, rows, found);
   if (found.kind === 'calm' || (found.kind === 'await' && dead.length > 0))
     return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
-  if (found.kind !== 'dispute' || found.steps.length === 0) return [];
+  return found.kind === 'dispute' ? pronounce(tx, call, { routerId, rows, found }) : [];
+}
+
+/** Tells those who are to step back, and writes down why. */
+export async function pronounce(
+  tx: Transaction,
+  call: Call,
+  verdict: {
+    readonly routerId: string;
+    readonly rows: readonly RouterBindingRow[];
+    readonly found: Judgement & { readonly kind: 'dispute' };
+  },
+): Promise<EventRow[]> {
+  const { routerId, rows, found } = verdict;
   const { keep, steps, why } = found;
+  if (steps.length === 0) return [];
   await giveOrders(
     tx,
     rows,

@@ -58,20 +58,15 @@ test('a failover is no dispute: who was active is asked, and does not answer, or
   assert.deepEqual([w.orders(), w.alerts()], [{}, []]);
 });
 
-test('two actives: an alert with the answer, then a verdict that any server gives once; the end with the second role', async () => {
+test('two actives that hear nobody: with the answer an alert and the verdict, which any server gives once', async () => {
   const w = await roleStage();
   await w.report('h1', { state: 'active' });
   w.pass(1_000);
   await w.report('h2', { state: 'active' });
   const { events, disputes } = await w.answer('h1');
-  assert.deepEqual(kinds(events), ['alert']);
-  assert.deepEqual(disputes, [{ routerId: w.router.id, settleMs: 50 }]);
+  assert.deepEqual([kinds(events), disputes], [['alert', 'router-order'], undefined]);
   assert.deepEqual((await w.report('h2')).events, undefined, 'told once');
-  const verdicts = await Promise.all([w.settle(), w.settle()]);
-  assert.deepEqual(
-    verdicts.flat().map(({ kind }) => kind),
-    ['router-order'],
-  );
+  assert.deepEqual(await w.settle(), []);
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault' });
   const { incarnation, seq, epoch } = w.row('h2').order!;
   assert.deepEqual([incarnation, seq, epoch], [1, 1, 2]);
@@ -84,6 +79,33 @@ test('two actives: an alert with the answer, then a verdict that any server give
   assert.deepEqual(w.orders(), {});
 });
 
+test('two actives that hear one another get time to settle it; then two servers give one verdict', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(1_000);
+  await w.report('h2', { state: 'active', hears: true });
+  const { events, disputes } = await w.answer('h1');
+  assert.deepEqual([kinds(events), disputes], [['alert'], [{ routerId: w.router.id, settleMs: 350 }]]);
+  const verdicts = await Promise.all([w.settle(), w.settle()]);
+  assert.deepEqual(kinds(verdicts.flat()), ['router-order']);
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'yield' });
+});
+
+test('three at once: each that answers is judged, and none is asked twice', async () => {
+  const w = await roleStage();
+  for (const host of ['h1', 'h2', 'h3']) {
+    await w.report(host, { state: 'active' });
+    w.pass(100);
+  }
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'tell' });
+  const asked = w.row('h1').order!.epoch;
+  assert.equal(asked, 1, 'not again for the third');
+  await w.answer('h1');
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'tell', h3: 'fault' });
+  await w.answer('h2');
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
+});
+
 test('both at once, on two servers: one of them sees the other', async () => {
   for (const first of ['h1', 'h2']) {
     const w = await roleStage();
@@ -91,8 +113,8 @@ test('both at once, on two servers: one of them sees the other', async () => {
     await Promise.all([w.report(first, { state: 'active' }), w.report(second, { state: 'active' })]);
     const asked = Object.keys(w.orders());
     assert.equal(asked.length, 1);
-    const { disputes } = await w.answer(asked[0]!);
-    assert.equal(disputes?.length, 1);
+    const { events } = await w.answer(asked[0]!);
+    assert.deepEqual(kinds(events), ['alert', 'router-order']);
   }
 });
 

@@ -15,7 +15,7 @@ import { eventRow } from './event.ts';
 import type { Call } from './operation.ts';
 import { tellOfDisputes } from './router-alerts.ts';
 import { tellOfChecks } from './router-checks.ts';
-import { followUp } from './router-orders.ts';
+import { followUp, pronounce } from './router-orders.ts';
 
 export interface ReportedRoles {
   readonly agentId: string;
@@ -114,14 +114,18 @@ export async function applyRoles(
         ...{ role_incarnation: told.incarnation, role_seq: says.seq },
       },
     );
-    // how a replica begins is not worth a word
     const before = row.role_details?.state ?? 'standby';
-    if (says.state !== before) events.push(roleEvent(call, agent.host, { ...one, before }));
+    if (says.state !== before && isWorthAWord(says.state, before))
+      events.push(roleEvent(call, agent.host, { ...one, before }));
   }
   if (events.length > 0) await tx.events.insert(events);
   const weighed = await weigh(tx, call, { host: agent.host, said: said.filter(isWeighty) });
   return { events: [...events, ...weighed.events], disputes: weighed.disputes };
 }
+
+/** How a replica begins is not. */
+const isWorthAWord = (...states: readonly ReplicaState[]): boolean =>
+  states.some((state) => state === 'active' || state === 'fault');
 
 function roleEvent(
   call: Call,
@@ -149,6 +153,7 @@ async function weigh(
   const disputed = new Map<string, { readonly hosts: readonly string[]; readonly why: string }>();
   const over: string[] = [];
   const disputes: Dispute[] = [];
+  const verdicts: EventRow[] = [];
   for (const { row, says, isNew } of said) {
     const { router_id: routerId } = row;
     const replicas = byRouter.get(routerId) ?? [];
@@ -156,13 +161,13 @@ async function weigh(
     const found = judge(replicas.map(replicaOf), isNewcomer ? { newcomer: host } : {});
     if (found.kind === 'dispute') {
       disputed.set(routerId, found);
-      disputes.push({ routerId, settleMs: found.settleMs });
-      continue;
-    }
-    if (found.kind !== 'await') over.push(routerId);
+      if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });
+      else verdicts.push(...(await pronounce(tx, call, { routerId, rows: replicas, found })));
+    } else if (row.ha_state === 'active' && found.kind === 'calm') over.push(routerId);
     await followUp(tx, replicas, found);
   }
   const checked = said.filter((one) => isCheckNews(one) || one.isNew).map(({ row }) => row.router_id);
   const told = await tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id))));
-  return { events: [...(await tellOfDisputes(tx, call, { disputed, over })), ...told], disputes };
+  const alerts = await tellOfDisputes(tx, call, { disputed, over });
+  return { events: [...alerts, ...verdicts, ...told], disputes };
 }

@@ -52,7 +52,8 @@ export function shownState(
   binding: RouterBindingRow,
   { all, isAlive }: { readonly all: readonly RouterBindingRow[]; readonly isAlive: IsAlive },
 ): RouterBindingRow['ha_state'] {
-  const isSure = (one: RouterBindingRow) => isAlive(one.agent_id) && !isUnheard(replicaOf(one));
+  const isAsked = (one: RouterBindingRow) => one.order?.do !== 'fault' && isUnheard(replicaOf(one));
+  const isSure = (one: RouterBindingRow) => isAlive(one.agent_id) && !isAsked(one);
   const isServed = all.some((one) => one !== binding && one.ha_state === 'active' && isSure(one));
   if (!isAlive(binding.agent_id)) return isServed ? 'standby' : 'unknown';
   if (binding.ha_state !== 'active' || isSure(binding)) return binding.ha_state;
