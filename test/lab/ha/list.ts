@@ -2,6 +2,7 @@
 import type { HaKind } from './grounds.ts';
 import type { Row } from './row.ts';
 import { ROWS_OF_ACTIVE } from './rows-active.ts';
+import { tunnelPortLost } from './rows-firewall.ts';
 import { ROWS_OF_TWO } from './rows-forced.ts';
 import { ROWS_OF_QUIET } from './rows-quiet.ts';
 import { ROWS_OF_SERVERS } from './rows-servers.ts';
@@ -10,6 +11,7 @@ import { tcpSurvives } from './rows-tcp.ts';
 
 export const ROWS: readonly Row[] = [
   ...ROWS_OF_ACTIVE,
+  tunnelPortLost,
   ...ROWS_OF_SERVERS,
   ...ROWS_OF_TWO,
   tcpSurvives,
