@@ -1,11 +1,13 @@
 /** The agent process: one a host, with the roles that it is given. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { createDhcpAgent } from '../agents/dhcp/reconciler.ts';
 import { createL2Agent } from '../agents/l2/reconciler.ts';
 import { parseChecks } from '../agents/l3/check-script.ts';
 import type { HealthSource } from '../agents/l3/health.ts';
-import { createHealth } from '../agents/l3/health-watch.ts';
+import { createHealth, type HealthOptions } from '../agents/l3/health-watch.ts';
+import type { IsolationRule } from '../agents/l3/isolation.ts';
 import { createL3Agent } from '../agents/l3/reconciler.ts';
 import type { RoleAgent } from '../agents/role.ts';
 import { AgentRunner } from '../agents/runner.ts';
@@ -83,6 +85,18 @@ interface RoleParts {
   readonly log: Log;
 }
 
+/** Servers whose addresses are written out are witnesses too. Throws ConfigurationError. */
+function isolationOf(config: AgentConfig): Required<Pick<HealthOptions, 'isolation' | 'witnesses'>> {
+  const { isolation, witnesses, server } = config;
+  const wrong = witnesses.find((address) => isIP(address) === 0);
+  if (wrong !== undefined) throw new ConfigurationError(`--witnesses: "${wrong}" is not an IP address`);
+  if (isolation === 'strict' && witnesses.length === 0)
+    throw new ConfigurationError('--isolation: strict needs --witnesses');
+  const servers = server.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const asked = [...witnesses, ...servers.filter((name) => isIP(name) !== 0)];
+  return { isolation: isolation as IsolationRule, witnesses: [...new Set(asked)] };
+}
+
 /** What bears on the health of HA routers' replicas. Throws ConfigurationError. */
 function healthOf(config: AgentConfig, { host, mirror, mappings, log }: RoleParts): HealthSource {
   const settled = () => {
@@ -106,6 +120,7 @@ function healthOf(config: AgentConfig, { host, mirror, mappings, log }: RolePart
     checkUser: mayChangeUser() ? config['check-user'] : '',
     linkHoldMs: config['link-hold-seconds'] * 1000,
     checkHoldMs: config['check-hold-seconds'] * 1000,
+    ...isolationOf(config),
     onFailure: (error) => log.error({ err: error }, 'cannot follow the health of routers'),
   });
 }

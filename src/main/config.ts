@@ -1,4 +1,5 @@
 /** Every option of the server and of the agent: the tables that flags, environment, file, help and docs come from. */
+import { ISOLATION_RULES } from '../agents/l3/isolation.ts';
 import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
 import type { OptionTable, Settled } from './options.ts';
 
@@ -362,6 +363,19 @@ export const AGENT_OPTIONS = {
     default: 5,
     placeholder: 'S',
     help: "How long this host's links and paths must be well again before that counts for its HA routers; it doubles with each relapse, up to 5 minutes.",
+  },
+  isolation: {
+    kind: 'text',
+    default: 'evidence',
+    placeholder: ISOLATION_RULES.join('|'),
+    choices: ISOLATION_RULES,
+    help: 'When this host, which nobody answers any more, leaves its HA routers to others: once another answers for the router on the external network; strict: also without, which needs witnesses; off: never.',
+  },
+  witnesses: {
+    kind: 'list',
+    default: [],
+    placeholder: 'IP',
+    help: 'Addresses that answer pings as long as this host is in touch with anything, e.g. of switches. The servers and other hosts are asked too.',
   },
   'log-level': LOG_LEVEL,
 } as const satisfies OptionTable;

@@ -7,6 +7,7 @@ import { realClock } from '../../src/lib/clock.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 import { Stage } from './stage.ts';
 import { agentRestart } from './stories/agent-restart.ts';
+import { checkScripts } from './stories/check-scripts.ts';
 import { credentialRefused } from './stories/credential.ts';
 import { dhcpLease } from './stories/dhcp-lease.ts';
 import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
@@ -27,6 +28,7 @@ export const STORIES: readonly Story[] = [
   credentialRefused,
   routerStory,
   routerHa,
+  checkScripts,
   kill,
   twoServers,
   rollingRestart,

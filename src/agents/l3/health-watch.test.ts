@@ -75,6 +75,7 @@ class Stage {
       externalLinks: new Map([['physnet1', 'ext0']]),
       checks: checks.map(parseCheck),
       ...{ checkUser: 'nobody', linkHoldMs: HOLD_MS, checkHoldMs: CHECK_HOLD_MS },
+      ...{ isolation: 'evidence', witnesses: [] },
       onFailure: (error) => assert.fail(String(error)),
     });
     this.health.tellRole(this.router.id, 'active');

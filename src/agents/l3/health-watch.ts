@@ -39,7 +39,9 @@ import {
 } from './hold-down.ts';
 import { parseHeld, renderHeld } from './held-file.ts';
 import { Reachability } from './reachability.ts';
-import { haRouters, outsideOf, targetsOf } from './surroundings.ts';
+import type { IsolationRule } from './isolation.ts';
+import { IsolationWatch } from './isolation-watch.ts';
+import { haRouters, outsideOf, placeOf, targetsOf, witnessTargets } from './surroundings.ts';
 
 export interface HealthOptions {
   readonly host: Host;
@@ -56,6 +58,10 @@ export interface HealthOptions {
   readonly linkHoldMs: number;
   /** The same for checks. */
   readonly checkHoldMs: number;
+  /** Default: off. */
+  readonly isolation?: IsolationRule;
+  /** Addresses that should answer whoever is in good company: servers, and what the operator names. */
+  readonly witnesses?: readonly string[];
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -85,6 +91,7 @@ class HealthWatch implements HealthSource {
   readonly #reachability: Reachability;
   readonly #carriers: Carriers;
   readonly #checks: Checks;
+  readonly #isolation: IsolationWatch;
   readonly #sources = new Map<string, Sources>();
   readonly #roles = new Map<string, ReplicaState>();
   /** What was last told, by router. */
@@ -100,7 +107,16 @@ class HealthWatch implements HealthSource {
     const { host, clock, world, tunnelIp, externalLinks, onFailure } = options;
     const onChange = () => this.#evaluate();
     this.#options = options;
-    this.#reachability = new Reachability({ host, onChange, onFailure });
+    const onAnswers = () => {
+      this.#isolation.heard();
+      onChange();
+    };
+    this.#reachability = new Reachability({ host, onChange: onAnswers, onFailure });
+    this.#isolation = new IsolationWatch({
+      ...{ host, clock, rule: options.isolation ?? 'off', onChange, onFailure },
+      routers: () => this.#claims(),
+      anybody: () => this.#reachability.anybody(),
+    });
     const external = [...externalLinks.values()];
     this.#carriers = new Carriers({ host, clock, tunnel: tunnelIp, external, onChange, onFailure });
     this.#checks = new Checks({
@@ -118,6 +134,7 @@ class HealthWatch implements HealthSource {
   tellRole(routerId: string, role: ReplicaState): void {
     this.#roles.set(routerId, role);
     this.#checks.tellRole(routerId, role);
+    this.#isolation.tellRole(routerId, role);
   }
 
   onHostEvent(event: HostEvent): void {
@@ -131,10 +148,16 @@ class HealthWatch implements HealthSource {
     for (const [routerId, kept] of parseHeld(this.#kept, clock.now()))
       this.#sources.set(routerId, { ...kept, asActive: new Set() });
     const begunAt = clock.now();
-    const parts = Promise.all([this.#carriers.run(signal), this.#checks.run(signal)]);
+    const parts = Promise.all([
+      this.#carriers.run(signal),
+      this.#checks.run(signal),
+      this.#isolation.run(signal),
+    ]);
     while (!signal.aborted) {
       this.#routers = haRouters(this.#options.world);
-      this.#reachability.ask(targetsOf(this.#options.world));
+      const targets = targetsOf(this.#options.world);
+      const { witnesses = [] } = this.#options;
+      this.#reachability.ask(targets.length === 0 ? [] : [...targets, ...witnessTargets(witnesses)]);
       if (clock.now() - begunAt >= KNOWN_WITHIN_MS) this.#isKnown = true;
       this.#evaluate();
       await sleep(clock, LOOK_MS, signal);
@@ -168,10 +191,20 @@ class HealthWatch implements HealthSource {
     this.#keep();
   }
 
+  *#claims() {
+    const { world, externalLinks } = this.#options;
+    for (const [id, objects] of this.#routers) {
+      const { physicalNetwork = null, address = null } = outsideOf(world, id) ?? {};
+      const link = externalLinks.get(physicalNetwork ?? '');
+      const claim = link === undefined || address === null ? null : { link, address };
+      yield { id, place: placeOf(world, objects), claim };
+    }
+  }
+
   /** What is found now, by source. */
   #findings(routerId: string): Map<string, Finding | null> {
     const { world, externalLinks, checks } = this.#options;
-    const link = externalLinks.get(outsideOf(world, routerId) ?? '');
+    const link = externalLinks.get(outsideOf(world, routerId)?.physicalNetwork ?? '');
     const carrier = (one: Carrier | null) => (one === null ? null : carrierFinding(one));
     const verdicts = new Map(this.#checks.verdicts(routerId).map((one) => [one.script.name, one]));
     return new Map<string, Finding | null>([
@@ -228,8 +261,12 @@ class HealthWatch implements HealthSource {
       const was = reasons.get(source) ?? source;
       return [{ penalty: one.penalty, reason: `${was} (no more: that counts after ${seconds} s of it)` }];
     });
+    const { penalty, reasons: ailments } = penaltyOf(findings);
+    const away = this.#isolation.away(routerId);
     return {
-      ...penaltyOf(findings),
+      penalty,
+      reasons: away === null ? ailments : [away, ...ailments],
+      ...(away === null ? {} : { isAway: true }),
       paths: {
         tunnel: pathState(this.#reachability.answers('tunnel')),
         management: pathState(this.#reachability.answers('management')),

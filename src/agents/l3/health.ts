@@ -29,6 +29,8 @@ export interface Health {
   readonly reasons: readonly string[];
   readonly paths: { readonly tunnel: PathState; readonly management: PathState };
   readonly checks: readonly CheckReport[];
+  /** Nobody hears this host, and another has the addresses (isolation.ts): the replica leaves them to it for now. */
+  readonly isAway?: true;
 }
 
 /** What the reconciler of routers asks for health, and tells it. */

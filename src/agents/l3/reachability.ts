@@ -124,6 +124,13 @@ export class Reachability {
     return found;
   }
 
+  /** Whether anyone answers at all, by whatever path, in whatever way; null: of nobody is it known. */
+  anybody(): boolean | null {
+    const known = [...this.#asked.values()].filter(({ small }) => small.answers !== null);
+    if (known.length === 0) return null;
+    return known.some((asked) => questionsOf(asked).some(({ answers }) => answers === true));
+  }
+
   /** Who answers small packets and no large ones: the path is narrower than what tenants were promised. */
   narrow(): string[] {
     return [...this.#asked.values()]

@@ -13,7 +13,7 @@ import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
 import { MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
-import { follow, type InForce, isOver, readInForce, renderInForce } from './orders.ts';
+import { follow, type InForce, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
 
 /** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
 const YIELD_OFF = 100;
@@ -60,6 +60,8 @@ export class Replica {
   /** What the tracked file says; undefined: not read yet. */
   #tracked: string | null | undefined;
   #desired: DesiredHa | null = null;
+  /** When the lease by which it leaves the addresses to another is told again; null: it does not. */
+  #awayAgainAt: number | null = null;
   #hurrying: Promise<unknown> = Promise.resolve();
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
@@ -132,7 +134,7 @@ export class Replica {
   #nowIn(): ReplicaState {
     if (this.#holds) return 'active';
     if (this.#holds === null || this.#runs === null) return 'unknown';
-    return this.#runs && this.#inForce?.do !== 'fault' ? 'standby' : 'fault';
+    return this.#runs && this.#inForce?.do !== 'fault' && this.#awayAgainAt === null ? 'standby' : 'fault';
   }
 
   report(): ReplicaReport {
@@ -183,6 +185,7 @@ export class Replica {
       else if (before?.do === 'fault') await endLease(host, this.#id);
     }
     await this.#track(desired);
+    await this.#leave();
     this.#judge();
     await this.#keep();
     // Whoever told something wants to know how it is after that.
@@ -190,7 +193,9 @@ export class Replica {
       await this.listen();
       this.#context.onState(this.#id, this.#state);
     } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
-    const waits = [this.#inForce?.until ?? null, this.#listenAt].filter((at) => at !== null);
+    const waits = [this.#inForce?.until ?? null, this.#listenAt, this.#awayAgainAt].filter(
+      (at) => at !== null,
+    );
     return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
   }
 
@@ -227,6 +232,20 @@ export class Replica {
     if (state === 'unknown' || state === this.#kept?.state) return;
     this.#kept = { state, at: Math.round(clock.wall().getTime() - (clock.now() - this.#since)) };
     await host.writeFile(paths(this.#id).role, `${state} ${this.#kept.at}\n`);
+  }
+
+  /** Where health says that another has the addresses, they are left to it: by a lease, told again in time. */
+  async #leave(): Promise<void> {
+    const { host, clock } = this.#context;
+    const health = this.#health();
+    if (health?.isAway) {
+      if (clock.now() < (this.#awayAgainAt ?? 0)) return;
+      this.#awayAgainAt = clock.now() + LEASE_MS / 2;
+      await beginLease(host, this.#id, LEASE_MS);
+    } else if (health !== null && this.#awayAgainAt !== null) {
+      this.#awayAgainAt = null;
+      if (this.#inForce?.do !== 'fault') await endLease(host, this.#id);
+    }
   }
 
   async #track(desired: DesiredHa): Promise<void> {

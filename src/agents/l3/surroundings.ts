@@ -1,4 +1,5 @@
 /** From the mirror: whom this host should hear, and by which links its routers reach out. Pure. */
+import { isIPv4 } from 'node:net';
 import {
   type Body,
   type EndpointBody,
@@ -89,14 +90,32 @@ export function targetsOf(world: World): Target[] {
   ];
 }
 
-/** The physical network of a router's gateway; null: it has none, or a tunnel leads there. */
-export function outsideOf(world: World, routerId: string): string | null {
+export const witnessTargets = (addresses: readonly string[]): Target[] =>
+  addresses.map((address) => ({ path: 'witness', name: address, address, bytes: null }));
+
+export interface Outside {
+  /** null: a tunnel leads there. */
+  readonly physicalNetwork: string | null;
+  /** The router's first IPv4 address there; null: it has none. */
+  readonly address: string | null;
+}
+
+/** Where a router's gateway is; null: it has none. */
+export function outsideOf(world: World, routerId: string): Outside | null {
   for (const [key, body] of world.group(routerGroup(routerId)) ?? []) {
-    if (splitKey(key).kind !== 'interface' || (body as InterfaceBody).owner !== 'network:router_gateway')
-      continue;
-    const { network_id: id } = body as InterfaceBody;
+    if (splitKey(key).kind !== 'interface') continue;
+    const { owner, network_id: id, fixed_ips } = body as InterfaceBody;
+    if (owner !== 'network:router_gateway') continue;
     const network = world.group(networkGroup(id))?.get(`network/${id}`) as NetworkBody | undefined;
-    return network?.physical_network ?? null;
+    const address = fixed_ips.map(({ ip_address }) => ip_address).find((one) => isIPv4(one));
+    return { physicalNetwork: network?.physical_network ?? null, address: address ?? null };
   }
   return null;
+}
+
+/** Of this host's replica among those of the router, by rank, from 0. */
+export function placeOf(world: World, objects: ReadonlyMap<string, Body>): number {
+  const replicas = replicasOf(objects);
+  const own = replicas.find(({ host }) => host === world.host);
+  return own === undefined ? 0 : replicas.filter(({ rank }) => rank < own.rank).length;
 }

@@ -1,0 +1,99 @@
+/**
+ * Whether somebody else answers for a router's address on the external network. Asked with ARP probes (RFC 5227: the sender's
+ * address is 0.0.0.0) from the physical link with that link's own MAC address: one from the routers' shared MAC address would
+ * draw all their traffic here. An answer counts only as it comes in by that link, where a table of nftables takes it down; this
+ * host's own replica is on the other side of it.
+ */
+import { isIPv4 } from 'node:net';
+import type { Host } from '../../host/host.ts';
+import { type Clock, sleep } from '../../lib/clock.ts';
+
+export interface Claim {
+  /** The physical link, and the address that a replica here may hold. */
+  readonly link: string;
+  readonly address: string;
+}
+
+const TABLE = 'netdev deuteron_evidence';
+const SEEN = 'seen';
+/** An answer comes within a round trip. */
+const WAIT_MS = 120;
+/** Addresses in one round: each costs a program. */
+const AT_ONCE = 16;
+const LINK = /^[A-Za-z0-9_.-]{1,15}$/;
+/** The script is fixed; link and address go in as arguments, in pairs. arping(8) sends at once and lingers for a second. */
+const ASK = 'while [ $# -gt 1 ]; do arping -q -D -c 1 -w 1 -I "$1" "$2" > /dev/null 2>&1 & shift 2; done';
+
+/** Takes down who claims one of the addresses, from outside. */
+export function evidenceRuleset(claims: readonly Claim[]): string {
+  const links = [...new Set(claims.map(({ link }) => link))].sort();
+  const addresses = [...new Set(claims.map(({ address }) => address))].sort();
+  return `add table ${TABLE}
+delete table ${TABLE}
+table ${TABLE} {
+  set held {
+    type ipv4_addr
+    elements = { ${addresses.join(', ')} }
+  }
+  set ${SEEN} {
+    type ipv4_addr
+    size 65535
+    flags dynamic,timeout
+    timeout 5s
+  }
+  chain arrivals {
+    type filter hook ingress devices = { ${links.map((link) => `"${link}"`).join(', ')} } priority -500; policy accept;
+    arp operation { request, reply } arp saddr ip @held update @${SEEN} { arp saddr ip }
+  }
+}
+`;
+}
+
+/** The addresses that `nft -j list set` tells of. */
+export function parseSeen(json: string): Set<string> {
+  const found = [...json.matchAll(/"val":\s*"([0-9.]+)"/g)].map(([, address = '']) => address);
+  return new Set(found.filter((address) => isIPv4(address)));
+}
+
+export class Evidence {
+  readonly #host: Host;
+  readonly #clock: Clock;
+  #applied = '';
+
+  constructor(options: { host: Host; clock: Clock }) {
+    this.#host = options.host;
+    this.#clock = options.clock;
+  }
+
+  /** Which of the addresses somebody else answers for now. Throws where that cannot be found out. */
+  async ask(claims: readonly Claim[], signal: AbortSignal): Promise<Set<string>> {
+    const fit = claims.filter(({ link, address }) => LINK.test(link) && isIPv4(address));
+    if (fit.length === 0) return new Set();
+    const seen = new Set<string>();
+    // A table of our own for as long as it is needed: what was taken down before now is of no use.
+    await this.#host.applyRuleset(null, evidenceRuleset(fit));
+    this.#applied = TABLE;
+    for (let at = 0; at < fit.length && !signal.aborted; at += AT_ONCE) {
+      const words = fit.slice(at, at + AT_ONCE).flatMap(({ link, address }) => [link, address]);
+      await this.#host.runProgram(null, ['sh', '-c', ASK, 'sh', ...words]);
+      await sleep(this.#clock, WAIT_MS, signal);
+    }
+    const { stdout } = await this.#host.runProgram(null, [
+      'nft',
+      '-j',
+      'list',
+      'set',
+      ...TABLE.split(' '),
+      SEEN,
+    ]);
+    for (const address of parseSeen(stdout)) seen.add(address);
+    return seen;
+  }
+
+  /** Nothing is left on the host. */
+  async end(): Promise<void> {
+    if (this.#applied === '') return;
+    this.#applied = '';
+    await this.#host.applyRuleset(null, `add table ${TABLE}\ndelete table ${TABLE}\n`);
+  }
+}
