@@ -9,7 +9,7 @@ import { hostsOf, linkOn, OUTSIDE, outsideNamespace } from '../../../src/lab/lay
 import { mustRun } from '../../../src/lab/program.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
 
-const ASK_MS = 50;
+export const ASK_MS = 50;
 const TABLE = 'bridge deuteron-answers';
 const OUTSIDE_PORT = 'out-ext';
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
-import { Answerers, doubles } from './answerers.ts';
+import { Answerers, ASK_MS, doubles } from './answerers.ts';
 import { type HaKind, outside, seatOn, untilCalm } from './grounds.ts';
 import { PING_MS, Pinger } from './pings.ts';
 import type { Row, Sample, Trial } from './row.ts';
@@ -240,10 +240,7 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
       ...seen.complaints,
       ...complaintsOf(event, { most: mostAtOnce(during, graceMs), afterwards }),
       ...answers
-        .filter(
-          ({ at }) =>
-            event.serves !== 'several' && at > causedAt + graceMs && (healedAt === null || at < healedAt),
-        )
+        .filter(({ at }) => event.serves !== 'several' && at < until && !isPassing(during, at, graceMs))
         .map(
           ({ at, hosts }) =>
             `${hosts.join(' and ')} answered an ARP request ${Math.round(at - causedAt)} ms after the cause`,
@@ -254,6 +251,13 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
 }
 
 type Pieces = ReturnType<typeof crowds>;
+
+/** Whether several held the addresses at that moment, and for no longer than that. */
+function isPassing(pieces: Pieces, at: number, graceMs: number): boolean {
+  const near = pieces.filter(({ span }) => span.from < at + ASK_MS && span.to > at - ASK_MS);
+  const longest = longestWith(near, 2);
+  return longest > 0 && longest <= graceMs;
+}
 
 /** How often another one came to hold the addresses alone. */
 function movesIn(pieces: Pieces): number {

@@ -90,11 +90,28 @@ async function furnish(begun: Pick<HaGrounds, 'id' | 'kind' | 'stage'>): Promise
   return grounds;
 }
 
-/** One replica serves, the API says so, every machine is reached. Its host. */
+interface ShownReplica {
+  readonly host: string;
+  readonly state: string;
+  readonly order: { readonly do: string } | null;
+}
+
+/** Who is neither active nor ready to become so, as the API has it: in words. */
+async function unready({ stage, routerId }: HaGrounds): Promise<string[]> {
+  const { router: shown } = await stage.lab.api('GET', `/v2.0/deuteron/routers/${routerId}`);
+  return (shown.replicas as ShownReplica[]).flatMap(({ host, state, order }) => {
+    const isTold = order !== null && order.do !== 'tell';
+    return ['active', 'standby'].includes(state) && !isTold
+      ? []
+      : `${host} is ${state}, told ${order?.do ?? 'nothing'}`;
+  });
+}
+
+/** One replica serves, the others stand by, the API says so, every machine is reached. The host of the one. */
 export async function untilCalm(grounds: HaGrounds, timeoutMs = 30_000): Promise<string> {
   const { stage, holders, gateway, routerId, seats } = grounds;
   return stage.until(
-    'one replica serves, and the API says which',
+    'one replica serves, and the others stand by',
     async () => {
       const holding = holders.holding(gateway);
       const shown = await shownActive(stage.lab, routerId);
@@ -102,6 +119,8 @@ export async function untilCalm(grounds: HaGrounds, timeoutMs = 30_000): Promise
         throw new Error(
           `the addresses are on ${holding.join(', ') || 'no host'}, shown is ${shown.join(', ') || 'none'}`,
         );
+      const others = await unready(grounds);
+      if (others.length > 0) throw new Error(others.join(', '));
       for (const { host, floating } of seats)
         if (!(await answersOutside(stage, floating.address)))
           throw new Error(`the machine on ${host} is not reached`);

@@ -21,6 +21,18 @@ async function powerOff({ grounds, active, note }: Affair): Promise<void> {
 
 const healAll = ({ grounds }: Affair) => grounds.stage.lab.heal();
 
+export const plannedMove: Row = eventRow({
+  name: 'planned-move',
+  summary: 'an operator moves the active role to another host',
+  budget: { p50Ms: 30, maxMs: 100 },
+  figure: 'silence',
+  pinged: 'elsewhere',
+  serves: 'another',
+  lastsMs: BRIEFLY,
+  cause: ({ grounds }) =>
+    grounds.stage.lab.api('POST', `/v2.0/deuteron/routers/${grounds.routerId}/failover`),
+});
+
 export const hostOff: Row = eventRow({
   name: 'host-off',
   summary: 'the active’s host loses its power: all links down, no process left',
@@ -108,6 +120,7 @@ export const tunnelsCut: Row = eventRow({
 });
 
 export const ROWS_OF_ACTIVE: readonly Row[] = [
+  plannedMove,
   hostOff,
   keepalivedKilled,
   ownTunnelCut,

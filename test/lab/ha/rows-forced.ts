@@ -32,21 +32,20 @@ export const bugReproduced: Row = eventRow({
 interface ShownEvent {
   readonly id: string;
   readonly kind: string;
-  readonly severity: string;
-  readonly message: string;
+  readonly object: string;
+  readonly data: { readonly alert?: string };
 }
 
-/** The first alert on this router since, looked for again and again: when it was seen. */
-async function untilAlert({ grounds }: Affair, known: ReadonlySet<string>): Promise<number> {
+/** The alerts on two active replicas of the router, by id. */
+async function alertsOf({ grounds }: Affair): Promise<string[]> {
   const { stage, routerId } = grounds;
-  await stage.until('an alert on two active replicas', async () => {
-    const { events } = await stage.lab.api('GET', '/v2.0/deuteron/events?limit=50');
-    return (events as ShownEvent[]).some(
-      (event) =>
-        !known.has(event.id) && event.severity === 'alert' && JSON.stringify(event).includes(routerId),
-    );
-  });
-  return epochMs();
+  const { events } = await stage.lab.api('GET', '/v2.0/deuteron/events?limit=100');
+  return (events as ShownEvent[])
+    .filter(
+      ({ kind, object, data }) =>
+        kind === 'alert' && data.alert === 'two-active' && object === `router/${routerId}`,
+    )
+    .map(({ id }) => id);
 }
 
 export const twoForced: Row = eventRow({
@@ -56,14 +55,17 @@ export const twoForced: Row = eventRow({
   figure: 'overlap',
   pinged: 'beside',
   serves: 'one',
-  graceMs: 500,
+  // Three seconds would be no verdict, but the leader's look.
+  graceMs: 3_000,
   lastsMs: { short: 1_500, long: 5_000 },
   async cause(affair) {
     const { stage } = affair.grounds;
-    const { events } = await stage.lab.api('GET', '/v2.0/deuteron/events?limit=500');
-    const known = new Set((events as ShownEvent[]).map(({ id }) => id));
+    const known = new Set(await alertsOf(affair));
     await keepHostsApart(stage.lab, ['tunnel', 'management']);
-    affair.memory.set('alert', await untilAlert(affair, known));
+    await stage.until('an alert on two active replicas', async () => {
+      return (await alertsOf(affair)).some((id) => !known.has(id));
+    });
+    affair.memory.set('alert', epochMs());
   },
   heal: ({ grounds }) => letHostsMeet(grounds.stage.lab),
   async figures(affair, { causedAt, endedAt }) {
