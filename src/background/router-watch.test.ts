@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { registerAgent } from '../operations/agent.ts';
 import { createRouter } from '../operations/router.ts';
 import { roleStage } from '../operations/router-stage.ts';
 import { routerWatchDuty } from './router-watch.ts';
@@ -92,4 +93,30 @@ test('heartbeats: a way that is down, or only one', async () => {
     s.store.rows('events').find((one) => one.host === 'h1' && one.kind === 'alert')?.message ?? '',
     /one way only/,
   );
+});
+
+test('heartbeats: two ways over one device', async (t) => {
+  const s = await stage();
+  await s.report('h1', { state: 'active' });
+  for (const host of ['h2', 'h3']) await s.report(host);
+  const registration = {
+    ...({ host: 'h2', role: 'l2', incarnation: 1, tunnel_ip: '192.0.2.2', physical_networks: [] } as const),
+    ...{ configurations: { management_ip: '198.51.100.2' }, server_id: 'x' },
+  };
+  const connects = () => s.run((tx) => registerAgent(tx, s.call, registration));
+  const saysDevice = async (configurations: Record<string, unknown>) => {
+    await connects();
+    await s.run((tx) => tx.agents.update({ host: 'h2', role: 'l2' }, { configurations }));
+    // A connection that is made anew forgets nothing.
+    await connects();
+  };
+  await saysDevice({ heartbeat_device: 'eth0' });
+  await s.look(0);
+  await s.look(5_000);
+  const alert = s.store.rows('events').find(({ kind }) => kind === 'alert');
+  t.diagnostic(alert?.message ?? '');
+  assert.match(alert?.message ?? '', /h2 go over one device, eth0/);
+  await saysDevice({});
+  await s.look(1_000);
+  assert.deepEqual(s.said, ['alert heartbeat-path host', 'alert-ended heartbeat-path host']);
 });

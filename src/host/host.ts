@@ -196,6 +196,8 @@ export interface Underlay {
   readonly isUp: boolean;
   /** Where it is, or stands on, a bond (also as a VLAN, or in a bridge): its members, and which of them are down. */
   readonly bond: { readonly name: string; readonly members: number; readonly down: readonly string[] } | null;
+  /** The links that it stands on, below VLANs, bridges and bonds: if there is one, everything ends with it. */
+  readonly devices?: readonly string[];
 }
 
 export interface Probe {

@@ -124,7 +124,9 @@ export async function registerAgent(
   let agent: AgentRow;
   if (known) {
     if (incarnation < known.incarnation) return known;
-    const changes = incarnation > known.incarnation ? { ...seen, ...reset } : seen;
+    // What its role has said stays until it says so again: that comes with each report, and whole.
+    const configurations = { ...known.configurations, ...seen.configurations };
+    const changes = { ...seen, configurations, ...(incarnation > known.incarnation ? reset : {}) };
     [agent = known] = await tx.agents.update({ id: known.id }, changes);
   } else {
     agent = {

@@ -86,7 +86,12 @@ const PATHS = { tunnel: 'tunnel network', management: 'management network' } as 
 async function pathMatters(tables: Tables, told: readonly RouterBindingRow[]): Promise<Matter[]> {
   const byHost = Map.groupBy(told, (row) => row.host);
   if (byHost.size === 0) return [];
-  const hosts = await tables.hosts.find({ name: [...byHost.keys()] });
+  const names = [...byHost.keys()];
+  const hosts = await tables.hosts.find({ name: names });
+  const wiring = await tables.agents.find({ role: 'l2', host: names });
+  const deviceOf = new Map(
+    wiring.map(({ host, configurations }) => [host, configurations['heartbeat_device']]),
+  );
   return hosts.flatMap(({ name, management_ip }): Matter[] => {
     const rows = byHost.get(name) ?? [];
     const isDown = (path: keyof typeof PATHS) => rows.some((row) => row.role_details?.paths[path] === 'down');
@@ -102,6 +107,11 @@ async function pathMatters(tables: Tables, told: readonly RouterBindingRow[]): P
       return [
         { ...about, message: `${name} does not reach all other replicas of its HA routers by the ${by}.` },
       ];
+    }
+    const device = deviceOf.get(name);
+    if (management_ip !== '' && typeof device === 'string') {
+      const message = `Both ways of heartbeats of HA routers on ${name} go over one device, ${device}: with it, both are lost.`;
+      return [{ ...about, message }];
     }
     if (management_ip !== '') return [];
     const how = 'give its agent --management-ip';

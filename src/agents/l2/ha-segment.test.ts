@@ -44,6 +44,8 @@ function bench(managementIp?: string) {
     keysOfHostEvent: (name: string) =>
       agent.keysOfHostEvent({ type: 'link', name, namespace: null, news: 'up' }),
     allKeys: () => agent.allKeys(),
+    observeAll: () => agent.observeAll(),
+    configurations: () => agent.configurations(),
   };
 }
 
@@ -180,4 +182,21 @@ test('hosts that share an HA segment can ask one another inside the tunnels, and
   assert.deepEqual(await converge(), []);
   assert.deepEqual(await health(), { link: undefined, to: [] });
   assert.doesNotMatch(host.table(null, 'inet deuteron_l2')!.body, /vxlan-health/);
+});
+
+test('two ways over one device are told of', async () => {
+  const b = bench('198.51.100.1');
+  const stand = async (tunnel: readonly string[], management: readonly string[]) => {
+    const link = { link: 'x', isUp: true, bond: null };
+    b.host.underlay.set('192.0.2.1', { ...link, devices: tunnel });
+    b.host.underlay.set('198.51.100.1', { ...link, devices: management });
+    await b.observeAll();
+    return b.configurations()['heartbeat_device'];
+  };
+  assert.equal(await stand(['eth0'], ['eth1']), undefined);
+  assert.equal(await stand(['eth0', 'eth1'], ['eth0', 'eth1']), undefined);
+  assert.equal(await stand(['eth0'], ['eth0']), 'eth0');
+  b.host.underlay.clear();
+  await b.observeAll();
+  assert.equal(b.configurations()['heartbeat_device'], undefined);
 });

@@ -50,6 +50,8 @@ class L2Agent implements RoleAgent {
   readonly #health: HealthLink;
   /** Link name to key, for host events; null: to be made anew. */
   #names: Map<string, string> | null = null;
+  /** The one device under both ways of HA segments; null: there is none, as far as known. */
+  #sharedDevice: string | null = null;
   /** Whether the mirror holds all that it must; null: to be found out anew. */
   #whole: boolean | null = null;
 
@@ -134,8 +136,17 @@ class L2Agent implements RoleAgent {
 
   async observeAll(): Promise<void> {
     this.#everythingChanged();
+    this.#sharedDevice = await this.#readSharedDevice();
     // Unless a change that goes before the pass has read it all meanwhile.
     await this.#view.refreshStale();
+  }
+
+  async #readSharedDevice(): Promise<string | null> {
+    const { tunnelIp, managementIp = '' } = this.#settings;
+    if (tunnelIp === '' || managementIp === '') return null;
+    const found = await this.#host.underlays([tunnelIp, managementIp]);
+    const [one, ...others] = new Set([...found.values()].flatMap(({ devices = [] }) => devices));
+    return found.size === 2 && others.length === 0 ? (one ?? null) : null;
   }
 
   /** A network whose links look as they should is wired: all that a remedy can do is to look again. */
@@ -156,6 +167,7 @@ class L2Agent implements RoleAgent {
       tunneling_ip: tunnelIp,
       tunnel_types: tunnelIp === '' ? [] : ['vxlan'],
       l2_population: true,
+      ...(this.#sharedDevice === null ? {} : { heartbeat_device: this.#sharedDevice }),
       interface_mappings: Object.fromEntries(bridgeMappings),
       extensions: [],
     };

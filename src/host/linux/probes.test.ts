@@ -44,7 +44,10 @@ inOwnNamespaces(import.meta.url, () => {
     assert.equal((await host.underlays(['192.0.2.1', 'near', 'none'])).get('192.0.2.1')?.isUp, true);
     await far(false);
     await until('it is silent', () => last === false);
-    assert.deepEqual((await host.underlays(['near'])).get('near'), { link: 'near', isUp: false, bond: null });
+    const devices = ['near'];
+    assert.deepEqual((await host.underlays(['near'])).get('near'), {
+      ...{ link: 'near', isUp: false, bond: null, devices },
+    });
     await far(true);
     await until('it answers again', () => last === true);
     stop.abort();

@@ -1,7 +1,7 @@
 /** As `ip -j -d address show` tells of links: bonds cannot be made in every kernel, so these are its words from one that can. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type RawUnderlay, underlayOf } from './underlay.ts';
+import { devicesUnder, type RawUnderlay, underlayOf } from './underlay.ts';
 
 const member = (ifname: string, isUp: boolean, mii = isUp ? 'UP' : 'DOWN'): RawUnderlay => ({
   ifname,
@@ -95,4 +95,20 @@ test('a plain link, and none', () => {
   assert.deepEqual(underlayOf(plain, '192.0.2.1'), { link: 'eth0', isUp: false, bond: null });
   assert.deepEqual(underlayOf(plain, '2001:db8::1'), { link: 'tun0', isUp: true, bond: null });
   assert.equal(underlayOf(plain, '192.0.2.2'), null);
+});
+
+test('what stands on what, down to the links with a wire', () => {
+  const all = [
+    ...machine(member('eth0', true), member('eth1', true)),
+    { ifname: 'tap1', master: 'br-mgmt', linkinfo: { info_kind: 'tun' } },
+    { ifname: 'eth2', addr_info: [{ local: '203.0.113.9' }] },
+    { ifname: 'eth2.5', link: 'eth2', linkinfo: { info_kind: 'vlan' } },
+    // a veth's other end is not below it
+    { ifname: 'tun0', link: 'eth2', linkinfo: { info_kind: 'veth' } },
+  ];
+  for (const named of ['192.0.2.1', '198.51.100.1', 'bond0'])
+    assert.deepEqual(devicesUnder(all, named), ['eth0', 'eth1']);
+  for (const named of ['203.0.113.9', 'eth2.5']) assert.deepEqual(devicesUnder(all, named), ['eth2']);
+  assert.deepEqual(devicesUnder(all, 'tun0'), ['tun0']);
+  assert.deepEqual(devicesUnder(all, 'none'), []);
 });

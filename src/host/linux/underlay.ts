@@ -46,11 +46,34 @@ function bondBelow(link: RawUnderlay, all: readonly RawUnderlay[], depth = 0): R
   return null;
 }
 
+/** Links that agents and hypervisors put into bridges: nothing of the host's own stands on them. */
+const TENANTS = ['veth', 'tun', 'vxlan'];
+
+function devicesBelow(link: RawUnderlay, all: readonly RawUnderlay[], depth = 0): string[] {
+  const kind = link.linkinfo?.info_kind ?? '';
+  const isMember = (one: RawUnderlay) =>
+    one.master === link.ifname && !TENANTS.includes(one.linkinfo?.info_kind ?? '');
+  const isBase = (one: RawUnderlay) => one.ifname !== undefined && one.ifname === link.link;
+  const below = TENANTS.includes(kind)
+    ? []
+    : all.filter(['bridge', 'bond'].includes(kind) ? isMember : isBase);
+  if (below.length === 0 || depth >= DEEPEST) return link.ifname === undefined ? [] : [link.ifname];
+  return below.flatMap((one) => devicesBelow(one, all, depth + 1));
+}
+
+const linkNamed = (all: readonly RawUnderlay[], named: string): RawUnderlay | undefined =>
+  all.find(({ addr_info }) => addr_info?.some(({ local }) => local === named)) ??
+  all.find(({ ifname }) => ifname === named);
+
+/** The lowest links that it stands on, by name, in order; none if it is not there. */
+export function devicesUnder(all: readonly RawUnderlay[], named: string): string[] {
+  const link = linkNamed(all, named);
+  return link === undefined ? [] : [...new Set(devicesBelow(link, all))].sort();
+}
+
 /** `named`: an address of the host's own, or the name of a link. null: there is none. */
 export function underlayOf(all: readonly RawUnderlay[], named: string): Underlay | null {
-  const link =
-    all.find(({ addr_info }) => addr_info?.some(({ local }) => local === named)) ??
-    all.find(({ ifname }) => ifname === named);
+  const link = linkNamed(all, named);
   if (link?.ifname === undefined) return null;
   const bond = bondBelow(link, all);
   const members = all.filter(
@@ -78,7 +101,11 @@ export function createUnderlays(spawner: Spawner): Pick<Host, 'underlays'> {
       if (code !== 0) return new Map();
       const all = JSON.parse(stdout) as RawUnderlay[];
       const found = named.map((name) => [name, underlayOf(all, name)] as const);
-      return new Map(found.flatMap(([name, underlay]) => (underlay === null ? [] : [[name, underlay]])));
+      return new Map(
+        found.flatMap(([name, underlay]) =>
+          underlay === null ? [] : [[name, { ...underlay, devices: devicesUnder(all, name) }]],
+        ),
+      );
     },
   };
 }
