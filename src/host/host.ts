@@ -352,7 +352,7 @@ export interface Host {
   underlays(named: readonly string[]): Promise<Map<string, Underlay>>;
   /**
    * Asks an address again and again (ICMP echo) from the host's own namespace until `signal` aborts. true: an answer came;
-   * false: none had come when the next was due. While nothing can be asked nothing is told.
+   * false: none had come when the next was due, or nothing can be sent there.
    */
   probe(probe: Probe, onAnswer: (answered: boolean) => void, signal: AbortSignal): Promise<void>;
 

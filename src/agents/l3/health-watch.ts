@@ -111,11 +111,12 @@ class HealthWatch implements HealthSource {
       this.#isolation.heard();
       onChange();
     };
-    this.#reachability = new Reachability({ host, onChange: onAnswers, onFailure });
+    this.#reachability = new Reachability({ host, clock, onChange: onAnswers, onFailure });
     this.#isolation = new IsolationWatch({
       ...{ host, clock, rule: options.isolation ?? 'off', onChange, onFailure },
       routers: () => this.#claims(),
       anybody: () => this.#reachability.anybody(),
+      heardAt: () => this.#reachability.heardAt,
     });
     const external = [...externalLinks.values()];
     this.#carriers = new Carriers({ host, clock, tunnel: tunnelIp, external, onChange, onFailure });

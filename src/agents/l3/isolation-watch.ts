@@ -25,6 +25,8 @@ export interface IsolationOptions {
   }>;
   /** Whether anyone at all answers; null: nobody is asked. */
   readonly anybody: () => boolean | null;
+  /** When the last answer of all came. */
+  readonly heardAt: () => number;
   readonly onChange: () => void;
   readonly onFailure: (error: unknown) => void;
 }
@@ -54,10 +56,10 @@ export class IsolationWatch {
 
   /** Somebody answers who did not, or the other way round. */
   heard(): void {
-    const { anybody, clock, rule } = this.#options;
+    const { anybody, heardAt, rule } = this.#options;
     if (rule === 'off') return;
     const before = this.#company;
-    this.#company = company(before, anybody(), clock.now());
+    this.#company = company(before, anybody(), heardAt());
     if (before.aloneSince !== this.#company.aloneSince) this.#wake.abort();
   }
 

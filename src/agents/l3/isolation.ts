@@ -25,11 +25,11 @@ export interface Company {
 
 export const NO_COMPANY: Company = { wasHeard: false, aloneSince: null };
 
-/** `anybody`: whether anyone at all answers, on any path; null: nobody is asked. */
-export function company(before: Company, anybody: boolean | null, now: number): Company {
+/** `anybody`: whether anyone at all answers, on any path; null: nobody is asked. `heardAt`: when the last answer came. */
+export function company(before: Company, anybody: boolean | null, heardAt: number): Company {
   if (anybody === true) return { wasHeard: true, aloneSince: null };
   if (anybody === null || !before.wasHeard) return { ...before, aloneSince: null };
-  return before.aloneSince === null ? { wasHeard: true, aloneSince: now } : before;
+  return before.aloneSince === null ? { wasHeard: true, aloneSince: heardAt } : before;
 }
 
 /** One replica on it. */
@@ -54,8 +54,8 @@ export interface Situation {
   readonly place: number;
 }
 
-/** Who became active so shortly before it was alone became it because of that. */
-const NEWCOMER_MS = 1_000;
+/** Who became active so shortly before the last answer, or later, became it because of that. */
+const NEWCOMER_MS = 200;
 /** The others have taken over by then, and gone again if they were alone as well. */
 const PATIENCE_MS = 1_800;
 /** So many in a row, of who was there before. */

@@ -4,6 +4,7 @@
  * role has it (`agents/l2/health-link.ts`): an address may answer while UDP port 4789 does not get through.
  */
 import type { Host, Probe } from '../../host/host.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Answers } from './health.ts';
 
 export type Path = 'tunnel' | 'management' | 'witness';
@@ -56,9 +57,17 @@ export class Reachability {
   readonly #onChange: () => void;
   readonly #onFailure: (error: unknown) => void;
   readonly #asked = new Map<string, Asked>();
+  readonly #clock: Clock;
+  #heardAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: { host: Host; onChange: () => void; onFailure: (error: unknown) => void }) {
+  constructor(options: {
+    host: Host;
+    clock: Clock;
+    onChange: () => void;
+    onFailure: (error: unknown) => void;
+  }) {
     this.#host = options.host;
+    this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onFailure = options.onFailure;
   }
@@ -102,6 +111,7 @@ export class Reachability {
 
   #told({ small, inside }: Asked, question: Question, answered: boolean): void {
     question.misses = answered ? 0 : question.misses + 1;
+    if (answered) this.#heardAt = this.#clock.now();
     if (question === inside && !answered && question.answers === null) return;
     const answers = answered ? true : question.misses >= question.silentAfter ? false : question.answers;
     if (answers === question.answers) return;
@@ -124,11 +134,19 @@ export class Reachability {
     return found;
   }
 
-  /** Whether anyone answers at all, by whatever path, in whatever way; null: of nobody is it known. */
+  /** Whether anyone answers at all, by whatever path; null: of nobody is it known. */
   anybody(): boolean | null {
     const known = [...this.#asked.values()].filter(({ small }) => small.answers !== null);
     if (known.length === 0) return null;
-    return known.some((asked) => questionsOf(asked).some(({ answers }) => answers === true));
+    return known.some(
+      ({ small, inside }) =>
+        small.answers === true || (inside?.answers === true && inside.misses < SILENT_AFTER),
+    );
+  }
+
+  /** When the last answer of all came, by the clock. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   /** Who answers small packets and no large ones: the path is narrower than what tenants were promised. */

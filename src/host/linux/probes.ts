@@ -47,10 +47,12 @@ export function createProbes({
           const answered = parseAnswer(line);
           if (answered !== null && !signal.aborted) onAnswer(answered);
         });
-        await new Promise<void>((resolve) => {
-          child.once('error', () => resolve());
-          child.once('close', () => resolve());
+        const hasEnded = await new Promise<boolean>((resolve) => {
+          child.once('error', () => resolve(false));
+          child.once('close', () => resolve(true));
         });
+        // Nothing can be sent: there is no way there.
+        if (hasEnded && !signal.aborted) onAnswer(false);
         signal.removeEventListener('abort', end);
         await sleep(clock, AGAIN_MS, signal);
       }
