@@ -26,6 +26,7 @@ ping iputils-ping
 arping iputils-arping
 conntrack conntrack
 keepalived keepalived
+conntrackd conntrackd
 radvd radvd
 setpriv util-linux
 nsenter util-linux

@@ -18,6 +18,7 @@ const PROGRAMS = [
   ['arping', 'iputils-arping'],
   ['conntrack', 'conntrack'],
   ['keepalived', 'keepalived'],
+  ['conntrackd', 'conntrackd'],
   ['radvd', 'radvd'],
 ] as const;
 

@@ -71,7 +71,9 @@ table inet deuteron_l3 {
   chain input {
     type filter hook input priority 0; policy accept;
     iifname "ha-*" ip protocol 112 ip ttl 255 update @heard { ip saddr } accept
+    iifname "ha-*" ip saddr 169.254.192.0/18 ip daddr 225.0.1.0/24 udp dport 3781-4035 accept
     iifname "ha-*" counter drop
+    iifname != "lo" tcp flags & (syn | rst) == 0 ct state invalid,new counter drop
     iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
     iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
   }

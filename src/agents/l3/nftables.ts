@@ -22,8 +22,9 @@ export const HEARD = 'heard';
 const AT_ONCE = 500;
 
 /*
- * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255) and nothing else, and nobody gets there through a router: not
- * to the replicas' addresses there, nor to the one that only the active has.
+ * The HA network carries VRRP (RFC 5798: protocol 112, TTL 255), what conntrackd says and nothing else, and nobody gets there
+ * through a router: not to the replicas' addresses there, nor to the one that only the active has.
+ * A connection that is not known here is not answered with a reset: it may be in a moment.
  * All replicas of a router have the same MAC addresses. One that holds no address must not be heard, or switches send it the
  * others' traffic: not even what a kernel says unasked (MLD, router solicitations, duplicate address detection).
  * What comes from outside for an address that floats no more must not be sent out again under the gateway's.
@@ -56,7 +57,9 @@ const BODY = `
   chain input {
     type filter hook input priority 0; policy accept;
     iifname "ha-*" ip protocol 112 ip ttl 255 update @${HEARD} { ip saddr } accept
+    iifname "ha-*" ip saddr 169.254.192.0/18 ip daddr 225.0.1.0/24 udp dport 3781-4035 accept
     iifname "ha-*" counter drop
+    iifname != "lo" tcp flags & (syn | rst) == 0 ct state invalid,new counter drop
     iifname != "lo" ip daddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
     iifname != "lo" ip saddr { 169.254.0.0/24, 169.254.192.0/18 } counter drop
   }

@@ -19,6 +19,9 @@ export function paths(routerId: string) {
     keepalivedTold: `${directory}/keepalived.told`,
     keepalivedPid: `${directory}/keepalived.pid`,
     vrrpPid: `${directory}/vrrp.pid`,
+    conntrackd: `${directory}/conntrackd.conf`,
+    conntrackdLock: `${directory}/conntrackd.lock`,
+    conntrackdControl: `${directory}/conntrackd.ctl`,
     /** What the replica takes off its priority. */
     tracked: `${directory}/health`,
     /** Not 0: it takes no part. */

@@ -1,5 +1,5 @@
 /** The `l3` role: what wakes a router's key, and the four steps (observe, plan, apply, remember) for it. */
-import type { Host, HostEvent, TableState } from '../../host/host.ts';
+import type { Host, HostEvent } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { CONVERGED, type Outcome, type Shortfall } from '../../reconcile/controller.ts';
 import { splitKey } from '../../resources/agent-view.ts';
@@ -8,11 +8,19 @@ import type { ObjectChange, RoleAgent, RoleTools, World } from '../role.ts';
 import { ensureAdvertiser, RA_PREFIX, raName, stopAdvertiser } from './advertiser.ts';
 import { Announcements } from './announce.ts';
 import { applyPlan, cut } from './apply.ts';
+import {
+  Connections,
+  ConntrackdFinder,
+  CONNTRACKD_PREFIX,
+  conntrackdName,
+  stopConntrackd,
+} from './connections.ts';
 import { type DesiredRouter, desiredRouter, isHaHere, isRouterId, namespaceOf, routerOf } from './desired.ts';
 import { endLease, KEEPALIVED_PREFIX, keepalivedName, leaseName, stopKeepalived } from './guard.ts';
 import type { DesiredHa } from './ha.ts';
 import type { HealthSource } from './health.ts';
 import { ownAddress } from './keepalived.ts';
+import { distrust, isCut, isWiredTo, isWork, type Known, sameTable } from './known.ts';
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
@@ -28,31 +36,6 @@ export interface L3Options {
   readonly health?: HealthSource;
 }
 
-/** What is known of one router; lost with the process, and never more than a shortcut. */
-interface Known {
-  /** null: to be read. */
-  wiring: ObservedWiring | null;
-  /** null: to be read; undefined: there is none. */
-  table: TableState | undefined | null;
-  /** Grows with each event about it: what was being read meanwhile does not hold. */
-  news: number;
-  /** What conntrack has still to forget; null: to be read. */
-  cuts: readonly string[] | null;
-  /** The radvd configuration that is known to be served; null: not known. */
-  ra: string | null;
-  /** Names of the links' ends on the host. */
-  taps: readonly string[];
-  readonly announcements: Announcements;
-  /** null: it is not HA, or not looked at yet. */
-  replica: Replica | null;
-  /** The look at the host by which its role was last judged. */
-  judged: ObservedWiring | null;
-  /** keepalived moved addresses since the links were read. */
-  moved: boolean;
-  /** It became active: neighbours are to be told of all that it has. */
-  rose: boolean;
-}
-
 export function createL3Agent(options: L3Options): RoleAgent {
   return new L3Agent(options);
 }
@@ -65,6 +48,7 @@ class L3Agent implements RoleAgent {
   readonly #user: string;
   readonly #known = new Map<string, Known>();
   readonly #health: HealthSource | null;
+  readonly #conntrackd: ConntrackdFinder;
   #patrolled = 0;
   #tools: RoleTools | undefined;
 
@@ -74,6 +58,7 @@ class L3Agent implements RoleAgent {
     this.#clock = clock;
     this.#user = user ?? 'nobody';
     this.#health = health ?? null;
+    this.#conntrackd = new ConntrackdFinder(host);
   }
 
   async run(tools: RoleTools, signal: AbortSignal): Promise<void> {
@@ -91,7 +76,11 @@ class L3Agent implements RoleAgent {
       if (kind !== 'router' || !isHaHere(this.#world, id)) continue;
       const known = this.#known.get(id);
       if (known === undefined) return undefined;
-      if (known.replica) reports.push(known.replica.report());
+      const { replica, connections } = known;
+      if (!replica) continue;
+      const report = replica.report();
+      const { failure } = connections;
+      reports.push(failure === null ? report : { ...report, reasons: [...report.reasons, failure] });
     }
     return reports;
   }
@@ -169,7 +158,7 @@ class L3Agent implements RoleAgent {
   }
 
   #processNews({ type, name }: HostEvent & { type: 'process-ended' | 'process-stuck' }): string[] {
-    for (const prefix of [RA_PREFIX, KEEPALIVED_PREFIX, leaseName('')]) {
+    for (const prefix of [RA_PREFIX, KEEPALIVED_PREFIX, CONNTRACKD_PREFIX, leaseName('')]) {
       const id = name.slice(prefix.length);
       const known = name.startsWith(prefix) ? this.#known.get(id) : undefined;
       if (known === undefined) continue;
@@ -304,11 +293,15 @@ class L3Agent implements RoleAgent {
       const link = desired.links.find(({ name }) => name === news.link);
       if (link?.up && link.addresses.size > 0) known.announcements.add(news, link.mac);
     }
-    if (known.rose) this.#announceAll(desired, known);
+    const { rose } = known;
+    if (rose) this.#announceAll(desired, known);
     const againMs = await known.announcements.send((name) => {
       const link = desired.links.find((one) => one.name === name);
-      return link !== undefined && (known.wiring ?? wiring).taps.get(link.tap)?.master != null;
+      return link !== undefined && isWiredTo(link.tap, known.wiring ?? wiring);
     });
+    const isWired = desired.ha && isWiredTo(desired.ha.link.tap, known.wiring ?? wiring);
+    if (desired.ha && isWired && (await this.#conntrackd.isThere()))
+      await known.connections.ensure(desired.ha, rose);
     const settlesMs = known.replica?.settlesIn() || null;
     const waits = [againMs, orderMs, settlesMs, decided?.inMs ?? null].filter((ms) => ms !== null);
     return {
@@ -323,6 +316,7 @@ class L3Agent implements RoleAgent {
     if (ha === null) {
       known.replica = null;
       await stopKeepalived(this.#host, id);
+      await stopConntrackd(this.#host, id);
       return null;
     }
     known.replica ??= new Replica(id, {
@@ -334,8 +328,7 @@ class L3Agent implements RoleAgent {
   }
 
   #decide(ha: DesiredHa, known: Known, wiring: ObservedWiring) {
-    const isWired = (known.wiring ?? wiring).taps.get(ha.link.tap)?.master != null;
-    return known.replica?.ensure(ha, isWired);
+    return known.replica?.ensure(ha, isWiredTo(ha.link.tap, known.wiring ?? wiring));
   }
 
   /** keepalived tells the neighbours once it has the addresses, and a second later: switches forget sooner. */
@@ -418,12 +411,14 @@ class L3Agent implements RoleAgent {
       this.#host.findProcess(raName(id)),
       this.#host.findProcess(keepalivedName(id)),
       this.#host.findProcess(leaseName(id)),
+      this.#host.findProcess(conntrackdName(id)),
     ]);
     const isThere = namespaces.has(namespace);
     const isOurs = files.length > 0 || (isThere && (await observeTable(this.#host, id)) !== undefined);
     if (!isOurs && processes.every((process) => process === null)) return CONVERGED;
     // First: it tells the others that it goes.
     await stopKeepalived(this.#host, id);
+    await stopConntrackd(this.#host, id);
     if (processes[2] !== null) await endLease(this.#host, id);
     await stopAdvertiser(this.#host, id);
     if (isThere) await this.#host.removeNamespace(namespace);
@@ -442,6 +437,7 @@ class L3Agent implements RoleAgent {
       ra: null,
       taps: [],
       replica: null,
+      connections: new Connections(id, { host: this.#host, clock: this.#clock }),
       judged: null,
       moved: false,
       rose: false,
@@ -450,32 +446,4 @@ class L3Agent implements RoleAgent {
     this.#known.set(id, fresh);
     return fresh;
   }
-}
-
-/** Nothing that was found holds any more. */
-function distrust(known: Known): Known {
-  known.wiring = null;
-  known.table = null;
-  known.ra = null;
-  known.news++;
-  return known;
-}
-
-/** As `nat.ts` writes them: what else may stand in the file never gets near a program. */
-const isCut = (line: string): boolean =>
-  /^-[a-z] [0-9a-z.]+( -[a-z] [0-9a-z.]+)?( (-r|--dport) [0-9.]+)?$/.test(line);
-
-function isWork(plan: Plan): boolean {
-  const { makeNamespace, prepare, ruleset, leavings, outer, inner, routes } = plan;
-  return (
-    makeNamespace || prepare || ruleset !== '' || [leavings, outer, inner, routes].some((s) => s.length > 0)
-  );
-}
-
-function sameTable(now: TableState | undefined, believed: TableState | undefined): boolean {
-  if (now === undefined || believed === undefined || now.mark !== believed.mark) return now === believed;
-  return [...believed.maps].every(([name, elements]) => {
-    const found = now.maps.get(name);
-    return found?.size === elements.size && [...elements].every(([key, value]) => found.get(key) === value);
-  });
 }
