@@ -5,6 +5,7 @@ import { createL3Agent } from '../../../src/agents/l3/reconciler.ts';
 import { AgentProcess } from '../agent-process.ts';
 import { streamOf } from '../streams.ts';
 import { type L3Machine, OUTSIDE } from './machine.ts';
+import { serverAddress } from './probes.ts';
 import { CHECKS } from './scripts.ts';
 import type { L3World } from './world.ts';
 
@@ -22,10 +23,11 @@ export function agentOf(world: L3World, machine: L3Machine): AgentProcess {
     wallOffset: () => 0,
     eventsInOrder: true,
     roles: ({ host, life, mirror }) => {
-      const { linkHoldMs, checkHoldMs, hasSecondPath } = world.traits;
+      const { linkHoldMs, checkHoldMs, hasHealth, hasSecondPath, isolation } = world.traits;
       const health = createHealth({
         ...{ host, world: mirror, clock: life.clock, tunnelIp, externalLinks: bridgeMappings },
         ...{ checks: CHECKS, checkUser: 'nobody', linkHoldMs, checkHoldMs },
+        ...{ isolation, witnesses: servers.map((_, i) => serverAddress(i)) },
         onFailure: (error) => scheduler.note(`${name} health: ${(error as Error).message}`),
       });
       return [
@@ -33,7 +35,15 @@ export function agentOf(world: L3World, machine: L3Machine): AgentProcess {
           ...{ host, world: mirror, hostName: name, tunnelIp, bridgeMappings },
           managementIp: hasSecondPath ? managementIp : '',
         }),
-        world.onRole(createL3Agent({ host, world: mirror, clock: life.clock, health }), machine),
+        world.onRole(
+          createL3Agent({
+            host,
+            world: world.onSight(mirror),
+            clock: life.clock,
+            ...(hasHealth ? { health } : {}),
+          }),
+          machine,
+        ),
       ];
     },
     onBorn: () => undefined,

@@ -1,5 +1,5 @@
 /** A host of this world without its agent: the fake host with keepalived on it, its cards, and power that goes and comes back. */
-import { FakeHost, type FakeProgram } from '../../../src/host/fake/fake-host.ts';
+import { FakeHost, type FakeProgram, type Finished } from '../../../src/host/fake/fake-host.ts';
 import type {
   FloodEntry,
   GuardedResult,
@@ -55,6 +55,8 @@ export interface MachineOptions {
   readonly onState: (machine: L3Machine, from: FakeKeepalived, state: VrrpState) => void;
   /** How its check script behaves. */
   readonly scriptMode: () => ScriptMode | undefined;
+  /** What a short program of the agent's does. */
+  readonly run: (machine: L3Machine, argv: readonly string[]) => Finished | undefined;
 }
 
 interface Command {
@@ -88,6 +90,7 @@ export class L3Machine {
     this.host = new CardHost({
       program: (spec, pid, host) => this.#program(spec, pid, host),
       guarded: (run) => this.#check(run),
+      run: (_namespace, argv) => this.#options.run(this, argv),
     });
     installChecks(this.host);
     for (const wire of WIRES) {

@@ -1,5 +1,6 @@
 /** Bugs of ours put in on purpose: to see that each invariant finds its own. */
 import type { RoleAgent } from '../../../src/agents/role.ts';
+import type { Body } from '../../../src/resources/agent-view.ts';
 import type { Plan } from '../plan.ts';
 import type { L3World } from './world.ts';
 
@@ -33,13 +34,32 @@ const onePath: L3Plant = {
   },
 };
 
-const noArbiter: L3Plant = {
-  name: 'no-arbiter',
-  summary: 'servers do not settle who of two keeps a router',
+const deaf: L3Plant = {
+  name: 'deaf-to-orders',
+  summary: 'agents do not see what servers tell replicas',
   found: /^never two: .* joined by server/,
   provokedBy: ['peers-cut'],
   install(world) {
-    world.traits.hasArbiter = false;
+    world.onSight = (mirror) => ({
+      host: mirror.host,
+      groups: () => mirror.groups(),
+      group: (name) => {
+        const objects = mirror.group(name);
+        const strip = ([key, body]: [string, Body]) =>
+          [key, 'order' in body ? { ...body, order: null } : body] as const;
+        return objects && new Map([...objects].map(strip));
+      },
+    });
+  },
+};
+
+const stubborn: L3Plant = {
+  name: 'stubborn',
+  summary: 'who is alone never leaves a router to another',
+  found: /^never two: .* joined by outside/,
+  provokedBy: ['switch-down', 'tunnel-and-management'],
+  install(world) {
+    world.traits.isolation = 'off';
   },
 };
 
@@ -102,6 +122,42 @@ const mute: L3Plant = {
   },
 };
 
+const noHealth: L3Plant = {
+  name: 'no-health',
+  summary: 'a replica does not mind that it cannot serve',
+  found: /^useful active/,
+  provokedBy: ['wire-dark', 'wire-cut'],
+  install(world) {
+    world.traits.hasHealth = false;
+  },
+};
+
+const staleRoles: L3Plant = {
+  name: 'stale-roles',
+  summary: 'an agent goes on to say what its replicas were a while ago',
+  found: /^(rows say who|convergence)/,
+  provokedBy: ['host-off', 'wires-all'],
+  install(world) {
+    world.onRole = (role) => {
+      const roles = role.roles?.bind(role);
+      let said: ReturnType<NonNullable<RoleAgent['roles']>>;
+      let until = 0;
+      return Object.assign(role, {
+        roles: () => {
+          if (world.scheduler.now >= until) {
+            said = roles?.();
+            until = world.scheduler.now + 20_000;
+          }
+          return said;
+        },
+      });
+    };
+  },
+};
+
 export const L3_PLANTS: Readonly<Record<string, L3Plant>> = Object.fromEntries(
-  [onePath, noArbiter, allStepBack, deadMan, noHoldDown, mute].map((plant) => [plant.name, plant]),
+  [onePath, deaf, stubborn, allStepBack, deadMan, noHoldDown, noHealth, mute, staleRoles].map((plant) => [
+    plant.name,
+    plant,
+  ]),
 );

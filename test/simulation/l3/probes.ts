@@ -6,6 +6,9 @@ import type { L3World } from './world.ts';
 
 const TICK_MS = 50;
 
+/** Of a server's machine on the management wire. */
+export const serverAddress = (i: number): string => `198.51.100.${201 + i}`;
+
 export class ProbeAnswers {
   readonly #world: L3World;
   /** By host, address and size, when the next answer is due. */
@@ -32,7 +35,10 @@ export class ProbeAnswers {
   }
 
   #isReached(machine: L3Machine, address: string): boolean {
-    const { machines, underlay, network } = this.#world;
+    const { machines, servers, underlay, network } = this.#world;
+    // the machine answers, whatever its server does
+    const server = servers.find((_, i) => serverAddress(i) === address);
+    if (server) return underlay.joins('management', machine.name, server.name) && !network.isLost();
     return machines.some((other) => {
       const wire = wireOf(other, address);
       return wire !== undefined && underlay.joins(wire, machine.name, other.name) && !network.isLost();

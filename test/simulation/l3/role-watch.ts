@@ -1,6 +1,8 @@
 /** What must hold of roles at every moment (design: never two for long, never none while one could, no restlessness, static stability). */
 import { Violation } from '../violation.ts';
 import type { L3Machine } from './machine.ts';
+import { ServiceWatch } from './service-watch.ts';
+import { Since } from './since.ts';
 import { EVIDENCE, type Evidence, type Readiness } from './truth.ts';
 import type { L3World } from './world.ts';
 
@@ -9,31 +11,18 @@ export const TWO_MS: Readonly<Record<Evidence, readonly [number, number]>> = {
   heartbeat: [1_500, 1_500],
   agent: [2_500, 12_000],
   server: [5_000, 25_000],
-  // until replicas that hear nobody look for others on the outside
-  outside: [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+  outside: [5_000, 20_000],
 };
 /** How long there may be none while a replica takes part all that time; who was told to stand back does so for 10 s. */
 export const NONE_MS: Readonly<Record<Readiness, number>> = { free: 1_500, leased: 13_000 };
 /** After the last fault the wires may still settle. */
 const SETTLE_MS = 3_000;
 
-/** Since when something is so, by name; what is not said again is over. */
-class Since {
-  #at = new Map<string, number>();
-
-  /** Returns how long each of the names has been so, without a break. */
-  look(names: Iterable<string>, now: number): Map<string, number> {
-    const at = new Map<string, number>();
-    for (const name of names) at.set(name, this.#at.get(name) ?? now);
-    this.#at = at;
-    return new Map([...at].map(([name, since]) => [name, now - since]));
-  }
-}
-
 export class RoleWatch {
   readonly #world: L3World;
   readonly #two = new Since();
   readonly #none = new Since();
+  readonly service: ServiceWatch;
   /** By router, who held it when it was last looked at. */
   readonly #held = new Map<string, string>();
   readonly #stood = new Map<string, string>();
@@ -52,6 +41,7 @@ export class RoleWatch {
 
   constructor(world: L3World) {
     this.#world = world;
+    this.service = new ServiceWatch(world);
   }
 
   /** From now on all must hold. */
@@ -80,13 +70,16 @@ export class RoleWatch {
     const { scheduler, truth } = this.#world;
     const pairs: string[] = [];
     const lacking: string[] = [];
+    const all = new Map<string, readonly L3Machine[]>();
     for (const id of truth.routers()) {
       if (!truth.hasSign(id)) continue;
       const holders = await truth.holders(id);
+      all.set(id, holders);
       pairs.push(...this.#pairs(id, holders));
       if (holders.length === 0) lacking.push(...(await this.#able(id)));
       this.#follow(id, holders);
     }
+    await this.service.look(all, this.#isFair);
     const { now } = scheduler;
     for (const [name, forMs] of this.#two.look(pairs, now)) this.#judgeTwo(name, forMs);
     for (const [name, forMs] of this.#none.look(lacking, now)) this.#judgeNone(name, forMs);

@@ -6,7 +6,7 @@ import type { L3World } from './world.ts';
 
 /**
  * By what it could be known that two are active: they hear each other; the agent of one sees that nothing decides any more over the
- * addresses on its own host; a server hears both agents; they meet on the outside.
+ * addresses on its own host; a server hears both agents; one of them reaches nobody, and meets the other on the outside.
  */
 export const EVIDENCE = ['heartbeat', 'agent', 'server', 'outside'] as const;
 export type Evidence = (typeof EVIDENCE)[number];
@@ -37,7 +37,7 @@ export class Truth {
   }
 
   /** The addresses that only the active has, without prefix: of the gateway, or else of an interface. */
-  #signs(routerId: string): string[] {
+  signs(routerId: string): string[] {
     const ports = this.#store.rows('ports').filter((port) => port.device_id === routerId);
     const gateway = ports.find((port) => port.device_owner === 'network:router_gateway');
     const shown = gateway ?? ports.find((port) => port.device_owner !== 'network:router_ha_interface');
@@ -46,12 +46,12 @@ export class Truth {
 
   /** Whether the router has anything by which an active can be told. */
   hasSign(routerId: string): boolean {
-    return this.#signs(routerId).length > 0;
+    return this.signs(routerId).length > 0;
   }
 
   /** Hosts that answer for the router's addresses now. */
   async holders(routerId: string): Promise<L3Machine[]> {
-    const signs = this.#signs(routerId);
+    const signs = this.signs(routerId);
     const found: L3Machine[] = [];
     for (const machine of this.#world.machines) {
       if (machine.isOff) continue;
@@ -60,6 +60,30 @@ export class Truth {
       if (signs.some((sign) => held.includes(sign))) found.push(machine);
     }
     return found;
+  }
+
+  /** Whether it answers for an address on the outside. */
+  async answersFor(machine: L3Machine, address: string): Promise<boolean> {
+    if (machine.isOff) return false;
+    const { routers } = await machine.look();
+    const links = [...routers.values()].flatMap((all) => [...all.values()]);
+    const holds = ({ addresses }: { addresses: readonly string[] }) =>
+      addresses.some((one) => one.startsWith(`${address}/`));
+    return links.some((link) => link.name.startsWith('qg-') && link.up && holds(link));
+  }
+
+  /** Nobody is to be reached by tunnels or over the management network. */
+  isAlone(machine: L3Machine): boolean {
+    const { underlay, machines, servers } = this.#world;
+    const { name } = machine;
+    return (
+      !servers.some((server) => underlay.joins('management', name, server.name)) &&
+      !machines.some(
+        (other) =>
+          other !== machine &&
+          (['tunnel', 'management'] as const).some((wire) => underlay.joins(wire, name, other.name)),
+      )
+    );
   }
 
   /**
@@ -99,7 +123,9 @@ export class Truth {
     const isLeft = (machine: L3Machine) => machine.keepalivedOf(routerId) === undefined;
     if (both.some((machine) => isLeft(machine) && this.isAgentWell(machine.name))) found.push('agent');
     if (agents && both.every(({ name }) => isServed(name))) found.push('server');
-    if (agents && takePart && underlay.joins('external', one.name, other.name)) found.push('outside');
+    const isLone = both.some((machine) => this.isAlone(machine));
+    if (agents && takePart && isLone && underlay.joins('external', one.name, other.name))
+      found.push('outside');
     return found;
   }
 

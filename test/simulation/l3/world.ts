@@ -1,5 +1,6 @@
 /** Everything of one simulation of routers: database, servers, wires, hosts with their agents and keepalived; and who watches. */
-import type { RoleAgent } from '../../../src/agents/role.ts';
+import type { IsolationRule } from '../../../src/agents/l3/isolation.ts';
+import type { RoleAgent, World as RoleWorld } from '../../../src/agents/role.ts';
 import type { Random } from '../../../src/lib/random.ts';
 import type { Settings } from '../../../src/operations/operation.ts';
 import { routerDuty } from '../../../src/background/routers.ts';
@@ -17,6 +18,7 @@ import { agentOf } from './agents.ts';
 import { RoleCoverage } from './coverage.ts';
 import type { FakeKeepalived } from './keepalived.ts';
 import { L3Machine } from './machine.ts';
+import { Outside } from './outside.ts';
 import { ProbeAnswers } from './probes.ts';
 import { RoleWatch } from './role-watch.ts';
 import type { ScriptMode } from './scripts.ts';
@@ -46,8 +48,9 @@ export interface Traits {
   /** Shorter than by default: a run lasts for seconds. */
   linkHoldMs: number;
   checkHoldMs: number;
+  hasHealth: boolean;
   hasSecondPath: boolean;
-  hasArbiter: boolean;
+  isolation: IsolationRule;
 }
 
 /** The agents' way to the servers is the management wire. */
@@ -69,6 +72,7 @@ export class L3World {
   readonly troubles = new Troubles();
   readonly underlay: Underlay;
   readonly segment: Segment;
+  readonly outside = new Outside(this);
   readonly machines: readonly L3Machine[];
   readonly agents: readonly AgentProcess[];
   readonly servers: readonly ServerProcess[];
@@ -77,13 +81,20 @@ export class L3World {
   readonly coverage = new RoleCoverage(this);
   /** Hosts whose check script is bad, and how. */
   readonly scripts = new Map<string, { readonly mode: ScriptMode }>();
-  readonly traits: Traits = { linkHoldMs: 2_000, checkHoldMs: 5_000, hasSecondPath: true, hasArbiter: true };
+  readonly traits: Traits = {
+    linkHoldMs: 2_000,
+    checkHoldMs: 5_000,
+    hasHealth: true,
+    hasSecondPath: true,
+    isolation: 'evidence',
+  };
   convergedInMs: number | undefined;
   /** Adverts that arrived somewhere. */
   adverts = 0;
   /** A planted bug may change what an advert says, or swallow it. */
   onAdvert: (from: L3Machine, advert: Advert) => Advert | undefined = (_from, advert) => advert;
-  /** Where a planted bug gets its hands on a role. */
+  /** Where a planted bug gets its hands on what agents see, and on a role. */
+  onSight: (mirror: RoleWorld) => RoleWorld = (mirror) => mirror;
   onRole: (role: RoleAgent, machine: L3Machine) => RoleAgent = (role) => role;
   readonly #byName: ReadonlyMap<string, L3Machine>;
 
@@ -118,10 +129,7 @@ export class L3World {
         ...{ name, scheduler, store, troubles, weather: () => network.weather, random: stream(name) },
         ...{ hosts: options.hosts, limits: {}, settings: SETTINGS, wallOffset: () => 0 },
         onWired: () => undefined,
-        moreDuties: (parts) => {
-          if (!this.traits.hasArbiter) parts.arbiter.told = () => undefined;
-          return [routerDuty(parts), ...(this.traits.hasArbiter ? [parts.arbiter.duty] : [])];
-        },
+        moreDuties: (parts) => [routerDuty(parts), parts.arbiter.duty],
       });
     });
     this.agents = this.machines.map((machine) => agentOf(this, machine));
@@ -139,7 +147,9 @@ export class L3World {
       send: (machine, from, advert) => this.follow(this.#carry(machine, from, advert)),
       onState: (machine, from, state) => {
         scheduler.note(`${machine.name} ${from.namespace} is ${state}, priority ${from.priority}`);
+        if (state === 'primary') this.outside.rose(machine, from.namespace.slice('qrouter-'.length));
       },
+      run: (machine, argv) => this.outside.run(machine, argv),
       scriptMode: () => this.scripts.get(name)?.mode,
     });
   }
@@ -184,6 +194,7 @@ export class L3World {
     await this.store.transact((tx) => tx.hosts.insert(rows));
     for (const process of [...this.servers, ...this.agents]) process.start();
     new ProbeAnswers(this).begin();
+    this.outside.begin();
     this.#lookOn();
   }
 

@@ -65,6 +65,23 @@ export const WIRE_FAULTS: readonly L3Fault[] = [
     },
   },
   {
+    name: 'tunnel-and-management',
+    weight: 2,
+    isFelt: true,
+    strike(world, random) {
+      const [host, forMs] = [pickHost(world, random), forHowLong(random)];
+      trouble(
+        world,
+        (['tunnel', 'management'] as const).flatMap((wire) => [
+          cutName(wire, host, 'out'),
+          cutName(wire, host, 'in'),
+        ]),
+        forMs,
+      );
+      return `cut tunnel and management of ${host} for ${forMs}, the external is alive`;
+    },
+  },
+  {
     name: 'peers-cut',
     weight: 2,
     isFelt: true,
