@@ -1,13 +1,15 @@
-/** `/v2.0/deuteron/explain`: why a port, a network or an agent is not as it should be, in sentences. */
+/** `/v2.0/deuteron/explain`: why a port, a network, a router or an agent is not as it should be, in sentences. */
 import {
   type Explanation,
   explainAgentByName,
   explainNetworkById,
   explainPortById,
+  explainRouterById,
 } from '../operations/explain.ts';
 import type { Call } from '../operations/operation.ts';
 import { networkMap } from '../resources/network.ts';
 import { portMap } from '../resources/port.ts';
+import { routerMap } from '../resources/router.ts';
 import { display, isStorable } from '../resources/values.ts';
 import { Fault } from '../resources/errors.ts';
 import type { View } from '../store/store.ts';
@@ -60,6 +62,11 @@ export function addExplain(api: Api): void {
     says: { id: 'explain_network', summary: 'The same of a network: its DHCP, and its hosts.' },
     idOf: (request) => pathId(networkMap, request),
     explain: explainNetworkById,
+  });
+  add(api, '/v2.0/deuteron/explain/router/:id', {
+    says: { id: 'explain_router', summary: 'The same of a router: who serves it, and who stands by.' },
+    idOf: (request) => pathId(routerMap, request),
+    explain: explainRouterById,
   });
   add(api, '/v2.0/deuteron/explain/agent/:name', {
     says: {

@@ -5,10 +5,11 @@ import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.t
 
 const USAGE = `usage: deuteron explain port ID [--json]
        deuteron explain network ID [--json]
+       deuteron explain router ID [--json]
        deuteron explain agent ID|HOST|HOST/ROLE [--json]
 
-Why it is not as it should be: what is missing, where, since when, why, and what is being done about it. Ports and networks
-may also be named. Members may ask for their own ports and for networks that they see.
+Why it is not as it should be: what is missing, where, since when, why, and what is being done about it. Ports, networks
+and routers may also be named. Members may ask for their own ports and routers, and for networks that they see.
 
   --json             print JSON
 ${ENDPOINT_HELP}
@@ -23,7 +24,7 @@ export interface Explanation {
   readonly events: readonly { readonly at: string; readonly message: string }[];
 }
 
-const KINDS = ['port', 'network', 'agent'] as const;
+const KINDS = ['port', 'network', 'router', 'agent'] as const;
 type Kind = (typeof KINDS)[number];
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SHOWN_EVENTS = 5;
@@ -73,7 +74,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
 
 export const explainCommand: Command = {
   name: 'explain',
-  summary: 'why a port, a network or an agent is not as it should be',
+  summary: 'why a port, a network, a router or an agent is not as it should be',
   usage: USAGE,
   run,
 };

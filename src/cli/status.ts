@@ -18,7 +18,7 @@ what of their own is not realised.
   --json             print JSON
 ${ENDPOINT_HELP}
 
-Why is it so? deuteron explain port|network|agent ID
+Why is it so? deuteron explain port|network|router|agent ID
 
 Exit codes: 0 done (with --wait: reached), 1 failed or not reached in time, 2 wrong usage.`;
 

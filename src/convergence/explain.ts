@@ -83,7 +83,7 @@ const RANK: Readonly<Record<ExplainedState, number>> = { failing: 0, pending: 1,
 /** Of more findings the worst are told. */
 const MAX_FINDINGS = 100;
 
-function explained(
+export function explained(
   subject: string,
   audience: Audience,
   told: { findings: Finding[]; well: string },
@@ -104,7 +104,7 @@ function explained(
 /** Up to so many hosts nothing can be told from that all are silent at once. */
 const SMALL_FLEET = 2;
 
-function fleetFindings(audience: Audience, { agents, heard, hosts, silent }: FleetFacts): Finding[] {
+export function fleetFindings(audience: Audience, { agents, heard, hosts, silent }: FleetFacts): Finding[] {
   const { isAdmin } = audience;
   if (agents > 0 && heard === 0) {
     const all = isAdmin ? `None of the fleet's ${agents} agents is` : 'No agent is';

@@ -208,7 +208,7 @@ export function agentFindings(
 
 /** Something that one agent owes. */
 export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed: OwedNow): Finding {
-  const where = named(audience, host, role === 'l2' ? 'its host' : 'a host that serves its DHCP');
+  const where = named(audience, host, WORDS[role]);
   const thing = thingOf(audience, owed);
   const common = { host, role, since: owed.sinceAt, why: owed.reason };
   if (owed.state === 'waiting') {
@@ -223,8 +223,7 @@ export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed
   const about = { key: owed.key, host, role, since: owed.sinceAt };
   if (owed.state === 'failed') {
     const doing = doingAbout(audience, about, 'The agent tries again.');
-    const what =
-      role === 'l2' ? `${thing} cannot be wired on ${where}` : `DHCP on ${where} fails for ${thing}`;
+    const what = FAILING[role](thing, where);
     return finding(audience, { ...common, code: `${role}-failing`, state: 'failing', what, doing });
   }
   const late = owed.overdue ? ' It should be done by now.' : ' That takes a moment.';
@@ -234,6 +233,19 @@ export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed
   const code = owed.overdue ? 'overdue' : 'pending';
   return finding(audience, { ...common, code, state: 'pending', what, doing: more });
 }
+
+const FAILING: Readonly<Record<Role, (thing: string, where: string) => string>> = {
+  l2: (thing, where) => `${thing} cannot be wired on ${where}`,
+  dhcp: (thing, where) => `DHCP on ${where} fails for ${thing}`,
+  l3: (thing, where) => `${thing} cannot be routed on ${where}`,
+};
+
+/** Where something is owed, for those who are not told the host. */
+const WORDS: Readonly<Record<Role, string>> = {
+  l2: 'its host',
+  dhcp: 'a host that serves its DHCP',
+  l3: 'a host of the router',
+};
 
 function thingOf(audience: Audience, { key, object, since }: OwedNow): string {
   if (object.startsWith('endpoint/')) {

@@ -29,7 +29,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     load: async () => (await import('../cli/status.ts')).statusCommand,
   },
   explain: {
-    summary: 'why a port, a network or an agent is not as it should be',
+    summary: 'why a port, a network, a router or an agent is not as it should be',
     load: async () => (await import('../cli/explain.ts')).explainCommand,
   },
   host: {

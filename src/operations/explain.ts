@@ -1,4 +1,4 @@
-/** Why a port, a network or an agent is not as it should be: the facts, as of one consistent view. */
+/** Why a port, a network, a router or an agent is not as it should be: the facts, as of one consistent view. */
 import {
   type Explanation,
   explainAgent,
@@ -6,6 +6,7 @@ import {
   explainPort,
   type FleetFacts,
 } from '../convergence/explain.ts';
+import { explainRouter } from '../convergence/explain-router.ts';
 import type { AgentFacts, Audience, EventFacts } from '../convergence/findings.ts';
 import type { AgentRow, Role } from '../resources/agent.ts';
 import { AGENT_TYPES } from '../resources/agent.ts';
@@ -19,6 +20,8 @@ import { agentNotFound, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { owns, visibleNetwork } from './standard.ts';
 import { openMasses } from './liveness.ts';
+import { showRouter } from './router.ts';
+import { showRoles } from './router-view.ts';
 
 export type { Explanation } from '../convergence/explain.ts';
 
@@ -170,6 +173,22 @@ export async function explainNetworkById(view: View, call: Call, id: string): Pr
       objects: [`network/${id}`],
       hosts: dhcp.bindings.map((binding) => binding.host),
     }),
+  );
+}
+
+/** The caller's own router, or any for an admin. */
+export async function explainRouterById(view: View, call: Call, id: string): Promise<Explanation> {
+  const { ha, admin_state_up: adminStateUp } = await showRouter(view, call, id);
+  const roles = await showRoles(view, call, id);
+  const hosts = roles.replicas.map((replica) => replica.host);
+  const ids = roles.replicas.map((replica) => replica.agent_id);
+  const agents = await readAgents(view, call, ids.length === 0 ? [] : await view.agents.find({ id: ids }));
+  const { fleet } = await readFleet(view, call, hosts);
+  const replicas = roles.replicas.map((replica) => ({ ...replica, agent: agents.get(replica.agent_id) }));
+  const { state, summary } = roles;
+  return explainRouter(
+    { id, adminStateUp, ha, state, summary, replicas, fleet },
+    await readAudience(view, call, { objects: [`router/${id}`], hosts }),
   );
 }
 

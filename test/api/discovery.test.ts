@@ -114,6 +114,7 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/deuteron/explain/agent/{name} get',
     '/v2.0/deuteron/explain/network/{id} get',
     '/v2.0/deuteron/explain/port/{id} get',
+    '/v2.0/deuteron/explain/router/{id} get',
     '/v2.0/deuteron/hosts get post',
     '/v2.0/deuteron/hosts/{name} delete',
     '/v2.0/deuteron/hosts/{name}/drain get put',

@@ -70,6 +70,20 @@ test('who is active, since when and why, to admins', async () => {
   await api.refused([404, 'RouterNotFound'], 'GET', `/v2.0/deuteron/routers/${agent_id}`, {});
 });
 
+test('explain says what the matter is, to a member without the hosts', async () => {
+  const explain = async (as: string) =>
+    (await api.expect(200, 'GET', `/v2.0/deuteron/explain/router/${router.id}`, { as })).explanation;
+  const { findings } = await explain('admin');
+  const [penalty] = findings.filter((one: Json) => one.code === 'replica-penalty');
+  assert.match(
+    penalty.sentence,
+    /^Its replica on h2 is not the best choice: h3 is not reached by the tunnel/,
+  );
+  await api.refused([404, 'RouterNotFound'], 'GET', `/v2.0/deuteron/explain/router/${router.id}`, {
+    as: 'demo',
+  });
+});
+
 test('a failover is asked for, and refused with the reason where it cannot be', async () => {
   const url = `/v2.0/deuteron/routers/${router.id}/failover`;
   await api.refused([409, 'RouterNotMovable', 'h9 has no replica of it'], 'POST', url, {
