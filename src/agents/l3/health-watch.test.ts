@@ -178,6 +178,21 @@ test('a peer that answers, but inside the tunnels no more, is silent; one that n
   assert.deepEqual([made.now.penalty, made.now.paths.tunnel], [0, 'up']);
 });
 
+test('where a firewall keeps questions from addresses, those inside the tunnels tell', async (t) => {
+  const made = new Stage();
+  t.after(() => made.end());
+  for (const n of [2, 3]) {
+    made.silent.add(`192.0.2.${n}`);
+    made.silent.delete(healthAddress(`192.0.2.${n}`));
+  }
+  await made.begin();
+  await made.pass(HOLD_MS + 1_000);
+  assert.deepEqual([made.now.penalty, made.now.paths.tunnel], [0, 'up']);
+  for (const n of [2, 3]) made.silent.add(healthAddress(`192.0.2.${n}`));
+  await made.pass(1_100);
+  assert.equal(made.now.penalty, 120);
+});
+
 test('a stand-by is well again later than the active', async (t) => {
   const made = await stage(t);
   made.carrier('192.0.2.1', 'tun0', false);

@@ -44,6 +44,8 @@ interface Asked {
   readonly small: Question;
   readonly large: Question | null;
   readonly inside: Question | null;
+  /** The address itself has never answered. If it does inside, a firewall keeps questions away: only inside counts. */
+  isMute: boolean;
 }
 
 const keyOf = ({ path, name, address, bytes, inside }: Target): string =>
@@ -51,6 +53,12 @@ const keyOf = ({ path, name, address, bytes, inside }: Target): string =>
 
 const questionsOf = ({ small, large, inside }: Asked): Question[] =>
   [small, large, inside].filter((question) => question !== null);
+
+const doesAnswer = (asked: Asked): boolean => {
+  const { inside, isMute } = asked;
+  if (isMute && inside && inside.answers !== null) return inside.answers;
+  return questionsOf(asked).every(({ answers }) => answers !== false);
+};
 
 export class Reachability {
   readonly #host: Host;
@@ -96,6 +104,7 @@ export class Reachability {
       small: question(),
       large: bytes === null ? null : question(),
       inside: inside === undefined ? null : question(SILENT_INSIDE_AFTER),
+      isMute: true,
     };
     this.#probe(asked, asked.small, { address, intervalMs: INTERVAL_MS, bytes: null });
     if (asked.large) this.#probe(asked, asked.large, { address, intervalMs: LARGE_INTERVAL_MS, bytes });
@@ -109,14 +118,16 @@ export class Reachability {
     this.#host.probe(probe, told, question.stop.signal).catch(this.#onFailure);
   }
 
-  #told({ small, inside }: Asked, question: Question, answered: boolean): void {
+  #told(asked: Asked, question: Question, answered: boolean): void {
+    const { small, inside } = asked;
     question.misses = answered ? 0 : question.misses + 1;
     if (answered) this.#heardAt = this.#clock.now();
     if (question === inside && !answered && question.answers === null) return;
     const answers = answered ? true : question.misses >= question.silentAfter ? false : question.answers;
     if (answers === question.answers) return;
     question.answers = answers;
-    if (question === small && answers === false && inside) inside.answers = null;
+    if (question === small && answers) asked.isMute = false;
+    if (question === small && !answers && !asked.isMute && inside) inside.answers = null;
     this.#onChange();
   }
 
@@ -126,10 +137,7 @@ export class Reachability {
     for (const asked of this.#asked.values()) {
       const { target, small } = asked;
       if (target.path !== path || small.answers === null) continue;
-      found.set(
-        target.name,
-        questionsOf(asked).every(({ answers }) => answers !== false),
-      );
+      found.set(target.name, doesAnswer(asked));
     }
     return found;
   }
