@@ -116,6 +116,7 @@ function healthOf(config: AgentConfig, { host, mirror, mappings, log }: RolePart
       tunnelIp: config['tunnel-ip'] ?? '',
       externalLinks: mappings,
     },
+    managementIp: managementIpOf(config),
     checks: settled(),
     checkUser: mayChangeUser() ? config['check-user'] : '',
     linkHoldMs: config['link-hold-seconds'] * 1000,

@@ -13,6 +13,7 @@ export interface CarriersOptions {
   readonly clock: Clock;
   /** Addresses of the host's own, or names of links. */
   readonly tunnel: string;
+  readonly management?: string;
   readonly external: readonly string[];
   readonly onChange: () => void;
   readonly onFailure: (error: unknown) => void;
@@ -49,6 +50,13 @@ export class Carriers {
     return this.#carrier(this.#options.tunnel, 'tunnel');
   }
 
+  /** The links of both paths to the other hosts have lost their carriers; false where there is one path only. */
+  get isCut(): boolean {
+    const { tunnel, management = '' } = this.#options;
+    const ways = [tunnel, management].map((named) => this.#carrier(named, 'tunnel'));
+    return ways.every((carrier) => carrier?.isUp === false);
+  }
+
   external(link: string): Carrier | null {
     return this.#carrier(link, 'external');
   }
@@ -75,8 +83,8 @@ export class Carriers {
   }
 
   async #read(): Promise<void> {
-    const { host, tunnel, external, onChange } = this.#options;
-    const named = [...(tunnel === '' ? [] : [tunnel]), ...external];
+    const { host, tunnel, management = '', external, onChange } = this.#options;
+    const named = [tunnel, management, ...external].filter((one) => one !== '');
     const found = await host.underlays(named);
     // What was lost while this was being read is read again at once: its event has woken the loop.
     if (!this.#wake.signal.aborted) this.#lost.clear();

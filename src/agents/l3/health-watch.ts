@@ -49,6 +49,7 @@ export interface HealthOptions {
   readonly clock: Clock;
   /** '' for none. */
   readonly tunnelIp: string;
+  readonly managementIp?: string;
   /** Physical network to the link that carries it. */
   readonly externalLinks: ReadonlyMap<string, string>;
   readonly checks: readonly CheckScript[];
@@ -116,10 +117,14 @@ class HealthWatch implements HealthSource {
       ...{ host, clock, rule: options.isolation ?? 'off', onChange, onFailure },
       routers: () => this.#claims(),
       anybody: () => this.#reachability.anybody(),
+      isCut: () => this.#carriers.isCut,
       heardAt: () => this.#reachability.heardAt,
     });
     const external = [...externalLinks.values()];
-    this.#carriers = new Carriers({ host, clock, tunnel: tunnelIp, external, onChange, onFailure });
+    this.#carriers = new Carriers({
+      ...{ host, clock, tunnel: tunnelIp, management: options.managementIp ?? '', external },
+      ...{ onChange: onAnswers, onFailure },
+    });
     this.#checks = new Checks({
       ...{ host, clock, hostName: world.host, scripts: options.checks, user: options.checkUser },
       routers: () => this.#routers,

@@ -25,6 +25,8 @@ export interface IsolationOptions {
   }>;
   /** Whether anyone at all answers; null: nobody is asked. */
   readonly anybody: () => boolean | null;
+  /** This host's links to all others have lost their carriers. */
+  readonly isCut: () => boolean;
   /** When the last answer of all came. */
   readonly heardAt: () => number;
   readonly onChange: () => void;
@@ -56,11 +58,14 @@ export class IsolationWatch {
 
   /** Somebody answers who did not, or the other way round. */
   heard(): void {
-    const { anybody, heardAt, rule } = this.#options;
+    const { anybody, heardAt, isCut, rule } = this.#options;
     if (rule === 'off') return;
     const before = this.#company;
-    this.#company = company(before, anybody(), heardAt());
-    if (before.aloneSince !== this.#company.aloneSince) this.#wake.abort();
+    this.#company = company(before, isCut() ? false : anybody(), heardAt());
+    if (before.aloneSince === this.#company.aloneSince) return;
+    // Before anything is asked: some things follow at once.
+    this.#judge(null);
+    this.#wake.abort();
   }
 
   /** Why the replica leaves the router's addresses to another; null: it does not. */
@@ -88,23 +93,28 @@ export class IsolationWatch {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { clock, rule, routers, onChange } = this.#options;
+    const claims = [...this.#options.routers()].flatMap(({ claim }) => claim ?? []);
+    this.#judge(await this.#ask(claims, signal));
+  }
+
+  #judge(seen: ReadonlySet<string> | null): void {
+    const { clock, rule, routers, isCut, onChange } = this.#options;
     const here = [...routers()];
-    const seen = await this.#ask(
-      here.flatMap(({ claim }) => claim ?? []),
-      signal,
-    );
     const { aloneSince } = this.#company;
-    const before = JSON.stringify([...this.#stances].filter(([, { isAway }]) => isAway));
+    const before = this.#awayNow();
     for (const id of this.#stances.keys()) if (!here.some((one) => one.id === id)) this.#stances.delete(id);
     for (const { id, place, claim } of here) {
       const other = seen === null || claim === null ? null : seen.has(claim.address);
       const activeSince = this.#active.get(id) ?? null;
       const situation = { now: clock.now(), aloneSince, activeSince, other, rule, place };
-      this.#stances.set(id, stance(this.#stances.get(id) ?? PRESENT, situation));
+      const cut = claim !== null && isCut();
+      this.#stances.set(id, stance(this.#stances.get(id) ?? PRESENT, { ...situation, isCut: cut }));
     }
-    const after = JSON.stringify([...this.#stances].filter(([, { isAway }]) => isAway));
-    if (after !== before) onChange();
+    if (this.#awayNow() !== before) onChange();
+  }
+
+  #awayNow(): string {
+    return [...this.#stances].flatMap(([id, { isAway }]) => (isAway ? [id] : [])).join();
   }
 
   /** null: it was not asked, or cannot be found out. */

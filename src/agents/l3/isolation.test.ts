@@ -38,7 +38,7 @@ function play(
       const other = before.some((active, one) => active && one !== host);
       stances[host] = stance(stances[host] ?? PRESENT, {
         ...{ now, aloneSince: isAlone ? 0 : null, activeSince: since[host] ?? null },
-        ...{ other, rule, place: host },
+        ...{ other, rule, place: host, isCut: false },
       });
       if (stances[host]?.isAway || isDead(host)) since[host] = null;
       else if (now >= (takesOverAt ?? 0)) since[host] ??= now;
@@ -77,6 +77,16 @@ test('strict: who is alone goes whatever it sees; off: it never does', () => {
   assert.deepEqual(play([off, joined], 20).at(-1), [0, 1]);
 });
 
+test('a stand-by without carriers asks before it begins, and begins when nobody answers', () => {
+  const at = { now: 0, aloneSince: 0, activeSince: null, rule: 'evidence', place: 1, isCut: true } as const;
+  let it = stance(PRESENT, { ...at, other: null });
+  assert.equal(it.isAway, true);
+  for (let look = 1; look <= 5; look++) it = stance(it, { ...at, other: false });
+  assert.equal(it.isAway, true);
+  assert.equal(stance(it, { ...at, other: false }).isAway, false);
+  assert.equal(stance(PRESENT, { ...at, activeSince: -60_000, other: null }).isAway, false);
+});
+
 test('company again ends it at once, and without evidence nothing begins', () => {
   const away: Stance = { isAway: true, answers: 4 };
   const at = {
@@ -86,6 +96,7 @@ test('company again ends it at once, and without evidence nothing begins', () =>
     other: true,
     rule: 'evidence',
     place: 0,
+    isCut: false,
   } as const;
   assert.deepEqual(stance(away, at), PRESENT);
   const unknown = { ...at, aloneSince: 0, activeSince: -60_000, other: null };

@@ -6,7 +6,8 @@
  * has to go:
  *
  * - Who was active before it was alone waits longest: the others may be as alone as it is, and then it is for them to go.
- * - Who became active because it was alone goes at once, or never begins.
+ * - Who became active because it was alone goes at once. A stand-by whose own links have lost their carriers does not begin
+ *   before it has asked.
  *
  * So with every path cut but the external network one replica stays, and it is the one that was; and of one that alone is cut
  * off the others, who hear each other and ask nobody, take over. A server that is away is no evidence of anything.
@@ -49,6 +50,8 @@ export interface Situation {
   readonly activeSince: number | null;
   /** Another answered for its address just now; null: that was not asked, or cannot be. */
   readonly other: boolean | null;
+  /** Its links have lost their carriers, and whether another answers can be asked. */
+  readonly isCut: boolean;
   readonly rule: IsolationRule;
   /** Its place among the replicas: those who are away come back one after another. */
   readonly place: number;
@@ -64,13 +67,13 @@ const SURE_AFTER = 3;
 const GONE_AFTER = 3;
 
 export function stance(before: Stance, situation: Situation): Stance {
-  const { now, aloneSince, activeSince, other, rule, place } = situation;
+  const { now, aloneSince, activeSince, other, isCut, rule, place } = situation;
   if (aloneSince === null || rule === 'off') return PRESENT;
   const answers = count(before.answers, other);
   if (rule === 'strict') return { answers, isAway: before.isAway || now - aloneSince >= PATIENCE_MS };
   if (before.isAway) return { answers, isAway: answers > -GONE_AFTER * (1 + place) };
   const isNewcomer = activeSince === null || activeSince > aloneSince - NEWCOMER_MS;
-  if (isNewcomer) return { answers, isAway: answers > 0 };
+  if (isNewcomer) return { answers, isAway: answers > 0 || (isCut && activeSince === null) };
   return { answers, isAway: now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER };
 }
 
