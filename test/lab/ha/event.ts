@@ -26,6 +26,7 @@ export interface HaEvent {
   readonly name: string;
   readonly summary: string;
   readonly kind?: HaKind;
+  readonly untested?: string;
   readonly budget: Row['budget'];
   /**
    * silence: the longest time in which no ping was answered. moved: until another replica holds the addresses alone and every
@@ -79,8 +80,9 @@ const LABELS: Readonly<Record<HaEvent['figure'], string>> = {
 };
 
 export function eventRow(event: HaEvent): Row {
-  const { name, summary, budget, kind = 'protected' } = event;
-  return { name, summary, kind, budget, figure: LABELS[event.figure], measure: (trial) => go(event, trial) };
+  const { name, summary, budget, kind = 'protected', untested } = event;
+  const row = { name, summary, kind, budget, figure: LABELS[event.figure] };
+  return { ...row, ...(untested === undefined ? {} : { untested }), measure: (trial) => go(event, trial) };
 }
 
 /** Begins all that looks; stops all whatever comes. */

@@ -31,8 +31,13 @@ export const agentRestarts: Row = {
       await sleep(realClock, 500);
       for (let at = 0; at < (form === 'short' ? 2 : 5); at++) {
         const { host } = seats[(seats.findIndex((seat) => seat.host === active) + at) % seats.length]!;
+        const before = await begunAt(stage, host);
         await stage.lab.kill(host, 'agent');
         await stage.lab.start(host);
+        await stage.until(
+          `the agent of ${host} is heard`,
+          async () => (await begunAt(stage, host)) !== before,
+        );
         await stage.settle();
         note(`the agent of ${host} is back`);
       }
@@ -49,6 +54,12 @@ export const agentRestarts: Row = {
     return { ...NOTHING, ms: lost * PING_MS, also: { pings: sent, lost_pings: lost }, complaints };
   },
 };
+
+/** When the host's agent began, as the API shows it. */
+async function begunAt({ lab }: Stage, host: string): Promise<string> {
+  const { agents } = await lab.api('GET', `/v2.0/agents?host=${host}`);
+  return agents.map((agent: { started_at: string }) => agent.started_at).join();
+}
 
 interface RouterPort {
   readonly id: string;
