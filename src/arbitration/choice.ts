@@ -39,6 +39,15 @@ function compare(one: Replica, other: Replica): number {
   return one.host < other.host ? -1 : 1;
 }
 
+/** Who has been active for longest of them, as far as is known. */
+export function incumbent(replicas: readonly Replica[]): Replica | undefined {
+  const since = (one: Replica) => one.since ?? Number.POSITIVE_INFINITY;
+  return byMerit(replicas).reduce<Replica | undefined>(
+    (best, one) => (best === undefined || since(one) < since(best) ? one : best),
+    undefined,
+  );
+}
+
 /** Best first. */
 export const byMerit = (replicas: readonly Replica[]): Replica[] => [...replicas].sort(compare);
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ReplicaState } from '../resources/replica-report.ts';
 import type { ReplicaOrder } from '../resources/router.ts';
-import { type Judgement, judge, SETTLE_HEARD_MS, SETTLE_UNHEARD_MS } from './judge.ts';
+import { type Judgement, judge, SETTLE_DOUBT_MS, SETTLE_HEARD_MS, SETTLE_UNHEARD_MS } from './judge.ts';
 import { leaseStep } from './lease.ts';
 import { isTold, isUnheard, type Replica } from './replica.ts';
 
@@ -101,19 +101,19 @@ const CASES: readonly Case[] = [
     'its tunnel counts for more',
     [replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active', { since: 2_000 })],
     undefined,
-    dispute('h2', [['h1', 'fault']]),
+    dispute('h2', [['h1', 'fault']], SETTLE_DOUBT_MS),
   ],
   [
     'then its health',
     [replica('h1', 'active', { ...answered, penalty: 60 }), replica('h2', 'active', { since: 2_000 })],
     undefined,
-    dispute('h2', [['h1', 'fault']]),
+    dispute('h2', [['h1', 'fault']], SETTLE_DOUBT_MS),
   ],
   [
     'then its checks',
     [replica('h1', 'active', { ...answered, failing: 1 }), replica('h2', 'active', { since: 2_000 })],
     undefined,
-    dispute('h2', [['h1', 'fault']]),
+    dispute('h2', [['h1', 'fault']], SETTLE_DOUBT_MS),
   ],
   [
     'then its rank, never reported is worst',

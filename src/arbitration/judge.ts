@@ -7,7 +7,7 @@
  * epoch of the question. Only who answered, or has only now become active, is counted.
  */
 import type { ReplicaOrder } from '../resources/router.ts';
-import { byMerit, merit } from './choice.ts';
+import { byMerit, incumbent, merit } from './choice.ts';
 import { isTold, isUnheard, type Replica } from './replica.ts';
 
 export interface Step {
@@ -49,6 +49,12 @@ export const SETTLE_HEARD_MS = 350;
 /** Nobody hears anybody: the newest has waited for three adverts already, and whoever was before has answered since. */
 export const SETTLE_UNHEARD_MS = 0;
 
+/**
+ * Somebody else than who was active first seems to be the better one. Of a cut between two, one side hears of it before the other, and
+ * until that one does too it seems to be the healthy one: in this time probes have found out.
+ */
+export const SETTLE_DOUBT_MS = 350;
+
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
   const { newcomer, isStubborn = () => false } = options;
   const active = replicas.filter(isActive);
@@ -79,9 +85,15 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   return {
     ...{ kind: 'dispute', hosts: counted.map(hostOf), keep: keep.host, steps },
     ends: isToGo(keep) ? [keep.host] : [],
-    settleMs: counted.some(({ hears }) => hears) ? SETTLE_HEARD_MS : SETTLE_UNHEARD_MS,
+    settleMs: settleFor(counted, keep),
     why: `${counted.map(hostOf).join(' and ')} are active at once; ${keep.host} keeps it: ${merit(keep, next)}`,
   };
+}
+
+function settleFor(counted: readonly Replica[], keep: Replica): number {
+  if (counted.some(({ hears }) => hears)) return SETTLE_HEARD_MS;
+  const free = counted.filter((one) => !isToGo(one));
+  return incumbent(free.length > 0 ? free : counted) === keep ? SETTLE_UNHEARD_MS : SETTLE_DOUBT_MS;
 }
 
 const isToGo = (one: Replica): boolean =>

@@ -45,6 +45,17 @@ test('who answers that it is active makes a dispute, which is settled when its t
   assert.deepEqual(s.said, ['router-role', 'router-role', 'alert two-active', 'router-order']);
 });
 
+test('who finds out first that nothing is reached is not the worse one: the others get time to find out too', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'active' });
+  await s.report('h1', { ...s.cut, order: s.row('h1').order?.epoch ?? null });
+  await s.pass(300);
+  assert.deepEqual(s.orders(), { h1: 'tell' });
+  await s.report('h2', s.cut);
+  await s.pass(50);
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'fault' }, 'h1 was first, and no worse');
+});
+
 test('the leader finds what got lost: it asks, and decides when there is an answer', async () => {
   const s = await stage();
   await s.report('h2', { state: 'active' });
