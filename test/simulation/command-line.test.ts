@@ -30,6 +30,7 @@ test('values that are none are refused before anything is begun', () => {
     ['simulation', '--seeds', '-1'],
     ['simulation', '--file', '/nonexistent'],
     ['simulation', '--file', '.'],
+    ['simulation', '--world', 'nowhere'],
     ['simulation', 'stray'],
   ] as const) {
     const [program, ...rest] = args;

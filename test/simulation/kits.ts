@@ -4,13 +4,17 @@ import { ROLE_STATES } from './l3/coverage.ts';
 import { L3_FAULTS } from './l3/faults.ts';
 import { L3_PLANTS, type L3Plant } from './l3/plants.ts';
 import { drawL3Plan } from './l3/plan.ts';
+import { CALM_MS } from './l3/play.ts';
 import { runL3Plan } from './l3/run.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { PLANTS } from './plants.ts';
 import { run, runPlan, type RunResult } from './run.ts';
+import { CONVERGE_MS } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 export interface Kit {
+  /** Within which all must be as it should be once the worst is over. */
+  readonly boundMs: number;
   readonly coverageText: (coverage: Coverage) => string;
   readonly scenarios: readonly string[];
   readonly plants: readonly string[];
@@ -27,6 +31,7 @@ const named = <T>(all: Readonly<Record<string, T>>, name: string | undefined): T
   name === undefined ? undefined : all[name];
 
 const networks: Kit = {
+  boundMs: CONVERGE_MS,
   coverageText: (coverage) => coverageText(coverage),
   scenarios: Object.keys(SCENARIOS),
   plants: Object.keys(PLANTS),
@@ -40,6 +45,7 @@ const networks: Kit = {
 };
 
 const l3: Kit = {
+  boundMs: CALM_MS,
   coverageText: (coverage) => coverageText(coverage, [...L3_FAULTS.keys()], Object.keys(ROLE_STATES)),
   scenarios: ['chaos'],
   plants: Object.keys(L3_PLANTS),

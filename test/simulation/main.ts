@@ -134,7 +134,7 @@ async function main(): Promise<boolean> {
     if (values.coverage) note(kit.coverageText(result.coverage));
     return result.failure !== undefined;
   }
-  const totals = new Totals();
+  const totals = new Totals(kit.boundMs);
   await playMany({
     ...{ world, scenario, plant },
     first: numberOf('from', values.from),

@@ -1,6 +1,5 @@
 /** The figures of many runs together. */
 import { addCoverage, type Coverage } from './coverage.ts';
-import { CONVERGE_MS } from './scenario.ts';
 import type { RunResult } from './run.ts';
 
 export class Totals {
@@ -12,6 +11,11 @@ export class Totals {
   slowestMs = 0;
   readonly coverage: Coverage = {};
   readonly #began = performance.now();
+  readonly #boundMs: number;
+
+  constructor(boundMs: number) {
+    this.#boundMs = boundMs;
+  }
 
   add(result: RunResult): void {
     this.seeds += 1;
@@ -34,7 +38,7 @@ export class Totals {
       agent_hours: round(agentHours),
       agent_hours_per_s: round(agentHours / seconds),
       converged_max_s: round(this.slowestMs / 1_000),
-      bound_s: CONVERGE_MS / 1_000,
+      bound_s: this.#boundMs / 1_000,
       seconds: round(seconds),
     };
   }

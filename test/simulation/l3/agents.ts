@@ -20,7 +20,7 @@ export function agentOf(world: L3World, machine: L3Machine): AgentProcess {
     configurations: { management_ip: managementIp },
     disk: { isSlow: () => false, isFull: () => false },
     hasHost: () => !machine.isOff,
-    wallOffset: () => 0,
+    wallOffset: () => world.wallOffsets.get(name) ?? 0,
     eventsInOrder: true,
     roles: ({ host, life, mirror }) => {
       const { linkHoldMs, checkHoldMs, hasHealth, hasSecondPath, isolation } = world.traits;

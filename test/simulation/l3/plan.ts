@@ -11,7 +11,7 @@ export function drawL3Plan(seed: number): Plan {
   const durationMs = integerBetween(random, 8_000, random.next() < 0.1 ? 90_000 : 35_000);
   return {
     seed,
-    hosts: integerBetween(random, 3, random.next() < 0.3 ? 5 : 3),
+    hosts: integerBetween(random, 3, random.next() < 0.5 ? 5 : 3),
     servers: integerBetween(random, 1, 2),
     zones: 1,
     detectMs: 5_000,

@@ -10,7 +10,7 @@ import { L3World } from './world.ts';
 const CHECK_HOLD_MS = 5_000;
 const REGISTERED_MS = 30_000;
 const SERVED_MS = 60_000;
-const CALM_MS = 60_000;
+export const CALM_MS = 60_000;
 
 export async function playL3Plan(plan: Plan, prepare: (world: L3World) => void): Promise<void> {
   const { seed, hosts, servers } = plan;

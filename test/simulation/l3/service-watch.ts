@@ -71,9 +71,9 @@ export class ServiceWatch {
   }
 
   #wrongRows(holders: Holders): string[] {
-    const { truth, servers, underlay } = this.#world;
+    const { truth, servers, underlay, troubles } = this.#world;
     const areUp = servers.every(({ life }) => life?.alive && !life.isFrozen);
-    if (!areUp) return [];
+    if (!areUp || troubles.names().some((name) => name.startsWith('no database'))) return [];
     const isHeard = (name: string) =>
       truth.isAgentWell(name) && servers.every((server) => underlay.joins('management', name, server.name));
     return [...holders].flatMap(([id, hosts]) => {

@@ -106,13 +106,18 @@ export class Truth {
 
   /** By what it could be known now that the two both have the router. */
   evidence(routerId: string, one: L3Machine, other: L3Machine): Evidence[] {
-    const { underlay, servers } = this.#world;
+    const { underlay, servers, troubles } = this.#world;
     const both = [one, other];
     const agents = both.every(({ name }) => this.isAgentWell(name));
+    const hasNoDatabase = (server: string) =>
+      troubles.has('no database') || troubles.has(`no database ${server}`);
     const isServed = (name: string) =>
       servers.some(
         (server) =>
-          server.life?.alive && !server.life.isFrozen && underlay.joins('management', name, server.name),
+          server.life?.alive &&
+          !server.life.isFrozen &&
+          !hasNoDatabase(server.name) &&
+          underlay.joins('management', name, server.name),
       );
     const found: Evidence[] = [];
     const takePart = both.every((machine) => machine.isTakingPart(routerId));

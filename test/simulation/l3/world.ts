@@ -76,6 +76,8 @@ export class L3World {
   readonly machines: readonly L3Machine[];
   readonly agents: readonly AgentProcess[];
   readonly servers: readonly ServerProcess[];
+  /** By how much the wall clock of a host is wrong, in milliseconds. */
+  readonly wallOffsets = new Map<string, number>();
   readonly truth: Truth;
   readonly watch: RoleWatch;
   readonly coverage = new RoleCoverage(this);
