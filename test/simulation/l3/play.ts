@@ -39,7 +39,8 @@ const DOUBTED_MS = 10 * CHECK_HOLD_MS;
 /** Where nothing but scripts goes wrong. Those that fail on one host after the other have each of them let go; what wavers everywhere moves little. */
 function mostMoves({ hosts, durationMs, faults, requests }: Plan): number {
   const kinds = new Set(faults.map(({ kind }) => kind));
-  const asked = requests.filter(({ kind }) => kind === 'move-router').length;
+  // to one that ails, and back
+  const asked = 2 * requests.filter(({ kind }) => kind === 'move-router').length;
   const spans = Math.ceil(durationMs / DOUBTED_MS);
   const isOnly = (...names: string[]) => [...kinds].every((kind) => names.includes(kind));
   if (isOnly('scripts-waver')) return 1 + spans + asked;
