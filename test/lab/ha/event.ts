@@ -37,8 +37,8 @@ export interface HaEvent {
   readonly own?: (affair: Affair) => number;
   /** Whose machine is pinged: one on a host that is not concerned, or the one beside the active replica. */
   readonly pinged: 'elsewhere' | 'beside';
-  /** Who must hold the addresses while it lasts. */
-  readonly serves: 'another' | 'same' | 'one' | 'several';
+  /** Who must hold the addresses while it lasts; one: whoever, and machines may be beyond its reach; any: whoever. */
+  readonly serves: 'another' | 'same' | 'one' | 'any' | 'several';
   /** How long several may hold them at once without being called several. */
   readonly graceMs?: number;
   /** How long it lasts beyond the point at which it is coped with. */
@@ -201,9 +201,7 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
   const until = healedAt ?? endedAt;
   const held = grounds.holders.spans(grounds.gateway);
   const during = crowds(held, causedAt, until);
-  const silences = pinger.log
-    .silences(causedAt - PING_MS, until)
-    .filter((span) => lengthOf(span) > 2 * PING_MS);
+  const silences = pinger.log.silences(causedAt - PING_MS, until);
   const alone = aloneSince(during);
   const answeredFrom = Math.max(causedAt, ...silences.map(({ to }) => to));
   const silenceMs = Math.max(0, ...silences.map(lengthOf));
