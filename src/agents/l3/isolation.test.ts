@@ -87,8 +87,8 @@ test('a stand-by without carriers asks before it begins, and begins when nobody 
   assert.equal(stance(PRESENT, { ...at, activeSince: -60_000, other: null }).isAway, false);
 });
 
-test('company again ends it at once, and without evidence nothing begins', () => {
-  const away: Stance = { isAway: true, answers: 4 };
+test('company again ends it once adverts are heard, and without evidence nothing begins', () => {
+  const away: Stance = { isAway: true, answers: 4, backSince: null };
   const at = {
     now: 9_000,
     aloneSince: null,
@@ -98,7 +98,10 @@ test('company again ends it at once, and without evidence nothing begins', () =>
     place: 0,
     isCut: false,
   } as const;
-  assert.deepEqual(stance(away, at), PRESENT);
+  const back = stance(away, at);
+  assert.equal(back.isAway, true);
+  assert.equal(stance(back, { ...at, now: 10_400 }).isAway, true);
+  assert.deepEqual(stance(back, { ...at, now: 10_500 }), PRESENT);
   const unknown = { ...at, aloneSince: 0, activeSince: -60_000, other: null };
   assert.equal(stance(PRESENT, unknown).isAway, false);
 });

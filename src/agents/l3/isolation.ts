@@ -39,9 +39,11 @@ export interface Stance {
   readonly isAway: boolean;
   /** So many times in a row another has answered for the router, or (below 0) has not. */
   readonly answers: number;
+  /** It is away, and since then not alone any more. */
+  readonly backSince: number | null;
 }
 
-export const PRESENT: Stance = { isAway: false, answers: 0 };
+export const PRESENT: Stance = { isAway: false, answers: 0, backSince: null };
 
 export interface Situation {
   readonly now: number;
@@ -61,20 +63,35 @@ export interface Situation {
 const NEWCOMER_MS = 200;
 /** The others have taken over by then, and gone again if they were alone as well. */
 const PATIENCE_MS = 1_800;
+/** Adverts are heard again by then: who came back before would take itself for the only one. */
+const RETURN_MS = 1_500;
 /** So many in a row, of who was there before. */
 const SURE_AFTER = 3;
 /** Nobody has answered so often: whoever it was is gone. By place, the next one needs so many more. */
 const GONE_AFTER = 3;
 
 export function stance(before: Stance, situation: Situation): Stance {
-  const { now, aloneSince, activeSince, other, isCut, rule, place } = situation;
-  if (aloneSince === null || rule === 'off') return PRESENT;
+  const { now, aloneSince, other, rule } = situation;
+  if (rule === 'off') return PRESENT;
+  if (aloneSince === null) return comeBack(before, now);
   const answers = count(before.answers, other);
-  if (rule === 'strict') return { answers, isAway: before.isAway || now - aloneSince >= PATIENCE_MS };
-  if (before.isAway) return { answers, isAway: answers > -GONE_AFTER * (1 + place) };
+  return { answers, isAway: isAway({ ...before, answers }, situation), backSince: null };
+}
+
+function comeBack(before: Stance, now: number): Stance {
+  const backSince = before.backSince ?? now;
+  return before.isAway && now - backSince < RETURN_MS ? { isAway: true, answers: 0, backSince } : PRESENT;
+}
+
+function isAway(before: Stance, situation: Situation): boolean {
+  const { now, activeSince, isCut, rule, place } = situation;
+  const { answers } = before;
+  const aloneSince = situation.aloneSince ?? now;
+  if (rule === 'strict') return before.isAway || now - aloneSince >= PATIENCE_MS;
+  if (before.isAway) return answers > -GONE_AFTER * (1 + place);
   const isNewcomer = activeSince === null || activeSince > aloneSince - NEWCOMER_MS;
-  if (isNewcomer) return { answers, isAway: answers > 0 || (isCut && activeSince === null) };
-  return { answers, isAway: now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER };
+  if (isNewcomer) return answers > 0 || (isCut && activeSince === null);
+  return now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER;
 }
 
 function count(before: number, other: boolean | null): number {
