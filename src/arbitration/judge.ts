@@ -53,7 +53,7 @@ export const SETTLE_UNHEARD_MS = 0;
  * Somebody else than who was active first seems to be the better one. Of a cut between two, one side hears of it before the other, and
  * until that one does too it seems to be the healthy one: in this time probes have found out.
  */
-export const SETTLE_DOUBT_MS = 350;
+export const SETTLE_DOUBT_MS = 250;
 
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
   const { newcomer, isStubborn = () => false } = options;

@@ -49,7 +49,7 @@ test('who finds out first that nothing is reached is not the worse one: the othe
   const s = await stage();
   await s.report('h2', { state: 'active' });
   await s.report('h1', { ...s.cut, order: s.row('h1').order?.epoch ?? null });
-  await s.pass(300);
+  await s.pass(200);
   assert.deepEqual(s.orders(), { h1: 'tell' });
   await s.report('h2', s.cut);
   await s.pass(50);
