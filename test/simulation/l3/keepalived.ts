@@ -144,6 +144,7 @@ export class FakeKeepalived implements FakeProgram {
     const isTimerFirst = this.#options.delay(1) < 1;
     if (isTimerFirst) this.#expire();
     for (const advert of this.#kept.splice(0)) this.#heard(advert);
+    this.#weigh();
     this.#expire();
   }
 

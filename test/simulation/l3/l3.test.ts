@@ -5,7 +5,7 @@ import { drawL3Plan } from './plan.ts';
 import { L3_PLANTS, provoke } from './plants.ts';
 import { runL3, runL3Plan } from './run.ts';
 
-const SEEDS = 15;
+const SEEDS = 10;
 const MOST_SEEDS = 25;
 
 test('whatever goes wrong with HA routers, one replica serves each, and not two for long', async () => {
@@ -25,10 +25,9 @@ test('a seed of routers replays event by event', async () => {
 for (const plant of Object.values(L3_PLANTS)) {
   test(`it finds the planted bug ${plant.name}: ${plant.summary}`, async () => {
     for (let seed = 1; seed <= MOST_SEEDS; seed++) {
-      const { failure } = await runL3Plan(provoke(drawL3Plan(seed), plant), plant);
-      if (failure === undefined) continue;
-      assert.match(failure, plant.found);
-      return;
+      // it may show in more than one way; its own is asked for
+      const { failure = '' } = await runL3Plan(provoke(drawL3Plan(seed), plant), plant);
+      if (plant.found.test(failure)) return;
     }
     assert.fail(`not within ${MOST_SEEDS} seeds`);
   });

@@ -20,6 +20,8 @@ import type { Advert, VrrpState } from './vrrp.ts';
 export const OUTSIDE = { network: 'physnet1', link: 'eth1' } as const;
 /** The cards by which a host is on each wire. */
 const CARDS: Readonly<Record<Wire, string>> = { tunnel: 'eth0', external: OUTSIDE.link, management: 'eth2' };
+/** Until a process that stands still is found to. */
+const NOTICED_MS = 1_000;
 const NAMESPACE = 'qrouter-';
 
 /** Tells of what befalls cards, too. */
@@ -90,7 +92,7 @@ export class L3Machine {
     this.host = new CardHost({
       program: (spec, pid, host) => this.#program(spec, pid, host),
       guarded: (run) => this.#check(run),
-      run: (_namespace, argv) => this.#options.run(this, argv),
+      run: (_namespace, argv) => this.#kill(argv) ?? this.#options.run(this, argv),
     });
     installChecks(this.host);
     for (const wire of WIRES) {
@@ -205,6 +207,32 @@ export class L3Machine {
       host.endProcess(spec.name);
     });
     return undefined;
+  }
+
+  /** SIGSTOP to keepalived, not to its guard. The host notices after a while. */
+  hang(one: FakeKeepalived): void {
+    one.hang();
+    const [name] = [...this.#keepaliveds].find(([, other]) => other === one) ?? [];
+    this.#options.scheduler.after(NOTICED_MS, '', () => {
+      if (name !== undefined && one.hangs) this.host.hangProcess(name);
+    });
+  }
+
+  resume(one: FakeKeepalived): void {
+    for (const [name, other] of this.#keepaliveds) if (other === one) this.host.resumeProcess(name);
+    one.resume();
+  }
+
+  /** The agent's way to kill keepalived and leave its guard: by the files with their numbers. */
+  #kill(argv: readonly string[]): Finished | undefined {
+    if (argv[0] !== 'sh' || !argv[2]?.includes('kill -KILL')) return undefined;
+    const ids = argv.flatMap((word) => /\/l3\/([0-9a-f-]{36})\/keepalived\.pid$/.exec(word)?.[1] ?? []);
+    for (const [name, one] of this.#keepaliveds) {
+      if (!ids.some((id) => one.namespace === NAMESPACE + id)) continue;
+      this.host.resumeProcess(name);
+      one.crash();
+    }
+    return { code: 0, stdout: '', stderr: '' };
   }
 
   /** A check runs for as long as it takes. */

@@ -214,7 +214,7 @@ export class L3World {
     for (const machine of this.machines) {
       machine.powerOn();
       for (const wire of WIRES) machine.setCarrier(wire, true);
-      for (const one of machine.keepaliveds()) one.resume();
+      for (const one of machine.keepaliveds()) machine.resume(one);
     }
     for (const process of [...this.servers, ...this.agents]) {
       process.life?.thaw();

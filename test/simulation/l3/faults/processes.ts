@@ -63,10 +63,10 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const one = pick(random, machine.keepaliveds());
       const forMs = forHowLong(random);
       if (machine.isOff || !one) return undefined;
-      one.hang();
+      machine.hang(one);
       world.later(forMs, `${one.namespace} on ${machine.name} goes on`, () => {
         world.watch.disturb();
-        one.resume();
+        machine.resume(one);
       });
       return `keepalived of ${one.namespace} on ${machine.name} stands still for ${forMs}`;
     },
