@@ -249,6 +249,16 @@ inOwnNamespaces(import.meta.url, () => {
       assert.ok(!events.some((event) => event.type === 'process-stuck' && event.name === 'well'));
     });
 
+    test('a program of which something that it started is stopped is told', async (t) => {
+      const host = linuxHost(t);
+      const { heard } = await follow(t, host);
+      const argv = ['sh', '-c', "sh -c 'sleep 1000 & kill -STOP $!; wait' & wait"];
+      await host.startProcess({ name: 'guard', namespace: null, argv, configHash: '' });
+      await heard({ type: 'process-stuck', name: 'guard' });
+      assert.equal((await host.findProcess('guard'))?.stuck, 'is stopped');
+      await host.stopProcess('guard', 600_000);
+    });
+
     test('a table whose rules another hand changed is not as we left it, also for a later life', async (t) => {
       const stateDirectory = mkdtempSync(join(tmpdir(), 'dtn-host-'));
       const text = (port: number) =>

@@ -64,6 +64,18 @@ export async function stopKeepalived(host: Host, routerId: string): Promise<bool
   return true;
 }
 
+/** The script is fixed. A file may name what is long gone, and its number another's by now. */
+const KILL = `for f in "$@"; do
+  read -r p < "$f" && read -r n < "/proc/$p/comm" && test "$n" = keepalived && kill -KILL "$p"
+done 2> /dev/null; true`;
+
+/** keepalived itself, and not its guard, which takes away what it held and starts it again. */
+export async function killKeepalived(host: Host, routerId: string): Promise<void> {
+  const at = paths(routerId);
+  const files = [at.keepalivedPid, at.vrrpPid].map((path) => host.absolute(path));
+  await host.runProgram(null, ['sh', '-c', KILL, 'sh', ...files]);
+}
+
 /**
  * Makes keepalived run with this configuration; says what it had to do. `prepare` is called before a start. Throws
  * `EndedAtOnce` where it does not stay.
@@ -76,6 +88,8 @@ export async function ensureKeepalived(
   const at = paths(routerId);
   const spec = specOf(host, routerId);
   const found = await host.findProcess(spec.name);
+  // It keeps what it has, and tells nobody: others have taken it over by now.
+  if (found !== null && found.stuck !== null) await killKeepalived(host, routerId);
   if (found !== null && found.configHash === spec.configHash) {
     if ((await host.readFile(at.keepalivedTold)) === text) return null;
     await host.writeFile(at.keepalived, text);

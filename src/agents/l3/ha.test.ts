@@ -29,12 +29,16 @@ class Bench {
   incarnation = 1;
   /** Whose adverts came lately. */
   heard = '';
+  /** Times that keepalived was killed. */
+  kills = 0;
   reports = 0;
 
   constructor() {
     this.host = new FakeHost({
-      run: (_, argv) =>
-        argv[0] === 'nft' ? { code: 0, stdout: `set heard { ${this.heard} }`, stderr: '' } : undefined,
+      run: (_, argv) => {
+        if (argv.at(-1)?.endsWith('vrrp.pid')) this.kills++;
+        return argv[0] === 'nft' ? { code: 0, stdout: `set heard { ${this.heard} }`, stderr: '' } : undefined;
+      },
       program: () => ({
         signalled: (signal) => {
           this.signals.push(signal);
@@ -256,6 +260,28 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
   b.clock.advance(1);
   await b.converge();
   assert.deepEqual([await b.file('lease'), b.role()?.state, b.role()?.order], ['0\n', 'standby', null]);
+});
+
+test('a keepalived that does not let go is killed', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  b.order({ do: 'fault' });
+  await b.converge();
+  b.clock.advance(499);
+  await b.converge();
+  assert.equal(b.kills, 0);
+  b.clock.advance(1);
+  await b.converge();
+  assert.equal(b.kills, 1);
+  b.turn('delete-address');
+  await b.settle();
+  assert.equal(b.kills, 1);
+
+  b.host.hangProcess(keepalivedName(b.router.id));
+  await b.converge();
+  assert.equal(b.kills, 2, 'nor one that does nothing');
 });
 
 test('an active says whether it hears another, looked at when it matters', async () => {

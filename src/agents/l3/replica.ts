@@ -6,7 +6,7 @@ import type { Host } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
-import { beginLease, endLease, ensureKeepalived, isMissing } from './guard.ts';
+import { beginLease, endLease, ensureKeepalived, isMissing, killKeepalived } from './guard.ts';
 import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
@@ -20,6 +20,8 @@ const YIELD_OFF = 100;
 /** keepalived has taken up, or given up, all addresses within this time after a change of role or of its configuration. */
 const SETTLE_MS = 400;
 const ADVERT_MS = 100;
+/** What it is told by its files keepalived does within some 10 ms. */
+const OBEY_MS = 500;
 /** After a change whoever can be heard has been, or one that was heard is forgotten. */
 const HEARD_MS = 400;
 /** One that was told to take no part looks again so often whether it hears the others. */
@@ -62,6 +64,8 @@ export class Replica {
   #desired: DesiredHa | null = null;
   /** When the lease by which it leaves the addresses to another is told again; null: it does not. */
   #awayAgainAt: number | null = null;
+  /** When a keepalived that still has the addresses though it is to take no part is killed; null: it obeys. */
+  #insistAt: number | null = null;
   #hurrying: Promise<unknown> = Promise.resolve();
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
@@ -186,6 +190,7 @@ export class Replica {
     }
     await this.#track(desired);
     await this.#leave();
+    await this.#insist();
     this.#judge();
     await this.#keep();
     // Whoever told something wants to know how it is after that.
@@ -193,9 +198,8 @@ export class Replica {
       await this.listen();
       this.#context.onState(this.#id, this.#state);
     } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
-    const waits = [this.#inForce?.until ?? null, this.#listenAt, this.#awayAgainAt].filter(
-      (at) => at !== null,
-    );
+    const until = this.#inForce?.until ?? null;
+    const waits = [until, this.#listenAt, this.#awayAgainAt, this.#insistAt].filter((at) => at !== null);
     return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
   }
 
@@ -245,6 +249,18 @@ export class Replica {
     } else if (health !== null && this.#awayAgainAt !== null) {
       this.#awayAgainAt = null;
       if (this.#inForce?.do !== 'fault') await endLease(host, this.#id);
+    }
+  }
+
+  /** A keepalived that is stopped, or hangs, keeps the addresses whatever it is told. */
+  async #insist(): Promise<void> {
+    const { host, clock } = this.#context;
+    const isTold = this.#inForce?.do === 'fault' || this.#awayAgainAt !== null;
+    if (!isTold || this.#holds !== true) this.#insistAt = null;
+    else if (this.#insistAt === null) this.#insistAt = clock.now() + OBEY_MS;
+    else if (clock.now() >= this.#insistAt) {
+      await killKeepalived(host, this.#id);
+      this.#insistAt = clock.now() + OBEY_MS;
     }
   }
 

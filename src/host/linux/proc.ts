@@ -78,6 +78,17 @@ export function readStat(pid: number): Stat | null {
   return stat === null || stat.state === 'Z' || stat.state === 'X' ? null : stat;
 }
 
+/** A shell that guards a program, which has a child of its own. */
+const GENERATIONS = 2;
+
+/** Whether one that it started, or one that such a one started, is stopped by a signal. */
+export function hasStoppedChild(pid: number, generations = GENERATIONS): boolean {
+  const children = (read(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
+  return children.some(
+    (child) => readStat(child)?.state === 'T' || (generations > 1 && hasStoppedChild(child, generations - 1)),
+  );
+}
+
 export function isAlive(identity: ProcessIdentity): boolean {
   return readStat(identity.pid)?.startTime === identity.startTime;
 }

@@ -2,7 +2,7 @@
  * Tells a process that is alive and does nothing from one that is merely slow or idle, without a packet sent: what /proc
  * says at two looks. Pure but for the reading of /proc.
  */
-import { readSockets, readStat, type SocketCounts, type Stat } from './proc.ts';
+import { hasStoppedChild, readSockets, readStat, type SocketCounts, type Stat } from './proc.ts';
 
 /** What was seen of a process at one moment. */
 export interface Look {
@@ -45,7 +45,9 @@ export const isSuspicious = (look: Look): boolean =>
 
 /** undefined: it is gone. */
 export function lookAt(pid: number, now: number, withIpv6: boolean): Look | undefined {
-  const stat = readStat(pid);
-  if (stat === null) return undefined;
+  const own = readStat(pid);
+  if (own === null) return undefined;
+  // Whatever the program itself does, it does by what it started.
+  const stat = own.state !== 'T' && hasStoppedChild(pid) ? { ...own, state: 'T' } : own;
   return { at: now, stat, sockets: stat.state === 'T' ? null : readSockets(pid, withIpv6) };
 }
