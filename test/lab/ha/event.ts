@@ -27,6 +27,7 @@ export interface HaEvent {
   readonly summary: string;
   readonly kind?: HaKind;
   readonly untested?: string;
+  readonly needsFresh?: true;
   readonly budget: Row['budget'];
   /**
    * silence: the longest time in which no ping was answered. moved: until another replica holds the addresses alone and every
@@ -80,9 +81,14 @@ const LABELS: Readonly<Record<HaEvent['figure'], string>> = {
 };
 
 export function eventRow(event: HaEvent): Row {
-  const { name, summary, budget, kind = 'protected', untested } = event;
+  const { name, summary, budget, kind = 'protected', untested, needsFresh } = event;
   const row = { name, summary, kind, budget, figure: LABELS[event.figure] };
-  return { ...row, ...(untested === undefined ? {} : { untested }), measure: (trial) => go(event, trial) };
+  return {
+    ...row,
+    ...(untested === undefined ? {} : { untested }),
+    ...(needsFresh ? { needsFresh } : {}),
+    measure: (trial) => go(event, trial),
+  };
 }
 
 /** Begins all that looks; stops all whatever comes. */

@@ -10,13 +10,13 @@ import { ROWS_OF_SIZE } from './rows-size.ts';
 import { tcpSurvives } from './rows-tcp.ts';
 
 export const ROWS: readonly Row[] = [
-  ...ROWS_OF_ACTIVE,
-  tunnelPortLost,
-  ...ROWS_OF_SERVERS,
-  ...ROWS_OF_TWO,
-  tcpSurvives,
   ...ROWS_OF_QUIET,
   ...ROWS_OF_SIZE,
+  ...ROWS_OF_ACTIVE,
+  ...ROWS_OF_SERVERS,
+  tcpSurvives,
+  ...ROWS_OF_TWO,
+  tunnelPortLost,
 ];
 
 /** In this order labs come up. */

@@ -85,6 +85,7 @@ class Trials {
     const note = (text: string) =>
       this.#tell(`${((performance.now() - began) / 1000).toFixed(2).padStart(7)} s  ${text}`);
     try {
+      if (row.needsFresh) await this.close();
       const grounds = await this.#open(row.kind);
       return await row.measure({ grounds, note, form: this.#options.short ? 'short' : 'long' });
     } catch (error) {

@@ -36,6 +36,8 @@ export interface Row {
   readonly budget: { readonly p50Ms: number; readonly maxMs: number } | null;
   /** So many trials are as good as any number: what it measures takes many at once, or minutes. */
   readonly enough?: number;
+  /** Each trial to be measured is in a lab of its own: what ailed a replica in one would weigh on it in the next. */
+  readonly needsFresh?: true;
   /** Why its short form is not among all tests; undefined: it is. */
   readonly untested?: string;
   /** Leaves the world as it was. Throws where that cannot be said. */

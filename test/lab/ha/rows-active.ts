@@ -63,6 +63,7 @@ export const keepalivedKilled: Row = eventRow({
 
 export const ownTunnelCut: Row = eventRow({
   name: 'own-tunnel-cut',
+  needsFresh: true,
   summary: 'frames on the active’s own tunnel link vanish',
   budget: { p50Ms: 600, maxMs: 1_000 },
   figure: 'moved',
@@ -76,6 +77,7 @@ export const ownTunnelCut: Row = eventRow({
 
 export const ownTunnelDown: Row = eventRow({
   name: 'own-tunnel-down',
+  needsFresh: true,
   summary: 'the active’s own tunnel link loses its carrier',
   budget: { p50Ms: 600, maxMs: 1_000 },
   figure: 'moved',
@@ -89,6 +91,7 @@ export const ownTunnelDown: Row = eventRow({
 
 export const tunnelAndManagementCut: Row = eventRow({
   name: 'tunnel-and-management-cut',
+  needsFresh: true,
   summary:
     'the active is cut off tunnel and management, the external segment is well: it gives up when it sees another holder',
   budget: { p50Ms: 3_000, maxMs: 3_000 },

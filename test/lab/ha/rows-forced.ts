@@ -50,6 +50,7 @@ async function alertsOf({ grounds }: Affair): Promise<string[]> {
 
 export const twoForced: Row = eventRow({
   name: 'two-active-forced',
+  needsFresh: true,
   summary: 'replicas hear each other on neither path, servers hear all of them: how long two are active',
   budget: { p50Ms: 250, maxMs: 500 },
   figure: 'overlap',

@@ -22,7 +22,6 @@ export const agentRestarts: Row = {
   kind: 'protected',
   figure: 'pings lost, as time',
   budget: { p50Ms: 0, maxMs: 0 },
-  untested: 'once in some trials the active changes meanwhile, with no ping lost',
   async measure({ grounds, form, note }) {
     const { stage, seats, holders, gateway } = grounds;
     const active = await untilCalm(grounds);
