@@ -117,6 +117,14 @@ export class RoleWatch {
   /** Names `readiness router host` of those who could serve; who is free counts as leased, too. */
   async #able(id: string): Promise<string[]> {
     const { truth, machines } = this.#world;
+    // what another hand took from the primary only its agent puts back
+    const isRobbed = machines.some(
+      (machine) =>
+        machine.isTakingPart(id) &&
+        machine.keepalivedOf(id)?.state === 'primary' &&
+        !truth.isAgentWell(machine.name),
+    );
+    if (isRobbed) return [];
     const names: string[] = [];
     for (const machine of machines) {
       const how = await truth.readiness(machine, id);
