@@ -86,7 +86,8 @@ function drift(
 }
 
 const GUARD = 'inet deuteron_l2';
-const hasGuard = (at: DriftTarget) => `nft list table ${GUARD} | grep -q 'saddr @tunnel_endpoints'${isWhole(at)}`;
+const hasGuard = (at: DriftTarget) =>
+  `nft list table ${GUARD} | grep -q 'saddr @tunnel_endpoints'${isWhole(at)}`;
 const DHCP_TABLE = 'ip deuteron_dhcp';
 const hasDhcpTable = (at: DriftTarget) =>
   `ip netns exec ${namespaceOf(at)} nft list table ${DHCP_TABLE} | grep -q 'checksum set'${isWhole(at)}`;
