@@ -60,7 +60,8 @@ export interface Moments {
 }
 
 const COPE_MS = 15_000;
-const GRACE_MS = 50;
+/** Who is outranked goes on until it hears the other's advert, and both run on a busy machine. */
+const GRACE_MS = 250;
 /** After it is coped with, and after the heal: what would go wrong then is to be seen. */
 const AFTER_MS = { short: 1_200, long: 3_000 };
 /** A ping later than that is a busy machine's. */
