@@ -34,11 +34,16 @@ test('a lease ends by itself, and a higher epoch renews it', () => {
   assert.equal(renewed?.until, later.now + LEASE_MS);
   const end = { ...own, now: own.now + LEASE_MS };
   assert.ok(lease && isOver(lease, end.now));
-  assert.equal(follow(lease, order({ do: 'fault' }), end), null);
+  const over = follow(lease, order({ do: 'fault' }), end);
+  assert.deepEqual(over, { epoch: 4, do: 'done', until: null });
+  // also where no server can take the order back
+  assert.equal(follow(over, order({ do: 'fault' }), { ...end, now: end.now + 1 }), over);
+  assert.equal(follow(over, order({ do: 'fault', epoch: 5 }), end)?.do, 'fault');
+  assert.equal(follow(over, null, end), null);
 });
 
 test('what is in force outlives the agent', () => {
-  for (const what of ['tell', 'prefer', 'yield'] as const) {
+  for (const what of ['tell', 'prefer', 'yield', 'done'] as const) {
     const inForce = { epoch: 12, do: what, until: null };
     assert.deepEqual(readInForce(renderInForce(inForce), 5), inForce);
   }

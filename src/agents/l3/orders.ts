@@ -6,7 +6,8 @@ export const LEASE_MS = 10_000;
 
 export interface InForce {
   readonly epoch: number;
-  readonly do: ReplicaOrder['do'];
+  /** done: a lease that is over. It stays known, so that the same order does not begin it anew. */
+  readonly do: ReplicaOrder['do'] | 'done';
   /** When a lease ends; null: it holds until something else is told. */
   readonly until: number | null;
 }
@@ -23,7 +24,8 @@ export interface OwnRole {
  */
 export function follow(before: InForce | null, order: ReplicaOrder | null, own: OwnRole): InForce | null {
   if (order === null) return null;
-  if (before !== null && order.epoch <= before.epoch) return isOver(before, own.now) ? null : before;
+  if (before !== null && order.epoch <= before.epoch)
+    return isOver(before, own.now) ? { epoch: before.epoch, do: 'done', until: null } : before;
   const isForUs = order.incarnation === own.incarnation && order.seq === own.seq;
   if (!isForUs && order.do !== 'prefer' && order.do !== 'tell') return null;
   return { epoch: order.epoch, do: order.do, until: order.do === 'fault' ? own.now + LEASE_MS : null };
@@ -38,7 +40,7 @@ export function renderInForce(inForce: InForce | null): string {
 
 /** A lease of an earlier life begins anew: it ends by itself all the same. */
 export function readInForce(text: string | null, now: number): InForce | null {
-  const found = /^(\d{1,15}) (tell|prefer|yield|fault)\n$/.exec(text ?? '');
+  const found = /^(\d{1,15}) (tell|prefer|yield|fault|done)\n$/.exec(text ?? '');
   if (found === null) return null;
   const what = found[2] as InForce['do'];
   return { epoch: Number(found[1]), do: what, until: what === 'fault' ? now + LEASE_MS : null };

@@ -154,7 +154,7 @@ export class Replica {
       hears: this.#state === 'standby' || this.#hears,
       paths: health?.paths ?? { tunnel: 'unknown', management: 'unknown' },
       checks: health?.checks ?? [],
-      order: this.#inForce?.epoch ?? null,
+      order: this.#inForce && this.#inForce.do !== 'done' ? this.#inForce.epoch : null,
     };
   }
 
