@@ -99,6 +99,9 @@ export async function ensureKeepalived(
     return 'told';
   }
   await stopKeepalived(host, routerId);
+  // One whose guard was killed runs on, beside the one that is started now.
+  if (found === null && (await host.readFile(at.keepalivedPid)) !== null)
+    await killKeepalived(host, routerId);
   await host.writeFile(at.keepalived, text);
   await prepare();
   await host.startProcess(spec);

@@ -10,6 +10,7 @@ import type { ReplicaOrder } from '../../resources/router.ts';
 import type { RoleAgent } from '../role.ts';
 import { keepalivedName, leaseName } from './guard.ts';
 import { linkLocalOf } from './ha.ts';
+import { paths } from './observe.ts';
 import { createL3Agent } from './reconciler.ts';
 
 const NEVER = new AbortController().signal;
@@ -282,6 +283,19 @@ test('a keepalived that does not let go is killed', async () => {
   b.host.hangProcess(keepalivedName(b.router.id));
   await b.converge();
   assert.equal(b.kills, 2, 'nor one that does nothing');
+});
+
+test('a guard that is killed is started again at once, without the keepalived that it left; not again and again', async () => {
+  const b = new Bench();
+  await b.begin();
+  await b.host.writeFile(paths(b.router.id).keepalivedPid, '4711\n');
+  const name = keepalivedName(b.router.id);
+  b.host.endProcess(name);
+  await b.converge();
+  assert.deepEqual([b.kills, (await b.host.processes()).includes(name)], [1, true]);
+  b.host.endProcess(name);
+  await b.converge();
+  assert.equal((await b.host.processes()).includes(name), false);
 });
 
 test('an active says whether it hears another, looked at when it matters', async () => {

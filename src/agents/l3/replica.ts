@@ -31,7 +31,7 @@ const LISTEN_MS = 1_000;
  * from it at once.
  */
 const STAGGER_MS = 500;
-/** A keepalived that ends sooner is not started again and again. */
+/** A guard that ends sooner, twice, is not started again and again. */
 const QUICK_MS = 5_000;
 
 export interface ReplicaContext {
@@ -55,7 +55,8 @@ export class Replica {
   #seq = 0;
   #since: number;
   #settledAt = 0;
-  #startedAt = Number.NEGATIVE_INFINITY;
+  /** When it was started last, and the time before. */
+  #startedAt: readonly [number, number] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   /** When it may begin; undefined: not decided yet. */
   #turnAt: number | undefined;
   #inForce: InForce | null | undefined;
@@ -303,9 +304,9 @@ export class Replica {
       if (turnMs > 0) return { shortfalls: [], inMs: turnMs };
       const text = this.#render(desired);
       const prepare = async () => {
-        if (clock.now() - this.#startedAt < QUICK_MS)
-          throw new Error('keepalived ends as soon as it is started');
-        this.#startedAt = clock.now();
+        const [last, before] = this.#startedAt;
+        if (clock.now() - before < QUICK_MS) throw new Error('keepalived ends as soon as it is started');
+        this.#startedAt = [clock.now(), last];
         if (this.#inForce?.do !== 'fault') await host.writeFile(paths(this.#id).lease, '0\n');
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
