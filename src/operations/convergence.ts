@@ -95,13 +95,13 @@ export interface AgentStanding {
 
 const UNKNOWN: AgentStanding = { synced: null, lag: null, pending: null, overdue: null };
 
-/** How agents stand, by id. The log is read in views only: in a transaction that writes, everything is unknown. */
+/** How agents stand, by id. That is read in views only: in a transaction that writes, everything is unknown. */
 export async function agentStandings(
   tables: Tables | View,
   call: Call,
   agents: readonly AgentRow[],
 ): Promise<(id: string) => AgentStanding> {
-  if (!('changesFrom' in tables) || agents.length === 0) return () => UNKNOWN;
+  if (!('scopes' in tables) || agents.length === 0) return () => UNKNOWN;
   const { lags } = await readLags(tables, call, agents);
   const standings = lags.map((lag): [string, AgentStanding] => {
     const pending = lag.owed.filter((one) => one.state !== 'waiting').length;

@@ -1,4 +1,5 @@
 /** The end of moves: bindings that were leaving go, with their DHCP ports, once enough others serve (dhcp-moves.ts). */
+import { doneUpTo, hasCaughtUp, type LogTail, tailOf } from '../convergence/handover.ts';
 import { hasRealised, isUnattached } from '../convergence/provisioning.ts';
 import type { AgentRow, DhcpBindingRow, ReportException } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
@@ -24,61 +25,69 @@ interface NetworkFacts {
   readonly dhcp: ReadonlyMap<string, AgentRow>;
   /** L2 agents by host. */
   readonly l2: ReadonlyMap<string, AgentRow>;
+  readonly tail: LogTail;
+  /** Its ports that are ACTIVE, as reports name them. */
+  readonly active: ReadonlySet<string>;
 }
 
-const portOf = (facts: NetworkFacts, host: string): PortRow | undefined =>
+/** What is read before it is known which ports are ACTIVE. */
+type UnsettledFacts = Omit<NetworkFacts, 'active'>;
+
+/** Of the log no more is read: whoever is further behind has not caught up. */
+const MOST_CHANGES = 1_000;
+
+const portOf = (facts: Pick<NetworkFacts, 'id' | 'ports'>, host: string): PortRow | undefined =>
   facts.ports.find((port) => port.device_id === dhcpDeviceId(host, facts.id));
 
 /** What the agent has not realised of the network: objects, '' for all of it, and since when. */
 const outstanding = (agent: AgentRow, networkId: string): ReportException[] =>
   agent.exceptions.filter((one) => one.key === `network/${networkId}`);
 
-/**
- * Whether the agent's dnsmasq runs as of the binding and is no worse than those of `sources`, the living agents that are to go: it is as
- * far as they are, and what it lacks they lack too. A port that is ACTIVE by what one of these has realised is served on.
- */
+/** Whether the agent's dnsmasq runs as of the binding. */
 function isRunning(
-  agent: AgentRow | undefined,
+  agent: AgentRow,
   target: { readonly networkId: string; readonly position: number },
-  sources: readonly AgentRow[],
 ): boolean {
   const { networkId, position } = target;
-  if (!agent || !hasRealised(progressOf(agent), { networkId, object: '' }, position)) return false;
-  const lacks = outstanding(agent, networkId);
   if (agent.exceptions.some((one) => isFailure(one, networkId))) return false;
-  return sources.every((source) => {
-    const theirs = outstanding(source, networkId);
-    const isLackedThere = ({ object, since }: ReportException) =>
-      theirs.some((one) => (one.object === '' || one.object === object) && one.since <= since);
-    // one that lives and has not said how far it is, as after a lost tail, will say so: until then it may serve anything
-    const isAsFar =
-      source.realised_position !== null && (agent.realised_position ?? 0) >= source.realised_position;
-    return isAsFar && lacks.every(isLackedThere);
-  });
+  return hasRealised(progressOf(agent), { networkId, object: '' }, position);
 }
 
 const isFailure = (one: ReportException, networkId: string): boolean =>
   one.key === `network/${networkId}` && one.object === '' && one.state !== 'pending';
 
-/** The living agents that are leaving the network. */
-function leavers(
-  call: Call,
-  bindings: readonly DhcpBindingRow[],
-  agents: ReadonlyMap<string, AgentRow>,
-): AgentRow[] {
-  const found = bindings.filter((one) => one.leaving).flatMap((one) => agents.get(one.agent_id) ?? []);
-  return found.filter((agent) => call.isAlive(agent));
+/** Whether somebody may be served by the object as it is now: a port that is ACTIVE, or what all ports have in common. */
+const matters =
+  (facts: NetworkFacts) =>
+  (object: string): boolean =>
+    facts.active.has(object) || !object.startsWith('port/');
+
+/** Whether each agent that is to go lacks for as long what this one lacks of the network's objects that matter. */
+function lacksNoMore(facts: NetworkFacts, agent: AgentRow): boolean {
+  const sources = facts.bindings
+    .filter((one) => one.leaving)
+    .flatMap((one) => facts.dhcp.get(one.agent_id) ?? []);
+  const lacks = outstanding(agent, facts.id).filter(({ object }) => object !== '' && matters(facts)(object));
+  return sources.every((source) => {
+    const theirs = outstanding(source, facts.id);
+    return lacks.every(({ object, since }) =>
+      theirs.some((one) => (one.object === '' || one.object === object) && one.since <= since),
+    );
+  });
 }
 
 /**
- * Whether the agent serves the network as of its binding: its dnsmasq runs, its port is wired with an address wherever there is
- * DHCP, and each living host with a port of the network floods to it. A host that does not yet would lose its DHCP with the old server.
+ * Whether the agent serves the network as of its binding, and all of it that another may serve (convergence/handover.ts): its dnsmasq
+ * runs, its port is wired with an address wherever there is DHCP, it floods to those who are served, and each living host with a port
+ * of the network floods to it. A host that does not yet would lose its DHCP with the old server.
  */
 function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boolean {
   const { position, host } = binding;
-  const sources = leavers(call, facts.bindings, facts.dhcp);
-  if (position === null) return false;
-  if (!isRunning(facts.dhcp.get(binding.agent_id), { networkId: facts.id, position }, sources)) return false;
+  const dhcp = facts.dhcp.get(binding.agent_id);
+  if (position === null || !dhcp || !isRunning(dhcp, { networkId: facts.id, position })) return false;
+  const isUpToDate = (agent: AgentRow) =>
+    hasCaughtUp(progressOf(agent), { networkId: facts.id, tail: facts.tail }, matters(facts));
+  if (!isUpToDate(dhcp) || !lacksNoMore(facts, dhcp)) return false;
   if (facts.served.length === 0) return true;
   const port = portOf(facts, host);
   if (!port || !covers(port, facts.served)) return false;
@@ -87,9 +96,9 @@ function isServed(call: Call, facts: NetworkFacts, binding: DhcpBindingRow): boo
     if (!agent || !call.isAlive(agent)) return true;
     const isOwn = from === host;
     const object = isOwn ? `port/${port.id}` : `endpoint/${host}`;
-    // Its own floods go to every host that the old one was reached from.
-    const least = isOwn ? Math.max(position, ...sources.map((one) => one.realised_position ?? 0)) : position;
-    return hasRealised(progressOf(agent), { networkId: facts.id, object }, least);
+    if (isOwn && (!isUpToDate(agent) || outstanding(agent, facts.id).some((one) => one.object === object)))
+      return false;
+    return hasRealised(progressOf(agent), { networkId: facts.id, object }, position);
   };
   // a host that the network does not reach floods to nobody, whatever is bound to it
   const clients = facts.ports.filter((one) => one.device_owner !== DHCP_OWNER && one.vif_type === 'bridge');
@@ -121,13 +130,60 @@ async function readFacts(tx: Transaction, networks: readonly NetworkRow[]): Prom
   const agents = await tx.agents.find({ host: [...hosts] });
   const dhcp = new Map(agents.filter((one) => one.role === 'dhcp').map((one) => [one.id, one]));
   const l2 = new Map(agents.filter((one) => one.role === 'l2').map((one) => [one.host, one]));
+  const tail = await readTail(tx, { bindings, dhcp, l2 });
   const [ownBindings, ownPorts] = [of(bindings), of(ports)];
-  return networks.map(({ id, admin_state_up }) => ({
-    ...{ id, dhcp, l2 },
+  const facts = networks.map(({ id, admin_state_up }) => ({
+    ...{ id, dhcp, l2, tail },
     bindings: ownBindings.get(id) ?? [],
     served: (admin_state_up && served.get(id)) || [],
     ports: ownPorts.get(id) ?? [],
   }));
+  return withSettledPorts(tx, facts);
+}
+
+/** The log from where those are who are to take over. */
+async function readTail(
+  tx: Transaction,
+  { bindings, dhcp, l2 }: Pick<NetworkFacts, 'bindings' | 'dhcp' | 'l2'>,
+): Promise<LogTail> {
+  const { position: head } = await tx.head();
+  const done = bindings.flatMap(({ leaving, agent_id, host, network_id }) => {
+    const agents = leaving ? [] : [dhcp.get(agent_id) ?? [], l2.get(host) ?? []].flat();
+    return agents.map((agent) => doneUpTo(progressOf(agent), network_id));
+  });
+  const near = done.filter((position) => position >= head - MOST_CHANGES);
+  const from = near.reduce((least, position) => Math.min(least, position), head) + 1;
+  return tailOf(from > head ? [] : await tx.changesFrom(from, MOST_CHANGES), head + 1);
+}
+
+/**
+ * The same, with the ports locked that a source alone may serve: those of the log's tail, and those that a target lacks. Else one could
+ * become ACTIVE by the source's report at the very moment at which the source goes. The ports that go are locked in the same order.
+ */
+async function withSettledPorts(
+  tx: Transaction,
+  networks: readonly UnsettledFacts[],
+): Promise<NetworkFacts[]> {
+  const ids = networks.flatMap((facts) => {
+    const changed = (facts.tail.byNetwork.get(facts.id) ?? []).map(({ object }) => object);
+    const lacked = facts.bindings.flatMap(({ agent_id }) => {
+      const agent = facts.dhcp.get(agent_id);
+      return agent ? outstanding(agent, facts.id).map(({ object }) => object) : [];
+    });
+    const objects = new Set([...changed, ...lacked]);
+    const leaving = facts.bindings.filter((one) => one.leaving).map((one) => portOf(facts, one.host));
+    return facts.ports
+      .filter((port) => objects.has(`port/${port.id}`) || leaving.includes(port))
+      .map(({ id }) => id);
+  });
+  const found = ids.length > 0 ? await tx.ports.lock({ id: ids }) : [];
+  const locked = new Map(found.map((port) => [port.id, port]));
+  const asked = new Set(ids);
+  return networks.map((facts) => {
+    const ports = facts.ports.flatMap((port) => (asked.has(port.id) ? (locked.get(port.id) ?? []) : port));
+    const active = ports.filter((port) => port.status === 'ACTIVE').map(({ id }) => `port/${id}`);
+    return { ...facts, ports, active: new Set(active) };
+  });
 }
 
 /** The networks with a binding that is leaving: few at most times. */
@@ -145,11 +201,10 @@ export async function ripeNetworks(tables: Tables, call: Call): Promise<string[]
   const agents = new Map((await tables.agents.find({ role: 'dhcp' })).map((agent) => [agent.id, agent]));
   return ids.filter((networkId) => {
     const present = own.get(networkId) ?? [];
-    const sources = leavers(call, present, agents);
     return present.some(({ agent_id, leaving, position }) => {
       const agent = agents.get(agent_id);
       if (leaving || position === null || !agent || !call.isAlive(agent)) return false;
-      return isRunning(agent, { networkId, position }, sources);
+      return isRunning(agent, { networkId, position });
     });
   });
 }

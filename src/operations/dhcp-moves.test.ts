@@ -107,21 +107,6 @@ test('the old one stays while it serves what the new one does not, or not yet', 
   assert.equal(await finish(w), 1, 'so does the old one');
 });
 
-test('the old one stays while nobody knows how far it is', async () => {
-  const w = await world();
-  await allReport(w, w.h1, w.h2, w.h3);
-  await w.run((tx) => updateAgent(tx, w.call, { id: w.h1.dhcp.id, changes: { admin_state_up: false } }));
-  await look(w);
-  await allReport(w, w.h2);
-  // as after the loss of the commit that it had realised last
-  const unknown = { realised_position: null, realised_tag: null };
-  await w.run((tx) => tx.agents.update({ id: w.h1.dhcp.id }, unknown));
-  assert.equal(await finish(w), 0);
-  await reports(w, w.h1.dhcp);
-  await allReport(w, w.h2);
-  assert.equal(await finish(w), 1);
-});
-
 test('the old one stays until living hosts with ports of the network flood to the new one', async () => {
   const w = await world();
   await w.run((tx) => createPort(tx, w.call, [{ network_id: w.net.id, host: 'h3' }]));

@@ -83,8 +83,16 @@ export interface Tables {
   readonly events: Table<EventRow>;
 }
 
+/** The log, as far as the reader sees it. */
+export interface Log {
+  /** The last place in the log. */
+  head(): Promise<Place>;
+  /** The changes from `position` on (that one included, if still there), in order, at most `limit`. */
+  changesFrom(position: number, limit: number): Promise<Change[]>;
+}
+
 /** What an operation is given. */
-export interface Transaction extends Tables {
+export interface Transaction extends Tables, Log {
   /** This transaction's random number, the `tag` of its place; provisioning blocks opened here carry it. */
   readonly tag: number;
 }
@@ -100,11 +108,7 @@ export interface Change extends Place {
 }
 
 /** One consistent state, with the log as of it. */
-export interface View extends Tables {
-  /** The last place in the log. */
-  head(): Promise<Place>;
-  /** The changes from `position` on (that one included, if still there), in order, at most `limit`. */
-  changesFrom(position: number, limit: number): Promise<Change[]>;
+export interface View extends Tables, Log {
   /** For hosts (undefined: every host that has any), the groups of its scope besides `host/<name>`. */
   scopes(hosts?: readonly string[]): Promise<Map<string, string[]>>;
   /**

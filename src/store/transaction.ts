@@ -9,7 +9,7 @@ import { learnFate } from './lost-commit.ts';
 import { scopes } from './scopes.ts';
 import { fleet, sightings } from './sightings.ts';
 import { Session, type StatementNames } from './session.ts';
-import { RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
+import { type Log, RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
 import { openTable } from './table.ts';
 import { DESCRIPTIONS } from './tables.ts';
 import type { Vigil } from './vigil.ts';
@@ -41,7 +41,7 @@ export function transact<Result>(
     const session = await openSession(context, READ_WRITE);
     const tag = context.random.tag();
     return closing(session, async () => {
-      const result = await work({ ...openTables(session), tag });
+      const result = await work({ ...openTables(session), ...openLog(session), tag });
       if (session.failure) throw session.failure;
       return { result, place: await commit(context, session, tag) };
     });
@@ -58,8 +58,7 @@ export function view<Result>(
     return closing(session, async () => {
       const result = await work({
         ...openTables(session),
-        head: () => head(session),
-        changesFrom: (position, limit) => changesFrom(session, position, limit),
+        ...openLog(session),
         scopes: (hosts) => scopes(session, hosts),
         sightings: (servers, died) => sightings(session, servers, died),
         fleet: () => fleet(session),
@@ -101,6 +100,13 @@ async function openSession(context: TransactionContext, begin: string): Promise<
     throw translate(error);
   }
   return new Session(client, context.names, begin);
+}
+
+function openLog(session: Session): Log {
+  return {
+    head: () => head(session),
+    changesFrom: (position, limit) => changesFrom(session, position, limit),
+  };
 }
 
 function openTables(session: Session): Tables {

@@ -73,6 +73,25 @@ export function logTests(withStore: WithStore): void {
       assert.deepEqual(await positions(store, 6, 100), []);
     }));
 
+  test('a transaction reads the log as it is, without its own change', () =>
+    withStore(async (store) => {
+      await append(store, 2);
+      await store.transact(async (tx) => {
+        await tx.networks.insert([network(8)]);
+        assert.equal((await tx.head()).position, 2);
+        const { place } = await store.transact((other) => other.networks.insert([network(9)]));
+        assert.deepEqual(await tx.head(), place);
+        const changes = await tx.changesFrom(2, 10);
+        assert.deepEqual(
+          changes.map(({ position, refs }) => [position, refs.length > 0]),
+          [
+            [2, true],
+            [3, true],
+          ],
+        );
+      });
+    }));
+
   test('trim forgets the old but never the last', () =>
     withStore(async (store) => {
       await append(store, 6);

@@ -116,7 +116,7 @@ function openConnection(db: Database, hooks: MemoryHooks): MemoryConnection {
       for (let attempt = 1; ; attempt++) {
         const tx = begin();
         try {
-          const result = await work(openTransaction(tx));
+          const result = await work(openTransaction(tx, db));
           return { result, place: await commit(tx) };
         } catch (error) {
           rollBack(tx);

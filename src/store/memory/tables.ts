@@ -3,7 +3,7 @@ import { assert } from '../../lib/assert.ts';
 import type { AgentRow } from '../../resources/agent.ts';
 import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
 import { StoreUnavailable } from '../store.ts';
-import type { Fleet, ListQuery, Sighting, Table, Tables, Transaction, View } from '../store.ts';
+import type { Fleet, ListQuery, Log, Sighting, Table, Tables, Transaction, View } from '../store.ts';
 import type { Database } from './database.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, listRows } from './rows.ts';
@@ -41,9 +41,26 @@ function withTables<Own extends object>(
   return new Proxy(own, { get: get as ProxyHandler<Own>['get'] & object }) as Own & Tables;
 }
 
+/** The log as of the commit that each read is given. */
+function openLog(db: Database, read: () => Promise<number>): Log {
+  return {
+    async head() {
+      const { position, tag } = db.head(await read());
+      return { position, tag };
+    },
+    async changesFrom(position, limit) {
+      const entries = db.entriesFrom(position, await read()).slice(0, limit);
+      return entries.map(({ position, tag, refs, hosts, at }) =>
+        copy({ position, tag, refs, hosts, ageMs: db.clock.now() - at }),
+      );
+    },
+  };
+}
+
 /** Each call is one statement of `tx`. */
-export function openTransaction(tx: MemoryTransaction): Transaction {
-  return withTables({ tag: tx.tag }, (schema) => {
+export function openTransaction(tx: MemoryTransaction, db: Database): Transaction {
+  const log = openLog(db, () => tx.statement('select changes', () => db.lastCommit()));
+  return withTables({ tag: tx.tag, ...log }, (schema) => {
     const { name } = schema;
     return {
       ...readsOf(schema, (where) => tx.statement(`select ${name}`, () => tx.select(schema, where))),
@@ -69,16 +86,7 @@ export function openView(db: Database, pause: (point: string) => Promise<void>):
   };
   const refuse = () => Promise.reject(new Error('cannot write in a read-only transaction'));
   const own: Omit<View, keyof Tables> = {
-    async head() {
-      const { position, tag } = db.head(await read());
-      return { position, tag };
-    },
-    async changesFrom(position, limit) {
-      const entries = db.entriesFrom(position, await read()).slice(0, limit);
-      return entries.map(({ position, tag, refs, hosts, at }) =>
-        copy({ position, tag, refs, hosts, ageMs: db.clock.now() - at }),
-      );
-    },
+    ...openLog(db, read),
     scopes: async (hosts) => scopesAt(db, await read(), hosts),
     sightings: async (servers, died) =>
       sightingsAt(
