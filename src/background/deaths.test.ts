@@ -353,3 +353,15 @@ test('one that is heard by a server though its row says otherwise is claimed aga
   assert.equal(stage.liveness('h1', 'h9'), 'alive dead');
   assert.equal(a.presence.isAlive(stage.agent('h9')), false);
 });
+
+test('a silence that was told, and that the row has forgotten since, is told again', async () => {
+  const [a] = await begin(['a', 'b'], ['h1', 'h2']);
+  stage.silence('h2');
+  await stage.pass(stage.times.silentMs + 1_000);
+  assert.equal(stage.agent('h2').server_id, '');
+  a.presence.changed('h2', false);
+  // as after a promotion that lost it
+  await stage.memory.transact((tx) => tx.agents.update({ host: 'h2' }, { server_id: 'a' }));
+  await stage.pass(80_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive dead');
+});

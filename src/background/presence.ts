@@ -361,7 +361,11 @@ export class AgentPresence {
     this.#auditAt = now + AUDIT_MS;
     this.#hasAudited = true;
     for (const { host, server_id } of rows) {
-      if (server_id !== serverId || this.#here.has(host)) continue;
+      if (server_id !== serverId) continue;
+      const here = this.#here.get(host);
+      // its silence was told, and the row has forgotten that, as after a promotion
+      if (here?.isSilent) this.#says(host, true);
+      if (here) continue;
       const heardAt = clock.now() + graceMs;
       this.#here.set(host, { ...NOT_CONNECTED, heardAt, isSilent: false });
     }
