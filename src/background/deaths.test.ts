@@ -200,6 +200,20 @@ test('an agent that has gone to a server which just woke up is not taken from it
   assert.equal(stage.agent('h1').server_id, 'b');
 });
 
+test('nor is one that left and went there before that server is seen to be awake', async () => {
+  const [a, b] = await begin(['a', 'b'], ['h1']);
+  b.pause();
+  await stage.pass(14_100);
+  a.presence.changed('h1', false);
+  await stage.connect(b, 'h1');
+  await stage.pass(1_200);
+  assert.equal(stage.agent('h1').server_id, 'b');
+  await b.go();
+  await stage.pass(20_000);
+  assert.equal(stage.agent('h1').server_id, 'b');
+  assert.deepEqual(stage.events(), []);
+});
+
 test('silence counts from what was heard last, also where that came to no row', async () => {
   const [a, b] = await begin(['a', 'b'], []);
   await stage.hosts(b, ['h1', 'h2']);

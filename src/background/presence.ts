@@ -281,10 +281,16 @@ export class AgentPresence {
       await this.#ask(() =>
         store.transact(async (tx) => {
           if (silent.length > 0) await agentsSilent(tx, call(), { silentMs, serverId });
-          const gone = this.#gone();
-          const kinds = Map.groupBy(back, (host) => this.#here.get(host)?.isDoubtful === true);
-          for (const [isDoubtful, hosts] of kinds)
-            await agentsHeard(tx, { hosts, serverId, gone, isDoubtful });
+          const told = back.map((host) => {
+            const isDoubtful = this.#here.get(host)?.isDoubtful === true;
+            return { host, isDoubtful, isHere: this.isHere(host) };
+          });
+          for (const same of Map.groupBy(told, (one) => `${one.isDoubtful} ${one.isHere}`).values()) {
+            const { isDoubtful, isHere } = same[0]!;
+            // one that is not here now may have gone to that server since, which then is not gone
+            const gone = isHere ? this.#gone() : [];
+            await agentsHeard(tx, { hosts: same.map(({ host }) => host), serverId, gone, isDoubtful });
+          }
         }),
       );
     } catch (error) {
@@ -330,6 +336,7 @@ export class AgentPresence {
       if (liveness === 'dead') dead.add(host);
       const isClaimed = server_id === serverId || (server_id !== '' && this.isHeard(server_id));
       if (isClaimed || !this.#hears(host, dead)) continue;
+      if (server_id !== '' && !this.isHere(host)) continue;
       if (liveness === 'dead' && this.#here.get(host)?.isDoubtful) onDoubt?.(host);
       else this.#says(host, false);
     }
