@@ -1,6 +1,7 @@
 /** Who is declared dead, when, and when nobody is. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import type { AgentRow } from '../resources/agent.ts';
 import { LivenessStage, type StageServer } from './liveness-stage.ts';
 
 let stage: LivenessStage;
@@ -212,6 +213,21 @@ test('nor is one that left and went there before that server is seen to be awake
   await stage.pass(20_000);
   assert.equal(stage.agent('h1').server_id, 'b');
   assert.deepEqual(stage.events(), []);
+});
+
+test('a silence that ends while the database takes its time to write it is not written', async () => {
+  const [a] = await begin(['a'], ['h1']);
+  a.pace.slowness = 400;
+  stage.silence('h1');
+  const written: (string | undefined)[] = [];
+  stage.memory.observe((rows) => {
+    for (const row of rows.get('agents')?.values() ?? []) written.push((row as AgentRow).server_id);
+  });
+  await stage.pass(stage.times.silentMs + 300);
+  stage.hear(a, 'h1');
+  await stage.pass(3_000);
+  assert.ok(!written.includes(''));
+  assert.equal(stage.agent('h1').server_id, 'a');
 });
 
 test('silence counts from what was heard last, also where that came to no row', async () => {

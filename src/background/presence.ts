@@ -10,7 +10,7 @@ import type { LivenessTimes } from '../convergence/liveness.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
 import { agentsHeard, agentsSilent } from '../operations/liveness.ts';
 import type { Call, SeenAgent } from '../operations/operation.ts';
-import type { Sighting, Store } from '../store/store.ts';
+import { RunAgain, type Sighting, type Store } from '../store/store.ts';
 
 export interface PresenceOptions {
   readonly store: Store;
@@ -274,13 +274,16 @@ export class AgentPresence {
     const { store, serverId, call } = this.#options;
     const silent = take(this.#silent, MOST_AT_ONCE);
     const back = take(this.#back, MOST_AT_ONCE);
-    const silentMs = new Map(silent.map((host) => [host, this.#silentMs(host)]));
     try {
       // whoever seemed gone may have woken up and taken the agent itself: its beat says so, if it is looked at now
       if (back.length > 0 && this.#gone().length > 0) await this.beat();
       await this.#ask(() =>
         store.transact(async (tx) => {
-          if (silent.length > 0) await agentsSilent(tx, call(), { silentMs, serverId });
+          const isHeard = (host: string) => this.#here.get(host)?.isSilent === false;
+          const quiet = new Map(
+            silent.flatMap((host) => (isHeard(host) ? [] : [[host, this.#silentMs(host)]])),
+          );
+          if (quiet.size > 0) await agentsSilent(tx, call(), { silentMs: quiet, serverId });
           const told = back.map((host) => {
             const isDoubtful = this.#here.get(host)?.isDoubtful === true;
             return { host, isDoubtful, isHere: this.isHere(host) };
@@ -291,6 +294,7 @@ export class AgentPresence {
             const gone = isHere ? this.#gone() : [];
             await agentsHeard(tx, { hosts: same.map(({ host }) => host), serverId, gone, isDoubtful });
           }
+          if ([...quiet.keys()].some(isHeard)) throw new RunAgain('heard while the database took its time');
         }),
       );
     } catch (error) {
