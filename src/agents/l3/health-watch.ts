@@ -67,6 +67,15 @@ export interface HealthOptions {
 }
 
 const FILE = 'health.json';
+/**
+ * What a link cost counts by half while it is only held down: whoever ails right now is worse off, also where all others have
+ * been cut off a while ago. Not at once: what heals for all is not found out by all in the same instant, and nothing is to move
+ * by that. Checks keep all of it, so that scripts that answer by chance move little.
+ */
+const HELD_SHARE = 0.5;
+const SURE_MS = 1_500;
+const isCheck = (source: string) => source.startsWith('check ');
+
 /** By so much stand-bys are later to be well again. */
 const LEAD_MS = 1_500;
 const LOOK_MS = 1_000;
@@ -225,7 +234,7 @@ class HealthWatch implements HealthSource {
     const { linkHoldMs, checkHoldMs } = this.#options;
     const isActive = this.#roles.get(routerId) === 'active';
     const leadMs = isActive ? 0 : LEAD_MS;
-    if (!source.startsWith('check ')) return linkTimes(linkHoldMs + leadMs);
+    if (!isCheck(source)) return linkTimes(linkHoldMs + leadMs);
     return checkTimes(checkHoldMs + leadMs, !isActive && this.#sourcesOf(routerId).asActive.has(source));
   }
 
@@ -235,7 +244,7 @@ class HealthWatch implements HealthSource {
     for (const [source, finding] of this.#findings(routerId)) {
       const penalty = finding?.penalty ?? 0;
       // Not known is not well: what was found before holds on.
-      if (source.startsWith('check ') && finding === null && !this.#isJudged(routerId, source)) continue;
+      if (isCheck(source) && finding === null && !this.#isJudged(routerId, source)) continue;
       const times = this.#times(source, routerId);
       const before = held.get(source) ?? UNHELD;
       const after = hold(before, penalty, { now, times });
@@ -265,7 +274,10 @@ class HealthWatch implements HealthSource {
       if (one.penalty <= found) return finding === null ? [] : [{ ...finding, penalty: one.penalty }];
       const seconds = Math.round(holdMs(one, this.#times(source, routerId)) / 1000);
       const was = reasons.get(source) ?? source;
-      return [{ penalty: one.penalty, reason: `${was} (no more: that counts after ${seconds} s of it)` }];
+      const isSure = one.better !== null && this.#options.clock.now() - one.better.since >= SURE_MS;
+      const penalty =
+        isSure && !isCheck(source) ? Math.max(found, Math.round(one.penalty * HELD_SHARE)) : one.penalty;
+      return [{ penalty, reason: `${was} (no more: that counts in full after ${seconds} s of it)` }];
     });
     const { penalty, reasons: ailments } = penaltyOf(findings);
     const away = this.#isolation.away(routerId);

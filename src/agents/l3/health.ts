@@ -8,6 +8,7 @@
  * | no carrier on the link of the router's external network | 100 |
  * | most tunnel endpoints do not answer | up to 120: nothing for half of them, all of it for every one |
  * | a check script says no | its weight, 90 unless told otherwise |
+ * | a link that was one of these, is well, and still held down | half of it (hold-down.ts) |
  *
  * Half of them: with three replicas the end of one host leaves each of the others one that answers and one that does not, which
  * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told.
