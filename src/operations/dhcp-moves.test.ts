@@ -359,6 +359,32 @@ test('loads that are far apart are evened out a few at a time, two-phase', async
   assert.equal((await look(b, { even: 9 })).added, 1, 'ten apart is close enough');
 });
 
+test('a most loaded agent that can give nothing away keeps no other from it', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const hostIn = async (name: string, availability_zone: string) => {
+    const { dhcp } = await b.host(name);
+    await b.run((tx) => tx.agents.update({ id: dhcp.id }, { availability_zone }));
+  };
+  const networksIn = async (zone: string, count: number) => {
+    for (let i = 0; i < count; i++) {
+      const { id } = await b.network({ availability_zone_hints: [zone] });
+      await b.subnet(id, '10.0.0.0/24');
+    }
+  };
+  await hostIn('h1', 'az1');
+  await hostIn('h2', 'az2');
+  await networksIn('az1', 20);
+  await networksIn('az2', 14);
+  await hostIn('h3', 'az2');
+  assert.deepEqual(await look(b, { even: 3 }), { added: 2, leaving: 2, kept: 0 });
+  assert.deepEqual(
+    bindings(b)
+      .filter((one) => one !== 'h1' && one !== 'h2')
+      .sort(),
+    ['h2 leaves', 'h2 leaves', 'h3', 'h3'],
+  );
+});
+
 test('an agent that does not get a network served is replaced beside it; where there is nobody it stays', async () => {
   const w = await world();
   const request = { networkId: w.net.id, agentId: w.h1.dhcp.id };

@@ -6,7 +6,7 @@
 import type { AgentRow, DhcpBindingRow } from '../resources/agent.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import { type Candidate, type Demand, planPlacements } from '../scheduling/place.ts';
-import { mostLoaded, planRebalance, type Served } from '../scheduling/rebalance.ts';
+import { overloaded, planRebalance, type Served, type Shift } from '../scheduling/rebalance.ts';
 import { lacking, turnover } from '../scheduling/turnover.ts';
 import type { Tables } from '../store/store.ts';
 import type { Stay } from './dhcp-alerts.ts';
@@ -138,14 +138,27 @@ async function planMoves(
   return { moves, waiting };
 }
 
-/** A few moves from the agent that has far more than others. */
-async function planEven(
+/** A few moves from the most loaded agent that can give any away. */
+async function planEven(tables: Tables, facts: Facts, order: RescheduleOrder): Promise<Move[]> {
+  if (order.even <= 0) return [];
+  for (const source of overloaded(facts.candidates)) {
+    const shifts = await shiftsFrom(tables, facts, { source, order });
+    if (shifts.length > 0)
+      return shifts.map(({ networkId, from, to }) => ({
+        ...{ networkId, leave: [from], add: [to], stay: [] },
+        why: 'uneven' as const,
+      }));
+  }
+  return [];
+}
+
+/** What this agent has too many of and others may have. */
+async function shiftsFrom(
   tables: Tables,
   facts: Facts,
-  { even: most, skip }: RescheduleOrder,
-): Promise<Move[]> {
-  const source = mostLoaded(facts.candidates);
-  if (!source || most <= 0) return [];
+  { source, order }: { readonly source: Candidate; readonly order: RescheduleOrder },
+): Promise<Shift[]> {
+  const { even: most, skip } = order;
   const own = facts.bindings.filter((one) => one.agent_id === source.id && !one.leaving);
   const isSettled = (id: string) => !skip?.has(id) && !facts.own.get(id)?.some((other) => other.leaving);
   const settled = own.filter((one) => isSettled(one.network_id));
@@ -162,10 +175,7 @@ async function planEven(
     };
   });
   const others = facts.candidates.filter((one) => one.id !== source.id);
-  return planRebalance(source, others, { networks: served, most }).map(({ networkId, from, to }) => ({
-    ...{ networkId, leave: [from], add: [to], stay: [] },
-    why: 'uneven' as const,
-  }));
+  return planRebalance(source, others, { networks: served, most });
 }
 
 /** Who has the network although it is switched off, while nobody else is to serve it. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Candidate } from './place.ts';
-import { isUneven, mostLoaded, planRebalance, type Served } from './rebalance.ts';
+import { isUneven, overloaded, planRebalance, type Served } from './rebalance.ts';
 
 const agent = (id: string, load: number, changes: Partial<Candidate> = {}): Candidate => ({
   ...{ id, load, zone: 'z', physicalNetworks: [], room: 1_000 },
@@ -19,10 +19,19 @@ const networks = (count: number, changes: Partial<Served> = {}): Served[] =>
   }));
 
 test('loads that are close are left as they are', () => {
-  assert.equal(mostLoaded([agent('a', 110), agent('b', 90)]), undefined);
-  assert.equal(mostLoaded([agent('a', 10), agent('b', 0)]), undefined);
-  assert.equal(mostLoaded([agent('a', 11), agent('b', 0)])?.id, 'a');
-  assert.equal(mostLoaded([]), undefined);
+  const ids = (...agents: Candidate[]) => overloaded(agents).map((one) => one.id);
+  assert.deepEqual(ids(agent('a', 110), agent('b', 90)), []);
+  assert.deepEqual(ids(agent('a', 10), agent('b', 0)), []);
+  assert.deepEqual(ids(agent('a', 11), agent('b', 0)), ['a']);
+  assert.deepEqual(ids(), []);
+});
+
+test('each that has far more than the least loaded comes in its turn, the most loaded first', () => {
+  const agents = [agent('c', 0), agent('b', 60), agent('d', 60), agent('a', 100), agent('e', 5)];
+  assert.deepEqual(
+    overloaded(agents).map((one) => one.id),
+    ['a', 'b', 'd'],
+  );
 });
 
 test('a few at a time go to the least loaded', () => {
@@ -60,7 +69,7 @@ test('again and again it ends, with loads that are close, and no move is ever ta
         let next = 0;
         for (let round = 0; round < 500; round++) {
           const agents = [...load].map(([id, count]) => agent(id, count));
-          const source = mostLoaded(agents);
+          const [source] = overloaded(agents);
           if (!source) return;
           const own = networks(source.load, { bound: new Set([source.id]) }).map((one) => ({
             ...one,

@@ -25,12 +25,11 @@ const SHARE = 0.25;
 export const isUneven = (most: number, least: number): boolean =>
   most - least > Math.max(FEWEST, most * SHARE);
 
-/** The most loaded agent, if some other has so much less that something should be moved; ties by id. */
-export function mostLoaded(candidates: readonly Candidate[]): Candidate | undefined {
+/** The agents of which something should be moved, for some other has so much less: the most loaded first, ties by id. */
+export function overloaded(candidates: readonly Candidate[]): Candidate[] {
   const sorted = [...candidates].sort((a, b) => b.load - a.load || (a.id < b.id ? -1 : 1));
-  const [first] = sorted;
-  const last = sorted.at(-1);
-  return first && last && isUneven(first.load, last.load) ? first : undefined;
+  const least = sorted.at(-1)?.load ?? 0;
+  return sorted.filter((one) => isUneven(one.load, least));
 }
 
 /** Whether the network's replicas would stand in fewer zones with `to` instead of `from`. */
