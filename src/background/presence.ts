@@ -100,6 +100,12 @@ export class AgentPresence {
     return now - Math.max(server.movedAt, this.attention.since(now)) < this.#options.times.detectMs;
   }
 
+  /** The servers that live, this one among them. */
+  get living(): string[] {
+    const { serverId } = this.#options;
+    return [...new Set([serverId, ...this.#servers.keys()])].filter((id) => this.isHeard(id));
+  }
+
   /** A watch was opened here, or has ended: silence begins then, if its agent goes nowhere else. */
   changed(host: string, isConnected: boolean): void {
     const now = this.#options.clock.now();

@@ -4,6 +4,7 @@
  */
 import type { Registry } from 'prom-client';
 import type { Duty } from '../background/duties.ts';
+import { openMasses } from '../operations/liveness.ts';
 import { AGENT_TYPES, type Liveness, type Role } from '../resources/agent.ts';
 import type { Store } from '../store/store.ts';
 import { show } from './shown.ts';
@@ -21,11 +22,17 @@ interface Count {
 /** The fleet's numbers as they were at the last count. */
 export class Fleet {
   readonly #store: Pick<Store, 'view'>;
+  readonly #servers: () => readonly string[];
   agents: readonly Count[] = [];
+  /** Agents that no living server hears, whatever is made of them. */
+  unheard: readonly Omit<Count, 'state'>[] = [];
+  massSilences = 0;
   leavingBindings = 0;
 
-  constructor(store: Pick<Store, 'view'>) {
+  /** `servers`: those that live. */
+  constructor(store: Pick<Store, 'view'>, servers: () => readonly string[]) {
     this.#store = store;
+    this.#servers = servers;
   }
 
   /** Counts now and then. */
@@ -36,12 +43,18 @@ export class Fleet {
   async count(): Promise<void> {
     await this.#store.view(async (view) => {
       const agents: Count[] = [];
+      const unheard: Omit<Count, 'state'>[] = [];
+      const servers = this.#servers();
       for (const role of ROLES) {
+        const heard = await view.agents.count({ role, server_id: servers });
+        unheard.push({ role, count: (await view.agents.count({ role })) - heard });
         for (const state of STATES) {
           agents.push({ role, state, count: await view.agents.count({ role, liveness: state }) });
         }
       }
+      this.massSilences = (await openMasses(view)).length;
       this.agents = agents;
+      this.unheard = unheard;
       this.leavingBindings = await view.dhcpBindings.count({ leaving: true });
     });
   }
@@ -60,6 +73,16 @@ export function registerFleetMetrics(registry: Registry, { fleet, leader, resche
     ...{ type: 'gauge', name: 'deuteron_agents', labels: ['role', 'state'] },
     help: 'Agents by whether they are taken for dead (all servers say the same).',
     read: () => fleet.agents.map(({ role, state, count }) => [{ role, state }, count] as const),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_agents_unheard', labels: ['role'] },
+    help: 'Agents that no living server hears, also those that are not taken for dead.',
+    read: () => fleet.unheard.map(({ role, count }) => [{ role }, count] as const),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_mass_silences' },
+    help: 'Open alerts of many hosts that are silent at once: nothing of theirs is moved (all servers say the same).',
+    read: () => fleet.massSilences,
   });
   show(registry, {
     ...{ type: 'gauge', name: 'deuteron_dhcp_moves_pending' },

@@ -134,7 +134,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     ...{ store, call, leader, onFailure, clock: realClock, onEvent: tell },
     limits: rescheduleLimits(config),
   });
-  const fleet = new Fleet(store);
+  const fleet = new Fleet(store, () => presence.living);
   const arbiter = new Arbiter({ store, call, clock: realClock, onFailure, onEvent: tell });
   const duties: Duty[] = [
     ...followUp,
