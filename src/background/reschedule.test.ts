@@ -214,6 +214,37 @@ test('what was refused is not tried again before all networks are looked at', as
   assert.equal(transactions, first + 1);
 });
 
+/** h0 is switched off and keeps a network that has no address left; h1 has far more than h2. */
+async function crampedWorld() {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const h0 = await b.host('h0');
+  await b.subnet((await b.network()).id, '10.5.0.0/30');
+  await b.run((tx) => updateAgent(tx, b.call, { id: h0.dhcp.id, changes: { admin_state_up: false } }));
+  await b.host('h1');
+  return b;
+}
+
+test('what is refused again and again keeps no others from being evened out', async () => {
+  const b = await crampedWorld();
+  for (let i = 0; i < 16; i++) await b.subnet((await b.network()).id, '10.0.0.0/24');
+  await b.host('h2');
+  const { rescheduler } = reschedulerOf(b);
+  await rescheduler.look(true);
+  assert.deepEqual(bindings(b), ['h0 1', 'h1 16'], 'to be served comes first');
+  await rescheduler.look(true);
+  assert.deepEqual(bindings(b), ['h0 1', 'h1 13', 'h1 leaves 3', 'h2 3']);
+});
+
+test('networks that cannot be moved to even out loads give way to those that can, and take nothing of the rate', async () => {
+  const b = await crampedWorld();
+  for (let i = 0; i < 13; i++) await b.subnet((await b.network()).id, '10.5.0.0/30');
+  for (let i = 0; i < 2; i++) await b.subnet((await b.network()).id, '10.0.0.0/24');
+  await b.host('h2');
+  const { rescheduler } = reschedulerOf(b);
+  for (let i = 0; i < 8; i++) await rescheduler.look(true);
+  assert.deepEqual(bindings(b), ['h0 1', 'h1 13', 'h1 leaves 2', 'h2 2']);
+});
+
 test('a network that no other agent may have is told of, until one may', async () => {
   const { b, h1 } = await world(1);
   const { rescheduler } = reschedulerOf(b);

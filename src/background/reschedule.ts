@@ -43,6 +43,8 @@ const LOOK_MS = 2_000;
 /** How often every network is looked at, and every sixth time all DHCP ports too. */
 const LOOK_AT_ALL_MS = 10_000;
 const LOOKS_PER_PORT_LOOK = 6;
+/** Looks at every network for which one whose move was refused is not moved to even out loads. */
+const LOOKS_CRAMPED = 60;
 /** Between two looks at every network, however often it is woken: agents come back in flocks. A death needs no such look. */
 const ALL_PAUSE_MS = 1_000;
 const AGAIN_MS = 100;
@@ -71,6 +73,8 @@ export class Rescheduler {
   #open: { readonly unserved: readonly string[]; readonly staying: readonly string[] } | undefined;
   /** Networks whose move was refused for want of an address: not tried again until all are looked at. */
   #refused: ReadonlySet<string> = new Set();
+  /** Those of the last ten minutes or so, and the look after which each is forgotten. */
+  readonly #cramped = new Map<string, number>();
   /** Networks that nobody served and that waited for room when all were looked at last: if they still do, that is told. */
   #queued: ReadonlySet<string> = new Set();
   #counts = { added: 0, gone: 0 };
@@ -122,9 +126,14 @@ export class Rescheduler {
       even: all ? this.#whole(this.#evening) : 0,
     };
     const skip = all ? new Set<string>() : this.#refused;
-    const plan = await store.view((view) => planReschedule(view, call(), { ...order, skip }));
+    for (const [id, until] of this.#cramped) if (until < this.#looks) this.#cramped.delete(id);
+    const cramped = new Set(this.#cramped.keys());
+    const plan = await store.view((view) =>
+      planReschedule(view, call(), { ...order, skip, refused: cramped }),
+    );
     const refused = await this.#begin(plan.moves);
     this.#refused = new Set([...skip, ...refused.map((move) => move.networkId)]);
+    for (const { networkId } of refused) this.#cramped.set(networkId, this.#looks + LOOKS_CRAMPED);
     await this.#mendPorts(plan.portless);
     if (plan.looked) {
       const staying = [...plan.staying, ...(await this.#staysOf(refused))];
@@ -170,7 +179,8 @@ export class Rescheduler {
       this.#tellOf(result.events);
       this.#additions.take(this.#options.clock.now(), result.added);
       this.#counts.added += result.added;
-      if (batch[0]?.why === 'uneven') this.#evening.take(this.#options.clock.now(), batch.length);
+      const evened = batch.filter((move) => move.why === 'uneven' && !result.refused.includes(move));
+      this.#evening.take(this.#options.clock.now(), evened.length);
       if (result.leaving > 0) this.#leaving = true;
       refused.push(...result.refused);
     }

@@ -28,6 +28,8 @@ export interface RescheduleOrder {
   readonly even: number;
   /** Networks that were tried lately and could not be moved: they are left alone. */
   readonly skip?: ReadonlySet<string>;
+  /** Networks whose move was refused lately: moves of these keep no others from being evened out, and they are not themselves. */
+  readonly refused?: ReadonlySet<string>;
 }
 
 export interface ReschedulePlan {
@@ -158,9 +160,10 @@ async function shiftsFrom(
   facts: Facts,
   { source, order }: { readonly source: Candidate; readonly order: RescheduleOrder },
 ): Promise<Shift[]> {
-  const { even: most, skip } = order;
+  const { even: most, skip, refused } = order;
   const own = facts.bindings.filter((one) => one.agent_id === source.id && !one.leaving);
-  const isSettled = (id: string) => !skip?.has(id) && !facts.own.get(id)?.some((other) => other.leaving);
+  const isSettled = (id: string) =>
+    !skip?.has(id) && !refused?.has(id) && !facts.own.get(id)?.some((other) => other.leaving);
   const settled = own.filter((one) => isSettled(one.network_id));
   const networks = await tables.networks.find({ id: settled.map((one) => one.network_id) });
   const served = networks.map((network): Served => {
@@ -193,7 +196,7 @@ export async function planReschedule(
   call: Call,
   order: RescheduleOrder,
 ): Promise<ReschedulePlan> {
-  const { all, ports, most, budget, skip } = order;
+  const { all, ports, most, budget, skip, refused } = order;
   const found = await suspects(tables, call);
   if (found.length === 0 && !all) return NOTHING;
   const facts = await readFacts(tables, call, budget);
@@ -217,9 +220,11 @@ export async function planReschedule(
     return agent !== undefined && call.isAlive(agent);
   };
   const alone = networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive));
+  // What is refused again and again is no reason to leave all others as they are.
+  const isBusy = waiting.size > 0 || moves.some((move) => !refused?.has(move.networkId));
   return {
     looked: true,
-    moves: moves.length === 0 && all && waiting.size === 0 ? await planEven(tables, facts, order) : moves,
+    moves: all && !isBusy ? [...moves, ...(await planEven(tables, facts, order))] : moves,
     waiting: waiting.size > 0,
     portless,
     queued: alone.filter((id) => waiting.has(id)),
