@@ -238,14 +238,14 @@ export const SERVER_OPTIONS = {
     max: 36_500,
     default: 30,
     placeholder: 'DAYS',
-    help: 'Events (remedies, deaths, moves, alerts) older than this are forgotten.',
+    help: 'Events (remedies, deaths, moves, alerts) older than this are forgotten; alerts not while they are open.',
   },
   'events-keep': {
     kind: 'integer',
     min: 1,
     max: 1_000_000_000,
     default: 100_000,
-    help: 'Events that are kept at most.',
+    help: 'Events that are kept at most, open alerts aside.',
   },
   'alert-webhook': {
     kind: 'text',

@@ -94,11 +94,22 @@ export async function beginEpoch(session: Session, tag: number): Promise<Place> 
   return { position: (head as { position: number }).position, tag };
 }
 
-/** Forgets events from before `before`, and of the others the oldest beyond `keep`. */
+/**
+ * Forgets events from before `before`, and of the others the oldest beyond `keep`; but no alert that no end names, and no
+ * end before its alert, which would be open again.
+ */
 export async function trimEvents(session: Session, limits: { before: string; keep: number }): Promise<void> {
   await session.write({
-    text: `delete from events where at < $1
-      or at < (select at from events order by at desc offset $2 - 1 limit 1)`,
+    text: `with cut as (select greatest($1::text collate "C",
+        (select at from events order by at desc offset $2 - 1 limit 1)) as at)
+      delete from events where id in (
+        select event.id from events event
+          left join events ending on event.kind = 'alert'
+            and ending.kind = 'alert-ended' and ending.data->>'ends' = event.id::text
+          left join events young on event.kind = 'alert-ended'
+            and young.kind = 'alert' and young.id::text = event.data->>'ends' and young.at >= (select at from cut)
+        where event.at < (select at from cut)
+          and (event.kind <> 'alert' or ending.id is not null) and young.id is null)`,
     values: [limits.before, limits.keep],
   });
 }

@@ -141,7 +141,10 @@ export interface Store {
   onAppend(wake: () => void): () => void;
   /** Forgets changes that are older than `ageMs`, keeping the last `keep` at least (never fewer than one). Returns how many. */
   trim(limits: { ageMs: number; keep: number }): Promise<number>;
-  /** Forgets events from before `at` (a timestamp as in their rows), and the oldest of more than `keep`. */
+  /**
+   * Forgets events from before `before` (a timestamp as in their rows), and the oldest of more than `keep`. Alerts that no
+   * `alert-ended` names (`data.ends`) stay whatever their age and number, and an end stays as long as its alert.
+   */
   trimEvents(limits: { before: string; keep: number }): Promise<void>;
   /**
    * Forgets the whole log but for one new place at its head, which names nothing, and what agents have realised. So every

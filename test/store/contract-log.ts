@@ -13,7 +13,7 @@ async function append(store: Store, count: number): Promise<void> {
 const event = (n: number): EventRow => ({
   id: networkId(n),
   at: `2026-01-01T00:00:0${n}Z`,
-  kind: 'alert',
+  kind: 'remedy',
   severity: 'info',
   host: '',
   role: '',
@@ -114,6 +114,42 @@ export function logTests(withStore: WithStore): void {
       assert.deepEqual(await ids(), [2, 3, 4, 5].map(networkId));
       await store.trimEvents({ before: '', keep: 2 });
       assert.deepEqual(await ids(), [4, 5].map(networkId));
+    }));
+
+  test('events: an alert stays until an end names it, whatever its age and however many came after it', () =>
+    withStore(async (store) => {
+      const ids = async () => (await store.view((view) => view.events.find({}))).map(({ id }) => id);
+      const alert = (n: number): EventRow => ({ ...event(n), kind: 'alert' });
+      const end = (n: number, ends: string): EventRow => ({
+        ...event(n),
+        kind: 'alert-ended',
+        data: { ends },
+      });
+      const rows = [alert(1), alert(2), end(3, networkId(2)), end(4, ''), event(5), event(6)];
+      await store.transact((tx) => tx.events.insert(rows));
+      await store.trimEvents({ before: event(5).at, keep: 100 });
+      assert.deepEqual(await ids(), [1, 5, 6].map(networkId));
+      await store.trimEvents({ before: '', keep: 1 });
+      assert.deepEqual(await ids(), [1, 6].map(networkId));
+      await store.transact((tx) => tx.events.insert([end(7, networkId(1))]));
+      await store.trimEvents({ before: event(6).at, keep: 100 });
+      assert.deepEqual(await ids(), [6, 7].map(networkId));
+    }));
+
+  test('events: an end stays as long as its alert, also where the clock that wrote it was behind', () =>
+    withStore(async (store) => {
+      const ids = async () => (await store.view((view) => view.events.find({}))).map(({ id }) => id);
+      const rows: EventRow[] = [
+        { ...event(1), kind: 'alert-ended', data: { ends: networkId(3) } },
+        { ...event(2), kind: 'alert-ended' },
+        { ...event(3), kind: 'alert' },
+        event(4),
+      ];
+      await store.transact((tx) => tx.events.insert(rows));
+      await store.trimEvents({ before: event(3).at, keep: 100 });
+      assert.deepEqual(await ids(), [1, 3, 4].map(networkId));
+      await store.trimEvents({ before: event(4).at, keep: 100 });
+      assert.deepEqual(await ids(), [networkId(4)]);
     }));
 
   test('beats: each server moves its own and sees all', () =>

@@ -2,9 +2,11 @@
 import { assert } from '../../lib/assert.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
+import type { EventRow } from '../../resources/event.ts';
 import type { Place } from '../../resources/place.ts';
 import type { Change } from '../store.ts';
 import { openLocks } from './locks.ts';
+import type { AnyRow } from './rows.ts';
 import type { TableName } from './schema.ts';
 import { SCHEMA, TABLE_NAMES } from './schema.ts';
 import type { TableState } from './table-state.ts';
@@ -151,11 +153,18 @@ export class Database {
       (a.at as string) < (b.at as string) ? 1 : -1,
     );
     const oldest = rows[keep - 1]?.at as string | undefined;
+    const isOld = ({ at }: AnyRow) =>
+      (at as string) < before || (oldest !== undefined && (at as string) < oldest);
+    const endOf = ({ data }: AnyRow) => (data as EventRow['data'])['ends'];
+    const ended = new Set(rows.filter(({ kind }) => kind === 'alert-ended').map(endOf));
+    const young = new Set<unknown>(
+      rows.filter((row) => row.kind === 'alert' && !isOld(row)).map(({ id }) => id),
+    );
     this.commit += 1;
-    for (const row of rows) {
-      const at = row.at as string;
-      if (at < before || (oldest !== undefined && at < oldest))
-        this.tables.events.write(row.id as string, null, this.commit);
+    for (const row of rows.filter(isOld)) {
+      const stays =
+        row.kind === 'alert' ? !ended.has(row.id) : row.kind === 'alert-ended' && young.has(endOf(row));
+      if (!stays) this.tables.events.write(row.id as string, null, this.commit);
     }
   }
 
