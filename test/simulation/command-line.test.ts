@@ -60,3 +60,12 @@ test('with --json there are objects only on standard output', () => {
   assert.ok('total' in objects[1]);
   assert.notEqual(stderr, '');
 });
+
+test('of a scenario file that fails it says how to play that file again', () => {
+  const args = ['--file', 'test/simulation/scenarios/asking-is-no-silence.json', '--plant', 'drop-change'];
+  const { status, stdout, stderr } = start('simulation', ...args);
+  assert.equal(status, 1, stderr);
+  assert.equal(stdout.trim().split('\n').at(-1), `  again: npm run sim -- ${args.join(' ')}`);
+  const asJson = start('simulation', ...args, '--json');
+  assert.equal(JSON.parse(asJson.stdout).replay, `npm run sim -- ${args.join(' ')}`);
+});

@@ -77,7 +77,15 @@ function tellOne(result: RunResult): void {
   say(`${virtual} s of virtual time, converged ${converged} s after the worst\n`);
 }
 
-const worldWords = () => (values.world === 'networks' ? '' : ` --world ${values.world}`);
+/** The command that plays a scenario file again. */
+function replayOf(path: string): string {
+  const { world, plant } = values;
+  return [
+    `npm run sim -- --file ${path}`,
+    ...(world === 'networks' ? [] : [`--world ${world}`]),
+    ...(plant === undefined ? [] : [`--plant ${plant}`]),
+  ].join(' ');
+}
 
 /** Makes a failing plan small, and writes it. Returns whether it failed at all. */
 async function shrinkPlan(kit: Kit, plan: Plan, path: string): Promise<boolean> {
@@ -104,7 +112,7 @@ async function shrinkPlan(kit: Kit, plan: Plan, path: string): Promise<boolean> 
   const { requests, hosts, servers, durationMs } = found.plan;
   note(`  ${requests.length} requests, ${hosts} hosts, ${servers} servers, ${durationMs / 1000} s\n`);
   writeScenarioFile(path, { about: failure.split('\n', 1)[0] ?? '', plan: found.plan });
-  note(`again: npm run sim -- --file ${path}${worldWords()}${plant ? ` --plant ${plant}` : ''}\n`);
+  note(`again: ${replayOf(path)}\n`);
   return true;
 }
 
@@ -129,7 +137,9 @@ async function main(): Promise<boolean> {
     return shrinkPlan(kit, plan, values.write ?? `scenario-${plan.seed}.json`);
   }
   if (file !== undefined || seed !== undefined || values.seeds === undefined) {
-    const result = file ? await kit.runPlan(file.plan, plant) : await kit.run(seed ?? 1, { scenario, plant });
+    const result = file
+      ? { ...(await kit.runPlan(file.plan, plant)), replay: replayOf(values.file ?? '') }
+      : await kit.run(seed ?? 1, { scenario, plant });
     tellOne(result);
     if (values.coverage) note(kit.coverageText(result.coverage));
     return result.failure !== undefined;

@@ -6,6 +6,9 @@ import type { Plant } from './plants.ts';
 import type { Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
+/** What is played where there is a plan. */
+const PLAN = 'plan';
+
 export interface RunResult {
   readonly scenario: string;
   readonly seed: number;
@@ -21,6 +24,7 @@ export interface RunResult {
   readonly convergedInMs: number | undefined;
   /** What was violated, or what was thrown; undefined when all held. */
   readonly failure: string | undefined;
+  /** The command that plays it again. */
   readonly replay: string;
   readonly coverage: Coverage;
   /** The last events, one a line. */
@@ -44,7 +48,7 @@ export async function run(
   }
   const replay = [
     `npm run sim -- --seed ${seed}`,
-    ...(scenario.name === 'chaos' ? [] : [`--scenario ${scenario.name}`]),
+    ...(isDrawn(scenario) ? [] : [`--scenario ${scenario.name}`]),
     ...(plant ? [`--plant ${plant.name}`] : []),
   ].join(' ');
   const virtualMs = world?.scheduler.now ?? 0;
@@ -64,10 +68,13 @@ export async function run(
   };
 }
 
-/** A plan, as it stands. */
+/** Whether the seed alone says what is played. */
+const isDrawn = ({ name }: Scenario): boolean => name === 'chaos' || name === PLAN;
+
+/** A plan, as it stands. `replay` is for one that was drawn; who has it from a file knows better. */
 export function runPlan(plan: Plan, plant?: Plant): Promise<RunResult> {
   const scenario: Scenario = {
-    name: 'plan',
+    name: PLAN,
     summary: '',
     play: (_seed, prepare) => playPlan(plan, prepare),
   };
