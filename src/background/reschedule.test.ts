@@ -245,6 +245,69 @@ test('networks that cannot be moved to even out loads give way to those that can
   assert.deepEqual(bindings(b), ['h0 1', 'h1 13', 'h1 leaves 2', 'h2 2']);
 });
 
+/** Many hosts are silent at once: none of them is declared dead. */
+const silence = (b: Bench, ...agents: AgentRow[]) =>
+  b.run((tx) => tx.agents.update({ id: agents.map((agent) => agent.id) }, { server_id: '' }));
+const hear = (b: Bench, ...agents: AgentRow[]) =>
+  b.run((tx) => tx.agents.update({ id: agents.map((agent) => agent.id) }, { server_id: 'server' }));
+const declaredOnly = (b: Bench): Partial<RescheduleOptions> => ({
+  call: () => ({ ...b.call, isAlive: (agent) => agent.liveness !== 'dead' }),
+});
+const switchOff = (b: Bench, agent: AgentRow) =>
+  b.run((tx) => updateAgent(tx, b.call, { id: agent.id, changes: { admin_state_up: false } }));
+/** The alerts that are open, and how many there ever were. */
+const openNow = (b: Bench) => {
+  const events = b.store.rows('events');
+  const ended = new Set(events.map((event) => event.data['ends']));
+  const begun = events.filter((event) => event.kind === 'alert');
+  return [...begun.filter((one) => !ended.has(one.id)).map((one) => one.data['alert']), begun.length];
+};
+
+test('a network of agents that are switched off and that nobody hears does not stay there: nobody serves it', async () => {
+  const { b, h1 } = await world(1);
+  const { rescheduler } = reschedulerOf(b, declaredOnly(b));
+  await silence(b, h1.dhcp);
+  await rescheduler.look(true);
+  await rescheduler.look(true);
+  assert.deepEqual(openNow(b), [0], 'silence alone is told of as one, for all of them');
+  await switchOff(b, h1.dhcp);
+  for (const all of [false, true, false, true]) await rescheduler.look(all);
+  assert.deepEqual(openNow(b), ['network-unserved', 1]);
+  await hear(b, h1.dhcp);
+  await rescheduler.look(true);
+  assert.deepEqual(openNow(b), ['network-stays', 2]);
+});
+
+test('a moment’s silence of an agent that a network stays with is no news; a longer one is', async () => {
+  const { b, h1 } = await world(1);
+  const { rescheduler } = reschedulerOf(b, declaredOnly(b));
+  await switchOff(b, h1.dhcp);
+  await rescheduler.look(true);
+  await silence(b, h1.dhcp);
+  await rescheduler.look(true);
+  await hear(b, h1.dhcp);
+  await rescheduler.look(true);
+  assert.deepEqual(openNow(b), ['network-stays', 1]);
+  await silence(b, h1.dhcp);
+  await rescheduler.look(true);
+  await rescheduler.look(true);
+  assert.deepEqual(openNow(b), ['network-unserved', 2]);
+});
+
+test('nobody serves a network that cannot leave a silent agent for want of an address', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const h1 = await b.host('h1');
+  const { id } = await b.network();
+  await b.subnet(id, '10.5.0.0/30');
+  await b.host('h2');
+  const { rescheduler } = reschedulerOf(b, declaredOnly(b));
+  await silence(b, h1.dhcp);
+  await switchOff(b, h1.dhcp);
+  await b.run((tx) => createPort(tx, b.call, [{ network_id: id, fixed_ips: [] }]));
+  for (let i = 0; i < 3; i++) await rescheduler.look(true);
+  assert.deepEqual(openNow(b), ['network-unserved', 1]);
+});
+
 test('a network that no other agent may have is told of, until one may', async () => {
   const { b, h1 } = await world(1);
   const { rescheduler } = reschedulerOf(b);

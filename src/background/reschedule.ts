@@ -75,7 +75,7 @@ export class Rescheduler {
   #refused: ReadonlySet<string> = new Set();
   /** Those of the last ten minutes or so, and the look after which each is forgotten. */
   readonly #cramped = new Map<string, number>();
-  /** Networks that nobody served and that waited for room when all were looked at last: if they still do, that is told. */
+  /** Networks that nobody served, though that could end soon, when all were looked at last: if nobody still does, that is told. */
   #queued: ReadonlySet<string> = new Set();
   #counts = { added: 0, gone: 0 };
 
@@ -136,8 +136,10 @@ export class Rescheduler {
     for (const { networkId } of refused) this.#cramped.set(networkId, this.#looks + LOOKS_CRAMPED);
     await this.#mendPorts(plan.portless);
     if (plan.looked) {
-      const staying = [...plan.staying, ...(await this.#staysOf(refused))];
-      await this.#tell({ ...plan, staying }, all);
+      const isDeserted = ({ networkId }: Move) => plan.deserted.has(networkId);
+      const queued = [...plan.queued, ...refused.filter(isDeserted).map((move) => move.networkId)];
+      const stays = await this.#staysOf(refused.filter((move) => !isDeserted(move)));
+      await this.#tell({ ...plan, queued, staying: [...plan.staying, ...stays] }, all);
     }
     this.#helpless = plan.looked && plan.moves.length === 0 && !plan.waiting;
     return plan.waiting;
@@ -230,11 +232,15 @@ export class Rescheduler {
       this.#queued = new Set(queued);
     }
     const stays = new Map(staying.map((stay) => [stay.networkId, stay]));
+    // A moment's silence is no reason to end an alert and begin it again.
+    const maybe = new Set(queued);
+    const kept = open.staying.filter((id) => maybe.has(id) && !now.has(id));
+    const stay = new Set([...stays.keys(), ...kept]);
     this.#open = {
       unserved: await this.#follow({ open: open.unserved, now, all }, (tx, began, ended) =>
         tellUnserved(tx, call(), { unserved: began, ended }),
       ),
-      staying: await this.#follow({ open: open.staying, now: stays, all }, (tx, began, ended) =>
+      staying: await this.#follow({ open: open.staying, now: stay, all }, (tx, began, ended) =>
         tellStaying(tx, call(), { staying: began.flatMap((id) => stays.get(id) ?? []), ended }),
       ),
     };

@@ -40,7 +40,12 @@ export interface ReschedulePlan {
   readonly waiting: boolean;
   /** Networks with a binding that lacks its port: for `syncDhcp`. */
   readonly portless: readonly string[];
-  /** Networks with DHCP and no living agent, also after these moves: those that some agent is to be given when it has room, and the others. */
+  /** Networks with DHCP that nobody serves now: their agents are dead, or switched off and heard by no server. */
+  readonly deserted: ReadonlySet<string>;
+  /**
+   * Those of them that stay so after these moves. `queued`: that may be over soon, for some agent is to be given them when it has
+   * room, or none is dead, and silence may end. `unserved`: all others.
+   */
   readonly queued: readonly string[];
   readonly unserved: readonly string[];
   /** Networks that stay with an agent which is switched off, because there is no other that may have them. */
@@ -52,6 +57,7 @@ const NOTHING: ReschedulePlan = {
   moves: [],
   waiting: false,
   portless: [],
+  deserted: new Set(),
   queued: [],
   unserved: [],
   staying: [],
@@ -181,6 +187,17 @@ async function shiftsFrom(
   return planRebalance(source, others, { networks: served, most });
 }
 
+/**
+ * Whether somebody serves the network, as far as is known. Where many hosts are silent at once none is declared dead; one that was
+ * switched off meanwhile and that no server hears is not counted on.
+ */
+const isServed = (call: Call, facts: Facts, networkId: string): boolean =>
+  (facts.own.get(networkId) ?? []).some(({ agent_id }) => {
+    const agent = facts.agents.get(agent_id);
+    if (!agent || !call.isAlive(agent)) return false;
+    return agent.admin_state_up || call.isEligible({ ...agent, liveness: 'alive' });
+  });
+
 /** Who has the network although it is switched off, while nobody else is to serve it. */
 function stayOf(call: Call, facts: Facts, networkId: string): Stay | undefined {
   const current = standings(call, facts, networkId).filter((one) => !one.leaving && one.alive);
@@ -215,11 +232,10 @@ export async function planReschedule(
       )
     : [];
   const given = new Set(moves.filter((move) => move.add.length > 0).map((move) => move.networkId));
-  const isAlive = ({ agent_id }: DhcpBindingRow) => {
-    const agent = facts.agents.get(agent_id);
-    return agent !== undefined && call.isAlive(agent);
-  };
-  const alone = networkIds.filter((id) => !given.has(id) && !(facts.own.get(id) ?? []).some(isAlive));
+  const deserted = new Set(networkIds.filter((id) => !isServed(call, facts, id)));
+  const alone = [...deserted].filter((id) => !given.has(id));
+  const maySoon = (id: string) => waiting.has(id) || standings(call, facts, id).some((one) => one.alive);
+  const isSettled = (id: string) => !given.has(id) && !waiting.has(id) && !deserted.has(id);
   // What is refused again and again is no reason to leave all others as they are.
   const isBusy = waiting.size > 0 || moves.some((move) => !refused?.has(move.networkId));
   return {
@@ -227,8 +243,9 @@ export async function planReschedule(
     moves: all && !isBusy ? [...moves, ...(await planEven(tables, facts, order))] : moves,
     waiting: waiting.size > 0,
     portless,
-    queued: alone.filter((id) => waiting.has(id)),
-    unserved: alone.filter((id) => !waiting.has(id)),
-    staying: open.flatMap((id) => (given.has(id) || waiting.has(id) ? [] : (stayOf(call, facts, id) ?? []))),
+    deserted,
+    queued: alone.filter(maySoon),
+    unserved: alone.filter((id) => !maySoon(id)),
+    staying: open.flatMap((id) => (isSettled(id) ? (stayOf(call, facts, id) ?? []) : [])),
   };
 }
