@@ -137,11 +137,13 @@ test('an agent that is silent again after its watch was cut is told of', () => {
 
 test('a role that is behind as a whole, or in many keys, is told of and otherwise left alone', () => {
   const many = (count: number) =>
-    Array.from({ length: count }, (_, at) => stuck({ key: `network/${at}`, forMs: at }));
+    Array.from({ length: count }, (_, at) => {
+      return stuck({ key: `network/${at}`, forMs: at, state: 'pending' });
+    });
   const said = (count: number, keys: number) =>
     play({ until: 12_000, overdue: () => many(count), facts: facts(['a'], keys) });
   assert.deepEqual(said(51, 1_000), ['10 alert a']);
-  assert.equal(said(49, 1_000).filter((one) => one.includes('alert')).length, 0);
+  assert.ok(!said(49, 1_000).includes('10 alert a'));
   assert.ok(
     said(4, 4).some((one) => one.includes('rebuild')),
     'a few are never many',
@@ -149,6 +151,42 @@ test('a role that is behind as a whole, or in many keys, is told of and otherwis
   assert.deepEqual(said(5, 5), ['10 alert a']);
   const both = play({ until: 3_000, overdue: () => [stuck(), behind({ key: 'network/m' })] });
   assert.deepEqual(both.at(-1), '1.5 rebuild a network/n', 'what failed by itself is a stall');
+});
+
+test('what failed climbs however much it is, the first being through before the last have begun', () => {
+  const many = Array.from({ length: 30 }, (_, at) => stuck({ key: `network/${at}` }));
+  const said = play({ until: 60_000, overdue: () => many, facts: facts(['a'], 30) });
+  const replaced = said.filter((one) => one.split(' ')[1] === 'replace');
+  assert.ok(Number.parseFloat(replaced[0] ?? '') <= 6, replaced[0]);
+  assert.equal(
+    said.some((one) => one === '10 alert a'),
+    false,
+    'it does not lag',
+  );
+  const ended = play({ until: 200_000, overdue: () => many, facts: facts(['a'], 30) });
+  for (const { step } of RUNGS.dhcp)
+    assert.equal(ended.filter((one) => one.split(' ')[1] === step).length, 30, step);
+  const backlog = many.map(({ key }) => behind({ key: `${key}0` }));
+  const both = play({ until: 6_000, overdue: () => [...backlog, ...many], facts: facts(['a'], 60) });
+  assert.ok(both.some((one) => one.includes('replace')));
+  assert.ok(
+    both.every((one) => many.some(({ key }) => one.endsWith(` a ${key}`))),
+    'nothing is done to what only waits',
+  );
+});
+
+test('what cannot be done for one keeps no others waiting', () => {
+  const many = Array.from({ length: 20 }, (_, at) => stuck({ key: `network/${at}` }));
+  const ladder = new Ladder(0);
+  const audited = new Set<string>();
+  for (let now = 0; now <= 60_000; now += 500) {
+    for (const decision of ladder.decide(many, facts(['a'], 20), now)) {
+      if (decision.type !== 'step') continue;
+      audited.add(decision.of.key);
+      if (decision.step === 'resync') ladder.failed(decision, now);
+    }
+  }
+  assert.equal(audited.size, 20);
 });
 
 test('silence of a third of the hosts is not theirs', () => {

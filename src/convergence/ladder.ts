@@ -7,11 +7,13 @@
  *
  * - Each step only after the one before it, and only once in an escalation; the waits between them grow. When all were
  *   taken the escalation begins again after a long while, without a second alert.
- * - Backlog is not a stall: where an agent as a whole is behind, or more than 5 % of its keys are overdue (and more than a
- *   few), nothing is done to single keys; an alert says so if it lasts.
+ * - Backlog is not a stall: where an agent as a whole is behind, or more than 5 % of its keys are pending beyond their time
+ *   (and more than a few), nothing is done to those; an alert says so if it lasts.
+ * - What failed was tried and refused, so time does not help it: it climbs however much of it there is, one after the other.
  * - Another replica only where a whole key is stuck: one bad object of it moves nothing.
  * - Nothing happens for what is not overdue. What has not been overdue for a while is forgotten, and its alert ends.
- * - Limits: steps a second in all and for one host, replacements a second. What has no turn waits, the oldest first.
+ * - Limits: steps a second in all and for one host, replacements a second. What has no turn waits, the oldest first; of
+ *   what began together that which is highest, so that of many the first are through soon.
  * - If a third of the hosts is silent at once the fault is most likely this server's: none is cut.
  */
 import { Allowance, type Rate } from '../lib/allowance.ts';
@@ -91,7 +93,7 @@ export interface LadderLimits {
   readonly all: Rate;
   readonly host: Rate;
   readonly replace: Rate;
-  /** The share of a role's keys, and their number, beyond which it lags. */
+  /** The share of a role's keys that are pending, and their number, beyond which it lags. */
   readonly laggingShare: number;
   readonly laggingKeys: number;
   /** The share of the hosts, and their number, beyond which silence is not theirs. */
@@ -152,6 +154,8 @@ interface Climber {
   /** The next rung; the number of rungs when all were taken. */
   next: number;
   nextAt: number;
+  /** Its place in the queue: when its round began, or a step of it could not be taken. */
+  queuedAt: number;
   round: number;
   seenAt: number;
   isAlerting: boolean;
@@ -188,7 +192,7 @@ export class Ladder {
     const decisions = this.#forget(facts, now);
     const due = [...this.#climbers.values()]
       .filter((climber) => climber.seenAt === now && climber.nextAt <= now)
-      .sort((a, b) => a.nextAt - b.nextAt);
+      .sort((a, b) => a.queuedAt - b.queuedAt || b.next - a.next || a.nextAt - b.nextAt);
     for (const climber of due) {
       const step = this.#take(climber, now);
       if (step) decisions.push({ type: 'step', step, round: climber.round, of: climber.of });
@@ -204,6 +208,8 @@ export class Ladder {
     if (!climber || climber.next !== at + 1) return;
     climber.next = at;
     climber.nextAt = now;
+    // Behind the others, who would else wait for as long as it cannot be taken.
+    climber.queuedAt = now;
   }
 
   #see(of: Case, now: number): void {
@@ -215,7 +221,10 @@ export class Ladder {
     }
     const [first] = RUNGS[of.climb];
     const nextAt = now + (first?.waitMs ?? 0);
-    this.#climbers.set(nameOf(of), { of, next: 0, nextAt, round: 1, seenAt: now, isAlerting: false });
+    this.#climbers.set(nameOf(of), {
+      ...{ of, next: 0, nextAt, queuedAt: now, round: 1, seenAt: now },
+      isAlerting: false,
+    });
   }
 
   #forget(facts: LadderFacts, now: number): Decision[] {
@@ -236,6 +245,7 @@ export class Ladder {
     if (!rung) {
       climber.round += 1;
       climber.next = 0;
+      climber.queuedAt = now;
       return this.#take(climber, now);
     }
     // One object that fails would fail elsewhere as well, and its network is served (R19).
@@ -273,7 +283,7 @@ export class Ladder {
 const nameOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
   climb === 'silent' ? `${climb} ${host}` : `${climb} ${host} ${role} ${key}`;
 
-/** What there is to climb for: for each agent its silence, its lag, or the keys that are stuck. */
+/** What there is to climb for: for each agent its silence, its lag, and the keys that are stuck. */
 function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: LadderLimits): Case[] {
   const cases: Case[] = [];
   const silent = overdue.filter((one) => one.state === 'silent');
@@ -285,12 +295,13 @@ function casesOf(overdue: readonly Overdue[], facts: LadderFacts, limits: Ladder
   const owed = overdue.filter((one) => one.state !== 'silent');
   for (const entries of Map.groupBy(owed, ({ host, role }) => `${host} ${role}`).values()) {
     const [{ host, role }] = entries as [Overdue, ...Overdue[]];
-    const keys = new Set(entries.map((one) => one.key)).size;
+    const pending = entries.filter((one) => one.state !== 'failed');
+    const keys = new Set(pending.map((one) => one.key)).size;
     const isMany = keys >= limits.laggingKeys && keys > limits.laggingShare * facts.keys(host, role);
-    const behind = isMany ? entries : entries.filter((one) => one.agentIsLagging);
+    const isBehind = (one: Overdue) => one.state !== 'failed' && (isMany || one.agentIsLagging);
+    const behind = entries.filter(isBehind);
     if (behind.length > 0) cases.push({ ...caseOf('lagging', behind), key: '' });
-    if (isMany) continue;
-    const stuck = entries.filter((one) => !one.agentIsLagging && one.key !== '');
+    const stuck = entries.filter((one) => !isBehind(one) && one.key !== '');
     for (const of of Map.groupBy(stuck, (one) => one.key).values()) cases.push(caseOf(role, of));
   }
   return cases;

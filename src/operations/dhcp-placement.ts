@@ -9,6 +9,9 @@ import type { Call } from './operation.ts';
 /** Of more agents than this, as many are drawn and the least loaded of them taken: counting all would not scale. */
 const SAMPLE = 16;
 
+/** One network that fails says little of its agent, so many say that it is the agent or its host. */
+const FAILING_NETWORKS = 3;
+
 /** The facts of a binding as `scheduling/` takes them; one whose agent is unknown here is dead. */
 export function standingOf(call: Call, binding: DhcpBindingRow, agent: AgentRow | undefined): Standing {
   return {
@@ -19,12 +22,15 @@ export function standingOf(call: Call, binding: DhcpBindingRow, agent: AgentRow 
   };
 }
 
+const isFailing = ({ exceptions }: AgentRow): boolean =>
+  exceptions.filter((one) => one.state === 'failed' && one.object === '').length >= FAILING_NETWORKS;
+
 /** An agent as a candidate; `room` how much more it may be given now. */
 export function candidateOf(
   agent: AgentRow,
   facts: { readonly physicalNetworks: readonly string[]; readonly load: number; readonly room: number },
 ): Candidate {
-  return { id: agent.id, zone: agent.availability_zone, ...facts };
+  return { id: agent.id, zone: agent.availability_zone, isFailing: isFailing(agent), ...facts };
 }
 
 /** What a network asks for: `missing` replicas beside those that stay. */

@@ -61,6 +61,26 @@ test('the first DHCP subnet gives the network to two living agents, each with it
   assert.deepEqual(entities, ['L2', 'L2']);
 });
 
+test('an agent with which several networks fail is passed over, and taken for want of another', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const { dhcp } = await b.host('h1');
+  const failed = (networks: number) =>
+    Array.from({ length: networks }, (_, at) => ({
+      ...{ key: `network/${at}`, object: '', state: 'failed' as const, since: 1, reason: 'no dnsmasq' },
+    }));
+  const given = async (networks: number) => {
+    await b.run((tx) => tx.agents.update({ id: dhcp.id }, { exceptions: failed(networks) }));
+    const { id } = await b.network();
+    await b.subnet(id, '10.0.0.0/24');
+    return b.store.rows('dhcpBindings').find((one) => one.network_id === id)?.host;
+  };
+  assert.equal(await given(3), 'h1');
+  await b.host('h2');
+  assert.equal(await given(3), 'h2');
+  assert.equal(await given(3), 'h2');
+  assert.equal(await given(2), 'h1', 'one or two may fail by themselves: the load decides');
+});
+
 test('the least loaded agents are taken', async () => {
   const b = bench({ dhcpAgentsPerNetwork: 1 });
   await b.host('h1');

@@ -53,6 +53,17 @@ test('replicas are spread over zones before loads count, those that stay include
   assert.deepEqual(agentsOf(planPlacements([network('n', { staying: ['z'] })], candidates)), ['b1']);
 });
 
+test('an agent with which much fails is the last that is taken, and taken where there is no other', () => {
+  const candidates = [agent('a', { isFailing: true }), agent('b', { load: 90 }), agent('c', { load: 99 })];
+  assert.deepEqual(agentsOf(planPlacements([network('n')], candidates)), ['b']);
+  const staying = planPlacements(
+    [network('n', { staying: ['z'] })],
+    [agent('a', { zone: 'y', isFailing: true }), agent('b')],
+  );
+  assert.deepEqual(agentsOf(staying), ['b'], 'zones count less');
+  assert.deepEqual(agentsOf(planPlacements([network('n', { missing: 3 })], candidates)), ['b', 'c', 'a']);
+});
+
 test('zones that a network names, and hosts that cannot attach it, are limits', () => {
   const candidates = [
     agent('a'),

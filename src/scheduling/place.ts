@@ -1,7 +1,7 @@
 /**
  * Which agents are given which networks, many at once. Zones that a network names (`availability_zone_hints`) are the only ones
- * for it, as in Neutron; within what is allowed its replicas are spread over zones first, then the least loaded agent is
- * taken, ties by id. So the same facts give the same plan on every server.
+ * for it, as in Neutron; within what is allowed an agent with which much fails is the last resort, replicas are spread over zones
+ * next, then the least loaded agent is taken, ties by id. So the same facts give the same plan on every server.
  */
 
 /** An agent that may be given more. */
@@ -13,6 +13,8 @@ export interface Candidate {
   readonly load: number;
   /** How many more it may be given now: what it was given and does not serve yet counts against its budget. */
   readonly room: number;
+  /** Much of what it has been given fails there: only where there is no other. */
+  readonly isFailing?: boolean;
 }
 
 /** Where a network may go. */
@@ -74,8 +76,9 @@ function inOrder(demands: readonly Demand[], slotsOf: ReadonlyMap<string, readon
 }
 
 const isBefore = (a: Slot, b: Slot, crowd: ReadonlyMap<string, number>): boolean => {
+  const failing = Number(a.agent.isFailing ?? false) - Number(b.agent.isFailing ?? false);
   const zones = (crowd.get(a.agent.zone) ?? 0) - (crowd.get(b.agent.zone) ?? 0);
-  const order = zones || a.load - b.load;
+  const order = failing || zones || a.load - b.load;
   return order === 0 ? a.agent.id < b.agent.id : order < 0;
 };
 

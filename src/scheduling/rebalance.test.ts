@@ -45,6 +45,16 @@ test('a few at a time go to the least loaded', () => {
   );
 });
 
+test('nothing goes to an agent with which much fails, however little it has', () => {
+  const failing = agent('b', 0, { isFailing: true });
+  assert.deepEqual(overloaded([agent('a', 40), failing]), []);
+  const shifts = planRebalance(agent('a', 40), [failing, agent('c', 5)], { networks: networks(40), most: 1 });
+  assert.deepEqual(
+    shifts.map((one) => one.to),
+    ['c'],
+  );
+});
+
 test('hints, reach, agents that have it and the spread over zones are respected', () => {
   const from = agent('a', 40);
   const to = [agent('b', 0, { zone: 'y' })];

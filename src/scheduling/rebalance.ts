@@ -28,7 +28,7 @@ export const isUneven = (most: number, least: number): boolean =>
 /** The agents of which something should be moved, for some other has so much less: the most loaded first, ties by id. */
 export function overloaded(candidates: readonly Candidate[]): Candidate[] {
   const sorted = [...candidates].sort((a, b) => b.load - a.load || (a.id < b.id ? -1 : 1));
-  const least = sorted.at(-1)?.load ?? 0;
+  const least = sorted.findLast((one) => !one.isFailing)?.load ?? Number.POSITIVE_INFINITY;
   return sorted.filter((one) => isUneven(one.load, least));
 }
 
@@ -40,7 +40,7 @@ function crowds(network: Served, from: Candidate, to: Candidate): boolean {
 
 /**
  * At most `most` networks of `source` for less loaded agents: only where hints, reach and the spread over zones allow, and
- * only while the loads of the two are uneven, so that nothing ever goes to and fro.
+ * only while the loads of the two are uneven, so that nothing ever goes to and fro. Nothing goes where much fails.
  */
 export function planRebalance(
   source: Candidate,
@@ -48,7 +48,9 @@ export function planRebalance(
   { networks, most }: { readonly networks: readonly Served[]; readonly most: number },
 ): Shift[] {
   const shifts: Shift[] = [];
-  const targets = others.map((agent) => ({ agent, load: agent.load, room: agent.room }));
+  const targets = others
+    .filter((agent) => !agent.isFailing)
+    .map((agent) => ({ agent, load: agent.load, room: agent.room }));
   let load = source.load;
   for (const network of [...networks].sort((a, b) => (a.networkId < b.networkId ? -1 : 1))) {
     if (shifts.length >= most) break;
