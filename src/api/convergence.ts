@@ -94,8 +94,10 @@ const SAYS = {
         resources: array(OWN),
         unattended: {
           ...array(OWN),
-          description: 'What of the resource that is asked for nobody is there to realise (admins only).',
+          description:
+            'What nobody is there to realise, of the resource that is asked for, or of all: then the first 100 (admins only).',
         },
+        unattendedCount: COUNT,
       },
     } as JsonSchema,
   }),
@@ -201,10 +203,9 @@ export function addConvergence(api: Api): void {
       return reply.send(answer({ ...rest, agents: [], resources: items }, links));
     }
     const found = await api.store.view((view) => convergence(view, call, asked));
-    const { unattended, ...rest } = found;
     const isMarker = (given: string) => canonicalUuid(given) !== undefined;
-    const { items, links } = pageOf(rest.agents, (agent) => agent.id, { ...at, isMarker });
-    return reply.send(answer({ ...rest, agents: items, ...(asked.resource ? { unattended } : {}) }, links));
+    const { items, links } = pageOf(found.agents, (agent) => agent.id, { ...at, isMarker });
+    return reply.send(answer({ ...found, agents: items }, links));
   });
 }
 

@@ -59,6 +59,27 @@ test('what is owed is shown with since when and why, and what alerts there are',
   );
 });
 
+test('what no agent is there for is shown, and how much more there is', () => {
+  const lost = {
+    ...{ resource: 'port/p', role: 'l2', state: 'failed', since: 0, sinceAt: null, overdue: false },
+    reason: 'its host has no agent to connect it',
+  };
+  assert.equal(
+    renderStatus(of({ converged: false, unattended: [lost], unattendedCount: 3 })),
+    [
+      'change log at position 9; 1 of 1 agents connected, 0 pending, 0 overdue, 3 with nobody to realise them',
+      '',
+      'HOST  ROLE  ALIVE  STATE      REALISED  LAG  PENDING  OVERDUE',
+      'h1    l2    yes    converged  9         0    0        0',
+      '',
+      'WHAT    ROLE  STATE   SINCE  WHY',
+      'port/p  l2    failed  -      its host has no agent to connect it',
+      'and 2 more',
+      '',
+    ].join('\n'),
+  );
+});
+
 test('agents stand by host and role', () => {
   const agents = [
     agent({ host: 'h10' }),

@@ -62,6 +62,9 @@ export interface Convergence {
   agents: AgentConvergence[];
   /** What members get instead of agents. */
   resources?: OwnOwed[];
+  /** What no agent is there for: the first of them, and how many there are. Older servers do not tell. */
+  unattended?: OwnOwed[];
+  unattendedCount?: number;
 }
 
 async function fetchConvergence(endpoint: Endpoint, query = ''): Promise<Convergence> {
@@ -88,17 +91,29 @@ const stateOf = ({ state, overdue }: { state: string; overdue: boolean }): strin
   overdue ? `${state}, overdue` : state;
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 
-function renderSummary({ head, agents }: Convergence): string {
+function renderSummary({ head, agents, unattendedCount = 0 }: Convergence): string {
   const heard = agents.filter((agent) => agent.heard).length;
   const pending = sum(agents.map((agent) => agent.owed.filter((one) => one.state !== 'waiting').length));
   const overdue = sum(agents.map((agent) => agent.overdue));
-  return `change log at position ${head}; ${heard} of ${agents.length} agents connected, ${pending} pending, ${overdue} overdue`;
+  return `change log at position ${head}; ${heard} of ${agents.length} agents connected, ${pending} pending, ${overdue} overdue${unattendedCount > 0 ? `, ${unattendedCount} with nobody to realise them` : ''}`;
 }
 
 function renderOwn({ head, resources = [] }: Convergence): string {
   if (resources.length === 0) return `change log at position ${head}; all of yours is realised\n`;
-  const rows = resources.map((one) => [one.resource, one.role, stateOf(one), sinceOf(one), one.reason]);
-  return `change log at position ${head}\n\n${formatTable(['WHAT', 'ROLE', 'STATE', 'SINCE', 'WHY'], rows)}`;
+  return `change log at position ${head}\n\n${tableOf(resources)}`;
+}
+
+const tableOf = (resources: readonly OwnOwed[]): string =>
+  formatTable(
+    ['WHAT', 'ROLE', 'STATE', 'SINCE', 'WHY'],
+    resources.map((one) => [one.resource, one.role, stateOf(one), sinceOf(one), one.reason]),
+  );
+
+/** What no agent is there for. */
+function renderUnattended({ unattended = [], unattendedCount = 0 }: Convergence): string[] {
+  if (unattended.length === 0) return [];
+  const left = unattendedCount - unattended.length;
+  return [`${tableOf(unattended)}${left > 0 ? `and ${left} more\n` : ''}`];
 }
 
 /** By host (numbers in names as numbers), then by role. */
@@ -134,6 +149,7 @@ export function renderStatus(convergence: Convergence, alerts: readonly AlertNow
   );
   const parts = [renderSummary(convergence), '', agents];
   if (owed.length > 0) parts.push(formatTable(['HOST', 'ROLE', 'WHAT', 'STATE', 'SINCE', 'WHY'], owed));
+  parts.push(...renderUnattended(convergence));
   if (alerts.length > 0) {
     const rows = alerts.map((one) => [
       one.at.replace(/\.\d+Z$/, 'Z'),

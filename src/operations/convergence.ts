@@ -7,10 +7,11 @@ import type { Asked } from '../convergence/unattended.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { PortRow } from '../resources/port.ts';
 import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
-import { canonicalUuid } from '../resources/values.ts';
+import { canonicalUuid, display } from '../resources/values.ts';
 import type { Tables, View } from '../store/store.ts';
-import { networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
+import { agentNotFound, hostNotFound, networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
+import { type FleetUnattended, readFleetUnattended } from './unattended-fleet.ts';
 import { readUnattended } from './unattended.ts';
 
 export { AGENT_STATES, type AgentLag, type AgentState, type Convergence } from '../convergence/lag.ts';
@@ -172,8 +173,9 @@ const anyOf = <Value>(values: readonly Value[] | undefined): readonly Value[] | 
 
 /** What is not realised, of the agents that are asked for and of what no agent is there for. */
 export interface AskedConvergence extends Convergence {
-  /** What of the resource that is asked for nobody is there to realise. */
+  /** What nobody is there to realise: of the resource that is asked for, or of all; then not all of it is shown. */
   readonly unattended: readonly OwnOwed[];
+  readonly unattendedCount: number;
 }
 
 /** The agents that are asked for, by id, each with what is asked for of it; and whether that is all realised. */
@@ -185,6 +187,7 @@ export async function convergence(
   const { agentId, position, states = [], resource } = query;
   const hosts = anyOf(query.hosts);
   const roles = anyOf(query.roles);
+  await checkThere(view, query);
   const subject = resource && (await readSubject(view, resource));
   const agents = await view.agents.find({
     ...(agentId === undefined ? {} : { id: agentId }),
@@ -193,20 +196,39 @@ export async function convergence(
   });
   const { head, lags } = await readLags(view, call, agents);
   const asked = narrow(lags, { subject, position, states });
-  // Of single agents or hosts it is asked what these owe.
-  const isOfAny = agentId === undefined && hosts === undefined;
-  const alone =
-    resource && isOfAny
-      ? await readUnattended(view, {
-          asked: await readAsked(view, resource),
-          ...{ roles: roles ?? ROLES, agents, isHeard: (agent) => isHeard(call, agent) },
-        })
-      : [];
-  const unattended = states.length === 0 || states.includes('failing') ? alone : [];
+  const isFailingAsked = states.length === 0 || states.includes('failing');
+  const alone = isFailingAsked ? await unattendedOf(view, call, { query, agents }) : NOTHING;
   // What has not been committed yet nobody has realised.
   const isThere = position === undefined || position <= head;
-  const isDone = asked.every((lag) => !lag.alive || isConverged(lag)) && unattended.length === 0;
-  return { head, converged: isThere && isDone, agents: asked, unattended };
+  const isDone = asked.every((lag) => !lag.alive || isConverged(lag)) && alone.count === 0;
+  const converged = isThere && isDone;
+  return { head, converged, agents: asked, unattended: alone.entries, unattendedCount: alone.count };
+}
+
+/** Throws the Fault of an agent or a host that is not there: that owes nothing, and nothing is realised by it. */
+async function checkThere(view: View, { agentId, hosts = [] }: ConvergenceQuery): Promise<void> {
+  if (agentId !== undefined && !(await view.agents.get({ id: agentId }))) throw agentNotFound(agentId);
+  if (hosts.length === 0) return;
+  const known = new Set((await view.hosts.find({ name: hosts })).map((host) => host.name));
+  const unknown = hosts.find((name) => !known.has(name));
+  if (unknown !== undefined) throw hostNotFound(display(unknown));
+}
+
+const NOTHING: FleetUnattended = { entries: [], count: 0 };
+
+/** Of single agents or hosts it is asked what these owe; of a position, what was asked of agents up to there. */
+async function unattendedOf(
+  view: View,
+  call: Call,
+  { query, agents }: { readonly query: ConvergenceQuery; readonly agents: readonly AgentRow[] },
+): Promise<FleetUnattended> {
+  const { agentId, resource, position } = query;
+  if (agentId !== undefined || anyOf(query.hosts)) return NOTHING;
+  const roles = anyOf(query.roles) ?? ROLES;
+  const attendance = { roles, agents, isHeard: (agent: AgentRow) => isHeard(call, agent) };
+  if (!resource) return position === undefined ? readFleetUnattended(view, attendance) : NOTHING;
+  const entries = await readUnattended(view, { asked: await readAsked(view, resource), ...attendance });
+  return { entries, count: entries.length };
 }
 
 /** A resource, and for a network its ports, as those whose attendance is asked for. */

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { Caller } from './operation.ts';
 import { convergence, type ConvergenceQuery, ownConvergence } from './convergence.ts';
 import { createPort } from './port.ts';
-import { bench } from './testing.ts';
+import { createRouter } from './router.ts';
+import { bench, fault } from './testing.ts';
 
 const RED: Caller = { projectId: 'red', userId: 'red', isAdmin: false };
 
@@ -29,7 +30,7 @@ async function world({ hosts }: { readonly hosts: readonly string[] }) {
     );
     return [converged, ...resources.map((one) => `${one.resource} ${one.role} ${one.state}`)];
   };
-  const admin = async (query: ConvergenceQuery) => {
+  const admin = async (query: ConvergenceQuery = {}) => {
     const { converged, unattended } = await w.store.view((view) => convergence(view, w.call, query));
     return [converged, ...unattended.map((one) => `${one.resource} ${one.role} ${one.state}`)];
   };
@@ -90,4 +91,62 @@ test('as long as one replica serves, that another is away is no failure', async 
   w.kill(w.agents.get('h1')!.dhcp);
   w.kill(w.agents.get('h1')!.l2);
   assert.deepEqual(await w.own(), [true]);
+});
+
+test('an admin who asks of nothing in particular is told what nobody is there for, anywhere', async () => {
+  const w = await world({ hosts: ['h1', 'h2'] });
+  const port = await w.port('h2');
+  await w.settle();
+  assert.deepEqual(await w.admin(), [true]);
+  const lost = await w.port('elsewhere');
+  await w.settle();
+  const failed = `port/${lost.id} l2 failed`;
+  assert.deepEqual(await w.admin(), [false, failed]);
+  assert.deepEqual(await w.admin({ roles: ['dhcp'] }), [true]);
+  assert.deepEqual(await w.admin({ states: ['pending'] }), [true]);
+  assert.deepEqual(await w.admin({ hosts: ['h1'] }), [true]);
+  w.kill(w.agents.get('h2')!.l2);
+  assert.deepEqual(await w.admin(), [false, ...[failed, `port/${port.id} l2 failed`].sort()]);
+  await w.run((tx) => tx.ports.remove({ id: lost.id }));
+  w.revive(w.agents.get('h2')!.l2);
+  for (const of of w.agents.values()) w.kill(of.dhcp);
+  assert.deepEqual(await w.admin(), [false, `network/${w.network.id} dhcp failed`]);
+  await w.run((tx) => tx.networks.update({ id: w.network.id }, { admin_state_up: false }));
+  await w.settle();
+  assert.deepEqual(await w.admin(), [true]);
+});
+
+test('a port that is bound to a host whose agent was removed has nobody', async () => {
+  const w = await world({ hosts: ['h1', 'h2'] });
+  const port = await w.port('h2');
+  await w.run((tx) => tx.agents.remove({ host: 'h2' }));
+  await w.settle();
+  assert.deepEqual(await w.admin(), [false, `port/${port.id} l2 failed`]);
+});
+
+test('of very many a hundred are told, and all are counted', async () => {
+  const w = await world({ hosts: ['h1', 'h2'] });
+  const { host, ...asked } = { host: 'elsewhere', project_id: 'red', network_id: w.network.id };
+  const many = Array.from({ length: 130 }, () => ({ ...asked, host }));
+  await w.run((tx) => createPort(tx, w.call, many));
+  await w.settle();
+  const found = await w.store.view((view) => convergence(view, w.call));
+  assert.deepEqual([found.unattended.length, found.unattendedCount, found.converged], [100, 130, false]);
+});
+
+test('the ports of a router whose agents nobody hears have nobody', async () => {
+  const w = await world({ hosts: ['h1'] });
+  const port = await w.port('h1');
+  const [router] = await w.run((tx) => createRouter(tx, w.call, [{ ha: false }]));
+  const device = { device_id: router!.id, device_owner: 'network:router_interface' };
+  await w.run((tx) => tx.ports.update({ id: port.id }, device));
+  await w.settle();
+  assert.deepEqual(await w.admin(), [false, `port/${port.id} l3 failed`]);
+  assert.deepEqual(await w.admin({ roles: ['l2', 'dhcp'] }), [true]);
+});
+
+test('an agent or a host that is not there has realised nothing', async () => {
+  const w = await world({ hosts: ['h1'] });
+  await assert.rejects(w.admin({ hosts: ['h1', 'nowhere'] }), fault('HostNotFound', 'Host nowhere'));
+  await assert.rejects(w.admin({ agentId: w.network.id }), fault('AgentNotFound'));
 });

@@ -169,7 +169,11 @@ test('a port that could be bound nowhere is not realised, and it is said so', as
   );
   const own = await ask(`resource=${resource}&role=l2`, 'red');
   assert.deepEqual([own.converged, own.resources], [false, about.unattended]);
-  assert.equal((await ask()).unattended, undefined);
+  const all = await ask();
+  assert.deepEqual(
+    [all.converged, all.unattendedCount, all.unattended.map((one: Json) => `${one.resource} ${one.role}`)],
+    [false, 1, [`${resource} l2`]],
+  );
   await api.expect(204, 'DELETE', `/v2.0/ports/${lost.id}`);
 });
 
@@ -192,6 +196,11 @@ test('what cannot be asked is refused', async () => {
   await api.expect(400, 'GET', `${URL}?nonsense=1`);
   await api.expect(400, 'GET', `${URL}?limit=-1`);
   await api.expect(404, 'GET', `${URL}?resource=network/${port.id}`);
+  for (const [query, type] of [
+    [`agent_id=${port.id}`, 'AgentNotFound'],
+    ['host=h1&host=nosuchhost', 'HostNotFound'],
+  ])
+    assert.equal((await api.expect(404, 'GET', `${URL}?${query}`)).NeutronError.type, type);
 });
 
 test('events are listed newest first, filtered and in pages', async () => {
