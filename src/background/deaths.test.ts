@@ -230,6 +230,24 @@ test('a silence that ends while the database takes its time to write it is not w
   assert.equal(stage.agent('h1').server_id, 'a');
 });
 
+test('one that a server takes as it wakes up is not declared dead before its beat is looked at', async () => {
+  const [, b] = await begin(['a', 'b'], ['h1'], 3_500);
+  b.pause();
+  await stage.pass(10_000);
+  stage.silence('h1');
+  for (let waited = 0; stage.agent('h1').server_id !== ''; waited += 50) {
+    assert.ok(waited < 5_000);
+    await stage.pass(50);
+  }
+  // the death is due before the leader's next beat
+  await stage.pass(stage.times.declareMs - 150);
+  await b.go();
+  await stage.connect(b, 'h1');
+  await stage.pass(10_000);
+  assert.equal(stage.agent('h1').server_id, 'b');
+  assert.deepEqual(stage.events(), []);
+});
+
 test('silence counts from what was heard last, also where that came to no row', async () => {
   const [a, b] = await begin(['a', 'b'], []);
   await stage.hosts(b, ['h1', 'h2']);

@@ -341,6 +341,8 @@ export class AgentPresence {
     const { store, serverId, onLook, onDoubt } = this.#options;
     await this.#auditWhenDue();
     const sightings = await this.#ask(() => store.view((view) => view.sightings(['', ...this.#gone()])));
+    // a server that seemed gone may have woken up and taken an agent since: its beat says so, if it is looked at now
+    if (sightings.some(({ server_id }) => server_id !== '' && !this.isHeard(server_id))) await this.beat();
     const dead = new Set<string>();
     for (const { host, server_id, liveness } of sightings) {
       if (liveness === 'dead') dead.add(host);
