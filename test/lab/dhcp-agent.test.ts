@@ -31,8 +31,9 @@ function client(t: TestContext, argv: (script: string, scratch: string) => strin
   const run = spawnSync('ip', ['netns', 'exec', 'dtn-machine', 'timeout', '10', ...argv(script, scratch)], {
     encoding: 'utf8',
   });
-  const pid = spawnSync('cat', [join(scratch, 'pid')], { encoding: 'utf8' }).stdout.trim();
-  if (/^\d+$/.test(pid)) spawnSync('kill', [pid]);
+  // dhclient goes into the background before its pid file is there.
+  const left = spawnSync('ip', ['netns', 'pids', 'dtn-machine'], { encoding: 'utf8' }).stdout.trim();
+  if (left !== '') spawnSync('kill', left.split('\n'));
   const said = spawnSync('cat', [join(scratch, 'said')], { encoding: 'utf8' }).stdout;
   assert.ok(said.includes('event='), `the client said nothing: ${run.stdout}${run.stderr}`);
   return Object.fromEntries(said.split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2)));
