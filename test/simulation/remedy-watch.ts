@@ -49,8 +49,10 @@ export class RemedyWatch {
     const own = ports.find((port) => port.host === name && port.device_owner === DHCP_OWNER);
     const isReached = own !== undefined && isWired(own, picture);
     const leases = isReached ? (machine.dnsmasq(networkId)?.leases() ?? []) : [];
+    // What was wished away earlier ends in its own time, maybe just now.
+    const wanted = ports.filter((port) => port.host === name && port.admin_state_up);
     const candidates = [
-      ...ports.map(({ id }) => wiredName(id, name)),
+      ...wanted.map(({ id }) => wiredName(id, name)),
       ...leases.map((lease) => leasedName(networkId, lease, name)),
     ];
     return candidates.filter((one) => this.#served.isNow(one, name));
