@@ -4,6 +4,7 @@
  * nothing is routed by it, and the guard lets in only questions and answers. A host without IPv6 goes without it.
  */
 import type { Host, LinkStep } from '../../host/host.ts';
+import { Turns } from '../../lib/turns.ts';
 import { healthAddress, healthMac } from '../../resources/health-address.ts';
 import type { World } from '../role.ts';
 import type { L2Settings } from './desired.ts';
@@ -31,7 +32,7 @@ export class HealthLink {
   /** Counts what was told of the host: what is read before that may be old. */
   #told = 0;
   #isPossible = true;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(host: Host, world: World, settings: L2Settings) {
     this.#host = host;
@@ -50,12 +51,7 @@ export class HealthLink {
 
   /** Makes it so, and says whether it had to; throws if the host refuses. Costs nothing when nothing has changed. */
   ensure(): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#ensure());
-    this.#turn = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    return turn;
+    return this.#turns.take(() => this.#ensure());
   }
 
   async #ensure(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { FloodEntry, Host, Link } from '../../host/host.ts';
+import { Turns } from '../../lib/turns.ts';
 import { isOurBridge } from './desired.ts';
 import type { Observed } from './plan.ts';
 
@@ -16,7 +17,7 @@ export class HostView implements Observed {
   readonly #staleLinks = new Set<string>();
   readonly #staleFlood = new Set<string>();
   #allStale = true;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   /** What is learned meanwhile, the read may not have seen. */
   #reading = false;
 
@@ -82,7 +83,7 @@ export class HostView implements Observed {
   async refresh(bridge: string, names: readonly string[]): Promise<void> {
     const members = this.membersOf(bridge).map((link) => link.name);
     const wanted = [bridge, ...names, ...members];
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const stale = wanted.some((name) => this.#staleLinks.has(name) || this.#staleFlood.has(name));
       if (this.#allStale || stale) await this.#readStale();
     });
@@ -90,14 +91,7 @@ export class HostView implements Observed {
 
   /** The same for every link: also one that may have become the bridge's member unseen. */
   async refreshStale(): Promise<void> {
-    await this.#inTurn(() => this.#readStale());
-  }
-
-  #inTurn(read: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(read);
-    // The next in turn reads for itself, whatever became of this one; the caller is told of the failure.
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+    await this.#turns.take(() => this.#readStale());
   }
 
   async #readStale(): Promise<void> {

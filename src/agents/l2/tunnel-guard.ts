@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Host } from '../../host/host.ts';
+import { Turns } from '../../lib/turns.ts';
 import type { World } from '../role.ts';
 import type { L2Settings } from './desired.ts';
 import { HEALTH_LINK } from './health-link.ts';
@@ -75,7 +76,7 @@ export class TunnelGuard {
   /** undefined: to be read from the host. null: no table. */
   #applied: string | null | undefined = undefined;
   #wanted: GuardRuleset | null = null;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(host: Host, world: World, settings: L2Settings) {
     this.#host = host;
@@ -93,12 +94,7 @@ export class TunnelGuard {
 
   /** Makes the table so, and says whether it had to; throws if the host refuses. Costs nothing when nothing has changed. */
   ensure(): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#ensure());
-    this.#turn = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    return turn;
+    return this.#turns.take(() => this.#ensure());
   }
 
   async #ensure(): Promise<boolean> {

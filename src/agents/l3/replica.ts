@@ -4,6 +4,7 @@
  */
 import type { Host } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { Turns } from '../../lib/turns.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
 import { beginLease, endLease, ensureKeepalived, isMissing, killKeepalived } from './guard.ts';
@@ -67,7 +68,7 @@ export class Replica {
   #awayAgainAt: number | null = null;
   /** When a keepalived that still has the addresses though it is to take no part is killed; null: it obeys. */
   #insistAt: number | null = null;
-  #hurrying: Promise<unknown> = Promise.resolve();
+  readonly #hurries = new Turns();
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
   /** When to look again; null: when something happens. */
@@ -171,9 +172,7 @@ export class Replica {
    * many ms there is more to do. One at a time, whoever asks.
    */
   hurry(desired: DesiredHa): Promise<number | null> {
-    const turn = this.#hurrying.then(() => this.#hurry(desired));
-    this.#hurrying = turn.catch(() => undefined);
-    return turn;
+    return this.#hurries.take(() => this.#hurry(desired));
   }
 
   async #hurry(desired: DesiredHa): Promise<number | null> {
