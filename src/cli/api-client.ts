@@ -106,6 +106,24 @@ export function callApi(
   });
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** The id of what is called by its id or its name. Throws where no name, or more than one, is the same. */
+export async function findId(
+  endpoint: Endpoint,
+  kind: 'port' | 'network' | 'router',
+  wanted: string,
+): Promise<string> {
+  if (UUID.test(wanted)) return wanted;
+  const path = `/v2.0/${kind}s?fields=id&name=${encodeURIComponent(wanted)}`;
+  const found: { id: string }[] = (await callApi(endpoint, 'GET', path)).body[`${kind}s`];
+  const [only] = found;
+  if (only && found.length === 1) return only.id;
+  throw new Error(
+    `${found.length === 0 ? `no ${kind} is` : `${found.length} ${kind}s are`} called "${wanted}"`,
+  );
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: JSON as the server sent it
 function parseBody(text: string): any {
   if (text === '') return undefined;

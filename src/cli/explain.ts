@@ -1,7 +1,8 @@
 /** `deuteron explain`: the server's sentences on what is missing, where, since when, why, and what is being done. */
 import { parseArgs } from 'node:util';
-import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, type Endpoint, endpointFrom } from './api-client.ts';
+import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, endpointFrom, findId } from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.ts';
+import { toSecond } from './table.ts';
 
 const USAGE = `usage: deuteron explain port ID [--json]
        deuteron explain network ID [--json]
@@ -25,20 +26,7 @@ export interface Explanation {
 }
 
 const KINDS = ['port', 'network', 'router', 'agent'] as const;
-type Kind = (typeof KINDS)[number];
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SHOWN_EVENTS = 5;
-
-async function idOf(endpoint: Endpoint, kind: Kind, wanted: string): Promise<string> {
-  if (kind === 'agent' || UUID.test(wanted)) return wanted;
-  const path = `/v2.0/${kind}s?fields=id&name=${encodeURIComponent(wanted)}`;
-  const found: { id: string }[] = (await callApi(endpoint, 'GET', path)).body[`${kind}s`];
-  const [only] = found;
-  if (only && found.length === 1) return only.id;
-  throw new Error(
-    `${found.length === 0 ? `no ${kind} is` : `${found.length} ${kind}s are`} called "${wanted}"`,
-  );
-}
 
 /** The explanation as a person reads it. */
 export function renderExplanation({ subject, state, summary, findings, events }: Explanation): string {
@@ -46,9 +34,7 @@ export function renderExplanation({ subject, state, summary, findings, events }:
   if (findings.length === 0) lines.push('', summary);
   for (const finding of findings) lines.push('', `- [${finding.state}] ${finding.sentence}`);
   if (events.length > 0) lines.push('', 'What happened lately:');
-  for (const { at, message } of events.slice(0, SHOWN_EVENTS)) {
-    lines.push(`  ${at.replace(/\.\d+Z$/, 'Z')}  ${message}`);
-  }
+  for (const { at, message } of events.slice(0, SHOWN_EVENTS)) lines.push(`  ${toSecond(at)}  ${message}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -65,7 +51,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   if (wanted === undefined) throw new UsageError(`which ${kind}?`);
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
   const endpoint = endpointFrom(values, io.env);
-  const id = await idOf(endpoint, kind, wanted);
+  const id = kind === 'agent' ? wanted : await findId(endpoint, kind, wanted);
   const path = `/v2.0/deuteron/explain/${kind}/${encodeURIComponent(id)}`;
   const explanation: Explanation = (await callApi(endpoint, 'GET', path)).body.explanation;
   io.out(values.json ? `${JSON.stringify(explanation)}\n` : renderExplanation(explanation));

@@ -1,9 +1,16 @@
 /** `deuteron router show` and `failover`: who is active, why, and moving it by hand. */
 import { parseArgs } from 'node:util';
-import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, type Endpoint, endpointFrom } from './api-client.ts';
+import {
+  callApi,
+  ENDPOINT_HELP,
+  ENDPOINT_OPTIONS,
+  type Endpoint,
+  endpointFrom,
+  findId,
+} from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts';
-import { formatTable } from './table.ts';
-import { realClock, sleep } from '../lib/clock.ts';
+import { formatTable, toSecond } from './table.ts';
+import { waitUntil } from './wait.ts';
 
 const USAGE = `usage: deuteron router show ROUTER [--json]
        deuteron router failover ROUTER [--to HOST] [--no-wait] [--timeout S] [--json]
@@ -52,22 +59,7 @@ export interface RouterRoles {
   readonly events: readonly { readonly at: string; readonly message: string }[];
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SHOWN_EVENTS = 10;
-const LOOK_MS = 100;
-
-async function idOf(endpoint: Endpoint, wanted: string): Promise<string> {
-  if (UUID.test(wanted)) return wanted;
-  const path = `/v2.0/routers?fields=id&name=${encodeURIComponent(wanted)}`;
-  const found: { id: string }[] = (await callApi(endpoint, 'GET', path)).body.routers;
-  const [only] = found;
-  if (only && found.length === 1) return only.id;
-  throw new Error(
-    `${found.length === 0 ? 'no router is' : `${found.length} routers are`} called "${wanted}"`,
-  );
-}
-
-const toSecond = (at: string): string => at.replace(/\.\d+Z$/, 'Z');
 
 /** What of a replica is worth a line of its own. */
 function* remarks(replica: Replica): Generator<string> {
@@ -107,18 +99,11 @@ const roleOf = ({ ha_state, state }: Replica): string =>
 const show = async (endpoint: Endpoint, id: string): Promise<RouterRoles> =>
   (await callApi(endpoint, 'GET', `/v2.0/deuteron/routers/${id}`)).body.router;
 
-async function waitFor(
-  endpoint: Endpoint,
-  { id, to, timeoutMs, signal }: { id: string; to: string; timeoutMs: number; signal: AbortSignal },
-): Promise<number | null> {
-  const begun = realClock.now();
-  while (!signal.aborted && realClock.now() - begun < timeoutMs) {
-    const { replicas } = await show(endpoint, id);
-    const active = replicas.filter((one) => one.ha_state === 'active');
-    if (active.length === 1 && active[0]?.host === to) return realClock.now() - begun;
-    await sleep(realClock, LOOK_MS, signal);
-  }
-  return null;
+/** Whether that host is active, and no other. */
+async function isMoved(endpoint: Endpoint, id: string, to: string): Promise<boolean> {
+  const { replicas } = await show(endpoint, id);
+  const active = replicas.filter((one) => one.ha_state === 'active');
+  return active.length === 1 && active[0]?.host === to;
 }
 
 interface FailoverFlags {
@@ -139,8 +124,8 @@ async function failover(
     .body;
   const { from, to }: { from: string; to: string } = asked;
   const { timeoutMs } = flags;
-  const tookMs = flags.wait ? await waitFor(endpoint, { id, to, timeoutMs, signal: io.signal }) : null;
-  const moved = !flags.wait || tookMs !== null;
+  const moved =
+    !flags.wait || (await waitUntil(() => isMoved(endpoint, id, to), { timeoutMs, signal: io.signal }));
   if (flags.json) io.out(`${JSON.stringify({ from, to, ...(flags.wait ? { moved } : {}) })}\n`);
   else if (from === to) io.out(`${to} is active already\n`);
   else if (!flags.wait) io.out(`${to} is to take over${from === '' ? '' : ` from ${from}`}\n`);
@@ -169,7 +154,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   const seconds = Number(values.timeout);
   if (!(seconds >= 0)) throw new UsageError(`--timeout: "${values.timeout}" is no number of seconds`);
   const endpoint = endpointFrom(values, io.env);
-  const id = await idOf(endpoint, wanted);
+  const id = await findId(endpoint, 'router', wanted);
   const { json, to } = values;
   if (verb === 'failover')
     return failover(endpoint, id, { to, json, wait: !values['no-wait'], timeoutMs: seconds * 1000 }, io);

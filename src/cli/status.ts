@@ -1,10 +1,9 @@
 import { parseArgs } from 'node:util';
-import type { Clock } from '../lib/clock.ts';
-import { realClock, sleep } from '../lib/clock.ts';
 import { type AlertNow, fetchAlerts } from './alerts.ts';
 import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, type Endpoint, endpointFrom } from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, EXIT_FAILED, UsageError } from './command.ts';
-import { formatTable } from './table.ts';
+import { formatTable, toSecond } from './table.ts';
+import { waitUntil } from './wait.ts';
 
 const USAGE = `usage: deuteron status [--json] [--wait POSITION | --wait port ID] [--timeout S]
 
@@ -85,7 +84,7 @@ export function isReached(convergence: Convergence, position: number): boolean {
 function sinceOf({ since, sinceAt }: { since: number; sinceAt: string | null }): string {
   const place = since === 0 ? '' : String(since);
   if (sinceAt === null) return place || '-';
-  return `${sinceAt.replace(/\.\d+Z$/, 'Z')}${place && ` (${place})`}`;
+  return `${toSecond(sinceAt)}${place && ` (${place})`}`;
 }
 const stateOf = ({ state, overdue }: { state: string; overdue: boolean }): string =>
   overdue ? `${state}, overdue` : state;
@@ -151,11 +150,7 @@ export function renderStatus(convergence: Convergence, alerts: readonly AlertNow
   if (owed.length > 0) parts.push(formatTable(['HOST', 'ROLE', 'WHAT', 'STATE', 'SINCE', 'WHY'], owed));
   parts.push(...renderUnattended(convergence));
   if (alerts.length > 0) {
-    const rows = alerts.map((one) => [
-      one.at.replace(/\.\d+Z$/, 'Z'),
-      one.isOpen ? 'OPEN' : 'ended',
-      one.message,
-    ]);
+    const rows = alerts.map((one) => [toSecond(one.at), one.isOpen ? 'OPEN' : 'ended', one.message]);
     parts.push(formatTable(['ALERT SINCE', 'STATE', 'WHAT'], rows));
   }
   return parts.join('\n');
@@ -184,19 +179,6 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
   };
 }
 
-async function waitUntil(
-  wait: Wait,
-  options: { clock: Clock; timeoutMs: number; signal: AbortSignal },
-): Promise<boolean> {
-  const deadline = options.clock.now() + options.timeoutMs;
-  while (!options.signal.aborted) {
-    if (await wait.reached()) return true;
-    if (options.clock.now() >= deadline) return false;
-    await sleep(options.clock, 100, options.signal);
-  }
-  return false;
-}
-
 async function run(args: string[], io: CommandIo): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
@@ -215,7 +197,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     throw new UsageError(`unexpected argument: ${positionals.at(-1)}`);
   if (values.wait !== undefined) {
     const wait = waitFor(endpoint, values.wait, positionals[0]);
-    const reached = await waitUntil(wait, { clock: realClock, timeoutMs: seconds * 1000, signal: io.signal });
+    const reached = await waitUntil(wait.reached, { timeoutMs: seconds * 1000, signal: io.signal });
     if (!reached) io.err(`deuteron status: gave up after ${seconds} s waiting for ${wait.what}\n`);
     if (!reached) return EXIT_FAILED;
   }

@@ -1,3 +1,6 @@
+/** A time as the API gives it, without what is less than a second. */
+export const toSecond = (at: string): string => at.replace(/\.\d+Z$/, 'Z');
+
 /** Rows as aligned columns, the way `ip` and `kubectl` print them; an empty list is the header alone. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((name, at) =>
