@@ -5,7 +5,7 @@ import { hostByCredential } from '../operations/host.ts';
 import type { Call } from '../operations/operation.ts';
 import type { RolesOutcome } from '../operations/router-roles.ts';
 import type { Place } from '../resources/place.ts';
-import type { Store } from '../store/store.ts';
+import type { Log, Store } from '../store/store.ts';
 import type { Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
 
 export interface AgentDutiesOptions {
@@ -45,9 +45,9 @@ export function tellOf(parts: {
 }
 
 /** The place, if this log still holds it: one of another lineage, or trimmed away, says nothing. */
-async function heldPlace(store: Store, place: Place | null): Promise<Place | null> {
+async function heldPlace(log: Log, place: Place | null): Promise<Place | null> {
   if (place === null) return null;
-  const [change] = await store.view((view) => view.changesFrom(place.position, 1));
+  const [change] = await log.changesFrom(place.position, 1);
   return change?.position === place.position && change.tag === place.tag ? place : null;
 }
 
@@ -78,10 +78,12 @@ export function createAgentDuties(options: AgentDutiesOptions) {
     },
     register,
     applyReport: async (report: Report): Promise<ReportAnswer> => {
-      const place = await heldPlace(store, report.realised);
       const { host } = report;
-      const { result } = await store.transact((tx) => applyReport(tx, call(), { host, report, place }));
-      if (result.accepted) onReported?.(withinScope(report, result.exceptions), place);
+      const { result } = await store.transact(async (tx) => {
+        const place = await heldPlace(tx, report.realised);
+        return { place, ...(await applyReport(tx, call(), { host, report, place })) };
+      });
+      if (result.accepted) onReported?.(withinScope(report, result.exceptions), result.place);
       if (result.events ?? result.disputes) onRoles?.(result);
       const request = requests.get(host);
       // A promotion may lose a registration and not break the watch: every report is a chance to say it again.
