@@ -188,7 +188,10 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
   async function untilExecuted(process: Known, spec: ProcessSpec): Promise<void> {
     if (spec.namespace === null && enter.length === 0) return;
     const deadline = clock.now() + EXEC_LIMIT_MS;
-    while (clock.now() < deadline && isAlive(process) && readArguments(process.pid)[0] === 'nsenter') {
+    while (clock.now() < deadline && isAlive(process)) {
+      // One that is ending has given its memory back, and has no arguments, before it counts as dead.
+      const [program] = readArguments(process.pid);
+      if (program !== undefined && program !== 'nsenter') return;
       await sleep(clock, 1);
     }
   }
