@@ -188,6 +188,27 @@ test('a verdict that waits long for rows that another transaction holds gives a 
   assert.equal(stage.liveness('h1', 'h2'), 'dead alive');
 });
 
+test('a verdict that waits for rows lets a server that hears the agent write first', async () => {
+  const [, b] = await begin(['a', 'b'], ['h1', 'h2']);
+  stage.silence('h1');
+  await stage.pass(9_500);
+  let release: () => void = () => undefined;
+  const held = stage.memory.transact(async (tx) => {
+    await tx.agents.lock({ host: 'h1' });
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+  });
+  await stage.pass(1_500);
+  stage.hear(b, 'h1');
+  await stage.pass(500);
+  release();
+  await held;
+  await stage.pass(20_000);
+  assert.deepEqual(stage.events(), []);
+  assert.equal(stage.agent('h1').server_id, 'b');
+});
+
 test('an agent that has gone to a server which just woke up is not taken from it', async () => {
   const [a, b] = await begin(['a', 'b'], ['h1']);
   b.pause();

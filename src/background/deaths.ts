@@ -53,6 +53,8 @@ interface HostSeen {
 interface Followed {
   record: LivenessRecord;
   zone: string;
+  /** A verdict on it waited so long that it was judged anew; the next one counts. */
+  hasWaited?: boolean;
 }
 
 /** Many silent at once, in one area. */
@@ -157,6 +159,7 @@ export class DeathWatch {
       else this.#hosts.set(one.host, { zone: one.zone, record: startLiveness(one, context) });
       const step = this.#step(one.host, one.fact, context);
       if (step) steps.push(step);
+      if (known && one.fact === 'heard') known.hasWaited = false;
       if (isBlind) this.#step(one.host, 'blind', context);
     }
     return steps;
@@ -276,6 +279,15 @@ export class DeathWatch {
     if (now - began > times.silentMs) this.#lateAt = now;
     const isBlind = Math.max(this.#lateAt, look.attentiveSince(now)) > this.#attentiveSince;
     if (isBlind || steps.some(({ host }) => look.hears(host))) throw new Overtaken('judged anew');
+    // another server that hears them may have waited for the same rows: its turn is first
+    if (now - began > times.lookMs / 2 && this.#waitsFirst(steps)) throw new Overtaken('let others write');
+  }
+
+  /** Whether one of them has not waited yet. */
+  #waitsFirst(steps: readonly Step[]): boolean {
+    const fresh = steps.map(({ host }) => this.#hosts.get(host)).filter((one) => one && !one.hasWaited);
+    for (const one of fresh) if (one) one.hasWaited = true;
+    return fresh.length > 0;
   }
 
   #adopt(steps: readonly Step[]): void {
