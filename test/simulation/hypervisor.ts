@@ -23,9 +23,9 @@ export class Hypervisor {
   }
 
   /** Looks again and again, for ever. */
-  begin(onError: (error: unknown) => void): void {
+  begin(): void {
     const again = () => {
-      this.#tick().catch(onError);
+      this.#scheduler.follow(this.#tick());
       this.#scheduler.after(integerBetween(this.#random, 50, 800), '', again);
     };
     again();

@@ -104,8 +104,8 @@ const endEarly: Plant = {
           });
         }
       };
-      world.follow(end());
-      world.later(200, '', again);
+      world.scheduler.follow(end());
+      world.scheduler.after(200, '', again);
     };
     again();
   },

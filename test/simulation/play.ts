@@ -35,14 +35,14 @@ export async function playPlan(plan: Plan, prepare: (world: World) => void): Pro
 
 function schedule(world: World, { requests, faults, maxNetworks, maxPorts }: Plan): void {
   for (const { kind, atMs, seed } of requests) {
-    world.later(atMs, '', () => {
+    world.scheduler.after(atMs, '', () => {
       const random = seededRandom(seed);
       const request = ACTIONS[kind]?.action(world.workload(random, { maxNetworks, maxPorts }));
-      if (request) world.follow(world.ask(request, random));
+      if (request) world.scheduler.follow(world.ask(request, random));
     });
   }
   for (const { atMs, seed, kind } of faults) {
-    world.later(atMs, '', () => {
+    world.scheduler.after(atMs, '', () => {
       const count = world.coverage.before(kind);
       const struck = FAULTS.get(kind)?.strike(world, seededRandom(seed));
       if (!struck) return;

@@ -66,6 +66,11 @@ export class Scheduler {
     };
   }
 
+  /** What becomes of it is nobody's to await: its failure ends the run. */
+  follow(promise: Promise<unknown>): void {
+    promise.catch((error: unknown) => (this.failure ??= error));
+  }
+
   /** Writes a line of the trace. */
   note(line: string): void {
     const text = `${this.#now.toFixed(3)} ${line}`;
@@ -90,7 +95,7 @@ export class Scheduler {
           const looking = isFirst ? undefined : this.#looked();
           isFirst = false;
           // what it looks at is read by promises only: they go on before the next turn
-          if (looking) looking.catch((error: unknown) => (this.failure ??= error));
+          if (looking) this.follow(looking);
           else if (this.failure !== undefined) end(() => reject(this.failure));
           else if (isOver() || !this.#perform(deadline)) end(resolve);
         } catch (error) {

@@ -116,7 +116,13 @@ export class World {
     );
     this.watches = new Watches(this);
     scheduler.afterEach = () => this.watches.afterEvent();
-    network.delivered = (name) => this.guard(() => this.#check(name));
+    network.delivered = (name) => {
+      try {
+        this.#check(name);
+      } catch (error) {
+        this.scheduler.failure ??= error;
+      }
+    };
   }
 
   #agentOf(machine: Machine, { tunnelIp, zone }: { tunnelIp: string; zone: string }): AgentProcess {
@@ -175,7 +181,7 @@ export class World {
     this.floor = this.store.head().position;
     for (const server of this.servers) server.start();
     for (const agent of this.agents) agent.start();
-    for (const hypervisor of this.hypervisors) hypervisor.begin((error) => this.fail(error));
+    for (const hypervisor of this.hypervisors) hypervisor.begin();
   }
 
   /** The worst is over: everything runs, everything passes. */
@@ -187,27 +193,6 @@ export class World {
       process.life?.thaw();
       process.start();
     }
-  }
-
-  later(delayMs: number, label: string, act: () => void): void {
-    this.scheduler.after(delayMs, label, () => this.guard(act));
-  }
-
-  /** An error in here fails the simulation. */
-  guard(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  follow(promise: Promise<unknown>): void {
-    promise.catch((error: unknown) => this.fail(error));
-  }
-
-  fail(error: unknown): void {
-    this.scheduler.failure ??= error;
   }
 
   loseTail(n: number): void {

@@ -18,7 +18,7 @@ export const DATABASE_FAULTS: readonly Fault[] = [
     weight: 2,
     strike(world, random) {
       const keep = integerBetween(random, 1, 20);
-      world.follow(world.store.trim({ ageMs: 0, keep }));
+      world.scheduler.follow(world.store.trim({ ageMs: 0, keep }));
       return { what: `trim to ${keep}` };
     },
   },
@@ -53,7 +53,7 @@ export const DATABASE_FAULTS: readonly Fault[] = [
       if (!server) return undefined;
       const name = happens(random, 0.6) ? `no database ${server.name}` : 'no database';
       trouble(world, [name], forMs);
-      world.later(Math.min(forMs, 15_000), '', () => server.timeOut());
+      world.scheduler.after(Math.min(forMs, 15_000), '', () => server.timeOut());
       return { what: `${name} for ${forMs}`, on: server.name };
     },
   },

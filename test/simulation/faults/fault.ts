@@ -32,7 +32,7 @@ export function longMs(random: Random): number {
 /** A trouble of the world, for a while. */
 export function trouble(world: World, names: readonly string[], forMs: number): void {
   const ends = names.map((name) => world.troubles.begin(name));
-  world.later(forMs, `over: ${names.join(', ')}`, () => {
+  world.scheduler.after(forMs, `over: ${names.join(', ')}`, () => {
     for (const end of ends) end();
   });
 }

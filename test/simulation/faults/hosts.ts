@@ -9,7 +9,7 @@ export const HOST_FAULTS: readonly Fault[] = [
     strike(world, random) {
       const machine = pick(random, world.livingMachines());
       if (!machine) return undefined;
-      world.follow(
+      world.scheduler.follow(
         machine.meddle(random).then((what) => what && world.scheduler.note(`${machine.name}: ${what}`)),
       );
       return { what: `meddle with ${machine.name}`, on: machine.name };
@@ -24,8 +24,8 @@ export const HOST_FAULTS: readonly Fault[] = [
       const agent = machine && world.agent(machine.name);
       if (!machine || !agent?.life?.alive) return undefined;
       agent.kill();
-      world.follow(machine.reboot());
-      world.later(backMs, `start ${agent.name}`, () => agent.start());
+      world.scheduler.follow(machine.reboot());
+      world.scheduler.after(backMs, `start ${agent.name}`, () => agent.start());
       return { what: `reboot ${agent.name} for ${backMs}`, on: machine.name };
     },
   },

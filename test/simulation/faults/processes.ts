@@ -10,7 +10,7 @@ const IDLE_IN_TRANSACTION_MS = 15_000;
 
 function freeze(world: World, life: Incarnation, forMs: number): void {
   life.freeze();
-  world.later(forMs, `${life.name} goes on`, () => life.thaw());
+  world.scheduler.after(forMs, `${life.name} goes on`, () => life.thaw());
 }
 
 export const PROCESS_FAULTS: readonly Fault[] = [
@@ -22,7 +22,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const backMs = lastingMs(random);
       if (!agent?.life?.alive) return undefined;
       agent.kill();
-      world.later(backMs, `start ${agent.name}`, () => agent.start());
+      world.scheduler.after(backMs, `start ${agent.name}`, () => agent.start());
       return { what: `kill ${agent.name} for ${backMs}`, on: agent.name };
     },
   },
@@ -34,7 +34,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const backMs = lastingMs(random);
       if (!server?.life?.alive) return undefined;
       server.kill(random.next() < 0.5);
-      world.later(backMs, `start ${server.name}`, () => server.start());
+      world.scheduler.after(backMs, `start ${server.name}`, () => server.start());
       return { what: `kill ${server.name} for ${backMs}`, on: server.name };
     },
   },
@@ -58,7 +58,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const life = server?.life;
       if (!life?.alive || life.isFrozen) return undefined;
       freeze(world, life, forMs);
-      world.later(IDLE_IN_TRANSACTION_MS, '', () => life.isFrozen && server?.timeOut());
+      world.scheduler.after(IDLE_IN_TRANSACTION_MS, '', () => life.isFrozen && server?.timeOut());
       return { what: `pause ${server?.name} for ${forMs}`, on: life.name };
     },
   },

@@ -42,16 +42,16 @@ export class Outside {
 
   /** Who has a router tells so when it got it, and again and again. */
   rose(machine: L3Machine, routerId: string): void {
-    const tell = () => this.#world.follow(this.#tell(machine, routerId));
+    const tell = () => this.#world.scheduler.follow(this.#tell(machine, routerId));
     for (const afterMs of REPEATED_MS) this.#later(afterMs, tell);
   }
 
   /** Begins what is repeated for ever. */
   begin(): void {
-    const { truth, machines, scheduler, follow } = this.#world;
+    const { truth, machines, scheduler } = this.#world;
     for (const id of truth.routers())
       for (const machine of machines)
-        if (machine.keepalivedOf(id)?.state === 'primary') follow.call(this.#world, this.#tell(machine, id));
+        if (machine.keepalivedOf(id)?.state === 'primary') scheduler.follow(this.#tell(machine, id));
     scheduler.after(REFRESH_MS, '', () => this.begin());
   }
 
@@ -80,7 +80,7 @@ export class Outside {
         if (!underlay.joins('external', machine.name, other.name) || network.isLost()) return;
         if (await truth.answersFor(other, address)) this.#heardBy(machine.host)?.set(address, this.#now);
       };
-      this.#later(0, () => this.#world.follow(answer()));
+      this.#later(0, () => this.#world.scheduler.follow(answer()));
     }
   }
 

@@ -65,7 +65,7 @@ const stubborn: L3Plant = {
 
 /** Every so often, for ever. */
 function again(world: L3World, everyMs: number, act: () => void): void {
-  world.later(everyMs, '', () => {
+  world.scheduler.after(everyMs, '', () => {
     act();
     again(world, everyMs, act);
   });

@@ -49,17 +49,17 @@ function mostMoves({ hosts, durationMs, faults, requests }: Plan): number {
 
 function schedule(world: L3World, { requests, faults }: Plan): void {
   for (const { kind, atMs, seed } of requests) {
-    world.later(atMs, '', () => {
+    world.scheduler.after(atMs, '', () => {
       const random = seededRandom(seed);
       const request = ACTIONS[kind]?.action(world, random);
       if (!request) return;
       world.watch.disturb();
-      world.follow(world.ask(request, random));
+      world.scheduler.follow(world.ask(request, random));
     });
   }
   for (const { kind, atMs, seed } of faults)
-    world.later(atMs, '', () => {
-      world.follow(strike(world, { kind, seed }));
+    world.scheduler.after(atMs, '', () => {
+      world.scheduler.follow(strike(world, { kind, seed }));
     });
 }
 

@@ -146,7 +146,7 @@ export class L3World {
       ...{ scheduler, random: streamOf(this.seed, `machine ${name}`) },
       tunnelIp: `192.0.2.${i + 1}`,
       managementIp: `198.51.100.${i + 1}`,
-      send: (machine, from, advert) => this.follow(this.#carry(machine, from, advert)),
+      send: (machine, from, advert) => this.scheduler.follow(this.#carry(machine, from, advert)),
       onState: (machine, from, state) => {
         scheduler.note(`${machine.name} ${from.namespace} is ${state}, priority ${from.priority}`);
         if (state === 'primary') this.outside.rose(machine, from.namespace.slice('qrouter-'.length));
@@ -201,7 +201,7 @@ export class L3World {
   }
 
   #lookOn(): void {
-    this.follow(this.watch.look());
+    this.scheduler.follow(this.watch.look());
     this.scheduler.checkBounds(MOST_EVENTS);
     this.scheduler.after(LOOK_MS, '', () => this.#lookOn());
   }
@@ -220,24 +220,6 @@ export class L3World {
       process.life?.thaw();
       process.start();
     }
-  }
-
-  later(delayMs: number, label: string, act: () => void): void {
-    this.scheduler.after(delayMs, label, () => {
-      try {
-        act();
-      } catch (error) {
-        this.fail(error);
-      }
-    });
-  }
-
-  follow(promise: Promise<unknown>): void {
-    promise.catch((error: unknown) => this.fail(error));
-  }
-
-  fail(error: unknown): void {
-    this.scheduler.failure ??= error;
   }
 
   /** A user's request to a server that lives; false: refused, or there is none. */
@@ -291,7 +273,7 @@ export class L3World {
     const asked = async () => {
       answer = await this.ask(request);
     };
-    this.follow(asked());
+    this.scheduler.follow(asked());
     await this.scheduler.run(this.scheduler.now + LONGEST_REQUEST_MS, () => answer !== undefined);
     return answer ?? false;
   }

@@ -55,7 +55,7 @@ async function until(world: World, what: string, holds: () => boolean): Promise<
 /** A request, to its end. */
 async function ask(world: World, label: string, work: Parameters<World['ask']>[0]['work']): Promise<void> {
   let isDone = false;
-  world.follow(
+  world.scheduler.follow(
     world.ask({ label, work }).then((done) => {
       isDone = done;
     }),

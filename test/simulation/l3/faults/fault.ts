@@ -27,7 +27,7 @@ export function trouble(
   atEnd: () => void = () => undefined,
 ): void {
   const ends = names.map((name) => world.troubles.begin(name));
-  world.later(forMs, `over: ${names.join(', ')}`, () => {
+  world.scheduler.after(forMs, `over: ${names.join(', ')}`, () => {
     world.watch.disturb();
     for (const end of ends) end();
     atEnd();

@@ -66,7 +66,7 @@ export const HOST_FAULTS: readonly L3Fault[] = [
         const what = drift(machine, random, await machine.look());
         if (what !== undefined) world.scheduler.note(`${machine.name}: ${what}`);
       };
-      world.follow(strike());
+      world.scheduler.follow(strike());
       return `meddle with ${machine.name}`;
     },
   },
@@ -91,7 +91,7 @@ export const HOST_FAULTS: readonly L3Fault[] = [
       if (!server) return undefined;
       const name = random.next() < 0.5 ? `no database ${server.name}` : 'no database';
       trouble(world, [name], forMs);
-      world.later(Math.min(forMs, 15_000), '', () => server.timeOut());
+      world.scheduler.after(Math.min(forMs, 15_000), '', () => server.timeOut());
       return `${name} for ${forMs}`;
     },
   },

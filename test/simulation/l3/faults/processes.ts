@@ -7,7 +7,7 @@ import { pickHost } from './wires.ts';
 
 function freeze(world: L3World, life: Incarnation, forMs: number): void {
   life.freeze();
-  world.later(forMs, `${life.name} goes on`, () => life.thaw());
+  world.scheduler.after(forMs, `${life.name} goes on`, () => life.thaw());
 }
 
 export const PROCESS_FAULTS: readonly L3Fault[] = [
@@ -21,11 +21,11 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       if (machine.isOff) return undefined;
       const agent = world.agent(machine.name);
       agent.kill();
-      world.follow(machine.powerOff());
-      world.later(forMs, `${machine.name} comes up`, () => {
+      world.scheduler.follow(machine.powerOff());
+      world.scheduler.after(forMs, `${machine.name} comes up`, () => {
         world.watch.disturb();
         machine.powerOn();
-        world.later(800, `start ${agent.name}`, () => agent.start());
+        world.scheduler.after(800, `start ${agent.name}`, () => agent.start());
       });
       return `${machine.name} loses its power for ${forMs}`;
     },
@@ -64,7 +64,7 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const forMs = forHowLong(random);
       if (machine.isOff || !one) return undefined;
       machine.hang(one);
-      world.later(forMs, `${one.namespace} on ${machine.name} goes on`, () => {
+      world.scheduler.after(forMs, `${one.namespace} on ${machine.name} goes on`, () => {
         world.watch.disturb();
         machine.resume(one);
       });
@@ -80,7 +80,7 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const forMs = forHowLong(random);
       if (!agent.life?.alive) return undefined;
       agent.kill();
-      world.later(forMs, `start ${agent.name}`, () => agent.start());
+      world.scheduler.after(forMs, `start ${agent.name}`, () => agent.start());
       return `kill ${agent.name} for ${forMs}`;
     },
   },
@@ -105,7 +105,7 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const forMs = forHowLong(random);
       if (!server?.life?.alive) return undefined;
       server.kill(random.next() < 0.5);
-      world.later(forMs, `start ${server.name}`, () => server.start());
+      world.scheduler.after(forMs, `start ${server.name}`, () => server.start());
       return `kill ${server.name} for ${forMs}`;
     },
   },
@@ -119,7 +119,7 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const life = server?.life;
       if (!life?.alive || life.isFrozen) return undefined;
       freeze(world, life, forMs);
-      world.later(15_000, '', () => life.isFrozen && server?.timeOut());
+      world.scheduler.after(15_000, '', () => life.isFrozen && server?.timeOut());
       return `pause ${life.name} for ${forMs}`;
     },
   },
@@ -132,7 +132,7 @@ export const PROCESS_FAULTS: readonly L3Fault[] = [
       const all = [...world.servers, ...world.agents];
       for (const server of world.servers) server.kill(true);
       for (const agent of world.agents) agent.kill();
-      world.later(forMs, 'everybody starts', () => {
+      world.scheduler.after(forMs, 'everybody starts', () => {
         for (const one of all) one.start();
       });
       return `kill every server and agent for ${forMs}`;

@@ -26,7 +26,7 @@ export const SCRIPT_FAULTS: readonly L3Fault[] = [
       const all = world.machines.map(({ name }) => name);
       const hosts = happens(random, 0.3) ? all : [pickHost(world, random)];
       const end = behave(world, hosts, mode);
-      world.later(forMs, `over: script ${mode} on ${hosts.join(' ')}`, () => {
+      world.scheduler.after(forMs, `over: script ${mode} on ${hosts.join(' ')}`, () => {
         world.watch.disturb();
         end();
       });
@@ -42,7 +42,7 @@ export const SCRIPT_FAULTS: readonly L3Fault[] = [
       const forMs = integerBetween(random, 15_000, 60_000);
       const all = world.machines.map(({ name }) => name);
       const end = behave(world, all, mode);
-      world.later(forMs, `over: scripts ${mode}`, () => {
+      world.scheduler.after(forMs, `over: scripts ${mode}`, () => {
         world.watch.disturb();
         end();
       });
