@@ -2,8 +2,8 @@
 import { Fault } from '../resources/errors.ts';
 import { routerMap } from '../resources/router.ts';
 import { display, isPlainObject } from '../resources/values.ts';
-import { drainHost, showDrain } from '../operations/host-drain.ts';
-import { failoverRouter } from '../operations/router-failover.ts';
+import { type DrainWish, drainHost, showDrain } from '../operations/host-drain.ts';
+import { failoverRouter, type Wish } from '../operations/router-failover.ts';
 import { showRoles } from '../operations/router-view.ts';
 import type { Api } from './app.ts';
 import { adminOnly } from './policy.ts';
@@ -44,8 +44,8 @@ const SAYS = {
   failover: {
     id: 'failover_router',
     summary:
-      'Moves the active role of an HA router, to the best of the others or to the one on host `to`. Admins only.',
-    body: { type: 'object', properties: { to: TEXT }, additionalProperties: false },
+      'Moves the active role of an HA router, to the best of the others or to the one on host `to`; `force`: also to one that ails, is switched off or is about to leave. Admins only.',
+    body: { type: 'object', properties: { to: TEXT, force: FLAG }, additionalProperties: false },
     status: 202,
     answer: object({ failover: object({ from: TEXT, to: TEXT }) }),
   },
@@ -57,24 +57,41 @@ const SAYS = {
   drain: {
     id: 'drain_host',
     summary: 'Empties a host before maintenance, or lets it take part again. Admins only.',
-    body: object({ drain: object({ draining: FLAG }) }),
+    body: object({
+      drain: { type: 'object', properties: { draining: FLAG, force: FLAG }, required: ['draining'] },
+    }),
     status: 202,
     answer: object({ drain: object({ ...(DRAIN.properties as object), moved: COUNT, stuck: STUCK }) }),
   },
 };
 
-function targetIn(given: unknown): { to?: string } {
-  const { to, ...rest } = isPlainObject(given) ? given : given == null ? {} : requireObject(given);
+function isForced(force: unknown): boolean {
+  if (force === undefined || force === null) return false;
+  if (typeof force !== 'boolean')
+    throw new Fault(
+      'InvalidInput',
+      `Invalid input for force. Reason: '${display(force)}' is not true or false.`,
+    );
+  return force;
+}
+
+function wishIn(given: unknown): Wish {
+  const {
+    to,
+    force: forced,
+    ...rest
+  } = isPlainObject(given) ? given : given == null ? {} : requireObject(given);
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined)
     throw new Fault('HTTPBadRequest', `Unrecognized attribute(s) '${display(unknown)}'`);
-  if (to === undefined || to === null) return {};
+  const force = isForced(forced);
+  if (to === undefined || to === null) return { force };
   if (typeof to !== 'string' || to === '')
     throw new Fault('InvalidInput', `Invalid input for to. Reason: '${display(to)}' is no host's name.`);
-  return { to };
+  return { to, force };
 }
 
-function drainingIn(given: unknown): boolean {
+function drainIn(given: unknown): Omit<DrainWish, 'host'> {
   const { drain } = requireObject(given);
   const draining = isPlainObject(drain) ? drain['draining'] : undefined;
   if (typeof draining !== 'boolean')
@@ -82,7 +99,7 @@ function drainingIn(given: unknown): boolean {
       'HTTPBadRequest',
       "Unable to find 'draining', true or false, in 'drain' of the request body",
     );
-  return draining;
+  return { draining, force: isForced(isPlainObject(drain) ? drain['force'] : undefined) };
 }
 
 function addRouterRoles(api: Api): void {
@@ -97,7 +114,7 @@ function addRouterRoles(api: Api): void {
   api.route({ method: 'POST', url: `${one}/failover`, says: SAYS.failover }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'failover_router');
-    const asked = { routerId: pathId(routerMap, request), ...targetIn(request.body) };
+    const asked = { routerId: pathId(routerMap, request), ...wishIn(request.body) };
     const { result, place } = await api.store.transact((tx) => failoverRouter(tx, call, asked));
     const { from, to } = result;
     return sendWritten(reply, { status: 202, place, body: { failover: { from, to } } });
@@ -117,9 +134,9 @@ function addDrain(api: Api): void {
     const call = api.callOf(request);
     adminOnly(call.caller, 'update_host');
     const { name: host } = request.params as { name: string };
-    const draining = drainingIn(request.body);
+    const wish = drainIn(request.body);
     const { result, place } = await api.store.transact(async (tx) => {
-      const { moved, stuck } = await drainHost(tx, call, { host, draining });
+      const { moved, stuck } = await drainHost(tx, call, { host, ...wish });
       return { ...(await showDrain(tx, call, host)), moved, stuck };
     });
     return sendWritten(reply, { status: 202, place, body: { drain: result } });

@@ -113,10 +113,16 @@ interface Around {
 const isActive = ({ state }: Replica): boolean => state === 'active';
 const isHeldBack = ({ order, hears }: Replica): boolean => order?.do === 'fault' && !hears;
 
+/** Whom a move was forced upon: it holds while it ails, for it would lose the router again; not once another has taken it from there. */
+function isForceOver({ state, penalty, order, incarnation, seq }: Replica): boolean {
+  if (state === 'active') return penalty === 0;
+  return state !== 'unknown' && (order?.incarnation !== incarnation || order.seq !== seq);
+}
+
 /** When an order has done its work, one or none being active. */
 const ENDS: Readonly<Record<ReplicaOrder['do'], (replica: Replica, around: Around) => boolean>> = {
   tell: (_, { active, isHeld }) => !isHeld || active.length === 0,
-  prefer: isActive,
+  prefer: (replica) => (replica.order?.forgives === undefined ? isActive(replica) : isForceOver(replica)),
   yield: (replica) => !isActive(replica),
   // what keeps the only one that serves from it, or leaves nobody, does harm; who hears others needs it no more
   fault: (replica, { active }) => replica.hears || active.every(({ host }) => host === replica.host),

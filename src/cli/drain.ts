@@ -19,6 +19,7 @@ interface Stuck {
 
 export interface DrainFlags {
   readonly undo: boolean;
+  readonly force: boolean;
   readonly waitMs: number;
   readonly json: boolean;
 }
@@ -45,12 +46,12 @@ const isEmpty = ({ active_routers, replicas, networks }: Drain): boolean =>
 export async function drain(
   endpoint: Endpoint,
   host: string,
-  { undo, waitMs, json }: DrainFlags,
+  { undo, force, waitMs, json }: DrainFlags,
   io: CommandIo,
 ): Promise<number> {
   const path = `/v2.0/deuteron/hosts/${encodeURIComponent(host)}/drain`;
   const begun = realClock.now();
-  const body = { drain: { draining: !undo } };
+  const body = { drain: { draining: !undo, ...(force ? { force } : {}) } };
   const asked: Drain & { stuck: Stuck[] } = (await callApi(endpoint, 'PUT', path, body)).body.drain;
   let now: Drain = asked;
   while (!undo && !isEmpty(now) && realClock.now() - begun < waitMs && !io.signal.aborted) {

@@ -4,7 +4,7 @@ import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.t
 import { drain } from './drain.ts';
 import { formatTable } from './table.ts';
 
-const USAGE = `usage: deuteron host add NAME | list | drain NAME [--undo] [--wait S] | remove NAME [--force]
+const USAGE = `usage: deuteron host add NAME | list | drain NAME [--undo] [--force] [--wait S] | remove NAME [--force]
 
 Hosts whose agents may connect. Each has a credential of its own: it is shown once, by add, and kept hashed.
 
@@ -13,6 +13,7 @@ Hosts whose agents may connect. Each has a credential of its own: it is shown on
   drain NAME         empty it before maintenance: its DHCP and L3 agents are switched off, what they have goes to others, HA routers
                      that are active there move at once. Says what is left; asked again, it moves what could not be moved before
       --wait S       until nothing is left but ports of machines, so many seconds at most; exit code 1 if something is
+      --force        HA routers go also to replicas that ail more than the one here; without it they stay, and that is said
       --undo         let it take part again
   remove NAME        forget the host, its agents and its credential; refused while ports are bound to it
       --force        unbind them first
@@ -69,7 +70,12 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     const undo = values.undo ?? false;
     const waitMs = Number(values.wait ?? '0') * 1000;
     if (!(waitMs >= 0)) throw new UsageError(`--wait: "${values.wait}" is no number of seconds`);
-    return drain(endpoint, name, { undo, waitMs, json: values.json ?? false }, io);
+    return drain(
+      endpoint,
+      name,
+      { undo, force: values.force ?? false, waitMs, json: values.json ?? false },
+      io,
+    );
   }
   if (verb === 'remove') {
     await callApi(

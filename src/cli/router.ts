@@ -13,13 +13,15 @@ import { formatTable, toSecond } from './table.ts';
 import { waitUntil } from './wait.ts';
 
 const USAGE = `usage: deuteron router show ROUTER [--json]
-       deuteron router failover ROUTER [--to HOST] [--no-wait] [--timeout S] [--json]
+       deuteron router failover ROUTER [--to HOST] [--force] [--no-wait] [--timeout S] [--json]
 
 Which host serves a router, since when and why; and moving it, for maintenance.
 
   show               its replicas: roles, since when, health, heartbeat paths, checks, what they were told, what happened lately
   failover           make another replica of an HA router active, with nobody absent meanwhile
       --to HOST      that one; without it the healthiest of those that stand by
+      --force        also to one that ails more than another, is switched off or is about to leave: what ails it now does not count
+                     there until it is well. Not to one that cannot take it: a dead agent's, or one in fault
       --no-wait      return once it is asked for
       --timeout S    give up waiting after this many seconds, exit code 1 [15]
   --json             print JSON
@@ -108,6 +110,7 @@ async function isMoved(endpoint: Endpoint, id: string, to: string): Promise<bool
 
 interface FailoverFlags {
   readonly to: string | undefined;
+  readonly force: boolean;
   readonly wait: boolean;
   readonly timeoutMs: number;
   readonly json: boolean;
@@ -119,7 +122,10 @@ async function failover(
   flags: FailoverFlags,
   io: CommandIo,
 ): Promise<number> {
-  const body = flags.to === undefined ? {} : { to: flags.to };
+  const body = {
+    ...(flags.to === undefined ? {} : { to: flags.to }),
+    ...(flags.force ? { force: true } : {}),
+  };
   const { failover: asked } = (await callApi(endpoint, 'POST', `/v2.0/deuteron/routers/${id}/failover`, body))
     .body;
   const { from, to }: { from: string; to: string } = asked;
@@ -142,6 +148,7 @@ async function run(args: string[], io: CommandIo): Promise<number> {
       ...ENDPOINT_OPTIONS,
       json: { type: 'boolean', default: false },
       to: { type: 'string' },
+      force: { type: 'boolean', default: false },
       'no-wait': { type: 'boolean', default: false },
       timeout: { type: 'string', default: '15' },
     },
@@ -155,9 +162,14 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   if (!(seconds >= 0)) throw new UsageError(`--timeout: "${values.timeout}" is no number of seconds`);
   const endpoint = endpointFrom(values, io.env);
   const id = await findId(endpoint, 'router', wanted);
-  const { json, to } = values;
+  const { json, to, force } = values;
   if (verb === 'failover')
-    return failover(endpoint, id, { to, json, wait: !values['no-wait'], timeoutMs: seconds * 1000 }, io);
+    return failover(
+      endpoint,
+      id,
+      { to, force, json, wait: !values['no-wait'], timeoutMs: seconds * 1000 },
+      io,
+    );
   const router = await show(endpoint, id);
   io.out(json ? `${JSON.stringify(router)}\n` : renderRouter(router));
   return EXIT_DONE;

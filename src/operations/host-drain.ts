@@ -56,11 +56,18 @@ export interface DrainOutcome {
   readonly stuck: readonly { readonly router: string; readonly why: string }[];
 }
 
+export interface DrainWish {
+  readonly host: string;
+  readonly draining: boolean;
+  /** Active routers go also to replicas that ail. */
+  readonly force?: boolean;
+}
+
 /** Begins to drain a host, or lets it take part again. Once more moves what could not be moved before. */
 export async function drainHost(
   tx: Transaction,
   call: Call,
-  { host, draining }: { readonly host: string; readonly draining: boolean },
+  { host, draining, force = false }: DrainWish,
 ): Promise<DrainOutcome> {
   if ((await tx.hosts.count({ name: host })) === 0) throw hostNotFound(host);
   const bindings = draining ? await tx.routerBindings.find({ host }) : [];
@@ -75,7 +82,7 @@ export async function drainHost(
   const stuck: { router: string; why: string }[] = [];
   let moved = 0;
   for (const router of routers.filter(({ ha }) => ha)) {
-    const found = await planFailover(tx, call, { router });
+    const found = await planFailover(tx, call, { router, force });
     const isHere = 'active' in found ? found.active?.host === host : await isActiveAt(tx, router.id, host);
     if (!isHere) continue;
     if ('why' in found) stuck.push({ router: router.id, why: found.why });

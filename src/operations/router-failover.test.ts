@@ -17,8 +17,13 @@ async function stage() {
       return Object.fromEntries(found.map(({ agent, haState }) => [agent.host, haState]));
     });
   const show = () => w.store.view((view) => showRoles(view, w.call, w.router.id));
-  const move = (to?: string) =>
-    w.run((tx) => failoverRouter(tx, w.call, { routerId: w.router.id, ...(to === undefined ? {} : { to }) }));
+  const move = (to?: string, force?: boolean) =>
+    w.run((tx) =>
+      failoverRouter(tx, w.call, {
+        ...{ routerId: w.router.id, force: force ?? false },
+        ...(to === undefined ? {} : { to }),
+      }),
+    );
   return { ...w, states, show, move };
 }
 
@@ -43,8 +48,86 @@ test('to a host: where it stands by; it may be active already, and is refused wi
   await assert.rejects(s.move('h9'), fault('RouterNotMovable', 'h9 has no replica of it'));
   s.kill(s.agents.get('h2')!);
   await assert.rejects(s.move('h2'), fault('RouterNotMovable', 'the agent of h2 is taken for dead'));
-  await assert.rejects(s.move(), fault('RouterNotMovable', 'no other replica stands by'));
+  await assert.rejects(s.move(), fault('RouterNotMovable', 'no other replica is fit to take it'));
   assert.deepEqual(s.orders(), {});
+});
+
+const NO_CARRIER = 'eth1 has no carrier';
+
+test('not to one that ails more than another that takes part, nor to one that is switched off or leaves', async () => {
+  const s = await stage();
+  await s.report('h2', { penalty: 150, reasons: [NO_CARRIER] });
+  const ails = `its replica on h2 ails by 150 (${NO_CARRIER}), that on h1 by 0: it would move there at once`;
+  await assert.rejects(s.move('h2'), fault('RouterNotMovable', ails));
+  await s.report('h3', { penalty: 60 });
+  await assert.rejects(s.move(), fault('RouterNotMovable', 'its replica on h3 ails by 60, that on h1 by 0'));
+  await s.report('h1', { penalty: 60 });
+  assert.equal((await s.move()).to, 'h3', 'where all ail alike it stays where it is moved to');
+  const off = s.agents.get('h3')!;
+  await s.run((tx) => tx.agents.update({ id: off.id }, { admin_state_up: false }));
+  await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'the agent of h3 is switched off'));
+  await s.run((tx) => tx.agents.update({ id: off.id }, { admin_state_up: true }));
+  const of = { router_id: s.router.id, agent_id: off.id };
+  await s.run((tx) => tx.routerBindings.update(of, { leaving: true }));
+  await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'its replica on h3 is about to leave'));
+  assert.equal((await s.move('h3', true)).to, 'h3');
+  assert.equal(s.row('h3').order?.forgives, undefined, 'nothing ails it more than another');
+});
+
+test('forced, what ails it then does not count there, until it is well or another has taken it', async () => {
+  const s = await stage();
+  const force = async () => {
+    await s.report('h2', { penalty: 150, reasons: [NO_CARRIER] });
+    assert.deepEqual((await s.move('h2', true)).to, 'h2');
+    const { do: what, forgives } = s.row('h2').order!;
+    assert.deepEqual([what, forgives, s.orders()['h1']], ['prefer', 150, 'yield']);
+    await s.report('h2', { state: 'active' });
+    await s.report('h1', { state: 'standby' });
+    assert.deepEqual(s.orders(), { h2: 'prefer' });
+  };
+  await force();
+  await s.report('h2', { penalty: 75 });
+  assert.deepEqual(s.orders(), { h2: 'prefer' });
+  await s.report('h2', { penalty: 0, reasons: [] });
+  assert.deepEqual(s.orders(), {}, 'it is well');
+  await s.report('h1', { state: 'active' });
+  await s.report('h2', { state: 'standby' });
+  assert.deepEqual(s.orders(), {});
+  await force();
+  await s.report('h3', { state: 'active' });
+  await s.report('h2', { state: 'standby' });
+  assert.deepEqual(s.orders(), {}, 'another has taken it');
+});
+
+test('no force reaches a dead agent, or a replica that takes no part', async () => {
+  const s = await stage();
+  await s.report('h2', { state: 'fault', reasons: ['keepalived is not there'] });
+  const why = 'its replica on h2 is fault, not standby (keepalived is not there)';
+  await assert.rejects(s.move('h2', true), fault('RouterNotMovable', why));
+  await s.report('h2', { state: 'standby' });
+  const held = { epoch: 9, do: 'fault', incarnation: 1, seq: 1, why: 'two were active' } as const;
+  const of = { router_id: s.router.id, agent_id: s.row('h2').agent_id };
+  await s.run((tx) => tx.routerBindings.update(of, { order: held, epoch: 9 }));
+  await assert.rejects(s.move('h2', true), fault('RouterNotMovable', 'told to step back: two were active'));
+  s.kill(s.agents.get('h3')!);
+  await assert.rejects(s.move('h3', true), fault('RouterNotMovable', 'the agent of h3 is taken for dead'));
+  assert.equal((await s.states())['h1'], 'active');
+});
+
+test('a host is drained to whoever is well, else it says who ails; forced, it goes there', async () => {
+  const s = await stage();
+  const drain = (force = false) =>
+    s.run((tx) => drainHost(tx, s.call, { host: 'h1', draining: true, force }));
+  for (const host of ['h2', 'h3']) await s.report(host, { penalty: 90, reasons: ['check uplink fails'] });
+  const { moved, stuck } = await drain();
+  assert.equal(moved, 0);
+  assert.match(stuck[0]?.why ?? '', /h2 ails by 90 \(check uplink fails\).*h3 ails by 90/);
+  assert.deepEqual(s.orders(), {});
+  assert.equal((await drain(true)).moved, 1);
+  await s.report('h3', { penalty: 0 });
+  await s.run((tx) => tx.routerBindings.update({ router_id: s.router.id }, { order: null }));
+  await drain();
+  assert.deepEqual(s.orders(), { h1: 'yield', h3: 'prefer' });
 });
 
 test('what the API says of roles: the dead are not active where another is, nor who does not answer', async () => {
@@ -87,6 +170,10 @@ test('a drained host gives its active routers away at once, and gets none; undon
 test('what cannot move is said', async () => {
   const s = await stage();
   for (const host of ['h2', 'h3']) await s.report(host, { state: 'fault' });
+  const whys = [2, 3].map((n) => `its replica on h${n} is fault, not standby`).join('; ');
   const { moved, stuck } = await s.run((tx) => drainHost(tx, s.call, { host: 'h1', draining: true }));
-  assert.deepEqual([moved, stuck], [0, [{ router: s.router.id, why: 'no other replica stands by' }]]);
+  assert.deepEqual(
+    [moved, stuck],
+    [0, [{ router: s.router.id, why: `no other replica is fit to take it (${whys})` }]],
+  );
 });

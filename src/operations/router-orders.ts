@@ -13,6 +13,7 @@ export interface NewOrder {
   readonly host: string;
   readonly do: ReplicaOrder['do'];
   readonly why: string;
+  readonly forgives?: number;
 }
 
 /** Gives these orders, all of one new epoch, each for the role that the replica is known to be in. */

@@ -75,7 +75,11 @@ const isCheckNews = ({ row, says }: Said): boolean =>
 
 /** Whether more than the replica's own row depends on it. */
 const isWeighty = (said: Said): boolean =>
-  said.isNew || said.row.role_details?.order !== said.says.order || isCheckNews(said);
+  said.isNew ||
+  said.row.role_details?.order !== said.says.order ||
+  isCheckNews(said) ||
+  // whom a move was forced upon is well
+  (said.row.order?.forgives !== undefined && said.says.penalty === 0);
 
 /** Locks the routers whose roles the report changes: routers come before agents. */
 export async function lockReported(tx: Transaction, told: ReportedRoles): Promise<void> {

@@ -281,6 +281,7 @@ export function replicaBody({ host, rank, order }: RouterBindingRow, row: HostRo
     ...{ host, rank, tunnel_ip: row.tunnel_ip, management_ip: row.management_ip },
     order: order && {
       ...{ epoch: order.epoch, do: order.do, incarnation: order.incarnation, seq: order.seq, why: order.why },
+      ...(order.forgives === undefined ? {} : { forgives: order.forgives }),
     },
   };
 }

@@ -90,6 +90,8 @@ export interface ReplicaOrder {
   readonly seq: number;
   /** A sentence, for the agent's log. */
   readonly why: string;
+  /** Of `prefer`, where the move was forced: so much of what ails the replica does not count. It holds until it is well, or has moved on. */
+  readonly forgives?: number;
 }
 
 /** A segment on which replicas of one project's HA routers talk; the network itself has no project. */

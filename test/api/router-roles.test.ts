@@ -90,6 +90,9 @@ test('a failover is asked for, and refused with the reason where it cannot be', 
     body: { to: 'h9' },
   });
   await api.refused([400, 'InvalidInput'], 'POST', url, { body: { to: 7 } });
+  await api.refused([400, 'InvalidInput'], 'POST', url, { body: { force: 'yes' } });
+  const ails = 'its replica on h2 ails by 60 (h3 is not reached by the tunnel network), that on h1 by 0';
+  await api.refused([409, 'RouterNotMovable', ails], 'POST', url, { body: { to: 'h2' } });
   await api.refused([400, 'HTTPBadRequest'], 'POST', url, { body: { from: 'h1' } });
   await api.refused([403, 'PolicyNotAuthorized'], 'POST', url, { as: 'demo', body: {} });
   const single = await api.make('routers', {}, 'admin');

@@ -8,6 +8,7 @@ import { ManualClock } from '../../lib/manual-clock.ts';
 import type { ReplicaReport } from '../../resources/replica-report.ts';
 import type { ReplicaOrder } from '../../resources/router.ts';
 import type { RoleAgent } from '../role.ts';
+import type { HealthSource } from './health.ts';
 import { keepalivedName, leaseName } from './guard.ts';
 import { linkLocalOf } from './ha.ts';
 import { paths } from './observe.ts';
@@ -33,6 +34,15 @@ class Bench {
   /** Times that keepalived was killed. */
   kills = 0;
   reports = 0;
+  #penalty = 0;
+  readonly #health: HealthSource = {
+    current: () => ({
+      ...{ penalty: this.#penalty, reasons: [], checks: [] },
+      paths: { tunnel: 'unknown', management: 'unknown' },
+    }),
+    ...{ onChange: () => undefined, tellRole: () => undefined, onHostEvent: () => undefined },
+    run: async () => undefined,
+  };
 
   constructor() {
     this.host = new FakeHost({
@@ -62,7 +72,12 @@ class Bench {
   }
 
   live(): RoleAgent {
-    const agent = createL3Agent({ host: this.host, world: this.world, clock: this.clock });
+    const agent = createL3Agent({
+      host: this.host,
+      world: this.world,
+      clock: this.clock,
+      health: this.#health,
+    });
     const tools = {
       mark: () => undefined,
       report: () => void this.reports++,
@@ -118,6 +133,11 @@ class Bench {
   role(): Pick<ReplicaReport, 'state' | 'seq' | 'order'> | undefined {
     const [report] = this.agent.roles?.() ?? [];
     return report && { state: report.state, seq: report.seq, order: report.order };
+  }
+
+  /** What ails it, as the watch over the host's health says. */
+  ails(penalty: number): void {
+    this.#penalty = penalty;
   }
 
   order(fields: Partial<ReplicaOrder> | null): void {
@@ -261,6 +281,28 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
   b.clock.advance(1);
   await b.converge();
   assert.deepEqual([await b.file('lease'), b.role()?.state, b.role()?.order], ['0\n', 'standby', null]);
+});
+
+test('a move that was forced upon it forgives what ailed it then, and nothing more', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.ails(90);
+  await b.converge();
+  assert.equal(await b.file('health'), '130\n');
+  b.order({ do: 'prefer', forgives: 90 });
+  await b.converge();
+  assert.equal(await b.file('health'), '-3\n');
+  b.turn('add-address');
+  await b.settle();
+  b.agent = b.live();
+  await b.settle();
+  assert.equal(await b.file('health'), '-3\n', 'in whatever life');
+  b.ails(150);
+  await b.converge();
+  assert.equal(await b.file('health'), '57\n');
+  b.order(null);
+  await b.converge();
+  assert.equal(await b.file('health'), '120\n');
 });
 
 test('a keepalived that does not let go is killed', async () => {

@@ -272,11 +272,14 @@ export class Replica {
     // Not known yet: what an earlier life found out holds until it is.
     if ((health === null || this.#holds === null) && this.#tracked !== null) return;
     const forOrder = this.#inForce?.do === 'yield' ? YIELD_OFF : 0;
+    const isPreferred = this.#inForce?.do === 'prefer';
+    const { order } = desired;
+    const forgiven = isPreferred && order?.epoch === this.#inForce?.epoch ? (order?.forgives ?? 0) : 0;
     const text = renderTracked({
       rank: desired.place,
       isPrimary: this.#holds === true,
-      isPreferred: this.#inForce?.do === 'prefer',
-      penalty: (health?.penalty ?? MOST_OFF) + forOrder,
+      isPreferred,
+      penalty: Math.max(0, (health?.penalty ?? MOST_OFF) - forgiven) + forOrder,
     });
     if (text === this.#tracked) return;
     await host.writeFile(path, text);
