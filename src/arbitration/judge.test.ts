@@ -246,12 +246,23 @@ test('lease: renewed while another is known to serve, and that one is asked agai
     paths: { tunnel: 'down', management: 'down' },
   });
   const serving = replica('h1', 'active', answered);
-  assert.deepEqual(leaseStep([serving, held]), { renew: ['h2'], ask: ['h1'], end: [] });
-  assert.deepEqual(leaseStep([{ ...serving, ...asked }, held]), { renew: [], ask: [], end: ['h2'] });
-  assert.deepEqual(leaseStep([replica('h1', 'standby'), held]), { renew: [], ask: [], end: ['h2'] });
+  const step = (replicas: readonly Replica[], isLate = false, isDue = true) =>
+    leaseStep(replicas, { isDue, isLate });
+  const none = { renew: [], ask: [], awaited: [], end: [] };
+  assert.deepEqual(step([serving, held]), { ...none, renew: ['h2'], ask: ['h1'] });
+  assert.deepEqual(step([serving, held], false, false), { ...none, ask: ['h1'] });
+  assert.deepEqual(step([{ ...serving, ...asked }, held]), { ...none, awaited: ['h1'] });
+  assert.deepEqual(step([{ ...serving, ...asked }, held], true), { ...none, end: ['h2'] });
+  assert.deepEqual(step([replica('h1', 'standby'), held]), { ...none, end: ['h2'] });
+  const worse = { ...held, host: 'h3', penalty: 60 };
+  assert.deepEqual(
+    step([replica('h1', 'standby'), worse, held]),
+    { ...none, end: ['h2'] },
+    'one after the other',
+  );
   const met = { ...held, paths: { tunnel: 'up', management: 'down' } } as const;
-  assert.deepEqual(leaseStep([serving, met]), { renew: [], ask: [], end: [] });
-  assert.deepEqual(leaseStep([serving, replica('h2', 'standby')]), { renew: [], ask: [], end: [] });
+  assert.deepEqual(step([serving, met]), none);
+  assert.deepEqual(step([serving, replica('h2', 'standby')]), none);
 });
 
 const path = fc.constantFrom('up', 'down', 'unknown') as fc.Arbitrary<'up' | 'down' | 'unknown'>;

@@ -113,14 +113,21 @@ test('leases are renewed every few seconds while the one that serves answers, an
   assert.equal(s.orders()['h2'], 'fault');
   const { epoch } = s.row('h2').order!;
   await s.report('h2', { state: 'fault', order: epoch });
-  await s.look(4);
+  const answered = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      await s.look();
+      await s.answer('h1');
+    }
+  };
+  await answered(4);
   const renewed = s.row('h2').order!;
   assert.ok(renewed.epoch > epoch);
   assert.deepEqual([renewed.seq, s.orders()['h1']], [s.row('h2').role_seq, 'tell']);
-  await s.answer('h1');
-  await s.look(3);
+  await answered(3);
   assert.ok(s.row('h2').order!.epoch > renewed.epoch);
-  await s.look(3);
+  await s.look(2);
+  assert.equal(s.orders()['h2'], 'fault', 'it is asked, and has time to answer');
+  await s.look(1);
   assert.equal(s.orders()['h2'], undefined);
 });
 

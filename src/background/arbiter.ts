@@ -23,6 +23,8 @@ export interface ArbiterOptions {
 const LOOK_MS = 1_000;
 /** Several times within an agent's lease (10 s). */
 const RENEW_MS = 3_000;
+/** Who serves while others stand back for it is asked at one look; who is without an answer at the next is late after this. */
+const LATE_MS = 1_000;
 /** Who was told to yield, and says that it knows, has had its time. */
 const STUBBORN_MS = 2_000;
 /** A planned move takes a tenth of a second. */
@@ -34,6 +36,8 @@ interface Followed {
   readonly disputedSince: number | null;
   readonly movingSince: number | null;
   readonly renewedAt: number;
+  /** Since when one for whom others stand back has not answered; null: it has. */
+  readonly awaitedSince: number | null;
 }
 
 export class Arbiter {
@@ -94,7 +98,8 @@ export class Arbiter {
     const disputedSince = active.length > 1 ? (known?.disputedSince ?? now) : null;
     const isMoving = active.some((row) => row.order?.do === 'yield');
     let movingSince = isMoving ? (known?.movingSince ?? now) : null;
-    let renewedAt = known?.renewedAt ?? now;
+    const renewedAt = known?.renewedAt ?? now;
+    const awaitedSince = known?.awaitedSince ?? null;
     // the server that was told of it comes first
     if (disputedSince !== null && known?.disputedSince != null) {
       const isStubborn = () => now - disputedSince >= STUBBORN_MS;
@@ -104,11 +109,19 @@ export class Arbiter {
       await this.#run((tx, call) => giveUpMove(tx, call, routerId));
       movingSince = null;
     }
-    if (now - renewedAt >= RENEW_MS) {
-      renewedAt = now;
-      await this.#run(async (tx) => renewLeases(tx, routerId).then(() => []));
-    }
-    return { disputedSince, movingSince, renewedAt };
+    const isDue = now - renewedAt >= RENEW_MS;
+    const isLate = awaitedSince !== null && now - awaitedSince >= LATE_MS;
+    let awaited: readonly string[] = [];
+    // who is asked nothing has nobody standing back for it, but for what got lost
+    if (isDue || active.some((row) => row.order?.do === 'tell'))
+      await this.#run(async (tx) => {
+        awaited = await renewLeases(tx, routerId, { isDue, isLate });
+        return [];
+      });
+    return {
+      ...{ disputedSince, movingSince, renewedAt: isDue ? now : renewedAt },
+      awaitedSince: awaited.length > 0 ? (awaitedSince ?? now) : null,
+    };
   }
 
   async #run(work: (tx: Transaction, call: Call) => Promise<readonly EventRow[]>): Promise<void> {

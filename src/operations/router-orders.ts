@@ -1,6 +1,6 @@
 /** What replicas of HA routers are told about their roles: rows, under the router's lock. */
 import { judge, type Judgement, type Step } from '../arbitration/judge.ts';
-import { leaseStep } from '../arbitration/lease.ts';
+import { leaseStep, type LeaseTimes } from '../arbitration/lease.ts';
 import { isUnheard, type Replica, replicaOf } from '../arbitration/replica.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaOrder, RouterBindingRow } from '../resources/router.ts';
@@ -146,17 +146,22 @@ export async function unsettledRouters(
   );
 }
 
-/** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. */
-export async function renewLeases(tx: Transaction, routerId: string): Promise<void> {
+/** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. Says who is waited for. */
+export async function renewLeases(
+  tx: Transaction,
+  routerId: string,
+  times: LeaseTimes,
+): Promise<readonly string[]> {
   await tx.routers.lock({ id: routerId });
   const rows = await tx.routerBindings.find({ router_id: routerId });
-  const { renew, ask, end } = leaseStep(rows.map(replicaOf));
+  const { renew, ask, awaited, end } = leaseStep(rows.map(replicaOf), times);
   await endOrders(tx, rows, end);
   const whyOf = (host: string) => rows.find((row) => row.host === host)?.order?.why ?? '';
   await giveOrders(tx, rows, [
     ...renew.map((host) => ({ host, do: 'fault' as const, why: whyOf(host) })),
     ...askOf(ask),
   ]);
+  return awaited;
 }
 
 /** A planned move has not come about: everything is as before. */

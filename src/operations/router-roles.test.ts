@@ -128,7 +128,7 @@ test('a lease goes on while the one that serves answers, and ends when it does n
   const told = Object.entries(w.orders()).find(([, what]) => what === 'fault')![0];
   const serving = told === 'h1' ? 'h2' : 'h1';
   await w.report(told, { state: 'fault', order: w.row(told).order!.epoch });
-  const renew = () => w.run((tx) => renewLeases(tx, w.router.id));
+  const renew = () => w.run((tx) => renewLeases(tx, w.router.id, { isDue: true, isLate: true }));
   const { epoch } = w.row(told).order!;
   assert.deepEqual(w.orders(), { [told]: 'fault', [serving]: 'tell' });
   await w.answer(serving);

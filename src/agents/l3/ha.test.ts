@@ -34,13 +34,19 @@ class Bench {
   /** Times that keepalived was killed. */
   kills = 0;
   reports = 0;
+  isHeld = false;
+  isOtherGone = false;
   #penalty = 0;
   readonly #health: HealthSource = {
     current: () => ({
       ...{ penalty: this.#penalty, reasons: [], checks: [] },
+      ...(this.isOtherGone ? { isOtherGone: true } : {}),
       paths: { tunnel: 'unknown', management: 'unknown' },
     }),
     ...{ onChange: () => undefined, tellRole: () => undefined, onHostEvent: () => undefined },
+    tellHeld: (_, isHeld) => {
+      this.isHeld = isHeld;
+    },
     run: async () => undefined,
   };
 
@@ -281,6 +287,27 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
   b.clock.advance(1);
   await b.converge();
   assert.deepEqual([await b.file('lease'), b.role()?.state, b.role()?.order], ['0\n', 'standby', null]);
+});
+
+test('a lease ends as soon as the one that it was for is gone, and the same order does not begin it anew', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  b.order({ do: 'fault', epoch: 4 });
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), b.isHeld], ['1\n', true]);
+  b.turn('delete-address');
+  b.isOtherGone = true;
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), b.isHeld, b.role()?.state], ['0\n', false, 'standby']);
+  b.isOtherGone = false;
+  b.agent = b.live();
+  await b.settle();
+  assert.deepEqual([await b.file('lease'), b.role()?.order], ['0\n', null]);
+  b.order({ do: 'fault', epoch: 5, seq: 1 });
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), b.isHeld], ['1\n', true], 'another order does');
 });
 
 test('a move that was forced upon it forgives what ailed it then, and nothing more', async () => {

@@ -128,6 +128,7 @@ class HealthWatch implements HealthSource {
       anybody: () => this.#reachability.anybody(),
       isCut: () => this.#carriers.isCut,
       heardAt: () => this.#reachability.heardAt,
+      carries: (link) => this.#carriers.external(link)?.isUp !== false,
     });
     const external = [...externalLinks.values()];
     this.#carriers = new Carriers({
@@ -150,6 +151,10 @@ class HealthWatch implements HealthSource {
     this.#roles.set(routerId, role);
     this.#checks.tellRole(routerId, role);
     this.#isolation.tellRole(routerId, role);
+  }
+
+  tellHeld(routerId: string, isHeld: boolean): void {
+    this.#isolation.tellHeld(routerId, isHeld);
   }
 
   onHostEvent(event: HostEvent): void {
@@ -285,6 +290,7 @@ class HealthWatch implements HealthSource {
       penalty,
       reasons: away === null ? ailments : [away, ...ailments],
       ...(away === null ? {} : { isAway: true }),
+      ...(this.#isolation.isGone(routerId) ? { isOtherGone: true } : {}),
       paths: {
         tunnel: pathState(this.#reachability.answers('tunnel')),
         management: pathState(this.#reachability.answers('management')),

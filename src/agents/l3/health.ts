@@ -32,6 +32,8 @@ export interface Health {
   readonly checks: readonly CheckReport[];
   /** Nobody hears this host, and another has the addresses (isolation.ts): the replica leaves them to it for now. */
   readonly isAway?: true;
+  /** A server told it to step back for another, which has been seen on the external network, and is no more (isolation.ts). */
+  readonly isOtherGone?: true;
 }
 
 /** What the reconciler of routers asks for health, and tells it. */
@@ -45,6 +47,8 @@ export interface HealthSource {
   onChange(listener: (routerId: string | null) => void): void;
   /** What the replica here is now: scripts are told, and run only where it has one. */
   tellRole(routerId: string, role: 'active' | 'standby' | 'fault' | 'unknown'): void;
+  /** Whether a server's word keeps the replica here from taking part. */
+  tellHeld(routerId: string, isHeld: boolean): void;
   onHostEvent(event: HostEvent): void;
   run(signal: AbortSignal): Promise<void>;
 }

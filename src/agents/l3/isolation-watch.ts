@@ -1,13 +1,20 @@
-/** Follows whether this host is alone, and for each router on it whether its replica leaves the addresses to another. */
+/**
+ * Follows whether this host is alone, and for each router on it whether its replica leaves the addresses to another; and of those that a
+ * server told to leave them, whether the other is still there.
+ */
 import type { Host } from '../../host/host.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { ReplicaState } from '../../resources/replica-report.ts';
 import { type Claim, Evidence } from './evidence.ts';
 import {
+  type Absence,
+  absence,
   type Company,
   company,
+  isGone,
   type IsolationRule,
   NO_COMPANY,
+  NOTHING_SEEN,
   PRESENT,
   type Stance,
   stance,
@@ -27,14 +34,16 @@ export interface IsolationOptions {
   readonly anybody: () => boolean | null;
   /** This host's links to all others have lost their carriers. */
   readonly isCut: () => boolean;
+  /** Whether a link has its carrier: what does not come over one that has not says nothing. */
+  readonly carries: (link: string) => boolean;
   /** When the last answer of all came. */
   readonly heardAt: () => number;
   readonly onChange: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Between looks while it is alone, and while it is not. */
-const ALONE_MS = 200;
+/** Between looks while anything is asked, and while it is not. */
+const ASK_MS = 200;
 const IDLE_MS = 1_000;
 
 export class IsolationWatch {
@@ -42,6 +51,8 @@ export class IsolationWatch {
   readonly #evidence: Evidence;
   readonly #stances = new Map<string, Stance>();
   readonly #active = new Map<string, number>();
+  /** Those that were told to step back. */
+  readonly #held = new Map<string, Absence>();
   #company: Company = NO_COMPANY;
   #wake = new AbortController();
 
@@ -54,6 +65,15 @@ export class IsolationWatch {
     const { clock } = this.#options;
     if (role !== 'active') this.#active.delete(routerId);
     else if (!this.#active.has(routerId)) this.#active.set(routerId, clock.now());
+  }
+
+  /** A server told the replica to step back, or does no more. */
+  tellHeld(routerId: string, isHeld: boolean): void {
+    if (!isHeld) this.#held.delete(routerId);
+    else if (!this.#held.has(routerId)) {
+      this.#held.set(routerId, NOTHING_SEEN);
+      this.#wake.abort();
+    }
   }
 
   /** Somebody answers who did not, or the other way round. */
@@ -76,25 +96,48 @@ export class IsolationWatch {
       : 'nobody answers this host, and another has the addresses';
   }
 
+  /** Whether the one that it was told to step back for has answered, and does no more. */
+  isGone(routerId: string): boolean {
+    const seen = this.#held.get(routerId);
+    const one = seen && [...this.#options.routers()].find(({ id }) => id === routerId);
+    return one !== undefined && isGone(seen ?? NOTHING_SEEN, one.place);
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock, onFailure } = this.#options;
     const stop = () => this.#wake.abort();
     signal.addEventListener('abort', stop, { once: true });
     while (!signal.aborted) {
-      const isAlone = this.#company.aloneSince !== null;
+      const asks = this.#asks;
       await this.#look(signal).catch(onFailure);
       if (signal.aborted) break;
-      if (isAlone !== (this.#company.aloneSince !== null)) continue;
+      if (asks !== this.#asks) continue;
       this.#wake = new AbortController();
-      await sleep(clock, isAlone ? ALONE_MS : IDLE_MS, this.#wake.signal);
+      await sleep(clock, asks ? ASK_MS : IDLE_MS, this.#wake.signal);
     }
     signal.removeEventListener('abort', stop);
     await this.#evidence.end().catch(onFailure);
   }
 
+  get #asks(): boolean {
+    const { rule } = this.#options;
+    return (
+      (rule === 'evidence' && this.#company.aloneSince !== null) || (rule !== 'off' && this.#held.size > 0)
+    );
+  }
+
   async #look(signal: AbortSignal): Promise<void> {
-    const claims = [...this.#options.routers()].flatMap(({ claim }) => claim ?? []);
-    this.#judge(await this.#ask(claims, signal));
+    const { routers, carries } = this.#options;
+    const isAlone = this.#company.aloneSince !== null;
+    const asked = [...routers()].filter(({ id }) => isAlone || this.#held.has(id));
+    const claims = asked.flatMap(({ claim }) => claim ?? []);
+    const seen = await this.#ask(claims, signal);
+    for (const { id, claim } of asked) {
+      const before = this.#held.get(id);
+      const isKnown = seen !== null && claim !== null && carries(claim.link);
+      if (before !== undefined) this.#held.set(id, absence(before, isKnown ? seen.has(claim.address) : null));
+    }
+    this.#judge(seen);
   }
 
   #judge(seen: ReadonlySet<string> | null): void {
@@ -102,9 +145,12 @@ export class IsolationWatch {
     const here = [...routers()];
     const { aloneSince } = this.#company;
     const before = this.#awayNow();
-    for (const id of this.#stances.keys()) if (!here.some((one) => one.id === id)) this.#stances.delete(id);
+    for (const map of [this.#stances, this.#held])
+      for (const id of map.keys()) if (!here.some((one) => one.id === id)) map.delete(id);
     for (const { id, place, claim } of here) {
-      const other = seen === null || claim === null ? null : seen.has(claim.address);
+      // who is not alone asked for those that were told to step back only
+      const isAsked = seen !== null && claim !== null && aloneSince !== null;
+      const other = isAsked ? seen.has(claim.address) : null;
       const activeSince = this.#active.get(id) ?? null;
       const situation = { now: clock.now(), aloneSince, activeSince, other, rule, place };
       const cut = claim !== null && isCut();
@@ -114,13 +160,15 @@ export class IsolationWatch {
   }
 
   #awayNow(): string {
-    return [...this.#stances].flatMap(([id, { isAway }]) => (isAway ? [id] : [])).join();
+    const away = [...this.#stances].flatMap(([id, { isAway }]) => (isAway ? [id] : []));
+    const over = [...this.#held.keys()].filter((id) => this.isGone(id));
+    return JSON.stringify([away, over]);
   }
 
   /** null: it was not asked, or cannot be found out. */
   async #ask(claims: readonly Claim[], signal: AbortSignal): Promise<Set<string> | null> {
-    const { rule, onFailure } = this.#options;
-    if (this.#company.aloneSince === null || rule !== 'evidence') {
+    const { onFailure } = this.#options;
+    if (!this.#asks) {
       await this.#evidence.end();
       return null;
     }

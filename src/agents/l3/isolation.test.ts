@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { company, type IsolationRule, NO_COMPANY, PRESENT, type Stance, stance } from './isolation.ts';
+import {
+  absence,
+  company,
+  isGone,
+  type IsolationRule,
+  NO_COMPANY,
+  NOTHING_SEEN,
+  PRESENT,
+  type Stance,
+  stance,
+} from './isolation.ts';
 
 test('alone is who was heard once and hears nobody', () => {
   assert.equal(company(NO_COMPANY, false, 5).aloneSince, null);
@@ -10,6 +20,16 @@ test('alone is who was heard once and hears nobody', () => {
   assert.equal(company(alone, false, 20).aloneSince, 10);
   assert.equal(company(alone, true, 20).aloneSince, null);
   assert.equal(company(alone, null, 20).aloneSince, null);
+});
+
+test('gone is who was seen, and then is not, three times in a row and more by place', () => {
+  const after = (...answers: readonly (boolean | null)[]) => answers.reduce(absence, NOTHING_SEEN);
+  assert.equal(isGone(after(false, false, false, false, false), 0), false, 'never seen');
+  assert.equal(isGone(after(true, false, false), 0), false);
+  assert.equal(isGone(after(true, false, false, null, false), 0), true);
+  assert.equal(isGone(after(true, false, false, true, false), 0), false);
+  assert.equal(isGone(after(true, false, false, false, false), 1), false);
+  assert.equal(isGone(after(true, false, false, false, false, false), 1), true);
 });
 
 const TICK_MS = 300;

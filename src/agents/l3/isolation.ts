@@ -94,6 +94,32 @@ function isAway(before: Stance, situation: Situation): boolean {
   return now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER;
 }
 
+/** What a replica that a server told to step back sees of the one that it stepped back for. */
+export interface Absence {
+  /** Somebody has answered for the address since. */
+  readonly wasSeen: boolean;
+  /** So many times in a row nobody has. */
+  readonly misses: number;
+}
+
+export const NOTHING_SEEN: Absence = { wasSeen: false, misses: 0 };
+
+/** `other`: as in Situation. */
+export function absence(before: Absence, other: boolean | null): Absence {
+  if (other === null) return before;
+  return other ? { wasSeen: true, misses: 0 } : { ...before, misses: before.misses + 1 };
+}
+
+/** For whom the next one waits longer, by place, until the one before it answers. */
+const APART = 2;
+
+/**
+ * Whether the one that it stepped back for is gone, so that it need not wait for a server or the end of its lease. Who never was seen may
+ * serve behind a wire that does not show it.
+ */
+export const isGone = ({ wasSeen, misses }: Absence, place: number): boolean =>
+  wasSeen && misses >= GONE_AFTER + APART * place;
+
 function count(before: number, other: boolean | null): number {
   if (other === null) return before;
   return other ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1;

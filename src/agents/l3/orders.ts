@@ -24,12 +24,13 @@ export interface OwnRole {
  */
 export function follow(before: InForce | null, order: ReplicaOrder | null, own: OwnRole): InForce | null {
   if (order === null) return null;
-  if (before !== null && order.epoch <= before.epoch)
-    return isOver(before, own.now) ? { epoch: before.epoch, do: 'done', until: null } : before;
+  if (before !== null && order.epoch <= before.epoch) return isOver(before, own.now) ? ended(before) : before;
   const isForUs = order.incarnation === own.incarnation && order.seq === own.seq;
   if (!isForUs && order.do !== 'prefer' && order.do !== 'tell') return null;
   return { epoch: order.epoch, do: order.do, until: order.do === 'fault' ? own.now + LEASE_MS : null };
 }
+
+export const ended = ({ epoch }: InForce): InForce => ({ epoch, do: 'done', until: null });
 
 export const isOver = ({ until }: InForce, now: number): boolean => until !== null && now >= until;
 

@@ -14,7 +14,7 @@ import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
 import { MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
-import { follow, type InForce, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
+import { ended, follow, type InForce, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
 
 /** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
 const YIELD_OFF = 100;
@@ -181,7 +181,8 @@ export class Replica {
     await this.#recall();
     const own = { incarnation: incarnation(), seq: this.#seq, now: clock.now() };
     const before = this.#inForce ?? null;
-    const inForce = follow(before, desired.order, own);
+    const inForce = this.#released(follow(before, desired.order, own));
+    this.#context.health?.tellHeld(this.#id, inForce?.do === 'fault');
     if (inForce !== before) {
       this.#inForce = inForce;
       await host.writeFile(paths(this.#id).order, renderInForce(inForce));
@@ -201,6 +202,11 @@ export class Replica {
     const until = this.#inForce?.until ?? null;
     const waits = [until, this.#listenAt, this.#awayAgainAt, this.#insistAt].filter((at) => at !== null);
     return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
+  }
+
+  /** Who stepped back for one that is gone waits neither for a server nor for the end of its lease. */
+  #released(inForce: InForce | null): InForce | null {
+    return inForce?.do === 'fault' && this.#health()?.isOtherGone ? ended(inForce) : inForce;
   }
 
   /** Looks whether it hears another replica, where its role does not say so. */
