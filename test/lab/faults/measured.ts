@@ -1,4 +1,5 @@
 /** What a trial found, and how it is shown. */
+import { formatTable } from '../../../src/cli/table.ts';
 import type { Fault } from './fault.ts';
 import type { SeenEvent } from './signs.ts';
 
@@ -102,13 +103,7 @@ export function renderTable(entries: readonly Entry[]): string[] {
     `${entry.requests_failed} of ${entry.requests}`,
     `${show(entry.silence_s)} s`,
   ]);
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join('  ')
-      .trimEnd(),
-  );
+  return formatTable(head, rows).trimEnd().split('\n');
 }
 
 /** p99 and maximum of every round in which no host was lost, as a line; undefined where there is none. */

@@ -36,8 +36,8 @@ export interface HaEvent {
    */
   readonly figure: 'silence' | 'moved' | 'overlap' | 'api' | 'own';
   readonly own?: (affair: Affair) => number;
-  /** Whose machine is pinged: one on a host that is not concerned, or the one beside the active replica. */
-  readonly pinged: 'elsewhere' | 'beside';
+  /** Whose machine is pinged: one on a host that is not concerned, or the one beside the active replica; or one of the row's own. */
+  readonly pinged: 'elsewhere' | 'beside' | { readonly host: string; readonly address: string };
   /** Who must hold the addresses while it lasts; one: whoever, and machines may be beyond its reach; any: whoever. */
   readonly serves: 'another' | 'same' | 'one' | 'any' | 'several';
   /** How long several may hold them at once without being called several. */
@@ -103,9 +103,9 @@ async function go(event: HaEvent, trial: Trial): Promise<Sample> {
     others: hosts.filter((host) => host !== active),
     memory: new Map(),
   };
-  const pinged = seatOn(grounds, event.pinged === 'beside' ? active : affair.others.at(-1)!);
+  const pinged = pingedBy(event, affair);
   const watch: Watch = {
-    pinger: new Pinger(outside(grounds), pinged.floating.address),
+    pinger: new Pinger(outside(grounds), pinged.address),
     answerers: new Answerers(grounds.stage.lab, grounds.gateway),
     view: new View(grounds.stage.lab, grounds.routerId),
   };
@@ -118,6 +118,12 @@ async function go(event: HaEvent, trial: Trial): Promise<Sample> {
   } finally {
     await Promise.all([watch.pinger.stop(), watch.answerers.stop(), watch.view.stop()]);
   }
+}
+
+function pingedBy({ pinged }: HaEvent, { grounds, active, others }: Affair) {
+  if (typeof pinged === 'object') return pinged;
+  const { host, floating } = seatOn(grounds, pinged === 'beside' ? active : others.at(-1)!);
+  return { host, address: floating.address };
 }
 
 /** What is watched shows what it should before anything happens. */

@@ -1,7 +1,8 @@
 /** The lab of these trials: an HA router with a replica on each of three hosts, and a machine with a floating IP on each. */
 import { callApi } from '../../../src/cli/api-client.ts';
 import { Lab } from '../../../src/lab/lab.ts';
-import { makeMachine, startDhcpClient } from '../../../src/lab/machine.ts';
+import { enterNode } from '../../../src/lab/ground.ts';
+import { type Machine, makeMachine, startDhcpClient } from '../../../src/lab/machine.ts';
 import { hostsOf, outsideNamespace } from '../../../src/lab/layout.ts';
 import { realClock } from '../../../src/lib/clock.ts';
 import { strikeStage } from '../playbill.ts';
@@ -135,6 +136,12 @@ export const outside = ({ stage }: HaGrounds): string[] => {
   const { ground, layout } = stage.lab.place;
   return [...ground.enter, 'nsenter', `--net=/run/netns/${outsideNamespace(layout.id)}`, '--'];
 };
+
+/** Words that get a program into the machine. */
+export const inside = ({ lab }: Stage, machine: Machine): string[] => [
+  ...enterNode(lab.place.ground, lab.layout, machine.host),
+  ...['ip', 'netns', 'exec', machine.name],
+];
 
 export const seatOn = (grounds: HaGrounds, host: string): HaSeat => {
   const seat = grounds.seats.find((one) => one.host === host);

@@ -1,12 +1,12 @@
 /**
- * `npm run lab -- l3-ha [--only NAME]... [--n N] [--json] [--short] [--keep]`: tries what happens to HA routers, tells the
+ * `npm run lab -- l3-ha [--only NAME]... [--n N] [--routers N] [--json] [--short] [--keep]`: tries what happens to HA routers, tells the
  * timeline of each trial, and ends with the table of figures.
  */
 import { leftovers } from '../../../src/lab/lifecycle.ts';
 import { stageName, strikeStage } from '../playbill.ts';
 import { closeHaGrounds, type HaGrounds, type HaKind, openHaGrounds } from './grounds.ts';
 import { HA_KINDS, ROWS } from './list.ts';
-import { type Entry, renderTable, summarise } from './measured.ts';
+import { renderTable, summarise, summariseBeside, type Tried } from './measured.ts';
 import type { Row, Sample } from './row.ts';
 
 export interface HaOptions {
@@ -15,6 +15,8 @@ export interface HaOptions {
   readonly json: boolean;
   readonly short: boolean;
   readonly keep: boolean;
+  /** On each host, in `busy-hosts`; undefined: as many as it says. */
+  readonly routers?: number | undefined;
   /** Of the lab. */
   readonly id: string;
 }
@@ -32,12 +34,13 @@ export async function tryHa(options: HaOptions): Promise<number> {
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const wanted = ROWS.filter((row) => options.only.length === 0 || options.only.includes(row.name));
   const trials = new Trials(options, tell);
-  const entries: Entry[] = [];
+  const tried: Tried[] = [];
   try {
     for (const kind of HA_KINDS) {
       for (const row of wanted.filter((one) => one.kind === kind)) {
-        const entry = await trials.all(row);
-        entries.push(entry);
+        const samples = await trials.all(row);
+        tried.push({ row, samples });
+        const entry = summarise(row, samples);
         tell(JSON.stringify(entry));
         if (options.keep && entry.complaints.length > 0) break;
       }
@@ -46,6 +49,7 @@ export async function tryHa(options: HaOptions): Promise<number> {
   } finally {
     if (!options.keep) await trials.close();
   }
+  const entries = [...tried.map(({ row, samples }) => summarise(row, samples)), ...summariseBeside(tried)];
   tell('');
   for (const line of renderTable(entries)) tell(line);
   for (const { event, complaints } of entries)
@@ -65,7 +69,7 @@ class Trials {
     this.#tell = tell;
   }
 
-  async all(row: Row): Promise<Entry> {
+  async all(row: Row): Promise<Sample[]> {
     const { n, keep } = this.#options;
     const samples: Sample[] = [];
     const count = Math.min(n, row.enough ?? n);
@@ -75,9 +79,9 @@ class Trials {
       samples.push(sample);
       this.#tell(`           ${JSON.stringify(sample)}`);
       if (sample.complaints.length > 0 && keep) break;
-      if (sample.complaints.length > 0) await this.close();
+      if (sample.complaints.length > 0 || sample.isSpent) await this.close();
     }
-    return summarise(row, samples);
+    return samples;
   }
 
   async #once(row: Row): Promise<Sample> {
@@ -87,7 +91,8 @@ class Trials {
     try {
       if (row.needsFresh) await this.close();
       const grounds = await this.#open(row.kind);
-      return await row.measure({ grounds, note, form: this.#options.short ? 'short' : 'long' });
+      const { short, routers } = this.#options;
+      return await row.measure({ grounds, note, form: short ? 'short' : 'long', routers });
     } catch (error) {
       const complaints = [`it could not be tried: ${(error as Error).message}`];
       return { ms: null, maxActives: 0, doubleAnswers: 0, lostAfterHealMs: null, also: {}, complaints };

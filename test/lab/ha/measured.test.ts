@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { doubles, pairAnswers } from './answerers.ts';
 import { parseAddressEvent } from './holders.ts';
-import { percentile, summarise } from './measured.ts';
+import { percentile, renderTable, summarise, summariseBeside } from './measured.ts';
 import { PingLog } from './pings.ts';
+import { ROWS } from './list.ts';
 import type { Row, Sample } from './row.ts';
 import { aloneSince, crowds, longestWith, mostAtOnce } from './spans.ts';
 
@@ -110,4 +111,47 @@ test('a trial in which it never came makes the worst figure unknown', () => {
     [6, null, { lost_pings: 5 }],
   );
   assert.equal(summarise(row, [sample(2), sample(null)]).within_budget, false);
+});
+
+const FOUND: Sample = {
+  ms: 3_000,
+  maxActives: 1,
+  doubleAnswers: 0,
+  lostAfterHealMs: 10,
+  also: { api_behind_ms: 60, alert_after_ms: 90 },
+  complaints: [],
+};
+
+test('what rows find beside their own figure has entries, of those rows that can tell', () => {
+  const named = (name: string, kind: Row['kind'] = 'protected') => ({ name, kind }) as Row;
+  const beside = summariseBeside([
+    { row: named('host-off'), samples: [FOUND, { ...FOUND, lostAfterHealMs: null }] },
+    { row: named('no-server-host-off'), samples: [{ ...FOUND, also: { api_behind_ms: 9_000 } }] },
+    { row: named('as-it-was', 'one-path'), samples: [{ ...FOUND, lostAfterHealMs: 5_000, also: {} }] },
+  ]);
+  assert.deepEqual(
+    beside.map(({ event, n, max_ms, within_budget }) => [event, n, max_ms, within_budget]),
+    [
+      ['api-behind', 2, 60, true],
+      ['alert-of-two', 2, 90, true],
+      ['heal', 2, 10, true],
+    ],
+  );
+  assert.deepEqual(summariseBeside([{ row: named('tcp'), samples: [] }]), []);
+});
+
+test('the table of all rows fits a terminal of 120 columns, also with p99', () => {
+  const many = Array.from({ length: 100 }, (_, at) => at * 100);
+  const tried = ROWS.map((row) => ({ row, samples: [{ ...FOUND, each: many }] }));
+  const entries = [...tried.map(({ row, samples }) => summarise(row, samples)), ...summariseBeside(tried)];
+  assert.deepEqual([entries[0]!.n, entries[0]!.p99_ms, entries[0]!.max_ms], [100, 9_800, 9_900]);
+  const lines = renderTable(entries);
+  assert.equal(lines.length, entries.length + 1);
+  assert.ok(Math.max(...lines.map((line) => line.length)) <= 120, lines.join('\n'));
+});
+
+test('what is counted and has no milliseconds is told below the table', () => {
+  const row = { name: 'mute', figure: '', budget: null } as Row;
+  const sample = { ...FOUND, ms: null, also: { frames_h2: 0, seconds: 600 } };
+  assert.equal(renderTable([summarise(row, [sample])]).at(-1), 'mute: frames h2 0, seconds 600');
 });

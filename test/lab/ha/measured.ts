@@ -1,4 +1,5 @@
 /** Trials of a row as one line of the table, and the table as people and programs read it. Pure. */
+import { formatTable } from '../../../src/cli/table.ts';
 import type { Row, Sample } from './row.ts';
 
 export interface Entry {
@@ -42,16 +43,16 @@ function worstOfEach(samples: readonly Sample[]): Record<string, number> {
   );
 }
 
-export function summarise(row: Row, samples: readonly Sample[]): Entry {
-  const all = samples.map(({ ms }) => ms);
+export function summarise(row: Pick<Row, 'name' | 'figure' | 'budget'>, samples: readonly Sample[]): Entry {
+  const all = samples.flatMap(({ ms, each }): readonly (number | null)[] => each ?? [ms]);
   const [p50, max] = [percentile(all, 0.5), percentile(all, 1)];
   const { budget } = row;
   return {
     event: row.name,
     figure: row.figure,
-    n: samples.length,
+    n: all.length,
     p50_ms: p50,
-    ...(samples.length >= 100 ? { p99_ms: percentile(all, 0.99) } : {}),
+    ...(all.length >= 100 ? { p99_ms: percentile(all, 0.99) } : {}),
     max_ms: max,
     budget_ms: budget && { p50: budget.p50Ms, max: budget.maxMs },
     within_budget: budget && p50 !== null && max !== null && p50 <= budget.p50Ms && max <= budget.maxMs,
@@ -64,37 +65,85 @@ export function summarise(row: Row, samples: readonly Sample[]): Entry {
   };
 }
 
+/** What was tried of a row. */
+export interface Tried {
+  readonly row: Row;
+  readonly samples: readonly Sample[];
+}
+
+type Beside = Pick<Row, 'figure' | 'budget'> & {
+  readonly name: string;
+  readonly of: (tried: Tried) => readonly (number | null | undefined)[];
+};
+
+/** Rows after which a server had been there all the time. */
+const SERVED = ['planned-move', 'host-off', 'keepalived-killed'];
+
+/** Figures that rows give beside their own, each of all that give it. */
+const BESIDES: readonly Beside[] = [
+  {
+    name: 'api-behind',
+    figure: 'from when another serves alone until the API shows it',
+    budget: { p50Ms: 250, maxMs: 250 },
+    of: ({ row, samples }) =>
+      SERVED.includes(row.name) ? samples.map(({ also }) => also['api_behind_ms']) : [],
+  },
+  {
+    name: 'alert-of-two',
+    figure: 'from the second active until the alert',
+    budget: { p50Ms: 100, maxMs: 100 },
+    of: ({ samples }) => samples.map(({ also }) => also['alert_after_ms']),
+  },
+  {
+    name: 'heal',
+    figure: 'pings lost after the heal of any of these, as time',
+    budget: { p50Ms: 1_000, maxMs: 1_000 },
+    of: ({ row, samples }) =>
+      row.kind === 'protected' ? samples.map(({ lostAfterHealMs }) => lostAfterHealMs) : [],
+  },
+];
+
+/** An entry for each of those that something was found of. What was wrong is told of the rows themselves. */
+export function summariseBeside(tried: readonly Tried[]): Entry[] {
+  return BESIDES.flatMap(({ of, ...beside }) => {
+    const found = tried.flatMap((one) =>
+      of(one).flatMap((ms, at): Sample[] => {
+        const sample = one.samples[at];
+        return typeof ms === 'number' && sample ? [{ ...only(sample), ms }] : [];
+      }),
+    );
+    return found.length === 0 ? [] : [summarise(beside, found)];
+  });
+}
+
+const only = ({ maxActives, doubleAnswers, lostAfterHealMs }: Sample): Sample => ({
+  ...{ ms: null, maxActives, doubleAnswers, lostAfterHealMs },
+  ...{ also: {}, complaints: [] },
+});
+
 const show = (value: number | null): string => (value === null ? '-' : String(Math.round(value)));
 
-/** The table, as lines. */
+/** The table, as lines of up to 120 columns; below it what was counted where there is no figure in milliseconds. */
 export function renderTable(entries: readonly Entry[]): string[] {
+  const isMany = entries.some((entry) => entry.p99_ms !== undefined);
   const head = [
-    'EVENT',
-    'N',
-    'P50 MS',
-    'MAX MS',
-    'GOAL',
-    'WITHIN',
-    'ACTIVE AT ONCE',
-    'DOUBLE ARP',
-    'LOST AFTER HEAL MS',
+    ...['EVENT', 'N', 'P50 MS', ...(isMany ? ['P99 MS'] : []), 'MAX MS', 'GOAL', 'WITHIN'],
+    ...['ACTIVE AT ONCE', 'DOUBLE ARP', 'AFTER HEAL MS'],
   ];
   const rows = entries.map((entry) => [
-    entry.event,
-    String(entry.n),
-    show(entry.p50_ms),
+    ...[entry.event, String(entry.n), show(entry.p50_ms)],
+    ...(isMany ? [show(entry.p99_ms ?? null)] : []),
     show(entry.max_ms),
     entry.budget_ms ? `${entry.budget_ms.p50} / ${entry.budget_ms.max}` : '-',
     entry.complaints.length > 0 ? 'WRONG' : entry.within_budget === false ? 'no' : 'yes',
-    String(entry.max_actives),
-    String(entry.double_answers),
-    show(entry.lost_after_heal_ms),
+    ...[String(entry.max_actives), String(entry.double_answers), show(entry.lost_after_heal_ms)],
   ]);
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]!.length)));
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join('  ')
-      .trimEnd(),
-  );
+  const counted = entries.filter((entry) => entry.max_ms === null && Object.keys(entry.also).length > 0);
+  return [
+    ...formatTable(head, rows).trimEnd().split('\n'),
+    ...counted.map(({ event, also }) => {
+      const words = Object.entries(also).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value}`);
+      return `${event}: ${words.join(', ')}`;
+    }),
+  ];
 }

@@ -5,6 +5,8 @@ import type { HaGrounds, HaKind } from './grounds.ts';
 export interface Sample {
   /** The row's figure, in ms; null: it did not come to that. */
   readonly ms: number | null;
+  /** Where it is many trials in one: the figure of each. */
+  readonly each?: readonly number[];
   /** Most replicas that held the addresses at once for longer than the row's grace. */
   readonly maxActives: number;
   /** ARP requests from outside that two hosts answered, from the cause to the end. */
@@ -15,12 +17,16 @@ export interface Sample {
   readonly also: Readonly<Record<string, number>>;
   /** What should hold and did not, a sentence each. */
   readonly complaints: readonly string[];
+  /** The lab is sooner taken down than put in order. */
+  readonly isSpent?: true;
 }
 
 export interface Trial {
   readonly grounds: HaGrounds;
   /** short: as part of all tests; long: to be measured. */
   readonly form: 'short' | 'long';
+  /** Routers on each host, for rows of many; undefined: as many as the row says. */
+  readonly routers?: number | undefined;
   /** A line of the timeline. */
   readonly note: (text: string) => void;
 }

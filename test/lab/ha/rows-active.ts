@@ -1,25 +1,12 @@
 /** Rows in which the active replica, its host or its links fail. */
 import assert from 'node:assert/strict';
-import { epochMs } from '../../support/dhcp-prober.ts';
-import { hostsOf } from '../../../src/lab/layout.ts';
-import { switchOff } from '../power.ts';
-import { cutHosts } from './cuts.ts';
-import { type Affair, eventRow } from './event.ts';
+import { cutActive, cutEvery, healAll, moveAway, powerOff } from './deeds.ts';
+import { eventRow, type HaEvent } from './event.ts';
 import { powerOn } from './grounds.ts';
 import type { Row } from './row.ts';
 
 const BRIEFLY = { short: 300, long: 1_000 };
 const A_WHILE = { short: 2_000, long: 8_000 };
-
-async function powerOff({ grounds, active, note }: Affair): Promise<void> {
-  const { stage, holders } = grounds;
-  const at = epochMs();
-  const off = switchOff(stage.lab, active);
-  holders.off(active, at);
-  note(`${active} is off: ${await off} processes ended`);
-}
-
-const healAll = ({ grounds }: Affair) => grounds.stage.lab.heal();
 
 export const plannedMove: Row = eventRow({
   name: 'planned-move',
@@ -29,8 +16,7 @@ export const plannedMove: Row = eventRow({
   pinged: 'elsewhere',
   serves: 'another',
   lastsMs: BRIEFLY,
-  cause: ({ grounds }) =>
-    grounds.stage.lab.api('POST', `/v2.0/deuteron/routers/${grounds.routerId}/failover`),
+  cause: moveAway,
 });
 
 export const hostOff: Row = eventRow({
@@ -61,48 +47,40 @@ export const keepalivedKilled: Row = eventRow({
   },
 });
 
-export const ownTunnelCut: Row = eventRow({
-  name: 'own-tunnel-cut',
+/** The active is cut off, and another is to serve. */
+const CUT_OFF = {
   needsFresh: true,
-  summary: 'frames on the active’s own tunnel link vanish',
-  budget: { p50Ms: 600, maxMs: 1_000 },
   figure: 'moved',
   pinged: 'elsewhere',
   serves: 'another',
   lastsMs: A_WHILE,
-  cause: ({ grounds, active }) =>
-    cutHosts(grounds.stage.lab, [active], { segments: ['tunnel'], kind: 'silent' }),
   heal: healAll,
+} as const satisfies Partial<HaEvent>;
+
+export const ownTunnelCut: Row = eventRow({
+  ...CUT_OFF,
+  name: 'own-tunnel-cut',
+  summary: 'frames on the active’s own tunnel link vanish',
+  budget: { p50Ms: 600, maxMs: 1_000 },
+  cause: cutActive({ segments: ['tunnel'], kind: 'silent' }),
 });
 
 export const ownTunnelDown: Row = eventRow({
+  ...CUT_OFF,
   name: 'own-tunnel-down',
-  needsFresh: true,
   summary: 'the active’s own tunnel link loses its carrier',
   budget: { p50Ms: 600, maxMs: 1_000 },
-  figure: 'moved',
-  pinged: 'elsewhere',
-  serves: 'another',
-  lastsMs: A_WHILE,
-  cause: ({ grounds, active }) =>
-    cutHosts(grounds.stage.lab, [active], { segments: ['tunnel'], kind: 'carrier' }),
-  heal: healAll,
+  cause: cutActive({ segments: ['tunnel'], kind: 'carrier' }),
 });
 
 export const tunnelAndManagementCut: Row = eventRow({
+  ...CUT_OFF,
   name: 'tunnel-and-management-cut',
-  needsFresh: true,
   summary:
     'the active is cut off tunnel and management, the external segment is well: it gives up when it sees another holder',
   budget: { p50Ms: 3_000, maxMs: 3_000 },
-  figure: 'moved',
-  pinged: 'elsewhere',
-  serves: 'another',
   graceMs: 3_000,
-  lastsMs: A_WHILE,
-  cause: ({ grounds, active }) =>
-    cutHosts(grounds.stage.lab, [active], { segments: ['tunnel', 'management'], kind: 'silent' }),
-  heal: healAll,
+  cause: cutActive({ segments: ['tunnel', 'management'], kind: 'silent' }),
 });
 
 /** Where a machine beside the active is pinged: machines on other hosts are beyond the tunnels. */
@@ -114,12 +92,7 @@ export const tunnelsCut: Row = eventRow({
   pinged: 'beside',
   serves: 'same',
   lastsMs: { short: 2_500, long: 10_000 },
-  cause: ({ grounds }) =>
-    cutHosts(
-      grounds.stage.lab,
-      hostsOf(grounds.stage.lab.layout).map(({ name }) => name),
-      { segments: ['tunnel'], kind: 'silent' },
-    ),
+  cause: cutEvery({ segments: ['tunnel'], kind: 'silent' }),
   heal: healAll,
 });
 

@@ -1,7 +1,7 @@
 /** Rows in which two are made to be active: as Neutron lets them be, and with the servers' verdict. */
-import { hostsOf } from '../../../src/lab/layout.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
-import { cutHosts, keepHostsApart, letHostsMeet } from './cuts.ts';
+import { keepHostsApart, letHostsMeet } from './cuts.ts';
+import { cutEvery, healAll, killServer, startServer } from './deeds.ts';
 import { type Affair, eventRow } from './event.ts';
 import type { Row } from './row.ts';
 
@@ -16,16 +16,11 @@ export const bugReproduced: Row = eventRow({
   pinged: 'beside',
   serves: 'several',
   lastsMs: { short: 1_500, long: 10_000 },
-  before: ({ grounds }) => grounds.stage.lab.kill('ctl1', 'server'),
-  cause: ({ grounds }) =>
-    cutHosts(
-      grounds.stage.lab,
-      hostsOf(grounds.stage.lab.layout).map(({ name }) => name),
-      { segments: ['tunnel'], kind: 'silent' },
-    ),
-  async heal({ grounds }) {
-    await grounds.stage.lab.heal();
-    await grounds.stage.lab.waitForServer('ctl1', { timeoutMs: 30_000 });
+  before: killServer,
+  cause: cutEvery({ segments: ['tunnel'], kind: 'silent' }),
+  async heal(affair) {
+    await healAll(affair);
+    await startServer(affair);
   },
 });
 

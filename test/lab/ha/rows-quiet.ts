@@ -1,14 +1,14 @@
 /** Rows in which nothing may happen at all: to whoever pings, on standby replicas' links, on the HA segment. */
 import { runInMachine } from '../../../src/lab/machine.ts';
-import { mustRun } from '../../../src/lab/program.ts';
-import { enterNode } from '../../../src/lab/ground.ts';
 import { OUTSIDE } from '../../../src/lab/layout.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
 import { addressOf, type Stage } from '../stage.ts';
-import { type HaGrounds, outside, seatOn, untilCalm } from './grounds.ts';
+import { countFrames, countNoMore, tapsOf } from './frames.ts';
+import { type HaGrounds, type HaSeat, outside, seatOn, untilCalm } from './grounds.ts';
 import { PING_MS, Pinger } from './pings.ts';
-import type { Row, Sample } from './row.ts';
+import type { Row, Sample, Trial } from './row.ts';
+import { type Six, withSix } from './six.ts';
 
 const NOTHING: Omit<Sample, 'ms' | 'also' | 'complaints'> = {
   maxActives: 1,
@@ -18,34 +18,34 @@ const NOTHING: Omit<Sample, 'ms' | 'also' | 'complaints'> = {
 
 export const agentRestarts: Row = {
   name: 'agent-restarts',
-  summary: 'agents are killed (-9) and started again, one host after the other, under pings every 5 ms',
+  summary:
+    'agents are killed (-9) and started again, one host after the other, 100 times (in the short form: twice)',
   kind: 'protected',
-  figure: 'pings lost, as time',
+  figure: 'pings lost at each, as time',
   budget: { p50Ms: 0, maxMs: 0 },
+  enough: 1,
   async measure({ grounds, form, note }) {
-    const { stage, seats, holders, gateway } = grounds;
+    const { seats, holders, gateway } = grounds;
     const active = await untilCalm(grounds);
+    const first = seats.findIndex((seat) => seat.host === active);
     const pinger = new Pinger(outside(grounds), seatOn(grounds, active).floating.address);
     const from = epochMs() + 500;
+    const begun: number[] = [];
     try {
       await sleep(realClock, 500);
-      for (let at = 0; at < (form === 'short' ? 2 : 5); at++) {
-        const { host } = seats[(seats.findIndex((seat) => seat.host === active) + at) % seats.length]!;
-        const before = await begunAt(stage, host);
-        await stage.lab.kill(host, 'agent');
-        await stage.lab.start(host);
-        await stage.until(
-          `the agent of ${host} is heard`,
-          async () => (await begunAt(stage, host)) !== before,
-        );
-        await stage.settle();
+      for (let at = 0; at < (form === 'short' ? 2 : 100); at++) {
+        const { host } = seats[(first + at) % seats.length]!;
+        begun.push(epochMs());
+        await restartAgent(grounds, host);
         note(`the agent of ${host} is back`);
       }
       await sleep(realClock, 300);
     } finally {
       await pinger.stop();
     }
-    const { sent, lost } = pinger.log.count(from, epochMs() - 100);
+    const end = epochMs() - 100;
+    const { sent, lost } = pinger.log.count(from, end);
+    const each = begun.map((at, n) => pinger.log.count(at, begun[n + 1] ?? end).lost * PING_MS);
     const moves = [...holders.spans(gateway)].flatMap(([host, spans]) =>
       spans
         .filter((span) => span.from > from)
@@ -55,9 +55,18 @@ export const agentRestarts: Row = {
       ...(lost > 0 ? [`${lost} of ${sent} pings were lost`] : []),
       ...moves.map((to) => `the active changed to ${to}`),
     ];
-    return { ...NOTHING, ms: lost * PING_MS, also: { pings: sent, lost_pings: lost }, complaints };
+    return { ...NOTHING, ms: lost * PING_MS, each, also: { pings: sent, lost_pings: lost }, complaints };
   },
 };
+
+/** Killed and started again; resolves once its new life is heard and has done all. */
+async function restartAgent({ stage }: HaGrounds, host: string): Promise<void> {
+  const before = await begunAt(stage, host);
+  await stage.lab.kill(host, 'agent');
+  await stage.lab.start(host);
+  await stage.until(`the agent of ${host} is heard`, async () => (await begunAt(stage, host)) !== before);
+  await stage.settle();
+}
 
 /** When the host's agent began, as the API shows it. */
 async function begunAt({ lab }: Stage, host: string): Promise<string> {
@@ -65,57 +74,24 @@ async function begunAt({ lab }: Stage, host: string): Promise<string> {
   return agents.map((agent: { started_at: string }) => agent.started_at).join();
 }
 
-interface RouterPort {
-  readonly id: string;
-  readonly device_owner: string;
-}
-
-/** The ends on the hosts of a router's links: all but those to the HA segment, or just those. */
-async function tapsOf({ stage, routerId }: HaGrounds, which: 'served' | 'ha'): Promise<string[]> {
-  const { ports } = await stage.lab.api('GET', `/v2.0/ports?device_id=${routerId}`);
-  const isHa = (port: RouterPort) => port.device_owner === 'network:router_ha_interface';
-  return (ports as RouterPort[])
-    .filter((port) => isHa(port) === (which === 'ha'))
-    .map((port) => `tap${port.id.slice(0, 11)}`);
-}
-
-const TABLE = 'bridge deuteron-count';
-
-/** Counts frames that come out of those links on a host; gives what reads the count. */
-async function countFrames(
-  { lab }: Stage,
-  host: string,
-  what: { readonly taps: readonly string[]; readonly match: string },
-): Promise<() => Promise<number>> {
-  const enter = enterNode(lab.place.ground, lab.layout, lab.node(host));
-  const names = what.taps.map((tap) => `"${tap}"`).join(', ');
-  const input = `table ${TABLE}
-delete table ${TABLE}
-table ${TABLE} {
-  chain seen {
-    type filter hook prerouting priority -400;
-    iifname { ${names} } ${what.match} counter
-  }
-}
-`;
-  await mustRun([...enter, 'sh', '-c', 'cat | nft -f -'], { input });
-  return async () => {
-    const text = await mustRun([...enter, 'nft', 'list', 'table', ...TABLE.split(' ')]);
-    return Number(/counter packets (\d+)/.exec(text)?.[1] ?? Number.NaN);
-  };
-}
-
-async function countNoMore({ lab }: Stage, hosts: readonly string[]): Promise<void> {
-  for (const host of hosts) await lab.run(host, ['nft', 'delete', 'table', ...TABLE.split(' ')]);
-}
-
-/** What makes hosts talk that should not: questions to all of them, from outside and from a machine. */
+/** What makes hosts talk that should not: questions to all of them, from outside and from machines. */
 const QUESTIONS = `
 ping -n -q -c 1 -W 0.2 -I "$0" ff02::1
 ping -n -q -c 1 -W 0.2 -I "$0" ff02::2
-ping -n -q -b -c 1 -W 0.2 "$1"
-for a in $2; do arping -q -b -c 1 -w 1 -I "$0" "$a"; done
+test "$1" = - || ping -n -q -b -c 1 -W 0.2 "$1"
+for a in $2; do case $a in
+*:*) ip -6 neighbor flush dev "$0"; ping -n -q -c 1 -W 0.2 "$a" ;;
+*) arping -q -b -c 1 -w 1 -I "$0" "$a" ;;
+esac; done
 :`;
+
+async function askAll({ stage, gateway }: HaGrounds, beside: HaSeat, six: Six): Promise<void> {
+  const { place } = stage.lab;
+  const ask = ['sh', '-c', QUESTIONS];
+  await stage.lab.runOutside([...ask, OUTSIDE.device, '203.0.113.255', `${gateway} ${six.gateway}`]);
+  await runInMachine(place, beside.machine, [...ask, 'eth0', '10.30.1.255', '10.30.1.1']);
+  await runInMachine(place, six.machine, [...ask, 'eth0', '-', six.router]);
+}
 
 export const backupsMute: Row = {
   name: 'backups-mute',
@@ -125,37 +101,41 @@ export const backupsMute: Row = {
   figure: 'none: frames are counted',
   budget: null,
   enough: 1,
-  async measure({ grounds, form, note }) {
-    const { stage, seats } = grounds;
-    const active = await untilCalm(grounds);
-    const standbys = seats.map(({ host }) => host).filter((host) => host !== active);
-    const taps = await tapsOf(grounds, 'served');
-    // What an active said a moment ago is not a standby's.
-    await sleep(realClock, form === 'short' ? 500 : 3_000);
-    const counts = await Promise.all(standbys.map((host) => countFrames(stage, host, { taps, match: '' })));
-    const lasts = form === 'short' ? 4_000 : 600_000;
-    const until = epochMs() + lasts;
-    const machine = seatOn(grounds, active).machine;
-    try {
-      while (epochMs() < until) {
-        const ask = ['sh', '-c', QUESTIONS];
-        await stage.lab.runOutside([...ask, OUTSIDE.device, '203.0.113.255', grounds.gateway]);
-        await runInMachine(stage.lab.place, machine, [...ask, 'eth0', '10.30.1.255', '10.30.1.1']);
-        await sleep(realClock, 500);
-      }
-      const frames = await Promise.all(counts.map((count) => count()));
-      const also: Record<string, number> = { seconds: lasts / 1000 };
-      for (const [at, host] of standbys.entries()) also[`frames_${host}`] = frames[at]!;
-      note(`frames of ${standbys.join(' and ')}: ${frames.join(' and ')}`);
-      const complaints = frames.every((count) => count === 0)
-        ? []
-        : [`standbys said ${frames.join(' and ')} frames`];
-      return { ...NOTHING, ms: null, also, complaints };
-    } finally {
-      await countNoMore(stage, standbys);
-    }
+  async measure(trial) {
+    const active = await untilCalm(trial.grounds);
+    return withSix(trial.grounds, active, (six) => countStandbys(trial, { active, six }));
   },
 };
+
+async function countStandbys(
+  { grounds, form, note }: Trial,
+  { active, six }: { active: string; six: Six },
+): Promise<Sample> {
+  const { stage, seats } = grounds;
+  const standbys = seats.map(({ host }) => host).filter((host) => host !== active);
+  const taps = await tapsOf(grounds, 'served');
+  // What an active said a moment ago is not a standby's.
+  await sleep(realClock, form === 'short' ? 500 : 3_000);
+  const counts = await Promise.all(standbys.map((host) => countFrames(stage, host, { taps, match: '' })));
+  const lasts = form === 'short' ? 4_000 : 600_000;
+  const until = epochMs() + lasts;
+  try {
+    while (epochMs() < until) {
+      await askAll(grounds, seatOn(grounds, active), six);
+      await sleep(realClock, 500);
+    }
+    const frames = await Promise.all(counts.map((count) => count()));
+    const also: Record<string, number> = { seconds: lasts / 1000 };
+    for (const [at, host] of standbys.entries()) also[`frames_${host}`] = frames[at]!;
+    note(`frames of ${standbys.join(' and ')}: ${frames.join(' and ')}`);
+    const complaints = frames.every((count) => count === 0)
+      ? []
+      : [`standbys said ${frames.join(' and ')} frames`];
+    return { ...NOTHING, ms: null, also, complaints };
+  } finally {
+    await countNoMore(stage, standbys);
+  }
+}
 
 /** To each address of the segment and to its group, by what a replica would listen to: pings, VRRP's group, conntrackd. */
 const KNOCKS = `

@@ -1,24 +1,10 @@
 /** Rows without servers, without the switch of two segments, and of what the API says. */
-import { hostsOf } from '../../../src/lab/layout.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
-import { switchOff } from '../power.ts';
-import { PATIENCE_MS } from '../stage.ts';
-import { cutHosts } from './cuts.ts';
-import { type Affair, eventRow } from './event.ts';
+import { cutEvery, healAll, killServer, powerOff, startServer } from './deeds.ts';
+import { eventRow, type HaEvent } from './event.ts';
 import { powerOn } from './grounds.ts';
 import type { Row } from './row.ts';
 import { shownActive } from './view.ts';
-
-const SERVER = 'ctl1';
-const hosts = ({ grounds }: Affair) => hostsOf(grounds.stage.lab.layout).map(({ name }) => name);
-const healAll = ({ grounds }: Affair) => grounds.stage.lab.heal();
-
-const killServer = ({ grounds }: Affair) => grounds.stage.lab.kill(SERVER, 'server');
-const startServer = async ({ grounds }: Affair) => {
-  const { lab } = grounds.stage;
-  await lab.start(SERVER);
-  await lab.waitForServer(SERVER, { timeoutMs: PATIENCE_MS });
-};
 
 /** R40: plain VRRP goes on. */
 export const withoutServer: Row = eventRow({
@@ -30,33 +16,55 @@ export const withoutServer: Row = eventRow({
   serves: 'another',
   lastsMs: { short: 500, long: 3_000 },
   before: killServer,
-  async cause({ grounds, active }) {
-    const at = epochMs();
-    const off = switchOff(grounds.stage.lab, active);
-    grounds.holders.off(active, at);
-    await off;
-  },
+  cause: powerOff,
   async heal(affair) {
     await startServer(affair);
     await powerOn(affair.grounds, affair.active);
   },
 });
 
-export const switchReboots: Row = eventRow({
-  name: 'switch-reboots',
-  summary: 'the switch of tunnel and management is away for 10 s: no carrier on either, on any host',
-  untested: 'until carriers that are gone are told before heartbeats are missed, standbys rise for a moment',
-  budget: null,
-  figure: 'silence',
+/** One switch has both networks, so no replica hears any other, and no server hears any of them. */
+const SWITCH_AWAY = {
   pinged: 'beside',
   serves: 'one',
   lastsMs: { short: 3_000, long: 10_000 },
-  cause: (affair) =>
-    cutHosts(affair.grounds.stage.lab, hosts(affair), {
-      segments: ['tunnel', 'management'],
-      kind: 'carrier',
-    }),
   heal: healAll,
+} as const satisfies Partial<HaEvent>;
+
+export const switchReboots: Row = eventRow({
+  ...SWITCH_AWAY,
+  name: 'switch-reboots',
+  summary: 'the switch of tunnel and management is away for 10 s (3 s): no carrier on either, on any host',
+  budget: { p50Ms: 0, maxMs: 0 },
+  figure: 'overlap',
+  cause: cutEvery({ segments: ['tunnel', 'management'], kind: 'carrier' }),
+});
+
+/** The hosts' links stay up: nothing tells them but that nobody answers. */
+export const switchSilent: Row = eventRow({
+  ...SWITCH_AWAY,
+  name: 'switch-silent',
+  summary: 'the same switch passes nothing for 10 s (3 s), and its ports stay up',
+  budget: null,
+  figure: 'overlap',
+  // Whoever hears nobody rises, and asks on the external network who else is there.
+  graceMs: 1_000,
+  cause: cutEvery({ segments: ['tunnel', 'management'], kind: 'silent' }),
+});
+
+export const switchRebootsWithoutServer: Row = eventRow({
+  ...SWITCH_AWAY,
+  name: 'no-server-switch-reboots',
+  summary: 'the only server is down, and the switch of tunnel and management is away for 10 s',
+  untested: 'a host whose switch is away has no server either: switch-reboots is the same to it',
+  budget: { p50Ms: 0, maxMs: 0 },
+  figure: 'overlap',
+  before: killServer,
+  cause: cutEvery({ segments: ['tunnel', 'management'], kind: 'carrier' }),
+  async heal(affair) {
+    await healAll(affair);
+    await startServer(affair);
+  },
 });
 
 /** Until the API is right after the server's process began again. */
@@ -81,4 +89,10 @@ export const apiAfterRestart: Row = eventRow({
   own: ({ memory }) => memory.get('right')! - memory.get('answers')!,
 });
 
-export const ROWS_OF_SERVERS: readonly Row[] = [withoutServer, switchReboots, apiAfterRestart];
+export const ROWS_OF_SERVERS: readonly Row[] = [
+  withoutServer,
+  switchReboots,
+  switchRebootsWithoutServer,
+  switchSilent,
+  apiAfterRestart,
+];

@@ -1,21 +1,12 @@
 /** TCP connections through the router while its active replica changes twice. */
-import { enterNode } from '../../../src/lab/ground.ts';
 import { OUTSIDE } from '../../../src/lab/layout.ts';
-import type { Machine } from '../../../src/lab/machine.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { ChatEnd } from '../../support/tcp-chat.ts';
-import type { Stage } from '../stage.ts';
-import { outside, seatOn, untilCalm } from './grounds.ts';
+import { inside, outside, seatOn, untilCalm } from './grounds.ts';
 import type { Row, Trial } from './row.ts';
 
 const PORT = 7000;
 const FAILOVERS = 2;
-
-/** Words that get a program into the machine. */
-const inside = ({ lab }: Stage, machine: Machine): string[] => [
-  ...enterNode(lab.place.ground, lab.layout, machine.host),
-  ...['ip', 'netns', 'exec', machine.name],
-];
 
 export const tcpSurvives: Row = {
   name: 'tcp',
