@@ -89,15 +89,17 @@ function nodeLines(node: LabNode): string[] {
   ];
 }
 
-/** Makes the switch like the list of cuts: nothing else is cut. */
+/** Makes the switch like the list of cuts: nothing else is cut. Both kinds at once: what is measured from a cut begins with it. */
 export async function applyCuts(ground: Ground, layout: Layout, cuts: readonly Cut[]): Promise<void> {
-  await mustRun([...ground.enter, 'ip', '-n', layout.switchNamespace, '-batch', '-'], {
-    input: carrierBatch(layout, cuts),
-  });
-  // nft wants a file or a terminal: it refuses the socket that a child's standard input is here.
-  await mustRun([...ground.enter, ...inSwitch(layout), 'sh', '-c', 'cat | nft -f -'], {
-    input: cutRuleset(layout, cuts),
-  });
+  await Promise.all([
+    mustRun([...ground.enter, 'ip', '-n', layout.switchNamespace, '-batch', '-'], {
+      input: carrierBatch(layout, cuts),
+    }),
+    // nft wants a file or a terminal: it refuses the socket that a child's standard input is here.
+    mustRun([...ground.enter, ...inSwitch(layout), 'sh', '-c', 'cat | nft -f -'], {
+      input: cutRuleset(layout, cuts),
+    }),
+  ]);
 }
 
 /** The lab's namespaces that exist on this ground. */

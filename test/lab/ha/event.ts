@@ -9,7 +9,7 @@ import { Answerers, ASK_MS, doubles } from './answerers.ts';
 import { type HaKind, outside, seatOn, untilCalm } from './grounds.ts';
 import { PING_MS, Pinger } from './pings.ts';
 import type { Row, Sample, Trial } from './row.ts';
-import { aloneSince, crowds, lengthOf, longestWith, mostAtOnce } from './spans.ts';
+import { aloneSince, begunAt, crowds, lengthOf, longestWith, mostAtOnce } from './spans.ts';
 import { View } from './view.ts';
 
 /** The moment, and who is who in it. */
@@ -30,9 +30,9 @@ export interface HaEvent {
   readonly needsFresh?: true;
   readonly budget: Row['budget'];
   /**
-   * silence: the longest time in which no ping was answered. moved: until another replica holds the addresses alone and every
-   * ping is answered. overlap: how long two held them. api: from when one held them alone until the API showed so. own: what
-   * `own` says.
+   * silence: the longest time in which no ping was answered. moved: from the first ping that the cause lost until another
+   * replica holds the addresses alone and every ping is answered. overlap: how long two held them. api: from when one held them
+   * alone until the API showed so. own: what `own` says.
    */
   readonly figure: 'silence' | 'moved' | 'overlap' | 'api' | 'own';
   readonly own?: (affair: Affair) => number;
@@ -55,6 +55,8 @@ export interface HaEvent {
 
 export interface Moments {
   readonly causedAt: number;
+  /** All of the cause has been brought about: a lab takes its time for that. */
+  readonly doneAt: number;
   readonly healedAt: number | null;
   readonly endedAt: number;
 }
@@ -150,6 +152,7 @@ async function goThrough(event: HaEvent, affair: Affair, watch: Watch): Promise<
   await event.before?.(affair);
   const causedAt = epochMs();
   await attempt(async () => event.cause(affair));
+  const doneAt = epochMs();
   note('it has happened');
   await attempt(() => untilCoped(event, affair, watch));
   await sleep(realClock, event.lastsMs[form]);
@@ -162,7 +165,7 @@ async function goThrough(event: HaEvent, affair: Affair, watch: Watch): Promise<
   const watchedTo = epochMs() + AFTER_MS[form];
   await attempt(async () => note(`${await untilCalm(grounds)} is active afterwards`));
   await sleep(realClock, Math.max(0, watchedTo - epochMs()));
-  const moments = { causedAt, healedAt, endedAt: epochMs() - FRESH_MS };
+  const moments = { causedAt, doneAt, healedAt, endedAt: epochMs() - FRESH_MS };
   const more = event.figures ? await event.figures(affair, moments) : {};
   return judge(event, affair, { ...watch, moments, more, complaints });
 }
@@ -209,7 +212,7 @@ interface Seen extends Watch {
 function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
   const { grounds } = affair;
   const { moments, pinger, answerers, view } = seen;
-  const { causedAt, healedAt, endedAt } = moments;
+  const { causedAt, doneAt, healedAt, endedAt } = moments;
   const graceMs = event.graceMs ?? GRACE_MS;
   const until = healedAt ?? endedAt;
   const held = grounds.holders.spans(grounds.gateway);
@@ -223,7 +226,8 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
     alone && view.shown.find(({ at, active }) => at >= causedAt && active.join() === alone.who)?.at;
   const apiMs =
     alone && shownAt !== undefined && alone.at > causedAt ? Math.max(0, shownAt - alone.at) : null;
-  const movedMs = alone ? Math.max(alone.at, answeredFrom) - causedAt : null;
+  const begun = begunAt(silences, causedAt, doneAt);
+  const movedMs = alone ? Math.max(alone.at, answeredFrom) - begun : null;
   const figures = {
     silence: silenceMs,
     moved: movedMs,
@@ -240,6 +244,7 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
     doubleAnswers: answers.length,
     lostAfterHealMs: healedAt === null ? null : pinger.log.lostMs(healedAt, endedAt),
     also: {
+      begun_after_ms: begun - causedAt,
       silence_ms: silenceMs,
       lost_pings: pinger.log.count(causedAt, until).lost,
       overlap_ms: overlapMs,

@@ -7,7 +7,7 @@ import { percentile, renderTable, summarise, summariseBeside } from './measured.
 import { PingLog } from './pings.ts';
 import { ROWS } from './list.ts';
 import type { Row, Sample } from './row.ts';
-import { aloneSince, crowds, longestWith, mostAtOnce } from './spans.ts';
+import { aloneSince, begunAt, crowds, longestWith, mostAtOnce } from './spans.ts';
 
 test('a silence lasts from the first lost ping to the next that is answered', () => {
   const log = new PingLog();
@@ -74,6 +74,18 @@ test('who held it, piece by piece', () => {
   assert.equal(mostAtOnce(pieces, 10), 1);
   assert.deepEqual(aloneSince(pieces), { who: 'h2', at: 100 });
   assert.equal(aloneSince(crowds(spans, 0, 96)), undefined);
+});
+
+test('a cause counts from the first silence while it was brought about, else from when that began', () => {
+  const silences = [
+    { from: 40, to: 45 },
+    { from: 130, to: 500 },
+    { from: 600, to: 610 },
+  ];
+  assert.equal(begunAt(silences, 100, 200), 130);
+  assert.equal(begunAt(silences, 100, 120), 100);
+  assert.equal(begunAt(silences, 42, 120), 42);
+  assert.equal(begunAt([], 100, 200), 100);
 });
 
 test('an ARP request that two hosts answer counts, one that a host answers twice does not', () => {

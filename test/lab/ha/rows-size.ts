@@ -6,36 +6,66 @@ import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
 import { type HaGrounds, outside, seatOn, untilCalm } from './grounds.ts';
 import { Holders } from './holders.ts';
+import type { Network, Port } from '../stage.ts';
 import { PING_MS, Pinger } from './pings.ts';
 import type { Row } from './row.ts';
 import { shownActive } from './view.ts';
 
-/** Enough addresses for a thousand floating IPs; whatever the outside has there is on its link. */
-const WIDE = { cidr: '198.18.0.0/20', gateway: '198.18.0.1' };
+/** Enough addresses for a thousand floating IPs, and some beyond the pool; whatever the outside has there is on its link. */
+const WIDE = {
+  cidr: '198.18.0.0/20',
+  gateway_ip: '198.18.0.1',
+  allocation_pools: [{ start: '198.18.0.2', end: '198.18.14.255' }],
+  enable_dhcp: false,
+};
+/** And as many for what is behind them. */
+const WIDE_INSIDE = { cidr: '10.40.0.0/20' };
+const AT_ONCE = 50;
+const SIDE_BY_SIDE = 4;
+
+interface Wide {
+  readonly subnetId: string;
+  readonly inside: Network;
+}
+
+/** By lab, once one was asked for. */
+const wides = new WeakMap<HaGrounds, Wide>();
+
+async function widen(grounds: HaGrounds): Promise<Wide> {
+  const { stage, external, routerId } = grounds;
+  const { lab } = stage;
+  const { subnet } = await lab.api('POST', '/v2.0/subnets', {
+    subnet: { network_id: external.id, ip_version: 4, ...WIDE },
+  });
+  await lab.runOutside(['ip', 'route', 'replace', WIDE.cidr, 'dev', OUTSIDE.device]);
+  const inside = await stage.network(WIDE_INSIDE);
+  const path = `/v2.0/routers/${routerId}/add_router_interface`;
+  await lab.api('PUT', path, { subnet_id: inside.subnetId });
+  const made = { subnetId: subnet.id, inside };
+  wides.set(grounds, made);
+  return made;
+}
 
 /** Floating IPs of the wide range on the router up to so many, each for a port of its own that is bound nowhere. */
 async function fill(grounds: HaGrounds, count: number): Promise<string> {
-  const { stage, external, network } = grounds;
-  const { lab } = stage;
-  const known = await lab.api('GET', `/v2.0/subnets?network_id=${external.id}&cidr=${WIDE.cidr}`);
-  const wanted = {
-    network_id: external.id,
-    ip_version: 4,
-    cidr: WIDE.cidr,
-    gateway_ip: WIDE.gateway,
-    enable_dhcp: false,
-  };
-  const subnet = known.subnets[0] ?? (await lab.api('POST', '/v2.0/subnets', { subnet: wanted })).subnet;
-  await lab.runOutside(['ip', 'route', 'replace', WIDE.cidr, 'dev', OUTSIDE.device]);
+  const { lab } = grounds.stage;
+  const { subnetId, inside } = wides.get(grounds) ?? (await widen(grounds));
   const { floatingips } = await lab.api('GET', '/v2.0/floatingips?fields=id');
-  for (let have = floatingips.length; have < count; have++) {
-    const port = await stage.port(network);
-    await lab.api('POST', '/v2.0/floatingips', {
-      floatingip: { floating_network_id: external.id, subnet_id: subnet.id, port_id: port.id },
-    });
+  const wanted = { floating_network_id: grounds.external.id, subnet_id: subnetId };
+  for (let have = floatingips.length; have < count; have += AT_ONCE) {
+    const bodies = Array.from({ length: Math.min(AT_ONCE, count - have) }, () => ({ network_id: inside.id }));
+    const ports: Port[] = (await lab.api('POST', '/v2.0/ports', { ports: bodies })).ports;
+    const one = async (): Promise<void> => {
+      for (let port = ports.pop(); port; port = ports.pop())
+        await lab.api('POST', '/v2.0/floatingips', { floatingip: { ...wanted, port_id: port.id } });
+    };
+    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, one));
   }
-  return subnet.id;
+  return subnetId;
 }
+
+/** Each address once: one that was there before is still known outside. */
+let asked = 0;
 
 export const floatingIpMore: Row = {
   name: 'floating-ip-more',
@@ -53,26 +83,29 @@ export const floatingIpMore: Row = {
     await stage.settle(120_000);
     const { port, machine } = await stage.machineThatAsks(network, active);
     await stage.lease(machine);
+    // Pinged before it is there: what answers first is the router, not a ping that has just been started.
+    const address = `198.18.15.${(asked++ % 250) + 1}`;
     const along = new Pinger(outside(grounds), seatOn(grounds, active).floating.address);
-    let added: Pinger | undefined;
+    const pinger = new Pinger(outside(grounds), address);
     let id: string | undefined;
     try {
       await stage.until('pings are answered', () => along.log.answered > 40);
       const from = epochMs();
       const made = await lab.api('POST', '/v2.0/floatingips', {
-        floatingip: { floating_network_id: external.id, subnet_id: subnetId, port_id: port.id },
+        floatingip: {
+          floating_network_id: external.id,
+          subnet_id: subnetId,
+          floating_ip_address: address,
+          port_id: port.id,
+        },
       });
       const madeAt = epochMs();
       id = made.floatingip.id;
-      const pinger = new Pinger(outside(grounds), made.floatingip.floating_ip_address);
-      added = pinger;
       await stage.until('the new one answers', () => pinger.log.answered > 0);
       const at = pinger.log.firstAnswerAt;
       await sleep(realClock, 1_000);
       const { lost, sent } = along.log.count(from, epochMs() - 100);
-      note(
-        `${made.floatingip.floating_ip_address} answers ${Math.round(at - madeAt)} ms after its POST was answered`,
-      );
+      note(`${address} answers ${Math.round(at - madeAt)} ms after its POST was answered`);
       return {
         ms: at - madeAt,
         maxActives: 1,
@@ -82,7 +115,7 @@ export const floatingIpMore: Row = {
         complaints: lost > 0 ? [`${lost} of ${sent} pings to another floating IP were lost`] : [],
       };
     } finally {
-      await Promise.all([along.stop(), added?.stop()]);
+      await Promise.all([along.stop(), pinger.stop()]);
       if (id !== undefined) await lab.api('DELETE', `/v2.0/floatingips/${id}`);
       await lab.api('DELETE', `/v2.0/ports/${port.id}`);
       await stage.remove(machine);

@@ -64,3 +64,12 @@ export function aloneSince(
   const [who] = last?.who ?? [];
   return last?.who.length === 1 && who !== undefined ? { who, at: last.span.from } : undefined;
 }
+
+/**
+ * When a cause took effect, of which only is known that somebody began to bring it about at the one moment and was done at the
+ * other: with the first silence that began in between. Without one it counts from the earlier.
+ */
+export function begunAt(silences: readonly Span[], causedAt: number, doneAt: number): number {
+  const first = silences.find(({ from, to }) => to > causedAt && from <= doneAt);
+  return first === undefined ? causedAt : Math.max(causedAt, first.from);
+}
