@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linuxHost, until } from '../../../test/support/linux-host.ts';
 import { inOwnNamespaces } from '../../../test/support/own-namespaces.ts';
+import { FakeHost } from '../../host/fake/fake-host.ts';
 import { realClock } from '../../lib/clock.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { Evidence, evidenceRuleset, parseSeen } from './evidence.ts';
 
 const CLAIMS = [
@@ -16,6 +18,34 @@ test('what nft tells of a set', () => {
   assert.deepEqual([...parseSeen(json)], ['203.0.113.5']);
   assert.deepEqual([...parseSeen('{"nftables": [{"set": {"name": "seen"}}]}')], []);
   assert.match(evidenceRuleset(CLAIMS), /elements = \{ 203\.0\.113\.5, 203\.0\.113\.6 \}/);
+});
+
+/** Asks for many addresses, of which the first answers after that long; says who was seen, and how long it took. */
+async function askMany(count: number, answersAfterMs: number): Promise<{ seen: number; tookMs: number }> {
+  const clock = new ManualClock();
+  const claims = Array.from({ length: count }, (_, n) => ({ link: 'ext0', address: `203.0.113.${n + 1}` }));
+  const host = new FakeHost({
+    run(_namespace, argv) {
+      if (argv[0] !== 'nft') return undefined;
+      const vals = clock.now() < answersAfterMs ? [] : claims.map(({ address }) => `{"val": "${address}"}`);
+      return { code: 0, stdout: `{"elem": [${vals.join(', ')}]}`, stderr: '' };
+    },
+  });
+  const asked = new Evidence({ host, clock }).ask(claims, new AbortController().signal);
+  let seen: number | undefined;
+  asked.then((addresses) => (seen = addresses.size)).catch(() => (seen = -1));
+  while (seen === undefined) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance((clock.next() ?? clock.now()) - clock.now());
+  }
+  return { seen, tookMs: clock.now() };
+}
+
+test('a late answer is one; many addresses take no longer than one', async () => {
+  assert.deepEqual(await askMany(1, 0), { seen: 1, tookMs: 120 });
+  assert.deepEqual(await askMany(100, 0), { seen: 100, tookMs: 120 });
+  assert.deepEqual(await askMany(1, 200), { seen: 1, tookMs: 240 });
+  assert.deepEqual(await askMany(1, 9_000), { seen: 0, tookMs: 240 });
 });
 
 inOwnNamespaces(import.meta.url, () => {

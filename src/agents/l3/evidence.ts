@@ -16,9 +16,9 @@ export interface Claim {
 
 const TABLE = 'netdev deuteron_evidence';
 const SEEN = 'seen';
-/** An answer comes within a round trip. */
-const WAIT_MS = 120;
-/** Addresses in one round: each costs a program. */
+/** An answer comes within a round trip; where a machine is busy, later, and that is not to be taken for silence. */
+const WAITS_MS = [120, 120] as const;
+/** Addresses that one program asks for: each costs another. */
 const AT_ONCE = 16;
 const LINK = /^[A-Za-z0-9_.-]{1,15}$/;
 /** The script is fixed; link and address go in as arguments, in pairs. arping(8) sends at once and lingers for a second. */
@@ -69,25 +69,25 @@ export class Evidence {
   async ask(claims: readonly Claim[], signal: AbortSignal): Promise<Set<string>> {
     const fit = claims.filter(({ link, address }) => LINK.test(link) && isIPv4(address));
     if (fit.length === 0) return new Set();
-    const seen = new Set<string>();
     // A table of our own for as long as it is needed: what was taken down before now is of no use.
     await this.#host.applyRuleset(null, evidenceRuleset(fit));
     this.#applied = TABLE;
     for (let at = 0; at < fit.length && !signal.aborted; at += AT_ONCE) {
       const words = fit.slice(at, at + AT_ONCE).flatMap(({ link, address }) => [link, address]);
       await this.#host.runProgram(null, ['sh', '-c', ASK, 'sh', ...words]);
-      await sleep(this.#clock, WAIT_MS, signal);
     }
-    const { stdout } = await this.#host.runProgram(null, [
-      'nft',
-      '-j',
-      'list',
-      'set',
-      ...TABLE.split(' '),
-      SEEN,
-    ]);
-    for (const address of parseSeen(stdout)) seen.add(address);
+    let seen = new Set<string>();
+    for (const waitMs of WAITS_MS) {
+      await sleep(this.#clock, waitMs, signal);
+      seen = await this.#seen();
+      if (signal.aborted || fit.every(({ address }) => seen.has(address))) break;
+    }
     return seen;
+  }
+
+  async #seen(): Promise<Set<string>> {
+    const argv = ['nft', '-j', 'list', 'set', ...TABLE.split(' '), SEEN];
+    return parseSeen((await this.#host.runProgram(null, argv)).stdout);
   }
 
   /** Nothing is left on the host. */

@@ -62,7 +62,7 @@ export interface Situation {
 /** Who became active so shortly before the last answer, or later, became it because of that. */
 const NEWCOMER_MS = 200;
 /** The others have taken over by then, and gone again if they were alone as well. */
-const PATIENCE_MS = 1_800;
+const PATIENCE_MS = 1_400;
 /** Adverts are heard again by then: who came back before would take itself for the only one. */
 const RETURN_MS = 1_500;
 /** So many in a row, of who was there before. */
