@@ -95,7 +95,7 @@ function driftTests(make: MakeHost, handOf: HandOf): void {
     await host.watchDirectory('d', ['log']);
     const { events, heard } = await follow(t, host);
     await host.writeFile('d/own', 'two');
-    await host.writeFiles(new Map([['d/many', ''], ['d/more', '']])); // biome-ignore format: a pair each
+    await host.writeFiles(new Map([['d/more', ''], ['d/many', '']])); // biome-ignore format: a pair each
     await host.removeFile('d/many');
     hand.write('d/log', 'x');
     hand.write('d/edited', 'x');

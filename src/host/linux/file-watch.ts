@@ -28,6 +28,8 @@ interface Watched {
 export function createFileWatch(stateDirectory: string) {
   const watched = new Map<string, Watched>();
   const listeners = new Set<(path: string) => void>();
+  /** Paths that we are changing, and how often at once. */
+  const changing = new Map<string, number>();
 
   const split = (path: string) => {
     const slash = path.lastIndexOf('/');
@@ -49,6 +51,7 @@ export function createFileWatch(stateDirectory: string) {
     const found = watched.get(directory);
     if (found === undefined || found.ignored.has(name)) return;
     const path = join(directory, name);
+    if (changing.has(path)) return;
     const now = fingerprint(path);
     const before = found.entries.get(name) ?? null;
     if (now === before) return;
@@ -69,16 +72,27 @@ export function createFileWatch(stateDirectory: string) {
   return {
     forget,
 
-    /** We are about to put this there, by renaming. */
-    willWrite(path: string, stat: { ino: number; mtimeMs: number; size: number }): void {
+    /**
+     * Does `act`, which leaves the entry like that (null: gone). Messages that come meanwhile are of what was before, or of
+     * this; what another hand did at the same time is seen afterwards.
+     */
+    async ours(
+      path: string,
+      left: { ino: number; mtimeMs: number; size: number } | null,
+      act: () => Promise<void>,
+    ): Promise<void> {
       const [parent, name] = split(path);
-      watched.get(parent)?.entries.set(name, fingerprintOf(stat));
-    },
-
-    /** We are about to remove it. */
-    willRemove(path: string): void {
-      const [parent, name] = split(path);
-      watched.get(parent)?.entries.delete(name);
+      changing.set(path, (changing.get(path) ?? 0) + 1);
+      try {
+        await act();
+        if (left === null) watched.get(parent)?.entries.delete(name);
+        else watched.get(parent)?.entries.set(name, fingerprintOf(left));
+      } finally {
+        const others = (changing.get(path) ?? 1) - 1;
+        if (others > 0) changing.set(path, others);
+        else changing.delete(path);
+        onChange(parent, name);
+      }
     },
 
     async watchDirectory(directory: string, ignored: readonly string[]): Promise<void> {

@@ -57,8 +57,8 @@ export function createFiles(stateDirectory: string, fileWatch: FileWatch) {
 
   async function putInPlace(staged: string, target: string): Promise<void> {
     anchored.delete(target);
-    fileWatch.willWrite(target, await lstat(staged));
-    await inDirectory(dirname(target), () => rename(staged, target));
+    const move = () => inDirectory(dirname(target), () => rename(staged, target));
+    await fileWatch.ours(target, await lstat(staged), move);
   }
 
   return {
@@ -102,9 +102,9 @@ export function createFiles(stateDirectory: string, fileWatch: FileWatch) {
     },
 
     async removeFile(path: string): Promise<void> {
-      anchored.delete(absolute(path));
-      fileWatch.willRemove(absolute(path));
-      await rm(absolute(path), { force: true });
+      const target = absolute(path);
+      anchored.delete(target);
+      await fileWatch.ours(target, null, () => rm(target, { force: true }));
     },
 
     async watchDirectory(path: string, ignored: readonly string[] = []): Promise<void> {
