@@ -12,7 +12,7 @@ const LONGEST_RESTART_MS = 10_000;
 /** One that listened this long was well. */
 const WELL_MS = 60_000;
 const LISTEN_POLL_MS = 2;
-const LISTEN_LIMIT_MS = 2000;
+const LISTEN_LIMIT_MS = 10_000;
 
 type Parse = (line: string) => HostEvent | null;
 

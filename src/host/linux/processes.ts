@@ -25,8 +25,8 @@ const STATE_VARIABLE = 'DEUTERON_STATE';
 const NAME_VARIABLE = 'DEUTERON_PROCESS';
 const HASH_VARIABLE = 'DEUTERON_CONFIG_HASH';
 const LOG_LIMIT_BYTES = 1 << 20;
-/** How long `nsenter` may take to become the program. */
-const EXEC_LIMIT_MS = 2000;
+/** How long `nsenter` may take to become the program, and a killed one to end: milliseconds, unless the host is very busy. */
+const EXEC_LIMIT_MS = 10_000;
 const WATCH_MS = 250;
 /**
  * A look at one process costs 0.05 to 0.1 ms of CPU: so many a second at most, suspects apart. A few processes are looked at
