@@ -30,12 +30,12 @@ test('a launched process is recorded, found, paused, resumed and ended', async (
   const stateDirectory = directory(t);
   const record = await launch({ stateDirectory, name: 'h1.agent', argv: ['sleep', '1000'] });
   assert.deepEqual(findRunning(stateDirectory, 'h1.agent'), record);
-  await until(realClock, { what: 'marked', timeoutMs: 2000 }, () => isMarked(record.pid, stateDirectory));
+  await until(realClock, { what: 'marked', timeoutMs: 60_000 }, () => isMarked(record.pid, stateDirectory));
   const marked = scanProcesses((pid) => isMarked(pid, stateDirectory));
   assert.deepEqual(marked, [{ pid: record.pid, startTime: record.startTime }]);
 
   assert.ok(signal(record, 'SIGSTOP'));
-  await until(realClock, { what: 'stopped', timeoutMs: 2000 }, () => isStopped(record));
+  await until(realClock, { what: 'stopped', timeoutMs: 60_000 }, () => isStopped(record));
   await end(realClock, [record], 2000);
   assert.equal(isRunning(record), false, 'also a stopped process ends');
   assert.equal(findRunning(stateDirectory, 'h1.agent'), undefined);

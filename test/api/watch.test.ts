@@ -339,8 +339,8 @@ test('curl may watch: a plain JSON body, frames as lines', async () => {
   response.on('error', () => undefined);
   await until('synced', () => text.split('\n').length > 3);
   const frames = text
-    .trimEnd()
     .split('\n')
+    .slice(0, 3)
     .map((line) => JSON.parse(line) as Frame);
   assert.deepEqual(
     frames.map((frame) => frame.type),

@@ -273,7 +273,6 @@ export function logTests(withStore: WithStore): void {
   test('onAppend: called when a commit appended, not otherwise, until it is ended', () =>
     withStore(async (store) => {
       await append(store, 1);
-      await new Promise((resolve) => setTimeout(resolve, 50)); // what a new connection announces by itself
       let woken = 0;
       const end = store.onAppend(() => {
         woken += 1;
@@ -281,11 +280,14 @@ export function logTests(withStore: WithStore): void {
       await store.transact((tx) => tx.networks.update({}, { name: 'x' }));
       assert.ok(woken >= 1);
       const before = woken;
-      await store.transact((tx) => tx.networks.update({}, { status: 'DOWN' }));
-      await assert.rejects(store.transact((tx) => tx.networks.insert([network(1)])));
-      assert.equal(woken, before);
+      for (let time = 0; time < 3; time++) {
+        await store.transact((tx) => tx.networks.update({}, { status: 'DOWN' }));
+        await assert.rejects(store.transact((tx) => tx.networks.insert([network(1)])));
+      }
+      assert.ok(woken <= before + 1, 'a new connection wakes by itself, once, and at any time');
       end();
+      const last = woken;
       await store.transact((tx) => tx.networks.update({}, { name: 'y' }));
-      assert.equal(woken, before);
+      assert.equal(woken, last);
     }));
 }

@@ -1,7 +1,6 @@
 /** The database itself is killed, or comes back from an older copy of its files. */
 import assert from 'node:assert/strict';
 import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { realClock } from '../../src/lib/clock.ts';
@@ -11,6 +10,7 @@ import { type OpenedStore, openStore } from '../../src/store/open.ts';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import type { Place } from '../../src/resources/place.ts';
 import { quietLog, startTestCluster, withClient } from '../support/postgres.ts';
+import { freePort } from '../support/server-process.ts';
 import { network, networkId } from './rows.ts';
 
 const DURABLE = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' };
@@ -198,12 +198,7 @@ test('the launcher takes over what a killed predecessor left: socket, locks, a p
 });
 
 test('on a TCP port it asks for the password that lies beside the data', async () => {
-  const port = await new Promise<number>((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port: free } = server.address() as { port: number };
-      server.close(() => resolve(free));
-    });
-  });
+  const port = await freePort();
   const { directory, postgres, close } = await startTestCluster();
   try {
     await postgres.stop();

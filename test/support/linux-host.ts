@@ -22,9 +22,9 @@ export function linuxHost(t: TestContext, existing?: string): Host {
   return host;
 }
 
-/** Waits until it holds on a host, real or fake; fails after ten seconds. */
+/** Waits until it holds on a host, real or fake; fails after a minute. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = realClock.now() + 10_000;
+  const deadline = realClock.now() + 60_000;
   while (!(await holds())) {
     assert.ok(realClock.now() < deadline, `never came true: ${what}`);
     await sleep(realClock, 5);

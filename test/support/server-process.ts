@@ -1,9 +1,10 @@
 /** A real server process with its own embedded database in a temporary directory, for benches and process tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { integerBetween, realRandom } from '../../src/lib/random.ts';
 
 export interface ServerProcess {
   readonly pid: number;
@@ -16,16 +17,30 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** A TCP port of 127.0.0.1 that nobody listens on at this moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+const FIRST_PORT = 10_000;
+const given = new Set<number>();
+
+/**
+ * A TCP port of 127.0.0.1 that nobody listens on at this moment, and that the kernel gives to nobody who asks for any port: it
+ * is taken by its number only later.
+ */
+export async function freePort(): Promise<number> {
+  const [first = 32_768] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+    .split(/\s+/)
+    .map(Number);
+  for (;;) {
+    const port = integerBetween(realRandom, FIRST_PORT, Math.max(first, FIRST_PORT + 5_000) - 1);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
+    probe.on('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
 }
 
