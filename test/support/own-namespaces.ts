@@ -40,11 +40,11 @@ export function inOwnNamespaces(fileUrl: string, define: () => void): void {
   }
   test('on real Linux, in namespaces of its own', () => {
     const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
-    const inner = [process.execPath, '--test', '--test-reporter=spec', fileURLToPath(fileUrl)];
+    const inner = [process.execPath, '--test-reporter=spec', fileURLToPath(fileUrl)];
     const run = spawnSync(enter[0]!, [...enter.slice(1), ...inner], {
       env: { ...environment, [MARK]: '1' },
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: 300_000,
     });
     if (run.status !== 0) throw new Error(`the inside failed:\n${run.stdout}${run.stderr}`);
     if (process.env['DEUTERON_TEST_VERBOSE']) process.stdout.write(run.stdout);
