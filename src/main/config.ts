@@ -253,6 +253,33 @@ export const SERVER_OPTIONS = {
     placeholder: 'URL',
     help: 'Where each alert that this server writes, and its end, is posted as JSON. See docs/operate/alerts.md.',
   },
+  'fence-devices': {
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: 'Fence devices of hosts: a host that is named there may be switched off, by its fence agent. Without it none is. See docs/operate/fencing.md.',
+  },
+  'fence-after-seconds': {
+    kind: 'integer',
+    min: 10,
+    max: 3600,
+    default: 30,
+    placeholder: 'S',
+    help: 'For how long a host must be dead, and unreached by its peers, before it is fenced.',
+  },
+  'fence-window-seconds': {
+    kind: 'integer',
+    min: 60,
+    max: 86_400,
+    default: 600,
+    placeholder: 'S',
+    help: 'One host is fenced in so long, whichever it is and whichever server does it.',
+  },
+  'fence-vm-hosts': {
+    kind: 'flag',
+    default: false,
+    help: 'Fence hosts also while ports of machines are bound there: the machines end with them.',
+  },
   'log-level': LOG_LEVEL,
 } as const satisfies OptionTable;
 

@@ -24,6 +24,7 @@ import type { ServerConfig } from './config.ts';
 import { createConvergenceParts, tellTo } from './convergence-parts.ts';
 import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
+import { checkFenceDevices, fencingDuties } from './fence-parts.ts';
 import { Fleet } from './fleet-metrics.ts';
 import { chooseIdentity } from './identity.ts';
 import { createLivenessParts, DOUBT, type LivenessParts } from './liveness-parts.ts';
@@ -142,6 +143,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     arbiter.duty,
     routerWatchDuty({ store, call, leader, clock: realClock, onEvent: tell }),
     routerDuty({ store, call, leader, clock: realClock, onEvent: tell }),
+    ...fencingDuties(config, { store, call, leader, presence, serverId, clock: realClock, onEvent: tell }),
     {
       name: 'provisioning',
       intervalMs: PROVISIONING_MS,
@@ -182,6 +184,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const certificate = readCertificate(config);
   const settings = settingsFrom(config);
   if (config['alert-webhook'] !== null) checkWebhookUrl(config['alert-webhook']);
+  await checkFenceDevices(config['fence-devices']);
   const identify = await chooseIdentity(config, apiAddresses);
   const { connection, embedded } = await findDatabase(config, log);
   const end = new AbortController();

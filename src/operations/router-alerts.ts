@@ -5,7 +5,13 @@ import { endedAmong, type NewEvent, record } from './event.ts';
 import type { Call } from './operation.ts';
 
 /** Kinds of alerts about routers, as `data.alert` has them. */
-export type RouterAlert = 'two-active' | 'router-unserved' | 'heartbeat-path' | 'check-fails-everywhere';
+export type RouterAlert =
+  | 'two-active'
+  | 'router-unserved'
+  | 'heartbeat-path'
+  | 'check-fails-everywhere'
+  | 'fencing-refused'
+  | 'fencing-failed';
 
 /** The open alerts of this kind on these objects. */
 export async function openAlerts(

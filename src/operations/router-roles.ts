@@ -88,13 +88,13 @@ export async function lockReported(tx: Transaction, told: ReportedRoles): Promis
 }
 
 function detailsOf({ row, says }: Said, now: number): RoleDetails {
-  const { state, penalty, reasons, hears, paths, order } = says;
+  const { state, penalty, reasons, hears, paths, peers, order } = says;
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
   const checks = says.checks.map(({ name, ok, forMs, text }) => {
     const before = known.get(name);
     return before?.ok === ok ? before : { name, ok, since: new Date(now - forMs).toISOString(), text };
   });
-  return { state, penalty, reasons, hears, paths, order, checks };
+  return { state, penalty, reasons, hears, paths, order, checks, ...(peers === undefined ? {} : { peers }) };
 }
 
 /** Takes what a newer report says of roles, after `lockReported` in the same transaction. */

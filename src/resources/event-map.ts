@@ -13,6 +13,7 @@ const KINDS: Readonly<Record<EventKind, true>> = {
   'router-role': true,
   'router-order': true,
   'host-drain': true,
+  fencing: true,
   alert: true,
   'alert-ended': true,
 };

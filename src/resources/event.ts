@@ -13,6 +13,8 @@ export type EventKind =
   | 'router-order'
   /** A host is emptied, or takes part again. */
   | 'host-drain'
+  /** A step of switching a host off by its fence device. */
+  | 'fencing'
   /** Something that an operator should know, and its end. */
   | 'alert'
   | 'alert-ended';

@@ -17,6 +17,15 @@ export interface CheckReport {
   readonly text: string;
 }
 
+/**
+ * Whether another replica's host answers anything at all: its kernel does, whatever became of its agent. false: it was asked by
+ * both ways, has answered by both before, and answers by none.
+ */
+export interface PeerReport {
+  readonly host: string;
+  readonly answers: boolean;
+}
+
 /** One replica, as what is true on the host shows it: which addresses it holds, what its keepalived says. */
 export interface ReplicaReport {
   readonly router: string;
@@ -34,6 +43,8 @@ export interface ReplicaReport {
   /** The two ways that heartbeats take to the peers. */
   readonly paths: { readonly tunnel: PathState; readonly management: PathState };
   readonly checks: readonly CheckReport[];
+  /** The hosts of the other replicas, as far as there is something to say; an agent from before this says nothing. */
+  readonly peers?: readonly PeerReport[];
   /** The epoch of the order that it obeys; null for none. */
   readonly order: number | null;
 }

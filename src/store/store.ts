@@ -16,6 +16,7 @@
  */
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
+import type { FencingRow } from '../resources/fencing.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
@@ -80,6 +81,7 @@ export interface Tables {
   readonly portForwardings: Table<PortForwardingRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
+  readonly fencings: Table<FencingRow>;
   readonly events: Table<EventRow>;
 }
 

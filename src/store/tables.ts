@@ -223,6 +223,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['name'],
     columns: { name: 'text', holder: 'text', term: 'bigint', beat: 'bigint' },
   },
+  fencings: {
+    name: 'fencings',
+    key: ['host'],
+    columns: { host: 'text', number: 'bigint', state: 'text', server_id: 'text', at: 'text' },
+  },
   events: {
     name: 'events',
     key: ['id'],

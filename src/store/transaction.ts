@@ -126,6 +126,7 @@ function openTables(session: Session): Tables {
     portForwardings: openTable(session, DESCRIPTIONS.portForwardings),
     quotas: openTable(session, DESCRIPTIONS.quotas),
     leases: openTable(session, DESCRIPTIONS.leases),
+    fencings: openTable(session, DESCRIPTIONS.fencings),
     events: openTable(session, DESCRIPTIONS.events),
   };
 }

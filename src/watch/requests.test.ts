@@ -13,6 +13,7 @@ const replica: ReplicaReport = {
   hears: true,
   paths: { tunnel: 'down', management: 'up' },
   checks: [{ name: 'gateway', ok: false, forMs: 10, text: 'no answer' }],
+  peers: [{ host: 'h2', answers: false }],
   order: null,
 };
 const report = (roles: unknown) => ({
@@ -23,6 +24,8 @@ const report = (roles: unknown) => ({
 test('what an agent says of its replicas arrives as it is said, without what this server does not know', () => {
   assert.deepEqual(readReport(report([replica])).roles, [replica]);
   assert.deepEqual(readReport(report([{ ...replica, mood: 'good' }])).roles, [replica]);
+  const { peers: _, ...older } = replica;
+  assert.deepEqual(readReport(report([older])).roles, [older]);
   assert.deepEqual(readReport(report([])).roles, []);
   assert.equal('roles' in readReport(report(undefined)), false);
 });
@@ -39,6 +42,8 @@ test('what is no report of a replica is refused, by field', () => {
     [{ hears: 1 }, 'roles.hears'],
     [{ paths: { tunnel: 'up' } }, 'roles.paths.management'],
     [{ checks: [{}] }, 'roles.checks.name'],
+    [{ peers: [{}] }, 'roles.peers.host'],
+    [{ peers: [{ host: 'h2' }] }, 'roles.peers.answers'],
     [{ order: 'x' }, 'roles.order'],
   ];
   for (const [wrong, field] of cases)

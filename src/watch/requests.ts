@@ -11,6 +11,7 @@ import {
   type CheckReport,
   PATH_STATES,
   REPLICA_STATES,
+  type PeerReport,
   type ReplicaReport,
 } from '../resources/replica-report.ts';
 import { isStorable, isStorableJson } from '../resources/values.ts';
@@ -188,6 +189,11 @@ function check(value: unknown): CheckReport {
   };
 }
 
+function peer(value: unknown): PeerReport {
+  const it = fieldsOf(value, 'roles.peers');
+  return { host: name(it.host, 'roles.peers.host'), answers: flag(it.answers, 'roles.peers.answers') };
+}
+
 function replica(value: unknown): ReplicaReport {
   const it = fieldsOf(value, 'roles');
   const paths = fieldsOf(it.paths, 'roles.paths');
@@ -206,6 +212,7 @@ function replica(value: unknown): ReplicaReport {
       management: oneOf(paths.management, 'roles.paths.management', PATH_STATES),
     },
     checks: list(it.checks, 'roles.checks', MAX_DETAILS).map(check),
+    ...(it.peers === undefined ? {} : { peers: list(it.peers, 'roles.peers', MAX_DETAILS).map(peer) }),
     order: it.order === null ? null : whole(it.order, 'roles.order'),
   };
 }

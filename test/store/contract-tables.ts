@@ -106,6 +106,9 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
   ],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
+  fencings: [
+    { host: 'h9', number: 2 ** 53 - 1, state: 'failed', server_id: 's"1', at: '2026-01-01T00:00:00Z' },
+  ],
   events: [
     {
       id: networkId(77),
@@ -137,6 +140,7 @@ const PARENTS_FIRST = [
   'portForwardings',
   'quotas',
   'leases',
+  'fencings',
   'events',
 ] as const;
 

@@ -95,13 +95,18 @@ function problemOfStep(step: PathStep, trusted: readonly number[]): string | nul
   return null;
 }
 
+/** What is wrong with owners and modes on the way to a file, and with its own; a sentence each. */
+export function problemsOfPath({ steps, trusted }: Pick<ProgramFacts, 'steps' | 'trusted'>): string[] {
+  return steps.flatMap((step) => problemOfStep(step, trusted) ?? []);
+}
+
 /**
  * Why the program may not be run, a sentence each; empty: it may. `user`: who it would be run as, null for this process's
  * own. `pinned`: what its content has to be, null for anything.
  */
 export function problemsOf(facts: ProgramFacts, user: User | null, pinned: string | null): string[] {
-  const { steps, trusted, content } = facts;
-  const problems = steps.flatMap((step) => problemOfStep(step, trusted) ?? []);
+  const { steps, content } = facts;
+  const problems = problemsOfPath(facts);
   const file = steps.at(-1);
   if (file === undefined || content === null) {
     if (file?.kind === 'directory') problems.push(`${file.path}: it is a directory`);

@@ -39,7 +39,7 @@ class Bench {
   #penalty = 0;
   readonly #health: HealthSource = {
     current: () => ({
-      ...{ penalty: this.#penalty, reasons: [], checks: [] },
+      ...{ penalty: this.#penalty, reasons: [], checks: [], peers: [] },
       ...(this.isOtherGone ? { isOtherGone: true } : {}),
       paths: { tunnel: 'unknown', management: 'unknown' },
     }),

@@ -139,7 +139,43 @@ test('all is well, once everybody was asked', async (t) => {
   assert.deepEqual(made.now, {
     ...{ penalty: 0, reasons: [], checks: [] },
     paths: { tunnel: 'up', management: 'up' },
+    peers: [2, 3].map((n) => ({ host: `h${n}`, answers: true })),
   });
+});
+
+test('a peer is told as silent only where it answered by both ways before, and by none now', async (t) => {
+  const made = await stage(t);
+  const told = () => made.now.peers.map(({ host, answers }) => `${host} ${answers}`).join(', ');
+  made.silent.add('192.0.2.3');
+  await made.pass(1_000);
+  assert.equal(told(), 'h2 true, h3 true', 'one way is left');
+  made.silent.add('198.51.100.3');
+  await made.pass(200);
+  assert.equal(told(), 'h2 true, h3 true', 'two misses are none');
+  await made.pass(100);
+  assert.equal(told(), 'h2 true, h3 false');
+  made.silent.delete('192.0.2.3');
+  await made.pass(100);
+  assert.equal(told(), 'h2 true, h3 true');
+});
+
+test('of a peer that never answered by one of the ways nothing is said, nor by a new life of the agent', async (t) => {
+  const made = new Stage();
+  t.after(() => made.end());
+  made.silent.add('198.51.100.3');
+  await made.begin();
+  await made.pass(1_000);
+  assert.deepEqual(made.now.peers.at(-1), { host: 'h3', answers: true });
+  made.silent.add('192.0.2.3');
+  await made.pass(1_000);
+  assert.deepEqual(made.now.peers, [{ host: 'h2', answers: true }]);
+  for (const path of ['192.0.2', '198.51.100']) made.silent.add(`${path}.2`);
+  await made.pass(1_000);
+  assert.deepEqual(made.now.peers, [{ host: 'h2', answers: false }]);
+  await made.end();
+  await made.begin();
+  await made.pass(4_000);
+  assert.deepEqual(made.now.peers, []);
 });
 
 test('silent peers cost after three misses, and again nothing after the hold', async (t) => {

@@ -11,7 +11,7 @@
 import type { Host, HostEvent } from '../../host/host.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Body } from '../../resources/agent-view.ts';
-import type { CheckReport, ReplicaState } from '../../resources/replica-report.ts';
+import type { CheckReport, PeerReport, ReplicaState } from '../../resources/replica-report.ts';
 import type { World } from '../role.ts';
 import { Carriers } from './carriers.ts';
 import type { CheckScript } from './check-script.ts';
@@ -41,7 +41,7 @@ import { parseHeld, renderHeld } from './held-file.ts';
 import { Reachability } from './reachability.ts';
 import type { IsolationRule } from './isolation.ts';
 import { IsolationWatch } from './isolation-watch.ts';
-import { haRouters, outsideOf, placeOf, targetsOf, witnessTargets } from './surroundings.ts';
+import { haRouters, outsideOf, peersOf, placeOf, targetsOf, witnessTargets } from './surroundings.ts';
 
 export interface HealthOptions {
   readonly host: Host;
@@ -296,7 +296,16 @@ class HealthWatch implements HealthSource {
         management: pathState(this.#reachability.answers('management')),
       },
       checks: this.#checks.verdicts(routerId).map((one) => this.#report(one, held)),
+      peers: this.#peersOf(routerId),
     };
+  }
+
+  #peersOf(routerId: string): PeerReport[] {
+    const answers = this.#reachability.hosts();
+    return peersOf(this.#options.world, this.#routers.get(routerId)).flatMap((host) => {
+      const found = answers.get(host);
+      return found === undefined ? [] : [{ host, answers: found }];
+    });
   }
 
   /** A check that is well but still held is told as failing: for the choice of the active it does. */

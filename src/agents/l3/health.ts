@@ -14,7 +14,7 @@
  * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told.
  */
 import type { HostEvent } from '../../host/host.ts';
-import type { CheckReport, PathState } from '../../resources/replica-report.ts';
+import type { CheckReport, PathState, PeerReport } from '../../resources/replica-report.ts';
 import { MOST_OFF } from './keepalived.ts';
 
 export const TUNNEL_CARRIER_OFF = 150;
@@ -30,6 +30,7 @@ export interface Health {
   readonly reasons: readonly string[];
   readonly paths: { readonly tunnel: PathState; readonly management: PathState };
   readonly checks: readonly CheckReport[];
+  readonly peers: readonly PeerReport[];
   /** Nobody hears this host, and another has the addresses (isolation.ts): the replica leaves them to it for now. */
   readonly isAway?: true;
   /** A server told it to step back for another, which has been seen on the external network, and is no more (isolation.ts). */

@@ -61,6 +61,10 @@ const doesAnswer = (asked: Asked): boolean => {
   return questionsOf(asked).every(({ answers }) => answers !== false);
 };
 
+/** One that never answered, a firewall before it for one, says nothing by its silence. */
+const hasGoneSilent = ({ small, inside, isMute }: Asked): boolean =>
+  isMute ? inside?.answers === false : small.answers === false;
+
 export class Reachability {
   readonly #host: Host;
   readonly #onChange: () => void;
@@ -140,6 +144,23 @@ export class Reachability {
       if (target.path !== path || small.answers === null) continue;
       found.set(target.name, doesAnswer(asked));
     }
+    return found;
+  }
+
+  /**
+   * By host, whether it answers anything at all: a small packet is enough, by whatever path. false only where it was asked by more
+   * than one, has answered by each of them before, and answers by none; of others nothing is said.
+   */
+  hosts(): Map<string, boolean> {
+    const silent = new Map<string, number>();
+    const found = new Map<string, boolean>();
+    for (const asked of this.#asked.values()) {
+      const { name, path } = asked.target;
+      if (path === 'witness') continue;
+      if (questionsOf(asked).some(({ answers }) => answers === true)) found.set(name, true);
+      else if (hasGoneSilent(asked)) silent.set(name, (silent.get(name) ?? 0) + 1);
+    }
+    for (const [name, paths] of silent) if (paths > 1 && !found.has(name)) found.set(name, false);
     return found;
   }
 

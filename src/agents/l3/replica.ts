@@ -156,14 +156,17 @@ export class Replica {
       hears: this.#state === 'standby' || this.#hears,
       paths: health?.paths ?? { tunnel: 'unknown', management: 'unknown' },
       checks: health?.checks ?? [],
+      peers: health?.peers ?? [],
       order: this.#inForce && this.#inForce.do !== 'done' ? this.#inForce.epoch : null,
     };
   }
 
   #health(): Health | null {
     const { health } = this.#context;
-    if (health === null)
-      return { penalty: 0, reasons: [], paths: { tunnel: 'unknown', management: 'unknown' }, checks: [] };
+    if (health === null) {
+      const paths = { tunnel: 'unknown', management: 'unknown' } as const;
+      return { penalty: 0, reasons: [], paths, checks: [], peers: [] };
+    }
     return health.current(this.#id);
   }
 

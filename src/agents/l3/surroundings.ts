@@ -113,6 +113,13 @@ export function outsideOf(world: World, routerId: string): Outside | null {
   return null;
 }
 
+/** The hosts of a router's other replicas, in order. */
+export const peersOf = (world: World, objects: ReadonlyMap<string, Body> = new Map()): string[] =>
+  replicasOf(objects)
+    .map(({ host }) => host)
+    .filter((host) => host !== world.host)
+    .sort();
+
 /** Of this host's replica among those of the router, by rank, from 0. */
 export function placeOf(world: World, objects: ReadonlyMap<string, Body>): number {
   const replicas = replicasOf(objects);

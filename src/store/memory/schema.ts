@@ -305,6 +305,10 @@ const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
 
+const fencings = define('fencings', 'fencings', ['host'], {
+  uniques: [{ constraint: 'fencings_number', columns: ['number'] }],
+});
+
 const events = define('events', 'events', ['id']);
 
 export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
@@ -323,6 +327,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   portForwardings,
   quotas,
   leases,
+  fencings,
   events,
 };
 

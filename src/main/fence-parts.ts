@@ -1,0 +1,45 @@
+/** Wires fencing, where the operator named devices. */
+import { hostname } from 'node:os';
+import type { Duty } from '../background/duties.ts';
+import { fencingDuty, type FencingOptions } from '../background/fencing.ts';
+import type { AgentPresence } from '../background/presence.ts';
+import type { ServerConfig } from './config.ts';
+import { fenceDevicesOf, problemsOfAgent, readFenceFile } from './fence-agents.ts';
+import { ConfigurationError } from './options.ts';
+
+/** @throws ConfigurationError where devices are named and cannot be relied on. */
+export async function checkFenceDevices(path: string | null): Promise<void> {
+  if (path === null) return;
+  try {
+    for (const { host, agent } of (await readFenceFile(path)).values()) {
+      const [problem] = await problemsOfAgent(agent);
+      if (problem !== undefined) throw new Error(`${host}: ${problem}`);
+    }
+  } catch (error) {
+    throw new ConfigurationError(`--fence-devices: ${(error as Error).message}`);
+  }
+}
+
+type Parts = Omit<FencingOptions, 'isHeard' | 'promptSince' | 'ownHost' | 'devices' | 'rules'>;
+
+export function fencingDuties(
+  config: ServerConfig,
+  { presence, ...parts }: Parts & { readonly presence: AgentPresence },
+): Duty[] {
+  const path = config['fence-devices'];
+  if (path === null) return [];
+  return [
+    fencingDuty({
+      ...parts,
+      isHeard: (id) => presence.isHeard(id),
+      promptSince: (now) => presence.attention.since(now),
+      ownHost: hostname(),
+      devices: fenceDevicesOf(path),
+      rules: {
+        afterMs: config['fence-after-seconds'] * 1000,
+        windowMs: config['fence-window-seconds'] * 1000,
+        endsMachines: config['fence-vm-hosts'],
+      },
+    }),
+  ];
+}
