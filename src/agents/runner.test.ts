@@ -7,7 +7,7 @@ import { CONVERGED, type Outcome } from '../reconcile/controller.ts';
 import { Journal } from '../watch/journal.ts';
 import type { Frame, Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
 import type { Transport } from '../watch/transport.ts';
-import type { RoleAgent } from './role.ts';
+import type { RoleAgent, RoleTools } from './role.ts';
 import { AgentRunner, type Audit } from './runner.ts';
 
 const PLACE = { position: 1, tag: 1 };
@@ -151,5 +151,44 @@ test('a report that says nothing new is repeated ever more seldom; a new one goe
   seen.tell({ type: 'batch', from: PLACE, to, enter: {}, leave: [], changes: {} });
   await clock.advance(500);
   assert.deepEqual(seen.accepted.at(-1)?.realised, to);
+  await end();
+});
+
+test('what was looked at and is as it was is no report; what is new is, and so is what may not have arrived', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  let tools: RoleTools | undefined;
+  let floating = 1;
+  const role: RoleAgent = {
+    ...roleOf(() => CONVERGED),
+    configurations: () => ({ floating }),
+    run: async (given) => {
+      tools = given;
+    },
+  };
+  let isReached = true;
+  const lossy: Transport = {
+    ...transport,
+    report: async (server, report) => {
+      const answer = await transport.report(server, report);
+      if (!isReached) throw new Error('the answer was lost');
+      return answer;
+    },
+  };
+  const { clock, end } = await run(lossy, { role });
+  const reportsWith = async (ips: number) => {
+    const before = seen.accepted.length;
+    floating = ips;
+    tools?.mark('network/a');
+    await clock.advance(50);
+    return seen.accepted.slice(before).map(({ configurations }) => configurations['floating']);
+  };
+  assert.deepEqual(await reportsWith(1), []);
+  assert.deepEqual(await reportsWith(2), [2]);
+  isReached = false;
+  assert.deepEqual(await reportsWith(3), [3]);
+  isReached = true;
+  floating = 2;
+  await clock.advance(500);
+  assert.deepEqual(seen.accepted.at(-1)?.configurations['floating'], 2, 'the server may have taken the 3');
   await end();
 });

@@ -24,6 +24,7 @@ import type { Transport } from '../watch/transport.ts';
 import { Patrol } from './patrol.ts';
 import { standingOf } from './report.ts';
 import type { RoleAgent } from './role.ts';
+import { Said } from './said.ts';
 
 export interface RunnerOptions {
   readonly host: Host;
@@ -71,10 +72,6 @@ const REPORT_GATHER_MS = 5;
 /** One that says nothing new may wait: at a later place with nothing to do, or the first pass is not through. */
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
-const LONGEST_REPORT_INTERVAL = 12;
-/** Fields of a report that differ each time that it is said. */
-const GROWS: ReadonlySet<string> = new Set(['counter', 'forMs']);
-const NOTHING_SAID = { text: '', times: 0 };
 const AUDIT_GROWTH = 8;
 /** The oldest position that a change may be of. */
 const OLDEST = 1;
@@ -105,8 +102,7 @@ class Crew {
   #counter = 0;
   #sending = false;
   #wanted = false;
-  /** What the server was last told, and how often since it was first told so. */
-  #said = NOTHING_SAID;
+  readonly #said: Said;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #repaired = new Set<string>();
@@ -122,6 +118,7 @@ class Crew {
     this.agent = agent;
     this.#options = options;
     this.#life = life;
+    this.#said = new Said(options.reportIntervalMs);
     this.controller = createController({
       name: agent.role,
       clock: options.clock,
@@ -210,6 +207,7 @@ class Crew {
 
   /** What the server misses is tried anew, before other keys; what else the role remembers stays. */
   async onRemedy({ keys, how }: RemedyFrame): Promise<void> {
+    this.#said.again();
     if (!this.agent.forget) await this.agent.observeAll();
     for (const key of keys) {
       this.agent.forget?.(key);
@@ -223,7 +221,13 @@ class Crew {
     return this.agent.reconcile(key, signal);
   }
 
-  /** A report goes out within this time (several such become one). */
+  /** Whoever is reported to from now on may not know what was said before. */
+  sayAnew(): void {
+    this.#said.again();
+    this.reportWithin(REPORT_GATHER_MS);
+  }
+
+  /** A report goes out within this time (several such become one), if it says anything new. */
   reportWithin(delayMs: number): void {
     const { clock } = this.#options;
     const at = clock.now() + delayMs;
@@ -271,43 +275,42 @@ class Crew {
     };
   }
 
-  /** To say the same again is only for what a server may have lost, so it is done ever more seldom. */
-  #next() {
-    const report = this.#report();
-    const text = JSON.stringify(report, (name, value) => (GROWS.has(name) ? 0 : value));
-    const times = this.#said.text === text ? this.#said.times + 1 : 0;
-    const intervals = Math.min(LONGEST_REPORT_INTERVAL, 2 ** Math.min(times, 10));
-    return {
-      report: { ...report, nextMs: this.#options.reportIntervalMs * intervals },
-      said: { text, times },
-    };
-  }
-
   /** One report under way at a time; what happens meanwhile goes into the next. */
   #send(): void {
     if (this.#sending) {
       this.#wanted = true;
       return;
     }
-    const { transport } = this.#options;
+    const { transport, clock, reportIntervalMs } = this.#options;
+    const report = this.#report();
+    const telling = this.#said.weigh(report, clock.now());
+    const { inMs, nextMs } = telling;
+    // what was looked at and found to be as it was is no news, however often
+    if (inMs > 0) {
+      this.reportWithin(inMs);
+      return;
+    }
     this.#sending = true;
     this.#wanted = false;
-    const { report, said } = this.#next();
     transport
-      .report(this.#life.server(), report)
+      .report(this.#life.server(), { ...report, nextMs })
       .then(
         (answer) => {
           this.#life.onAnswer(answer);
           // who does not take it may not know the agent yet
-          this.#said = answer.accepted ? said : NOTHING_SAID;
-          return answer.accepted ? report.nextMs : this.#options.reportIntervalMs;
+          if (answer.accepted) this.#said.taken(telling, clock.now());
+          else this.#said.forget();
+          return answer.accepted ? nextMs : reportIntervalMs;
         },
-        // The level is sent again, whole: nothing is lost by a report that did not arrive.
-        () => REPORT_RETRY_MS,
+        // The level is sent again, whole: nothing is lost by a report that did not arrive. It may have been taken all the same.
+        () => {
+          this.#said.forget();
+          return REPORT_RETRY_MS;
+        },
       )
-      .then((nextMs) => {
+      .then((laterMs) => {
         this.#sending = false;
-        this.reportWithin(this.#wanted ? REPORT_GATHER_MS : nextMs);
+        this.reportWithin(this.#wanted ? REPORT_GATHER_MS : laterMs);
       })
       .catch((error) => this.#options.onFailure('report', error));
   }
@@ -429,7 +432,7 @@ export class AgentRunner {
 
   /** In sync with a server: only now may what the mirror does not know be swept, once in a life. */
   #onLive(): void {
-    for (const crew of this.#crews) crew.reportWithin(REPORT_GATHER_MS);
+    for (const crew of this.#crews) crew.sayAnew();
     if (this.#swept) return;
     this.#swept = true;
     const hadPass = this.#ready;
