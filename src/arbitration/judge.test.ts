@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ReplicaState } from '../resources/replica-report.ts';
 import type { ReplicaOrder } from '../resources/router.ts';
-import { type Judgement, judge, SETTLE_DOUBT_MS, SETTLE_HEARD_MS, SETTLE_UNHEARD_MS } from './judge.ts';
+import {
+  type Judgement,
+  judge,
+  SETTLE_DOUBT_MS,
+  SETTLE_HEARD_MS,
+  SETTLE_UNHEARD_MS,
+  WAVE_MS,
+} from './judge.ts';
 import { leaseStep } from './lease.ts';
 import { isTold, isUnheard, type Replica } from './replica.ts';
 
@@ -72,6 +79,56 @@ const CASES: readonly Case[] = [
     [replica('h1', 'active', asked), replica('h2', 'active'), replica('h3', 'active')],
     'h3',
     { kind: 'ask', hosts: ['h2'] },
+  ],
+  [
+    'a third becomes active a moment after the second: neither took over from the other, and only who was before is asked',
+    [
+      replica('h1', 'active'),
+      replica('h2', 'active', { since: 9_000 }),
+      replica('h3', 'active', { since: 9_000 + WAVE_MS - 1 }),
+    ],
+    'h3',
+    { kind: 'ask', hosts: ['h1'], lookMs: SETTLE_HEARD_MS },
+  ],
+  [
+    'the same, and that one was asked, but has not answered',
+    [
+      replica('h1', 'active', asked),
+      replica('h2', 'active', { since: 9_000 }),
+      replica('h3', 'active', { since: 9_010 }),
+    ],
+    'h3',
+    { kind: 'ask', hosts: [], lookMs: SETTLE_HEARD_MS },
+  ],
+  [
+    'the same, and it has: nobody is asked again',
+    [
+      replica('h1', 'active', answered),
+      replica('h2', 'active', { since: 9_000, order: order('fault'), obeys: 4 }),
+      replica('h3', 'active', { since: 9_010 }),
+    ],
+    'h3',
+    dispute('h1', [['h3', 'fault']]),
+  ],
+  [
+    'the same, but the second has had time for three adverts: the third may have taken over from it',
+    [
+      replica('h1', 'active', answered),
+      replica('h2', 'active', { since: 9_000 }),
+      replica('h3', 'active', { since: 9_000 + WAVE_MS }),
+    ],
+    'h3',
+    { kind: 'ask', hosts: ['h1', 'h2'], lookMs: null },
+  ],
+  [
+    'two stand-bys become active together, and nobody was before: they are given the time of a question',
+    [
+      replica('h1', 'fault'),
+      replica('h2', 'active', { since: 9_000 }),
+      replica('h3', 'active', { since: 9_010 }),
+    ],
+    'h3',
+    { kind: 'ask', hosts: ['h2'], lookMs: null },
   ],
   [
     'two rows, and nobody was asked: all are',

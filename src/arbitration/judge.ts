@@ -5,6 +5,9 @@
  * Two rows that say `active` are not two replicas that are: a host without power says nothing any more. So whoever was active
  * before the newest is asked first (`tell`), through the same rows by which all agents learn what is to be; an answer bears the
  * epoch of the question. Only who answered, or has only now become active, is counted.
+ *
+ * Several stand-bys that hear nobody become active within a moment of each other, and nobody takes over from one that began a
+ * moment ago: its first advert alone would have held the other off for longer. So the second of them asks nobody anew.
  */
 import type { ReplicaOrder } from '../resources/router.ts';
 import { byMerit, incumbent, merit } from './choice.ts';
@@ -21,8 +24,11 @@ export type Judgement =
    * were not asked yet whether they serve.
    */
   | { readonly kind: 'calm'; readonly ends: readonly string[]; readonly asks: readonly string[] }
-  /** These hosts are to be asked whether they still are; others may have been. */
-  | { readonly kind: 'ask'; readonly hosts: readonly string[] }
+  /**
+   * These hosts are to be asked whether they still are; others may have been. `lookMs`: to be judged anew after that, for those who
+   * were asked before may never answer, and nobody else will; null: not needed.
+   */
+  | { readonly kind: 'ask'; readonly hosts: readonly string[]; readonly lookMs: number | null }
   /** These were asked, and have not answered; so far one is known to be active. What was told to the hosts in `ends` has done its work. */
   | { readonly kind: 'await'; readonly hosts: readonly string[]; readonly ends: readonly string[] }
   /** These are active at once. After `settleMs`, if it still is so, `keep` keeps the router; the others are told so in `steps`. */
@@ -55,6 +61,9 @@ export const SETTLE_UNHEARD_MS = 0;
  */
 export const SETTLE_DOUBT_MS = 250;
 
+/** Of two that became active within this of each other neither took over from the other, who has to be silent for three adverts. */
+export const WAVE_MS = 200;
+
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
   const { newcomer, isStubborn = () => false } = options;
   const active = replicas.filter(isActive);
@@ -62,11 +71,10 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
     const asks = replicas.some(isHeldBack) ? active.filter(({ order }) => order === null) : [];
     return { kind: 'calm', ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
   }
-  const older = active.filter(({ host }) => host !== newcomer);
-  if (newcomer !== undefined && older.length < active.length)
-    // an answer that is still to come is as good as one to another question
-    return { kind: 'ask', hosts: older.filter((one) => !isUnheard(one)).map(hostOf) };
-  if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf) };
+  const newest = active.find(({ host }) => host === newcomer);
+  const question = newest ? asking(newest, active) : null;
+  if (question !== null) return question;
+  if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf), lookMs: null };
   // a verdict stands, whatever changes while it is carried out
   const heard = Map.groupBy(byMerit(active.filter((one) => !isUnheard(one))), isToGo);
   const counted = [...(heard.get(false) ?? []), ...(heard.get(true) ?? [])];
@@ -89,6 +97,26 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
     why: `${counted.map(hostOf).join(' and ')} are active at once; ${keep.host} keeps it: ${merit(keep, next)}`,
   };
 }
+
+/** Who is to be asked because of one that has only now become active; null: whoever it could have taken over from has answered. */
+function asking(newest: Replica, active: readonly Replica[]): (Judgement & { readonly kind: 'ask' }) | null {
+  const older = active.filter((one) => one !== newest);
+  // an answer that is still to come is as good as one to another question
+  const askable = (of: readonly Replica[]) => of.filter((one) => !isUnheard(one));
+  const before = older.filter((one) => !isOfOneWave(one, newest));
+  if (before.length === older.length || before.length === 0)
+    return { kind: 'ask', hosts: askable(older).map(hostOf), lookMs: null };
+  // who has answered since the first of them began need not do so again
+  const hosts = askable(before)
+    .filter((one) => !isTold(one))
+    .map(hostOf);
+  return before.every((one) => isTold(one) && !isUnheard(one))
+    ? null
+    : { kind: 'ask', hosts, lookMs: SETTLE_HEARD_MS };
+}
+
+const isOfOneWave = (one: Replica, other: Replica): boolean =>
+  one.since !== null && other.since !== null && Math.abs(one.since - other.since) < WAVE_MS;
 
 function settleFor(counted: readonly Replica[], keep: Replica): number {
   if (counted.some(({ hears }) => hears)) return SETTLE_HEARD_MS;

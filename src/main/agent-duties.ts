@@ -1,6 +1,6 @@
 /** What agents' requests mean to the store: who a credential is, an agent that begins to watch, a report. */
 import { registerAgent } from '../operations/agent.ts';
-import { applyReport } from '../operations/agent-report.ts';
+import { applyReport, takeRoles } from '../operations/agent-report.ts';
 import { hostByCredential } from '../operations/host.ts';
 import type { Call } from '../operations/operation.ts';
 import type { RolesOutcome } from '../operations/router-roles.ts';
@@ -79,9 +79,14 @@ export function createAgentDuties(options: AgentDutiesOptions) {
     register,
     applyReport: async (report: Report): Promise<ReportAnswer> => {
       const { host } = report;
+      const isOfRoles = report.roles !== undefined;
+      const roles =
+        isOfRoles && (await store.transact((tx) => takeRoles(tx, call(), { host, report }))).result;
+      if (roles) onRoles?.(roles);
+      const hasRoles = Boolean(roles);
       const { result } = await store.transact(async (tx) => {
         const place = await heldPlace(tx, report.realised);
-        return { place, ...(await applyReport(tx, call(), { host, report, place })) };
+        return { place, ...(await applyReport(tx, call(), { host, report, place, hasRoles })) };
       });
       if (result.accepted) onReported?.(withinScope(report, result.exceptions), result.place);
       if (result.events ?? result.disputes) onRoles?.(result);

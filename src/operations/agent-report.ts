@@ -10,7 +10,7 @@ import type { ReplicaReport } from '../resources/replica-report.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, progressOf } from './provisioning.ts';
-import { applyRoles, type Dispute, lockReported } from './router-roles.ts';
+import { applyRoles, type Dispute, type RolesOutcome, weightyRouters } from './router-roles.ts';
 
 /** One role's state, whole: it replaces the previous report (watch/protocol.ts). */
 export interface RoleReport {
@@ -28,12 +28,17 @@ export interface ReportRequest {
   readonly report: RoleReport;
   /** The report's realised place, if this log holds it; null: unknown. */
   readonly place: Place | null;
+  /** What it says of roles was taken already (`takeRoles`). */
+  readonly hasRoles?: boolean;
 }
 
 const PORT = 'port/';
 const isNewer = (report: RoleReport, agent: AgentRow): boolean =>
   report.incarnation > agent.incarnation ||
   (report.incarnation === agent.incarnation && report.counter > agent.counter);
+
+const isSame = (report: RoleReport, agent: AgentRow): boolean =>
+  report.incarnation === agent.incarnation && report.counter === agent.counter;
 
 /** Of these networks and routers, by their keys, those that the host's role has to care for. */
 async function keysInScope(
@@ -193,15 +198,37 @@ export interface ReportOutcome {
   readonly disputes?: readonly Dispute[];
 }
 
-/** What the report says of roles, where it says anything; with the routers locked that it is about. */
-async function toldOf(tx: Transaction, { host, report }: ReportRequest) {
+/** What the report says of roles, where it says anything new; with the routers locked of which it says what others depend on. */
+async function toldOf(tx: Transaction, { host, report }: Pick<ReportRequest, 'host' | 'report'>) {
   const { role, roles, incarnation } = report;
   if (role !== 'l3' || roles === undefined) return undefined;
-  const agent = await tx.agents.get({ host, role });
+  const told = { host, incarnation, roles };
+  const [agent, locked] = await Promise.all([tx.agents.get({ host, role }), weightyRouters(tx, told)]);
   if (!agent || !isNewer(report, agent)) return undefined;
-  const told = { agentId: agent.id, incarnation, roles };
-  await lockReported(tx, told);
-  return told;
+  // routers come before agents
+  if (locked.length > 0) await tx.routers.lock({ id: locked });
+  return { told, locked };
+}
+
+/**
+ * Takes from a report what it says of roles, where others depend on it: who is active is not to wait for all else that follows from a
+ * report, nor others for the router meanwhile. Undefined: there is nothing of that kind, or the report is not newer than the last one.
+ */
+export async function takeRoles(
+  tx: Transaction,
+  call: Call,
+  { host, report }: Pick<ReportRequest, 'host' | 'report'>,
+): Promise<RolesOutcome | undefined> {
+  const told = await toldOf(tx, { host, report });
+  if (told === undefined || told.locked.length === 0) return undefined;
+  const { role, incarnation, counter } = report;
+  const [known] = await tx.agents.lock({ host, role });
+  if (!known || !isNewer(report, known)) return undefined;
+  const [said] = await Promise.all([
+    applyRoles(tx, call, told),
+    tx.agents.update({ id: known.id }, { incarnation, counter }),
+  ]);
+  return said;
 }
 
 /** Takes a report that is newer than the last one, and lifts the provisioning blocks that waited for it. */
@@ -210,14 +237,15 @@ export async function applyReport(
   call: Call,
   request: ReportRequest,
 ): Promise<ReportOutcome> {
-  const { host, report, place } = request;
+  const { host, report, place, hasRoles = false } = request;
   const { role } = report;
-  const told = await toldOf(tx, request);
+  const told = hasRoles ? undefined : await toldOf(tx, request);
   const [known] = await tx.agents.lock({ host, role });
   const registered = known !== undefined && known.server_id !== '';
   if (known && known.incarnation > report.incarnation)
     return { accepted: false, registered, incarnation: known.incarnation };
-  if (!known || !isNewer(report, known)) return { accepted: false, registered };
+  const isNext = known && (hasRoles ? isSame(report, known) : isNewer(report, known));
+  if (!isNext) return { accepted: false, registered };
   const { exceptions, ports } = await inScope(tx, { host, role, agentId: known.id }, report.exceptions);
   const [agent = known] = await tx.agents.update(
     { id: known.id },
@@ -236,7 +264,7 @@ export async function applyReport(
   if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
   await liftBlocks(tx, call, await candidates(tx, agent));
   const isWhole = exceptions.length === report.exceptions.length;
-  const said = told ? await applyRoles(tx, call, { agent, told }) : { events: [], disputes: [] };
+  const said = told ? await applyRoles(tx, call, told) : { events: [], disputes: [] };
   return {
     ...{ accepted: true, registered },
     ...(isWhole ? {} : { exceptions }),

@@ -23,15 +23,16 @@ export async function giveOrders(
   orders: readonly NewOrder[],
 ): Promise<void> {
   const epoch = Math.max(0, ...replicas.map((row) => row.epoch)) + 1;
-  for (const { host, ...order } of orders) {
+  const given = orders.map(async ({ host, ...order }) => {
     const row = replicas.find((one) => one.host === host);
-    if (!row) continue;
+    if (!row) return;
     const { router_id, agent_id, role_incarnation: incarnation, role_seq: seq } = row;
     await tx.routerBindings.update(
       { router_id, agent_id },
       { order: { epoch, incarnation, seq, ...order }, epoch },
     );
-  }
+  });
+  await Promise.all(given);
 }
 
 /** Ends what these hosts were told. */

@@ -2,9 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EventRow } from '../resources/event.ts';
+import type { ReplicaReport, ReplicaState } from '../resources/replica-report.ts';
+import { applyReport, takeRoles } from './agent-report.ts';
 import { createRouter } from './router.ts';
 import { renewLeases } from './router-orders.ts';
 import { roleStage } from './router-stage.ts';
+
+const SAYS: Omit<ReplicaReport, 'router' | 'state' | 'seq'> = {
+  ...{ forMs: 0, penalty: 0, reasons: [], hears: false, checks: [], order: null },
+  paths: { tunnel: 'up', management: 'up' },
+};
 
 const kinds = (events: readonly EventRow[] = []) => events.map(({ kind, host }) => `${kind} ${host}`.trim());
 
@@ -91,11 +98,11 @@ test('two actives that hear one another get time to settle it; then two servers 
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'yield' });
 });
 
-test('three at once: each that answers is judged, and none is asked twice', async () => {
+test('three one after another: each that answers is judged, and none is asked twice', async () => {
   const w = await roleStage();
   for (const host of ['h1', 'h2', 'h3']) {
     await w.report(host, { state: 'active' });
-    w.pass(100);
+    w.pass(400);
   }
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'tell' });
   const asked = w.row('h1').order!.epoch;
@@ -104,6 +111,47 @@ test('three at once: each that answers is judged, and none is asked twice', asyn
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'tell', h3: 'fault' });
   await w.answer('h2');
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
+});
+
+test('stand-bys that become active together: who was before is asked once, and with its answer all are judged', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(5_000);
+  await w.report('h2', { state: 'active' });
+  w.pass(20);
+  assert.deepEqual((await w.report('h3', { state: 'active' })).disputes, [
+    { routerId: w.router.id, settleMs: 350 },
+  ]);
+  assert.deepEqual([w.orders(), w.alerts()], [{ h1: 'tell' }, []]);
+  const { events } = await w.answer('h1');
+  assert.deepEqual(kinds(events), ['alert', 'router-order']);
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
+});
+
+test('the third of them comes after the answer: it is judged at once', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(5_000);
+  await w.report('h2', { state: 'active' });
+  await w.answer('h1');
+  w.pass(20);
+  assert.deepEqual(kinds((await w.report('h3', { state: 'active' })).events), [
+    'router-role h3',
+    'router-order',
+  ]);
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
+});
+
+test('who was before never answers: after a while those that became active together are judged', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(5_000);
+  await w.report('h2', { state: 'active' });
+  w.pass(20);
+  await w.report('h3', { state: 'active' });
+  w.pass(350);
+  assert.deepEqual(kinds(await w.settle()), ['router-order']);
+  assert.deepEqual(w.orders(), { h1: 'tell', h3: 'fault' });
 });
 
 test('both at once, on two servers: one of them sees the other', async () => {
@@ -141,4 +189,35 @@ test('a lease goes on while the one that serves answers, and ends when it does n
   assert.ok(w.row(told).order!.epoch > second);
   await renew();
   assert.deepEqual(w.orders(), { [serving]: 'tell' }, 'nobody is known to serve');
+});
+
+test('roles are taken ahead of the rest of a report, once, and never from an older one', async () => {
+  const w = await roleStage();
+  const body = (counter: number, state: ReplicaState, seq: number) => ({
+    host: 'h1',
+    report: {
+      ...{
+        role: 'l3' as const,
+        incarnation: 1,
+        counter,
+        exceptions: [],
+        exceptionCount: 0,
+        configurations: {},
+      },
+      roles: [{ ...SAYS, router: w.router.id, state, seq }],
+    },
+  });
+  const take = (told: ReturnType<typeof body>) => w.run((tx) => takeRoles(tx, w.call, told));
+  const rest = (told: ReturnType<typeof body>) =>
+    w.run((tx) => applyReport(tx, w.call, { ...told, place: w.store.head(), hasRoles: true }));
+  const [first, second, third] = [body(1, 'active', 1), body(2, 'fault', 2), body(3, 'fault', 2)];
+  assert.deepEqual(kinds((await take(first))?.events), ['router-role h1']);
+  assert.equal(await take(first), undefined, 'not twice');
+  await take(second);
+  assert.equal(w.row('h1').role_details?.state, 'fault');
+  assert.equal(await take(first), undefined);
+  assert.equal(w.row('h1').role_details?.state, 'fault');
+  assert.equal((await rest(first)).accepted, false, 'the rest of an older one is nothing to go by either');
+  assert.equal((await rest(second)).accepted, true);
+  assert.equal(await take(third), undefined, 'it says nothing new of roles');
 });

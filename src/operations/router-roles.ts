@@ -6,7 +6,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { judge } from '../arbitration/judge.ts';
 import { replicaOf } from '../arbitration/replica.ts';
-import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaReport, ReplicaState } from '../resources/replica-report.ts';
 import type { RoleDetails, RouterBindingRow } from '../resources/router.ts';
@@ -18,7 +17,7 @@ import { tellOfChecks } from './router-checks.ts';
 import { followUp, pronounce } from './router-orders.ts';
 
 export interface ReportedRoles {
-  readonly agentId: string;
+  readonly host: string;
   readonly incarnation: number;
   readonly roles: readonly ReplicaReport[];
 }
@@ -55,9 +54,9 @@ interface Said {
   readonly isNew: boolean;
 }
 
-async function saidBy(tx: Transaction, { agentId, incarnation, roles }: ReportedRoles): Promise<Said[]> {
+async function saidBy(tx: Transaction, { host, incarnation, roles }: ReportedRoles): Promise<Said[]> {
   const byRouter = new Map(roles.map((one) => [one.router, one]));
-  const rows = await tx.routerBindings.find({ agent_id: agentId });
+  const rows = await tx.routerBindings.find({ host });
   return rows.flatMap((row): Said[] => {
     const says = byRouter.get(row.router_id) ?? (row.role_details ? UNSAID : undefined);
     if (!says || (says === UNSAID && row.role_details?.state === 'unknown')) return [];
@@ -73,18 +72,22 @@ const standings = (checks: readonly { readonly name: string; readonly ok: boolea
 const isCheckNews = ({ row, says }: Said): boolean =>
   standings(row.role_details?.checks) !== standings(says.checks);
 
+/** How well an active replica is, should it be one of two. */
+const isMeritNews = ({ row: { role_details: known }, says }: Said): boolean =>
+  says.state === 'active' && (known?.penalty !== says.penalty || known.paths.tunnel !== says.paths.tunnel);
+
 /** Whether more than the replica's own row depends on it. */
 const isWeighty = (said: Said): boolean =>
   said.isNew ||
   said.row.role_details?.order !== said.says.order ||
+  isMeritNews(said) ||
   isCheckNews(said) ||
   // whom a move was forced upon is well
   (said.row.order?.forgives !== undefined && said.says.penalty === 0);
 
-/** Locks the routers whose roles the report changes: routers come before agents. */
-export async function lockReported(tx: Transaction, told: ReportedRoles): Promise<void> {
-  const ids = (await saidBy(tx, told)).filter(isWeighty).map(({ row }) => row.router_id);
-  if (ids.length > 0) await tx.routers.lock({ id: ids });
+/** The routers of which the report says something that more than its own rows depends on. */
+export async function weightyRouters(tx: Transaction, told: ReportedRoles): Promise<string[]> {
+  return (await saidBy(tx, told)).filter(isWeighty).map(({ row }) => row.router_id);
 }
 
 function detailsOf({ row, says }: Said, now: number): RoleDetails {
@@ -97,34 +100,65 @@ function detailsOf({ row, says }: Said, now: number): RoleDetails {
   return { state, penalty, reasons, hears, paths, order, checks, ...(peers === undefined ? {} : { peers }) };
 }
 
-/** Takes what a newer report says of roles, after `lockReported` in the same transaction. */
+/** Takes what a newer report says of roles; the `locked` routers, and the agent, are so by the same transaction. */
 export async function applyRoles(
   tx: Transaction,
   call: Call,
-  { agent, told }: { readonly agent: Pick<AgentRow, 'host'>; readonly told: ReportedRoles },
+  { told, locked }: { readonly told: ReportedRoles; readonly locked: readonly string[] },
 ): Promise<RolesOutcome> {
+  const [said, known] = await Promise.all([
+    saidBy(tx, told),
+    locked.length > 0 ? tx.routerBindings.find({ router_id: locked }) : [],
+  ]);
+  const [rows, events] = await Promise.all([
+    writeRoles(tx, call, { said, incarnation: told.incarnation }),
+    writeEvents(tx, call, { host: told.host, said }),
+  ]);
+  const written = new Map(rows.map((row) => [`${row.router_id} ${row.agent_id}`, row]));
+  const replicas = known.map((row) => written.get(`${row.router_id} ${row.agent_id}`) ?? row);
+  const weighed = await weigh(tx, call, {
+    host: told.host,
+    said: said.filter((one) => isWeighty(one) && locked.includes(one.row.router_id)),
+    byRouter: Map.groupBy(replicas, (row) => row.router_id),
+  });
+  return { events: [...events, ...weighed.events], disputes: weighed.disputes };
+}
+
+/** The rows that are others now. */
+async function writeRoles(
+  tx: Transaction,
+  call: Call,
+  { said, incarnation }: { readonly said: readonly Said[]; readonly incarnation: number },
+): Promise<RouterBindingRow[]> {
   const now = call.clock.wall().getTime();
-  const said = await saidBy(tx, told);
-  const events: EventRow[] = [];
-  for (const one of said) {
+  const written = said.map(async (one) => {
     const { row, says, isNew } = one;
     const role_details = detailsOf(one, now);
-    if (!isNew && isDeepStrictEqual(row.role_details, role_details)) continue;
+    if (!isNew && isDeepStrictEqual(row.role_details, role_details)) return [];
     const since = isNew ? { role_since: new Date(now - says.forMs).toISOString() } : {};
-    await tx.routerBindings.update(
+    return tx.routerBindings.update(
       { router_id: row.router_id, agent_id: row.agent_id },
       {
         ...{ ha_state: SHOWN[says.state], role_details, ...since },
-        ...{ role_incarnation: told.incarnation, role_seq: says.seq },
+        ...{ role_incarnation: incarnation, role_seq: says.seq },
       },
     );
-    const before = row.role_details?.state ?? 'standby';
-    if (says.state !== before && isWorthAWord(says.state, before))
-      events.push(roleEvent(call, agent.host, { ...one, before }));
-  }
+  });
+  return (await Promise.all(written)).flat();
+}
+
+async function writeEvents(
+  tx: Transaction,
+  call: Call,
+  { host, said }: { readonly host: string; readonly said: readonly Said[] },
+): Promise<EventRow[]> {
+  const events = said.flatMap((one) => {
+    const before = one.row.role_details?.state ?? 'standby';
+    const { state } = one.says;
+    return state !== before && isWorthAWord(state, before) ? [roleEvent(call, host, { ...one, before })] : [];
+  });
   if (events.length > 0) await tx.events.insert(events);
-  const weighed = await weigh(tx, call, { host: agent.host, said: said.filter(isWeighty) });
-  return { events: [...events, ...weighed.events], disputes: weighed.disputes };
+  return events;
 }
 
 /** How a replica begins is not. */
@@ -149,11 +183,14 @@ function roleEvent(
 async function weigh(
   tx: Transaction,
   call: Call,
-  { host, said }: { readonly host: string; readonly said: readonly Said[] },
+  about: {
+    readonly host: string;
+    readonly said: readonly Said[];
+    readonly byRouter: ReadonlyMap<string, readonly RouterBindingRow[]>;
+  },
 ): Promise<RolesOutcome> {
+  const { host, said, byRouter } = about;
   if (said.length === 0) return { events: [], disputes: [] };
-  const rows = await tx.routerBindings.find({ router_id: said.map(({ row }) => row.router_id) });
-  const byRouter = Map.groupBy(rows, (row) => row.router_id);
   const disputed = new Map<string, { readonly hosts: readonly string[]; readonly why: string }>();
   const over: string[] = [];
   const disputes: Dispute[] = [];
@@ -168,10 +205,13 @@ async function weigh(
       if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });
       else verdicts.push(...(await pronounce(tx, call, { routerId, rows: replicas, found })));
     } else if (row.ha_state === 'active' && found.kind === 'calm') over.push(routerId);
+    if (found.kind === 'ask' && found.lookMs !== null) disputes.push({ routerId, settleMs: found.lookMs });
     await followUp(tx, replicas, found);
   }
   const checked = said.filter((one) => isCheckNews(one) || one.isNew).map(({ row }) => row.router_id);
-  const told = await tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id))));
-  const alerts = await tellOfDisputes(tx, call, { disputed, over });
+  const [told, alerts] = await Promise.all([
+    tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id)))),
+    tellOfDisputes(tx, call, { disputed, over }),
+  ]);
   return { events: [...alerts, ...verdicts, ...told], disputes };
 }

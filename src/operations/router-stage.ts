@@ -1,7 +1,7 @@
 /** An HA router and what its agents say, for tests of this room and the background. */
 import type { AgentRow } from '../resources/agent.ts';
 import type { ReplicaReport } from '../resources/replica-report.ts';
-import { applyReport } from './agent-report.ts';
+import { applyReport, takeRoles } from './agent-report.ts';
 import { createRouter } from './router.ts';
 import { arbitrate } from './router-orders.ts';
 import { bench } from './testing.ts';
@@ -36,9 +36,18 @@ export async function roleStage() {
       exceptionCount: 0,
       configurations: {},
     };
-    return b.run((tx) =>
-      applyReport(tx, b.call, { host, report: { ...body, roles: [it] }, place: b.store.head() }),
+    const told = { host, report: { ...body, roles: [it] } };
+    const roles = await b.run((tx) => takeRoles(tx, b.call, told));
+    const hasRoles = roles !== undefined;
+    const outcome = await b.run((tx) =>
+      applyReport(tx, b.call, { ...told, place: b.store.head(), hasRoles }),
     );
+    const { events = [], disputes = [] } = roles ?? {};
+    return {
+      ...outcome,
+      ...(events.length > 0 ? { events } : {}),
+      ...(disputes.length > 0 ? { disputes } : {}),
+    };
   };
   const row = (host: string) => b.store.rows('routerBindings').find((one) => one.host === host)!;
   const orders = () =>
