@@ -44,7 +44,7 @@ const SAYS = {
   failover: {
     id: 'failover_router',
     summary:
-      'Moves the active role of an HA router, to the best of the others or to the one on host `to`; `force`: also to one that ails, is switched off or is about to leave. Admins only.',
+      'Moves the active role of an HA router, to the best of the others or to the one on host `to`; `force`: also to one that ails, is held back, switched off or about to leave. Admins only.',
     body: { type: 'object', properties: { to: TEXT, force: FLAG }, additionalProperties: false },
     status: 202,
     answer: object({ failover: object({ from: TEXT, to: TEXT }) }),

@@ -20,7 +20,7 @@ Which host serves a router, since when and why; and moving it, for maintenance.
   show               its replicas: roles, since when, health, heartbeat paths, checks, what they were told, what happened lately
   failover           make another replica of an HA router active, with nobody absent meanwhile
       --to HOST      that one; without it the healthiest of those that stand by
-      --force        also to one that ails more than another, is switched off or is about to leave: what ails it now does not count
+      --force        also to one that ails more than another, is held back, switched off or about to leave: what ails it now does not count
                      there until it is well. Not to one that cannot take it: a dead agent's, or one in fault
       --no-wait      return once it is asked for
       --timeout S    give up waiting after this many seconds, exit code 1 [15]

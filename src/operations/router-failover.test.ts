@@ -66,7 +66,9 @@ test('not to one that ails more than another that takes part, nor to one that is
   const off = s.agents.get('h3')!;
   await s.run((tx) => tx.agents.update({ id: off.id }, { admin_state_up: false }));
   await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'the agent of h3 is switched off'));
-  await s.run((tx) => tx.agents.update({ id: off.id }, { admin_state_up: true }));
+  await s.run((tx) => tx.agents.update({ id: off.id }, { admin_state_up: true, liveness: 'held' }));
+  await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'the agent of h3 is held back'));
+  await s.run((tx) => tx.agents.update({ id: off.id }, { liveness: 'alive' }));
   const of = { router_id: s.router.id, agent_id: off.id };
   await s.run((tx) => tx.routerBindings.update(of, { leaving: true }));
   await assert.rejects(s.move('h3'), fault('RouterNotMovable', 'its replica on h3 is about to leave'));

@@ -25,7 +25,7 @@ export interface Failover {
 export interface Wish {
   /** A host; without it, the best of the others. */
   readonly to?: string;
-  /** Also to one that ails, is switched off or is about to leave; what ails it now does not count there, so that it stays. */
+  /** Also to one that ails, is held back, switched off or about to leave; what ails it now does not count there, so that it stays. */
   readonly force?: boolean;
 }
 
@@ -118,6 +118,8 @@ function lookAt(
   const others = rows.filter((one) => one !== row && isAlive(one.agent_id) && takesPart(one));
   const better = wouldTakeBack(replicaOf(row), others.map(replicaOf));
   const unless = (shouldNot: string): Look => ({ cannot: null, shouldNot, ails: better !== undefined });
+  if (agents.get(row.agent_id)?.liveness === 'held')
+    return unless(`the agent of ${host} is held back, for it has died often lately`);
   if (agents.get(row.agent_id)?.admin_state_up !== true)
     return unless(`the agent of ${host} is switched off`);
   if (row.leaving) return unless(`its replica on ${host} is about to leave`);

@@ -13,11 +13,14 @@ import { keepalivedName, leaseName } from './guard.ts';
 import { linkLocalOf } from './ha.ts';
 import { paths } from './observe.ts';
 import { createL3Agent } from './reconciler.ts';
+import { UNWIRED_MS } from './wiring-cost.ts';
 
 const NEVER = new AbortController().signal;
 const QR = 'qr-00000aa1-00';
 const QG = 'qg-00000ee1-00';
 const HA = 'ha-00000cc1-00';
+/** Ends on the host: towards the other replicas, inside, outside. */
+const TAPS = ['tap00000cc1-00', 'tap00000aa1-00', 'tap00000ee1-00'] as const;
 const OWN = '169.254.0.7/24';
 const VIPS = { [QR]: ['10.0.1.1/24'], [QG]: ['203.0.113.5/24', '203.0.113.8/32'] };
 
@@ -101,9 +104,18 @@ class Bench {
   /** Its turn has come, and its link leads to the others. */
   async begin(): Promise<void> {
     await this.converge();
-    this.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
-    this.host.meddle(null, { op: 'set-link', name: 'tap00000cc1-00', master: 'brq1' });
+    this.wire(...TAPS);
     await this.settle();
+  }
+
+  /** These ends of links lead somewhere. */
+  wire(...taps: readonly string[]): void {
+    this.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
+    for (const name of taps) this.host.meddle(null, { op: 'set-link', name, master: 'brq1' });
+  }
+
+  unwire(name: string): void {
+    this.host.meddle(null, { op: 'set-link', name, master: null });
   }
 
   async settle(): Promise<void> {
@@ -164,8 +176,7 @@ test('keepalived begins once its link is wired and its turn has come, and knows 
     `port/${id(0xcc1)} waiting: its link to the other replicas is not wired yet`,
   ]);
   assert.deepEqual(await b.host.processes(), []);
-  b.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
-  b.host.meddle(null, { op: 'set-link', name: 'tap00000cc1-00', master: 'brq1' });
+  b.wire(...TAPS);
   assert.deepEqual(await b.converge(), []);
   assert.deepEqual(await b.programs(), [], 'the lower rank goes first');
   b.clock.advance(500);
@@ -213,6 +224,51 @@ test('the role is what keepalived made it, told at once; what it does is left al
   assert.deepEqual(await b.held(), none, 'what keepalived forgot is taken away');
   b.host.endProcess(keepalivedName(b.router.id));
   assert.equal(b.role()?.state, 'fault');
+});
+
+test('a replica that begins takes off all until each of its links leads somewhere, the one outside too', async () => {
+  const b = new Bench();
+  await b.converge();
+  const [ha, inside, outside] = TAPS;
+  b.wire(ha, inside);
+  await b.settle();
+  assert.deepEqual(await b.programs(), [keepalivedName(b.router.id)], 'better than nobody');
+  const ails = () => b.agent.roles?.()?.[0];
+  assert.equal(await b.file('health'), '160\n');
+  assert.deepEqual(
+    [ails()?.penalty, ails()?.reasons],
+    [200, [`not wired here yet: ${QG} to the external network`]],
+  );
+  b.agent = b.live();
+  await b.settle();
+  assert.equal(await b.file('health'), '160\n', 'in whatever life');
+  const { reports } = b;
+  b.wire(outside);
+  await b.converge();
+  assert.deepEqual([await b.file('health'), ails()?.penalty, ails()?.reasons], ['40\n', 0, []]);
+  assert.ok(b.reports > reports, 'servers are told');
+});
+
+test('one that has begun is not bothered by a link that leads nowhere for a moment; for long, it is', async () => {
+  const b = new Bench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  b.unwire(TAPS[2]);
+  await b.converge();
+  b.clock.advance(UNWIRED_MS - 1);
+  await b.converge();
+  assert.equal(await b.file('health'), '0\n');
+  b.clock.advance(1);
+  await b.converge();
+  assert.equal(await b.file('health'), '120\n');
+  b.wire(TAPS[2]);
+  await b.converge();
+  assert.equal(await b.file('health'), '0\n');
+  b.agent = b.live();
+  b.unwire(TAPS[2]);
+  await b.converge();
+  assert.equal(await b.file('health'), '0\n', 'nor by that in a new life');
 });
 
 test('a later life finds the role as it is, and touches nothing', async () => {

@@ -7,6 +7,7 @@
  * | no carrier on the link of the tunnels | 150 |
  * | no carrier on the link of the router's external network | 100 |
  * | most tunnel endpoints do not answer | up to 120: nothing for half of them, all of it for every one |
+ * | its links are not wired yet, or not for 3 s (wiring-cost.ts) | 200 |
  * | a check script says no | its weight, 90 unless told otherwise |
  * | a link that was one of these, is well, and still held down | half of it (hold-down.ts) |
  *

@@ -43,7 +43,9 @@ export interface IsolationOptions {
 }
 
 /** Between looks while anything is asked, and while it is not. */
-const ASK_MS = 200;
+const ALONE_MS = 200;
+/** While it stands back for one that nothing else tells of. */
+const HELD_MS = 100;
 const IDLE_MS = 1_000;
 
 export class IsolationWatch {
@@ -113,7 +115,8 @@ export class IsolationWatch {
       if (signal.aborted) break;
       if (asks !== this.#asks) continue;
       this.#wake = new AbortController();
-      await sleep(clock, asks ? ASK_MS : IDLE_MS, this.#wake.signal);
+      const askMs = this.#held.size > 0 ? HELD_MS : ALONE_MS;
+      await sleep(clock, asks ? askMs : IDLE_MS, this.#wake.signal);
     }
     signal.removeEventListener('abort', stop);
     await this.#evidence.end().catch(onFailure);

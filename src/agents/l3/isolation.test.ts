@@ -28,8 +28,9 @@ test('gone is who was seen, and then is not, three times in a row and more by pl
   assert.equal(isGone(after(true, false, false), 0), false);
   assert.equal(isGone(after(true, false, false, null, false), 0), true);
   assert.equal(isGone(after(true, false, false, true, false), 0), false);
-  assert.equal(isGone(after(true, false, false, false, false), 1), false);
-  assert.equal(isGone(after(true, false, false, false, false, false), 1), true);
+  const six = [false, false, false, false, false, false];
+  assert.equal(isGone(after(true, ...six.slice(1)), 1), false);
+  assert.equal(isGone(after(true, ...six), 1), true);
 });
 
 const TICK_MS = 300;

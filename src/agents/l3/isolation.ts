@@ -111,7 +111,7 @@ export function absence(before: Absence, other: boolean | null): Absence {
 }
 
 /** For whom the next one waits longer, by place, until the one before it answers. */
-const APART = 2;
+const APART = 3;
 
 /**
  * Whether the one that it stepped back for is gone, so that it need not wait for a server or the end of its lease. Who never was seen may

@@ -142,6 +142,9 @@ export function renderTracked({ rank, isPrimary, penalty, isPreferred = false }:
   return `${(isPreferred ? PREFERRED : forRank) + forHealth}\n`;
 }
 
+/** Whether a tracked file takes off all that health can. */
+export const isFullyOff = (tracked: string): boolean => Number(tracked) >= MOST_OFF - MOST_FOR_RANK;
+
 export type ReplicaRole = 'primary' | 'backup' | 'fault';
 
 const ROLES: Readonly<Record<string, ReplicaRole>> = {

@@ -2,6 +2,7 @@
 import type { TableState } from '../../host/host.ts';
 import type { Announcements } from './announce.ts';
 import type { Connections } from './connections.ts';
+import type { DesiredLink } from './desired.ts';
 import type { ObservedWiring } from './observe.ts';
 import type { Plan } from './plan.ts';
 import type { Replica } from './replica.ts';
@@ -34,6 +35,12 @@ export interface Known {
 
 /** Whether a link's end on the host leads anywhere. */
 export const isWiredTo = (tap: string, { taps }: ObservedWiring): boolean => taps.get(tap)?.master != null;
+
+/** The links to networks that lead nowhere, of those that are to be up. */
+export const unwiredOf = (links: readonly DesiredLink[], wiring: ObservedWiring): string[] =>
+  links
+    .filter(({ kind, up, tap }) => kind !== 'ha' && up && !isWiredTo(tap, wiring))
+    .map(({ kind, name }) => (kind === 'gateway' ? `${name} to the external network` : name));
 
 /** Nothing that was found holds any more. */
 export function distrust(known: Known): Known {

@@ -20,7 +20,7 @@ import { endLease, KEEPALIVED_PREFIX, keepalivedName, leaseName, stopKeepalived 
 import type { DesiredHa } from './ha.ts';
 import type { HealthSource } from './health.ts';
 import { ownAddress } from './keepalived.ts';
-import { distrust, isCut, isWiredTo, isWork, type Known, sameTable } from './known.ts';
+import { distrust, isCut, isWiredTo, isWork, type Known, sameTable, unwiredOf } from './known.ts';
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
@@ -286,7 +286,9 @@ class L3Agent implements RoleAgent {
     const changes = isWork(plan);
     if (changes) shortfalls.push(...(await this.#apply(desired, known, plan)));
     shortfalls.push(...(await this.#cut(desired, known)));
+    known.replica?.wires(unwiredOf(desired.links, known.wiring ?? wiring));
     const decided = desired.ha ? await this.#decide(desired.ha, known, wiring) : null;
+    const weighMs = decided === null ? null : await this.#weigh(desired, known);
     shortfalls.push(...(decided?.shortfalls ?? []));
     const advertised = desired.settled && (await this.#advertise(desired, known));
     for (const news of plan.news) {
@@ -303,7 +305,7 @@ class L3Agent implements RoleAgent {
     if (desired.ha && isWired && (await this.#conntrackd.isThere()))
       await known.connections.ensure(desired.ha, rose);
     const settlesMs = known.replica?.settlesIn() || null;
-    const waits = [againMs, orderMs, settlesMs, decided?.inMs ?? null].filter((ms) => ms !== null);
+    const waits = [againMs, weighMs ?? orderMs, settlesMs, decided?.inMs ?? null].filter((ms) => ms !== null);
     return {
       shortfalls,
       repaired: changes || advertised,
@@ -325,6 +327,11 @@ class L3Agent implements RoleAgent {
       onState: (_, state) => this.#onState(id, state),
     });
     return known.replica.hurry(ha);
+  }
+
+  /** With what the look at its links has shown. */
+  async #weigh({ ha }: DesiredRouter, known: Known): Promise<number | null> {
+    return ha === null ? null : ((await known.replica?.hurry(ha)) ?? null);
   }
 
   #decide(ha: DesiredHa, known: Known, wiring: ObservedWiring) {

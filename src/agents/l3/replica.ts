@@ -12,9 +12,10 @@ import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
-import { MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
+import { isFullyOff, MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
 import { ended, follow, type InForce, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
+import { WiringCost } from './wiring-cost.ts';
 
 /** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
 const YIELD_OFF = 100;
@@ -69,6 +70,9 @@ export class Replica {
   /** When a keepalived that still has the addresses though it is to take no part is killed; null: it obeys. */
   #insistAt: number | null = null;
   readonly #hurries = new Turns();
+  readonly #wiring = new WiringCost();
+  /** What was last said of it. */
+  #wiringSaid = 0;
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
   /** When to look again; null: when something happens. */
@@ -150,8 +154,8 @@ export class Replica {
       state: this.#state,
       seq: this.#seq,
       forMs: Math.round(this.#context.clock.now() - this.#since),
-      penalty: Math.round(Math.min(MOST_OFF, health?.penalty ?? 0)),
-      reasons: health?.reasons ?? [],
+      penalty: Math.round(Math.min(MOST_OFF, (health?.penalty ?? 0) + this.#wiringCosts())),
+      reasons: [...this.#wiring.reasons(this.#context.clock.now()), ...(health?.reasons ?? [])],
       // A stand-by is one because it hears the active.
       hears: this.#state === 'standby' || this.#hears,
       paths: health?.paths ?? { tunnel: 'unknown', management: 'unknown' },
@@ -159,6 +163,15 @@ export class Replica {
       peers: health?.peers ?? [],
       order: this.#inForce && this.#inForce.do !== 'done' ? this.#inForce.epoch : null,
     };
+  }
+
+  #wiringCosts(): number {
+    return this.#wiring.at(this.#context.clock.now(), this.#tracked == null);
+  }
+
+  /** Which of its links to networks lead nowhere, by a look at the host. */
+  wires(unwired: readonly string[]): void {
+    this.#wiring.found(unwired, this.#context.clock.now());
   }
 
   #health(): Health | null {
@@ -203,7 +216,16 @@ export class Replica {
       this.#context.onState(this.#id, this.#state);
     } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
     const until = this.#inForce?.until ?? null;
-    const waits = [until, this.#listenAt, this.#awayAgainAt, this.#insistAt].filter((at) => at !== null);
+    const costs = this.#wiringCosts();
+    if (costs !== this.#wiringSaid) {
+      this.#wiringSaid = costs;
+      this.#context.onState(this.#id, this.#state);
+    }
+    const wiringMs = costs > 0 ? null : this.#wiring.dueIn(clock.now());
+    const unwiredAt = wiringMs === null ? null : clock.now() + wiringMs;
+    const waits = [until, this.#listenAt, this.#awayAgainAt, this.#insistAt, unwiredAt].filter(
+      (at) => at !== null,
+    );
     return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
   }
 
@@ -288,7 +310,7 @@ export class Replica {
       rank: desired.place,
       isPrimary: this.#holds === true,
       isPreferred,
-      penalty: Math.max(0, (health?.penalty ?? MOST_OFF) - forgiven) + forOrder,
+      penalty: Math.max(0, (health?.penalty ?? MOST_OFF) + this.#wiringCosts() - forgiven) + forOrder,
     });
     if (text === this.#tracked) return;
     await host.writeFile(path, text);
@@ -318,10 +340,13 @@ export class Replica {
         const [last, before] = this.#startedAt;
         if (clock.now() - before < QUICK_MS) throw new Error('keepalived ends as soon as it is started');
         this.#startedAt = [clock.now(), last];
+        this.#wiring.begins();
+        await this.#track(desired);
         if (this.#inForce?.do !== 'fault') await host.writeFile(paths(this.#id).lease, '0\n');
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
       this.#runs = true;
+      this.#wiring.runs(isFullyOff(this.#tracked ?? ''));
       if (done !== null) this.#unsettle();
     } catch (error) {
       this.#runs = false;
