@@ -11,7 +11,10 @@ for n in $(ip netns list | cut -d' ' -f1); do ip netns delete $n; done
 for l in $(ip -br link | cut -d' ' -f1 | cut -d@ -f1 | grep -E '^(brq|vxlan-|tap)'); do ip link delete $l; done
 nft flush ruleset`;
 
-/** All links go at once, then every process without a last word, then what the kernel had. How many processes ended. */
+/**
+ * All links go at once, then every process without a last word. How many processes ended. What the kernel had is gone when the
+ * power is back: to take it apart now would hold up the kernel that the other hosts share in a lab.
+ */
 export async function switchOff(lab: Lab, host: string): Promise<number> {
   const node = lab.node(host);
   await lab.cut(
@@ -23,11 +26,11 @@ export async function switchOff(lab: Lab, host: string): Promise<number> {
     (pid) => pid !== holder?.pid && namespaces.has(namespaceOf(pid, 'net') ?? ''),
   );
   await end(realClock, inhabitants, 0);
-  await lab.run(host, ['sh', '-c', FORGET]);
   return inhabitants.length;
 }
 
-/** The links are back; agent and machines are whoever's that started them. */
+/** The links are back, and nothing else; agent and machines are whoever's that started them. */
 export async function switchOn(lab: Lab, host: string): Promise<void> {
+  await lab.run(host, ['sh', '-c', FORGET]);
   await lab.heal(host);
 }
