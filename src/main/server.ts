@@ -26,6 +26,7 @@ import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
 import { checkFenceDevices, fencingDuties } from './fence-parts.ts';
 import { Fleet } from './fleet-metrics.ts';
+import { RouterFigures } from './router-metrics.ts';
 import { chooseIdentity } from './identity.ts';
 import { createLivenessParts, DOUBT, type LivenessParts } from './liveness-parts.ts';
 import { type Certificate, describeAddress, listenAddresses, listenOn, type Listening } from './listen.ts';
@@ -95,6 +96,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   const tell = (event: EventRow) => {
     say(event);
     webhook?.tell(event);
+    routers.tell(event);
   };
   const call = (): Call => ({
     caller: { projectId: config['default-project'], userId: serverId, isAdmin: true },
@@ -104,6 +106,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     isAlive: (agent) => presence.isAlive(agent),
     isEligible: (agent) => presence.isEligible(agent),
   });
+  const routers = new RouterFigures(store, call);
   const liveness: LivenessParts = createLivenessParts({
     ...{ store, serverId, call, onFailure, clock: realClock, onEvent: tell },
     detectMs: settings.agentDownTimeMs,
@@ -140,6 +143,7 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
   const duties: Duty[] = [
     ...followUp,
     fleet.duty,
+    routers.duty,
     arbiter.duty,
     routerWatchDuty({ store, call, leader, clock: realClock, onEvent: tell }),
     routerDuty({ store, call, leader, clock: realClock, onEvent: tell }),
@@ -164,7 +168,18 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
       },
     },
   ];
-  const background = { webhook, presence, leader, follower, remedies, rescheduler, arbiter, fleet, duties };
+  const background = {
+    webhook,
+    presence,
+    leader,
+    follower,
+    remedies,
+    rescheduler,
+    arbiter,
+    fleet,
+    routers,
+    duties,
+  };
   return { serverId, call, feed, onFailure, ...background };
 }
 

@@ -5,13 +5,15 @@ import { endedAmong, type NewEvent, record } from './event.ts';
 import type { Call } from './operation.ts';
 
 /** Kinds of alerts about routers, as `data.alert` has them. */
-export type RouterAlert =
-  | 'two-active'
-  | 'router-unserved'
-  | 'heartbeat-path'
-  | 'check-fails-everywhere'
-  | 'fencing-refused'
-  | 'fencing-failed';
+export const ROUTER_ALERTS = [
+  'two-active',
+  'router-unserved',
+  'heartbeat-path',
+  'check-fails-everywhere',
+  'fencing-refused',
+  'fencing-failed',
+] as const;
+export type RouterAlert = (typeof ROUTER_ALERTS)[number];
 
 /** The open alerts of this kind on these objects. */
 export async function openAlerts(
@@ -24,6 +26,19 @@ export async function openAlerts(
   const found = await tables.events.find({ kind, role: 'l3', ...(objects ? { object: objects } : {}) });
   const ended = endedAmong(found);
   return found.filter((row) => row.kind === 'alert' && row.data['alert'] === alert && !ended.has(row.id));
+}
+
+/** How many of each kind are open. */
+export async function countOpen(tables: Pick<Tables, 'events'>): Promise<Record<RouterAlert, number>> {
+  const kind: EventRow['kind'][] = ['alert', 'alert-ended'];
+  const found = await tables.events.find({ kind, role: 'l3' });
+  const ended = endedAmong(found);
+  const open = found.filter((row) => row.kind === 'alert' && !ended.has(row.id));
+  const count = (alert: RouterAlert) => open.filter((row) => row.data['alert'] === alert).length;
+  return Object.fromEntries(ROUTER_ALERTS.map((alert) => [alert, count(alert)])) as Record<
+    RouterAlert,
+    number
+  >;
 }
 
 /** Begins an alert, unless one is open on that object. */

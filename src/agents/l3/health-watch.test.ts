@@ -9,6 +9,7 @@ import { healthAddress } from '../../resources/health-address.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { parseCheck } from './check-script.ts';
 import type { Health, HealthSource } from './health.ts';
+import { ailmentOf } from '../../resources/ailment.ts';
 import { createHealth } from './health-watch.ts';
 
 const PATH = '/etc/checks/gateway';
@@ -193,6 +194,7 @@ test('silent peers cost after three misses, and again nothing after the hold', a
   await made.pass(HOLD_MS - 1_600);
   assert.equal(made.now.penalty, 60, 'less than what ails right now');
   assert.match(made.now.reasons.join(), /no more: that counts in full after 5 s of it/);
+  assert.deepEqual(made.now.reasons.map(ailmentOf), ['held-down']);
   await made.pass(1_100);
   assert.deepEqual([made.now.penalty, made.now.reasons], [0, []]);
 });
@@ -287,6 +289,7 @@ test('a check is told of its router, and what it says costs its weight until lon
   assert.equal(made.now.penalty, 0);
   await made.pass(1_000);
   assert.deepEqual([made.now.penalty, made.now.reasons], [70, ['check gateway fails: no answer']]);
+  assert.deepEqual(made.now.reasons.map(ailmentOf), ['check']);
   assert.equal(made.now.checks[0]?.ok, false);
   made.answer = () => WELL;
   await made.pass(30_000);
