@@ -7,6 +7,8 @@ import { complaint, inNamespace, type Spawner } from './spawner.ts';
 
 /** A ruleset may name thousands of elements. */
 const APPLY_TIMEOUT_MS = 30_000;
+/** Far below what execve(2) takes as one. */
+const LONGEST_ARGUMENT = 8_192;
 
 /** The script is fixed; table words and names go in as arguments. Prints the name, then the table as it stands. */
 const LIST = `f=$1 t=$2; shift 2; for n in "$@"; do
@@ -123,9 +125,14 @@ export function createRuleset(spawner: Spawner, files: Files) {
     );
   }
 
-  /** Through a file: `nft -f -` refuses the socket that is this process's pipe. Where there is no room for one, through `cat`. */
+  /**
+   * What is short goes in as an argument. Else through a file: `nft -f -` refuses the socket that is this process's pipe. Where there
+   * is no room for one, through `cat`.
+   */
   async function load(inside: string | null, text: string) {
     const options = { timeoutMs: APPLY_TIMEOUT_MS };
+    if (text.length <= LONGEST_ARGUMENT)
+      return spawner.run(inNamespace(inside, ['nft', '--', text]), options);
     const path = await files.stage(text).catch(() => null);
     if (path === null)
       return spawner.run(inNamespace(inside, ['sh', '-c', 'cat | nft -f -']), { ...options, input: text });
