@@ -17,7 +17,7 @@ export interface Claim {
 const TABLE = 'netdev deuteron_evidence';
 const SEEN = 'seen';
 /** An answer comes within a round trip; where a machine is busy, later, and that is not to be taken for silence. */
-const WAITS_MS = [120, 120] as const;
+const WAITS_MS = [30, 90, 120] as const;
 /** Addresses that one program asks for: each costs another. */
 const AT_ONCE = 16;
 const LINK = /^[A-Za-z0-9_.-]{1,15}$/;

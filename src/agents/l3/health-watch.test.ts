@@ -37,7 +37,13 @@ class Stage {
       this.runs.push(run);
       return this.answer(run);
     },
+    run: (_, argv) => {
+      if (argv[0] !== 'nft') return undefined;
+      return { code: 0, stdout: this.claimed.map((address) => `{"val": "${address}"}`).join(), stderr: '' };
+    },
   });
+  /** Addresses that another answers for outside. */
+  claimed: readonly string[] = [];
   /** Addresses that are silent. */
   readonly silent = new Set([2, 3].map((n) => healthAddress(`192.0.2.${n}`)));
   #stop = new AbortController();
@@ -197,6 +203,25 @@ test('silent peers cost after three misses, and again nothing after the hold', a
   assert.deepEqual(made.now.reasons.map(ailmentOf), ['held-down']);
   await made.pass(1_100);
   assert.deepEqual([made.now.penalty, made.now.reasons], [0, []]);
+});
+
+test('a stand-by asks who has the addresses before it is sure to be alone, and then does not begin', async (t) => {
+  const made = await stage(t);
+  made.health.tellRole(made.router.id, 'standby');
+  made.claimed = ['203.0.113.5'];
+  const all = [2, 3].flatMap((n) => [`192.0.2.${n}`, `198.51.100.${n}`]);
+  for (const address of all) made.silent.add(address);
+  await made.pass(200);
+  assert.equal(made.now.isAway, undefined);
+  await made.pass(100);
+  assert.equal(made.now.isAway, true);
+  // What nobody answers for it does not stay away from.
+  for (const address of all) made.silent.delete(address);
+  await made.pass(2_500);
+  made.claimed = [];
+  for (const address of all) made.silent.add(address);
+  await made.pass(2_000);
+  assert.equal(made.now.isAway, undefined);
 });
 
 test('a peer that answers, but inside the tunnels no more, is silent; one that never did there is not', async (t) => {

@@ -121,7 +121,8 @@ class HealthWatch implements HealthSource {
       this.#isolation.heard();
       onChange();
     };
-    this.#reachability = new Reachability({ host, clock, onChange: onAnswers, onFailure });
+    const onDoubt = () => this.#isolation.doubt();
+    this.#reachability = new Reachability({ host, clock, onChange: onAnswers, onDoubt, onFailure });
     this.#isolation = new IsolationWatch({
       ...{ host, clock, rule: options.isolation ?? 'off', onChange, onFailure },
       routers: () => this.#claims(),

@@ -47,6 +47,8 @@ const ALONE_MS = 200;
 /** While it stands back for one that nothing else tells of. */
 const HELD_MS = 100;
 const IDLE_MS = 1_000;
+/** What was seen before it was known to be alone says as much as what is seen right after. */
+const FRESH_MS = 500;
 
 export class IsolationWatch {
   readonly #options: IsolationOptions;
@@ -56,6 +58,8 @@ export class IsolationWatch {
   /** Those that were told to step back. */
   readonly #held = new Map<string, Absence>();
   #company: Company = NO_COMPANY;
+  #isDoubted = false;
+  #early: { readonly at: number; readonly seen: ReadonlySet<string> | null } | null = null;
   #wake = new AbortController();
 
   constructor(options: IsolationOptions) {
@@ -86,8 +90,21 @@ export class IsolationWatch {
     this.#company = company(before, isCut() ? false : anybody(), heardAt());
     if (before.aloneSince === this.#company.aloneSince) return;
     // Before anything is asked: some things follow at once.
-    this.#judge(null);
+    this.#judge(this.#seenEarly());
     this.#wake.abort();
+  }
+
+  /** It may be alone in a moment. Whoever rises by that same silence is not to have to ask first. */
+  doubt(): void {
+    if (this.#company.aloneSince !== null) return;
+    this.#isDoubted = true;
+    this.#wake.abort();
+  }
+
+  #seenEarly(): ReadonlySet<string> | null {
+    const early = this.#early;
+    this.#early = null;
+    return early !== null && this.#options.clock.now() - early.at < FRESH_MS ? early.seen : null;
   }
 
   /** Why the replica leaves the router's addresses to another; null: it does not. */
@@ -124,17 +141,19 @@ export class IsolationWatch {
 
   get #asks(): boolean {
     const { rule } = this.#options;
-    return (
-      (rule === 'evidence' && this.#company.aloneSince !== null) || (rule !== 'off' && this.#held.size > 0)
-    );
+    const mayBeAlone = this.#isDoubted || this.#company.aloneSince !== null;
+    return (rule === 'evidence' && mayBeAlone) || (rule !== 'off' && this.#held.size > 0);
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { routers, carries } = this.#options;
-    const isAlone = this.#company.aloneSince !== null;
+    const { routers, carries, clock } = this.#options;
+    const isDoubted = this.#isDoubted;
+    const isAlone = isDoubted || this.#company.aloneSince !== null;
     const asked = [...routers()].filter(({ id }) => isAlone || this.#held.has(id));
     const claims = asked.flatMap(({ claim }) => claim ?? []);
     const seen = await this.#ask(claims, signal);
+    if (isDoubted) this.#isDoubted = false;
+    if (isDoubted && this.#company.aloneSince === null) this.#early = { at: clock.now(), seen };
     for (const { id, claim } of asked) {
       const before = this.#held.get(id);
       const isKnown = seen !== null && claim !== null && carries(claim.link);

@@ -28,6 +28,8 @@ const INTERVAL_MS = 70;
 const LARGE_INTERVAL_MS = 1_000;
 /** So many in a row. */
 const SILENT_AFTER = 3;
+/** So many of all, and one begins to ask elsewhere. */
+const DOUBTED_AFTER = 2;
 const INSIDE_INTERVAL_MS = 200;
 /** Longer than it takes to hear that a host has no replica any more, and so nothing inside. */
 const SILENT_INSIDE_AFTER = 10;
@@ -68,6 +70,7 @@ const hasGoneSilent = ({ small, inside, isMute }: Asked): boolean =>
 export class Reachability {
   readonly #host: Host;
   readonly #onChange: () => void;
+  readonly #onDoubt: () => void;
   readonly #onFailure: (error: unknown) => void;
   readonly #asked = new Map<string, Asked>();
   readonly #clock: Clock;
@@ -77,11 +80,14 @@ export class Reachability {
     host: Host;
     clock: Clock;
     onChange: () => void;
+    /** All that answered have missed some questions, not yet enough to be silent. */
+    onDoubt?: () => void;
     onFailure: (error: unknown) => void;
   }) {
     this.#host = options.host;
     this.#clock = options.clock;
     this.#onChange = options.onChange;
+    this.#onDoubt = options.onDoubt ?? (() => undefined);
     this.#onFailure = options.onFailure;
   }
 
@@ -128,6 +134,7 @@ export class Reachability {
     question.misses = answered ? 0 : question.misses + 1;
     if (answered) this.#heardAt = this.#clock.now();
     if (question === inside && !answered && question.answers === null) return;
+    if (question === small && question.misses === DOUBTED_AFTER && this.#isDoubted) this.#onDoubt();
     const answers = answered ? true : question.misses >= question.silentAfter ? false : question.answers;
     if (answers === question.answers) return;
     question.answers = answers;
@@ -172,6 +179,14 @@ export class Reachability {
       ({ small, inside }) =>
         small.answers === true || (inside?.answers === true && inside.misses < SILENT_AFTER),
     );
+  }
+
+  get #isDoubted(): boolean {
+    const answering = [...this.#asked.values()].filter(
+      ({ small, inside }) => small.answers === true || inside?.answers === true,
+    );
+    if (answering.length === 0) return false;
+    return answering.every(({ small }) => small.answers === true && small.misses >= DOUBTED_AFTER);
   }
 
   /** When the last answer of all came, by the clock. */
