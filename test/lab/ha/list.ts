@@ -6,6 +6,7 @@ import { tunnelPortLost } from './rows-firewall.ts';
 import { ROWS_OF_TWO } from './rows-forced.ts';
 import { ROWS_OF_QUIET } from './rows-quiet.ts';
 import { ROWS_OF_SERVERS } from './rows-servers.ts';
+import { ROWS_OF_SIX } from './rows-six.ts';
 import { ROWS_OF_SIZE } from './rows-size.ts';
 import { tcpSurvives } from './rows-tcp.ts';
 
@@ -14,6 +15,7 @@ export const ROWS: readonly Row[] = [
   ...ROWS_OF_SIZE,
   ...ROWS_OF_ACTIVE,
   ...ROWS_OF_SERVERS,
+  ...ROWS_OF_SIX,
   tcpSurvives,
   ...ROWS_OF_TWO,
   tunnelPortLost,

@@ -44,6 +44,7 @@ export const switchReboots: Row = eventRow({
 export const switchSilent: Row = eventRow({
   ...SWITCH_AWAY,
   name: 'switch-silent',
+  untested: 'how long several are active is the figure, and depends on how busy the machine is',
   summary: 'the same switch passes nothing for 10 s (3 s), and its ports stay up',
   budget: null,
   figure: 'overlap',
