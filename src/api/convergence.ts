@@ -124,10 +124,12 @@ function readResource(given: string): NonNullable<ConvergenceQuery['resource']> 
 }
 
 /** A position, or a whole place as in `X-Deuteron-Position`. */
-function readPosition(given: string): number {
-  const digits = /^(\d{1,15})(:\d{1,16})?$/.exec(given)?.[1];
-  if (digits === undefined) throw badInput(`position: '${display(given)}' is no position`);
-  return Number(digits);
+function readPosition(given: string): Pick<ConvergenceQuery, 'position' | 'tag'> {
+  const match = /^(\d{1,15})(?::(\d{1,16}))?$/.exec(given);
+  const [position, tag] = [Number(match?.[1]), match?.[2]];
+  if (!match || (tag !== undefined && !Number.isSafeInteger(Number(tag))))
+    throw badInput(`position: '${display(given)}' is no position`);
+  return { position, tag: tag === undefined ? undefined : Number(tag) };
 }
 
 function readQuery(parameters: URLSearchParams, caller: Caller): ConvergenceQuery {
@@ -148,7 +150,7 @@ function readQuery(parameters: URLSearchParams, caller: Caller): ConvergenceQuer
     hosts: parameters.getAll('host'),
     roles: words('role', ROLES),
     resource: one('resource', readResource),
-    position: one('position', readPosition),
+    ...one('position', readPosition),
     states: words('state', AGENT_STATES),
   };
 }

@@ -175,7 +175,7 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
     throw new UsageError(`--wait takes a position or "port ID", not ${target}`);
   return {
     what: `position ${position} to be realised by every live agent`,
-    reached: async () => isReached(await fetchConvergence(endpoint, `?position=${position}`), position),
+    reached: async () => isReached(await fetchConvergence(endpoint, `?position=${target}`), position),
   };
 }
 

@@ -9,7 +9,14 @@ import type { PortRow } from '../resources/port.ts';
 import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
 import { canonicalUuid, display } from '../resources/values.ts';
 import type { Tables, View } from '../store/store.ts';
-import { agentNotFound, hostNotFound, networkNotFound, portNotFound, subnetNotFound } from './faults.ts';
+import {
+  agentNotFound,
+  hostNotFound,
+  networkNotFound,
+  portNotFound,
+  positionNotFound,
+  subnetNotFound,
+} from './faults.ts';
 import type { Call } from './operation.ts';
 import { type FleetUnattended, readFleetUnattended } from './unattended-fleet.ts';
 import { readUnattended } from './unattended.ts';
@@ -30,6 +37,8 @@ export interface ConvergenceQuery {
   readonly roles?: readonly Role[] | undefined;
   readonly resource?: { readonly kind: ResourceKind; readonly id: string } | undefined;
   readonly position?: number | undefined;
+  /** Of the position: what is meant is the change that was written there with this tag. */
+  readonly tag?: number | undefined;
   readonly states?: readonly AgentState[] | undefined;
 }
 
@@ -188,6 +197,7 @@ export async function convergence(
   const hosts = anyOf(query.hosts);
   const roles = anyOf(query.roles);
   await checkThere(view, query);
+  await checkHeld(view, query);
   const subject = resource && (await readSubject(view, resource));
   const agents = await view.agents.find({
     ...(agentId === undefined ? {} : { id: agentId }),
@@ -212,6 +222,13 @@ async function checkThere(view: View, { agentId, hosts = [] }: ConvergenceQuery)
   const known = new Set((await view.hosts.find({ name: hosts })).map((host) => host.name));
   const unknown = hosts.find((name) => !known.has(name));
   if (unknown !== undefined) throw hostNotFound(display(unknown));
+}
+
+/** Throws the Fault of a position that was lost. One that is trimmed away, or not there yet, is none. */
+async function checkHeld(view: View, { position, tag }: ConvergenceQuery): Promise<void> {
+  if (position === undefined || tag === undefined) return;
+  const [change] = await view.changesFrom(position, 1);
+  if (change?.position === position && change.tag !== tag) throw positionNotFound({ position, tag });
 }
 
 const NOTHING: FleetUnattended = { entries: [], count: 0 };
@@ -243,7 +260,7 @@ async function readAsked(
   return { ports, subnets: none, networks: new Set([id]) };
 }
 
-export type OwnQuery = Pick<ConvergenceQuery, 'roles' | 'resource' | 'position' | 'states'>;
+export type OwnQuery = Pick<ConvergenceQuery, 'roles' | 'resource' | 'position' | 'tag' | 'states'>;
 
 /** What is not realised of the caller's own ports, subnets and networks, wherever they are. */
 export async function ownConvergence(
@@ -263,6 +280,7 @@ export async function ownConvergence(
     networks: new Set(networks.map((network) => network.id)),
   };
   if (resource) checkOwn(own, resource);
+  await checkHeld(view, query);
   const agents = await view.agents.find(roles ? { role: roles } : {});
   const { head, lags } = await readLags(view, call, agents);
   const asked = position === undefined ? lags : narrow(lags, { position, states: [] });

@@ -1,5 +1,6 @@
 /** The faults of several operations, with Neutron's words where it has words for them. */
 import { Fault } from '../resources/errors.ts';
+import { formatPlace, type Place } from '../resources/place.ts';
 
 export const invalidInput = (what: string): Fault =>
   new Fault('InvalidInput', `Invalid input for operation: ${what}.`);
@@ -18,6 +19,13 @@ export const agentNotFound = (id: string): Fault =>
 
 export const hostNotFound = (name: string): Fault =>
   new Fault('HostNotFound', `Host ${name} could not be found.`);
+
+/** The log has another change at that position: a restored backup, or a promotion, lost the one that is meant. */
+export const positionNotFound = (place: Place): Fault =>
+  new Fault(
+    'PositionNotFound',
+    `Position ${formatPlace(place)} could not be found: the log has lost what was written there.`,
+  );
 
 export const badRequest = (resource: string, why: string): Fault =>
   new Fault('BadRequest', `Bad ${resource} request: ${why}.`);

@@ -46,6 +46,7 @@ export const FAULT_STATUS = {
   PortNotFound: 404,
   AgentNotFound: 404,
   EventNotFound: 404,
+  PositionNotFound: 404,
   QuotaNotFound: 404,
   ExtensionNotFound: 404,
   HostNotFound: 404,

@@ -69,6 +69,11 @@ test('what the log has beyond an agent is owed where it concerns it, and realise
   assert.equal((await ask(`position=${head - 1}`)).converged, true);
   assert.equal((await ask(`position=${other.headers.get('x-deuteron-position')}`)).converged, false);
   assert.equal((await ask(`position=${head + 1}`)).converged, false);
+  for (const as of ['admin', 'red']) {
+    const lost = await api.expect(404, 'GET', `${URL}?position=${head}:1`, { as });
+    assert.equal(lost.NeutronError.type, 'PositionNotFound');
+    assert.equal((await api.ask('GET', `${URL}?position=${head + 1}:1`, { as })).status, 200);
+  }
   await api.expect(204, 'DELETE', `/v2.0/ports/${other.body.port.id}`);
 });
 
@@ -190,6 +195,8 @@ test('what cannot be asked is refused', async () => {
     'resource=router/1',
     'resource=port/1',
     'position=x',
+    'position=1:x',
+    'position=1:9999999999999999',
     'state=fine',
   ])
     await api.expect(400, 'GET', `${URL}?${query}`);
