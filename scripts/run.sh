@@ -32,6 +32,7 @@ setpriv util-linux
 nsenter util-linux
 sysctl procps
 faketime faketime
+$(case $what in test) printf 'fence_ipmilan fence-agents\nipmi_sim openipmi\nipmitool ipmitool\n' ;; esac)
 $(case $what in test | model) printf 'spin spin\ngcc gcc libc6-dev\n' ;; esac)
 LIST
   [ -n "$missing" ] || return 0
