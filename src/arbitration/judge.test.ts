@@ -289,6 +289,17 @@ test('judge: who yields by weight and is active all the same is told to step bac
   assert.deepEqual(found.kind === 'dispute' && found.steps, [{ host: 'h2', do: 'fault' }]);
 });
 
+test('judge: those who became active together are not judged before who was asked had time to answer', () => {
+  const replicas = [
+    replica('h1', 'active', asked),
+    replica('h2', 'active', { since: 9_000 }),
+    replica('h3', 'active', { since: 9_010 }),
+  ];
+  assert.deepEqual(judge(replicas), { kind: 'ask', hosts: [], lookMs: SETTLE_HEARD_MS });
+  const found = judge(replicas, { isDue: true });
+  assert.deepEqual(found.kind === 'dispute' && found.steps, [{ host: 'h3', do: 'fault' }]);
+});
+
 test('judge: the reason names what decides', () => {
   const found = judge([replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active')]);
   assert.equal(

@@ -48,6 +48,8 @@ export interface JudgeOptions {
   readonly newcomer?: string;
   /** Who was told to yield and is active all the same, for long: it is told to step back at once. */
   readonly isStubborn?: (replica: Replica) => boolean;
+  /** Those who were asked had time to answer. */
+  readonly isDue?: boolean;
 }
 
 /** Whoever hears the other settles it alone, within three adverts: nothing is to be decided before. */
@@ -65,7 +67,7 @@ export const SETTLE_DOUBT_MS = 250;
 export const WAVE_MS = 200;
 
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
-  const { newcomer, isStubborn = () => false } = options;
+  const { newcomer, isStubborn = () => false, isDue = false } = options;
   const active = replicas.filter(isActive);
   if (active.length < 2) {
     const asks = replicas.some(isHeldBack) ? active.filter(({ order }) => order === null) : [];
@@ -86,6 +88,8 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
     const others = replicas.filter((one) => !asked.includes(one) && one.order?.do !== 'tell');
     return { kind: 'await', hosts: asked.map(hostOf), ends: doneAmong(others, counted) };
   }
+  // stand-bys that became active together may yet settle it, and who was before may yet answer
+  if (!isDue && !counted.some(isTold)) return { kind: 'ask', hosts: [], lookMs: SETTLE_HEARD_MS };
   const steps = others.flatMap((one): Step[] => {
     if (!isTold(one) || one.order?.do === 'tell') return [{ host: one.host, do: stepFor(one) }];
     return one.order?.do === 'yield' && isStubborn(one) ? [{ host: one.host, do: 'fault' }] : [];

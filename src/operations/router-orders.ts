@@ -84,11 +84,13 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
     await giveOrders(tx, rows, askOf(dead.map((row) => row.host)));
     rows = await read();
   }
-  const found = judge(rows.map(replicaOf), isStubborn ? { isStubborn } : {});
+  const found = judge(rows.map(replicaOf), { isDue: true, ...(isStubborn ? { isStubborn } : {}) });
   await followUp(tx, rows, found);
   if (found.kind === 'calm' || (found.kind === 'await' && dead.length > 0))
     return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
-  return found.kind === 'dispute' ? pronounce(tx, call, { routerId, rows, found }) : [];
+  if (found.kind !== 'dispute') return [];
+  const alerts = await tellOfDisputes(tx, call, { disputed: new Map([[routerId, found]]), over: [] });
+  return [...alerts, ...(await pronounce(tx, call, { routerId, rows, found }))];
 }
 
 /** Tells those who are to step back, and writes down why. */

@@ -150,7 +150,7 @@ test('who was before never answers: after a while those that became active toget
   w.pass(20);
   await w.report('h3', { state: 'active' });
   w.pass(350);
-  assert.deepEqual(kinds(await w.settle()), ['router-order']);
+  assert.deepEqual(kinds(await w.settle()), ['alert', 'router-order']);
   assert.deepEqual(w.orders(), { h1: 'tell', h3: 'fault' });
 });
 
