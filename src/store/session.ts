@@ -45,6 +45,8 @@ export class Session {
   #ended = false;
   #broken = false;
   #released = false;
+  /** It is given back as soon as the end has been answered. */
+  #isLeaving = false;
 
   constructor(client: PoolClient, names: StatementNames, begin: string) {
     this.#client = client;
@@ -106,10 +108,20 @@ export class Session {
     }
   }
 
+  /** As `rollback` and `release`, with nobody waiting for it: of what was only read nothing is to be undone. */
+  leave(): void {
+    if (this.#begun === undefined || this.#released) return;
+    this.#isLeaving = true;
+    void this.rollback().then(() => {
+      this.#isLeaving = false;
+      this.release();
+    });
+  }
+
   /** Gives the connection back, once. */
   release(): void {
     this.#ended = true;
-    if (this.#released) return;
+    if (this.#released || this.#isLeaving) return;
     this.#released = true;
     this.#client.release(this.#broken);
   }

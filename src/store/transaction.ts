@@ -64,7 +64,7 @@ export function view<Result>(
         fleet: () => fleet(session),
       });
       if (session.failure) throw session.failure;
-      await session.rollback();
+      session.leave();
       return result;
     });
   });
