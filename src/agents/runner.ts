@@ -247,7 +247,8 @@ class Crew {
   async run(signal: AbortSignal): Promise<void> {
     const tools = {
       mark: (key: string) => this.controller.mark(key, 0, { urgent: true }),
-      report: () => this.reportWithin(REPORT_GATHER_MS),
+      // Others wait for it, and a second one that says the same is none.
+      report: () => this.reportWithin(0),
       incarnation: () => this.#life.incarnation(),
     };
     await Promise.all([this.controller.run(signal), this.agent.run?.(tools, signal)]);
