@@ -9,7 +9,7 @@ import { createNotifier } from './notify.ts';
 import { createPresence } from './servers.ts';
 import type { Store } from './store.ts';
 import { housekeeping, type TransactionContext, transact, view } from './transaction.ts';
-import { Vigil } from './vigil.ts';
+import { PROBE_MS, Vigil } from './vigil.ts';
 
 /** What the store logs to. */
 export interface StoreLog {
@@ -30,6 +30,8 @@ export interface StoreOptions {
   readonly connections?: number;
   /** How long a statement may take. A wait for another's row lock may take a third of it. */
   readonly statementTimeoutMs?: number;
+  /** How long a database of which nothing is heard may take to answer a question before it counts as silent. */
+  readonly probeMs?: number;
   /** How long to look for a commit's outcome after its connection broke. */
   readonly commitPatienceMs?: number;
 }
@@ -49,7 +51,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { clock, random, log } = options;
   const connection = connectionConfig(options);
   await migrate(connection, log);
-  const vigil = new Vigil({ connection, clock, log });
+  const vigil = new Vigil({ connection, clock, log, probeMs: options.probeMs ?? PROBE_MS });
   const pool = new Pool({
     ...connection,
     stream: vigil.socket,

@@ -13,13 +13,17 @@ import type { StoreLog } from './open.ts';
 import { StoreUnavailable } from './store.ts';
 
 const QUIET_MS = 1_500;
-const PROBE_MS = 1_500;
+export const PROBE_MS = 1_500;
+/** A process that stood still for however long has lost one of these. */
+const SLICE_MS = 100;
 const LOOK_MS = 500;
 
 export interface VigilOptions {
   readonly connection: ClientConfig;
   readonly clock: Clock;
   readonly log: StoreLog;
+  /** How long a database of which nothing is heard may take to answer. */
+  readonly probeMs: number;
 }
 
 const silence = () => new StoreUnavailable('the database does not answer');
@@ -68,7 +72,9 @@ export class Vigil {
       if (now !== heard || (!isWaitedFor && !this.#isSilent)) quietSince = clock.now();
       heard = now;
       if (signal.aborted || (!this.#isSilent && clock.now() - quietSince < QUIET_MS)) continue;
-      this.#conclude(await this.#probe());
+      const answers = await this.#probe(signal);
+      if (signal.aborted) return;
+      this.#conclude(answers);
       quietSince = clock.now();
     }
   }
@@ -97,7 +103,7 @@ export class Vigil {
   }
 
   /** Whether it answers anything at all in time, a refusal included. */
-  async #probe(): Promise<boolean> {
+  async #probe(signal: AbortSignal): Promise<boolean> {
     const client = new Client({ ...this.#options.connection, application_name: 'deuteron probe' });
     client.on('error', () => undefined);
     const asked = client
@@ -107,15 +113,18 @@ export class Vigil {
         () => true,
         (error: unknown) => error instanceof DatabaseError,
       );
-    const answered = await Promise.race([asked, this.#late()]);
+    const over = new AbortController();
+    const answered = await Promise.race([asked, this.#late(AbortSignal.any([signal, over.signal]))]);
+    over.abort();
     client.end().catch(() => undefined);
     return answered;
   }
 
-  /** false, after a while. This process may have stood still: then what came meanwhile is looked at first. */
-  async #late(): Promise<false> {
-    await sleep(this.#options.clock, PROBE_MS);
-    for (let turn = 0; turn < 3; turn++) await sleep(this.#options.clock, 0);
+  /** false, after a while in which this process was awake: to connect and to ask takes several turns. */
+  async #late(signal: AbortSignal): Promise<false> {
+    const { clock, probeMs } = this.#options;
+    for (let passedMs = 0; passedMs < probeMs && !signal.aborted; passedMs += SLICE_MS)
+      await sleep(clock, SLICE_MS, signal);
     return false;
   }
 }

@@ -90,6 +90,9 @@ export interface TestDatabaseOptions {
   readonly connections?: number;
 }
 
+/** A machine may be so busy that half a hundred requests for one lock take longer than a server would let them. */
+const PATIENT = { statementTimeoutMs: 120_000, probeMs: 60_000 };
+
 let shared: { readonly cluster: Promise<TestCluster>; users: number; made: number } | undefined;
 
 /** A new database with the schema and nothing in it, and a store on it. */
@@ -118,6 +121,7 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
         random: options.random ?? realRandom,
         log: quietLog,
         connections: options.connections ?? 10,
+        ...PATIENT,
         ...changes,
       });
       stores.push(opened);
