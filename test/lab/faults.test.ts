@@ -11,7 +11,7 @@ import { stageName } from './playbill.ts';
 
 const missing = await missingForLab();
 const skip = missing.length > 0 ? `SKIPPED: ${missing.join('; ')}` : false;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 400_000;
 
 for (const kind of LAB_KINDS) {
   const id = `f${kind}${process.pid.toString(36)}`;

@@ -9,7 +9,7 @@ import { stageName } from './playbill.ts';
 
 const missing = await missingForLab();
 const skip = missing.length > 0 ? `SKIPPED: ${missing.join('; ')}` : false;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 for (const kind of HA_KINDS) {
   const rows = ROWS.filter((row) => row.kind === kind && row.untested === undefined);

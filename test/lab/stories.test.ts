@@ -8,7 +8,7 @@ import type { Stage } from './stage.ts';
 
 const missing = await missingForLab();
 const skip = missing.length > 0 ? `SKIPPED: ${missing.join('; ')}` : false;
-const STORY_TIMEOUT_MS = 240_000;
+const STORY_TIMEOUT_MS = 400_000;
 
 for (const servers of [...new Set(STORIES.map((story) => story.servers))]) {
   const stories = STORIES.filter((story) => story.servers === servers);

@@ -61,7 +61,7 @@ export function summarise(row: Pick<Row, 'name' | 'figure' | 'budget'>, samples:
     lost_after_heal_ms: largest(samples.map(({ lostAfterHealMs }) => lostAfterHealMs)),
     also: worstOfEach(samples),
     all_ms: all.map((value) => value && round(value)),
-    complaints: [...new Set(samples.flatMap(({ complaints }) => complaints))],
+    complaints: [...new Set(samples.flatMap(({ complaints, late = [] }) => [...complaints, ...late]))],
   };
 }
 

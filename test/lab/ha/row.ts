@@ -17,6 +17,8 @@ export interface Sample {
   readonly also: Readonly<Record<string, number>>;
   /** What should hold and did not, a sentence each. */
   readonly complaints: readonly string[];
+  /** What lasted too long, which on a busy machine it may: the table tells of it, and no test fails of it. */
+  readonly late?: readonly string[];
   /** The lab is sooner taken down than put in order. */
   readonly isSpent?: true;
 }

@@ -1,12 +1,14 @@
 /** TCP connections through the router while its active replica changes twice. */
 import { OUTSIDE } from '../../../src/lab/layout.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
-import { ChatEnd } from '../../support/tcp-chat.ts';
+import { ChatEnd, type ChatSoFar } from '../../support/tcp-chat.ts';
 import { inside, outside, seatOn, untilCalm } from './grounds.ts';
 import type { Row, Trial } from './row.ts';
 
 const PORT = 7000;
 const FAILOVERS = 2;
+/** One that backs off says something again sooner (RFC 6298: after a second, two, four...). */
+const STANDS_STILL_MS = 30_000;
 
 export const tcpSurvives: Row = {
   name: 'tcp',
@@ -49,11 +51,10 @@ export const tcpSurvives: Row = {
       const told = await Promise.all(
         Object.entries(chats).map(async ([name, chat]) => ({ name, before: await chat.soFar(), chat })),
       );
-      await sleep(realClock, 300);
       const complaints: string[] = [];
       const also: Record<string, number> = {};
       for (const { name, before, chat } of told) {
-        const now = before.ended === null ? await chat.soFar() : before;
+        const now = before.ended === null ? await laterOn(chat, before) : before;
         also[`stall_${name.replaceAll(' ', '_')}_ms`] = now.stallMs;
         if (now.ended !== null) complaints.push(`the connection ${name} ended: ${now.ended}`);
         else if (now.words === before.words) complaints.push(`the connection ${name} stands still`);
@@ -67,6 +68,16 @@ export const tcpSurvives: Row = {
     }
   },
 };
+
+/** As soon as more was said, or when that is not to be expected any more. */
+async function laterOn(chat: ChatEnd, before: ChatSoFar): Promise<ChatSoFar> {
+  const deadline = realClock.now() + STANDS_STILL_MS;
+  for (;;) {
+    const now = await chat.soFar();
+    if (now.ended !== null || now.words !== before.words || realClock.now() > deadline) return now;
+    await sleep(realClock, 100);
+  }
+}
 
 /** The active's keepalived is killed; resolves once all is calm with another. */
 async function failOver({ grounds, note }: Trial): Promise<void> {
