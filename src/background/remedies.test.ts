@@ -117,6 +117,20 @@ test('an agent whose reports stop has its watch cut, then it is told of', async 
   assert.deepEqual(stage.feed.connected(), ['a'], 'it came again');
 });
 
+test('one whose watch another server has cut is told of, and not cut by each server in turn', async () => {
+  await stage.startAgent('a');
+  await stage.createNetwork();
+  await stage.clock.advance(10_000);
+  stage.mute.add('a');
+  const cut: EventRow = {
+    ...{ id: stage.random.uuid(), at: stage.clock.wall().toISOString(), kind: 'remedy', severity: 'info' },
+    ...{ host: 'a', role: '', object: '', message: 'Its watch is cut.', data: { remedy: 'cut', done: true } },
+  };
+  await stage.store.transact((tx) => tx.events.insert([cut]));
+  await stage.clock.advance(60_000);
+  assert.deepEqual(followed().slice(1).map(word), ['alert 5 a']);
+});
+
 test('networks that fail all at once are given to another agent, one after the other', async () => {
   const first = await stage.startAgent('a');
   const keys: string[] = [];

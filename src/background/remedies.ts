@@ -60,6 +60,11 @@ type Taken = Extract<Decision, { type: 'step' }>;
 const PROMPT_MS = 2_000;
 /** A network is given to another agent once in so long, whichever agent fails. */
 const REPLACE_AGAIN_MS = 600_000;
+/**
+ * A watch is cut once in so long, whichever server held it: an agent whose watch is cut goes to the next server, and is
+ * silent there again after its deadline for reports.
+ */
+const CUT_AGAIN_MS = 120_000;
 /** How far ahead another server's clock may be. What is dated later than that was written before a clock was set back. */
 const AHEAD_MS = 60_000;
 
@@ -121,6 +126,8 @@ export class Remedies {
     const { events, onFailure, clock, call } = this.#options;
     const id = call().random.uuid();
     try {
+      // it has not helped before: what is next in line may
+      if (taken.step === 'cut' && (await this.#wasCut(taken.of.host))) return;
       const isDone = await this.#perform(taken, id);
       this.#steps[taken.step]++;
       const { id: eventId } = events.add(eventOf(taken, { id, isDone }));
@@ -156,6 +163,13 @@ export class Remedies {
     }
   }
 
+  /** Whether any server cut the host's watch lately, by the events. */
+  async #wasCut(host: string): Promise<boolean> {
+    const { store, call } = this.#options;
+    const remedies = await store.view((view) => view.events.find({ host, kind: 'remedy', object: '' }));
+    return remedies.some((one) => wasDone(one, 'cut') && isRecent(one, call(), CUT_AGAIN_MS));
+  }
+
   async #replace({ host, role, key }: Case): Promise<boolean> {
     const { store, call, clock } = this.#options;
     for (const [one, at] of this.#replacedAt)
@@ -174,14 +188,16 @@ export class Remedies {
 }
 
 /** What fails with one agent after another would go round for ever: whether any server tried another one lately, by the events. */
-async function wasReplaced(tx: Transaction, { clock }: Call, key: string): Promise<boolean> {
-  const now = clock.wall().getTime();
+async function wasReplaced(tx: Transaction, call: Call, key: string): Promise<boolean> {
   const remedies = await tx.events.find({ object: key, kind: 'remedy' });
-  return remedies.some(({ at, data }) => {
-    const ageMs = now - Date.parse(at);
-    const isRecent = ageMs < REPLACE_AGAIN_MS && ageMs > -AHEAD_MS;
-    return isRecent && data['remedy'] === 'replace' && data['done'] === true;
-  });
+  return remedies.some((one) => wasDone(one, 'replace') && isRecent(one, call, REPLACE_AGAIN_MS));
+}
+
+const wasDone = ({ data }: EventRow, step: Step): boolean => data['remedy'] === step && data['done'] === true;
+
+function isRecent({ at }: EventRow, { clock }: Call, withinMs: number): boolean {
+  const ageMs = clock.wall().getTime() - Date.parse(at);
+  return ageMs < withinMs && ageMs > -AHEAD_MS;
 }
 
 const placeOf = ({ climb, host, role, key }: Pick<Case, 'climb' | 'host' | 'role' | 'key'>): string =>
