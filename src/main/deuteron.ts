@@ -48,6 +48,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: "whether a check script of this host's may be run, and a dry run of it",
     load: async () => (await import('./check-script-command.ts')).checkScriptCommand,
   },
+  fence: {
+    summary: 'whether fence devices may be relied on, and whether one answers',
+    load: async () => (await import('./fence-command.ts')).fenceCommand,
+  },
   lab: {
     summary: 'several emulated hosts on this machine: up, down, faults, demo',
     load: async () => (await import('../cli/lab.ts')).labCommand,
