@@ -1,6 +1,6 @@
-/** Convergence seen for one resource, one position, or some states only. Pure. */
+/** Convergence seen for one resource or one position only. Pure. */
 import type { Role } from '../resources/agent.ts';
-import { type AgentLag, type AgentState, type OwedNow, stateOf } from './lag.ts';
+import { type AgentLag, type OwedNow, stateOf } from './lag.ts';
 
 /** A resource, and which agents have to do with it. */
 export interface Subject {
@@ -19,8 +19,6 @@ export interface Narrowing {
   readonly subject?: Subject | undefined;
   /** Only what this change or an earlier one asked for. */
   readonly position?: number | undefined;
-  /** Empty: any. */
-  readonly states: readonly AgentState[];
 }
 
 /** Whether what is owed (or reported as missing) bears on the subject. */
@@ -61,9 +59,9 @@ function narrowed(lag: AgentLag, { subject, position }: Narrowing): AgentLag {
 
 /** The agents that are asked for, each with what is asked for. */
 export function narrow(lags: readonly AgentLag[], narrowing: Narrowing): AgentLag[] {
-  const { subject, position, states } = narrowing;
+  const { subject, position } = narrowing;
   const concerned = subject ? lags.filter((lag) => subject.hosts[lag.role].has(lag.host)) : lags;
-  const asked =
-    subject || position !== undefined ? concerned.map((lag) => narrowed(lag, narrowing)) : concerned;
-  return states.length === 0 ? [...asked] : asked.filter((lag) => states.includes(lag.state));
+  return subject || position !== undefined
+    ? concerned.map((lag) => narrowed(lag, narrowing))
+    : [...concerned];
 }

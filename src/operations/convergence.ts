@@ -4,6 +4,7 @@ import { narrow, type Subject } from '../convergence/narrow.ts';
 import { LogEnd } from '../convergence/owed.ts';
 import { type OwnOwed, type OwnResources, ownOwed, withUnattended } from '../convergence/own.ts';
 import type { Asked } from '../convergence/unattended.ts';
+import { splitKey } from '../resources/agent-view.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
 import type { PortRow } from '../resources/port.ts';
 import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
@@ -205,14 +206,16 @@ export async function convergence(
     ...(roles ? { role: roles } : {}),
   });
   const { head, lags } = await readLags(view, call, agents);
-  const asked = narrow(lags, { subject, position, states });
-  const isFailingAsked = states.length === 0 || states.includes('failing');
-  const alone = isFailingAsked ? await unattendedOf(view, call, { query, agents }) : NOTHING;
+  const asked = narrow(lags, { subject, position });
+  const alone = await unattendedOf(view, call, { query, agents });
   // What has not been committed yet nobody has realised.
   const isThere = position === undefined || position <= head;
   const isDone = asked.every((lag) => !lag.alive || isConverged(lag)) && alone.count === 0;
+  // States say what is shown, not what has to be realised.
+  const shown = states.length === 0 ? asked : asked.filter((lag) => states.includes(lag.state));
+  const { entries, count } = states.length === 0 || states.includes('failing') ? alone : NOTHING;
   const converged = isThere && isDone;
-  return { head, converged, agents: asked, unattended: alone.entries, unattendedCount: alone.count };
+  return { head, converged, agents: shown, unattended: entries, unattendedCount: count };
 }
 
 /** Throws the Fault of an agent or a host that is not there: that owes nothing, and nothing is realised by it. */
@@ -283,18 +286,32 @@ export async function ownConvergence(
   await checkHeld(view, query);
   const agents = await view.agents.find(roles ? { role: roles } : {});
   const { head, lags } = await readLags(view, call, agents);
-  const asked = position === undefined ? lags : narrow(lags, { position, states: [] });
-  const alone = await readUnattended(view, {
-    asked: { ...own, ports },
-    ...{ roles: roles ?? ROLES, agents, isHeard: (agent) => isHeard(call, agent) },
-  });
-  const resources = withUnattended(ownOwed(asked, own), alone).filter(
-    (one) =>
-      (!resource || one.resource === `${resource.kind}/${resource.id}`) &&
-      (states.length === 0 || states.includes(STATE_OF[one.state])),
-  );
+  const attendance = { roles: roles ?? ROLES, agents, isHeard: (agent: AgentRow) => isHeard(call, agent) };
+  // Of a position, as for admins: what living agents were asked for up to there.
+  const isOfAgents = position !== undefined && !resource;
+  const asked =
+    position === undefined
+      ? lags
+      : narrow(lags, { position }).filter((lag) => resource !== undefined || lag.alive);
+  const alone = isOfAgents ? [] : await readUnattended(view, { asked: { ...own, ports }, ...attendance });
+  const isAsked = isPartOf(resource, [...ports, ...subnets]);
+  const found = withUnattended(ownOwed(asked, own), alone).filter((one) => isAsked(one.resource));
   const isThere = position === undefined || position <= head;
-  return { head, converged: isThere && resources.every((one) => one.state === 'waiting'), resources };
+  const converged = isThere && found.every((one) => one.state === 'waiting');
+  const resources = found.filter((one) => states.length === 0 || states.includes(STATE_OF[one.state]));
+  return { head, converged, resources };
+}
+
+/** Whether something, as `port/<id>`, is the resource, or is on it: a network is realised if what is on it is. */
+function isPartOf(
+  resource: OwnQuery['resource'],
+  rows: readonly { readonly id: string; readonly network_id: string }[],
+): (name: string) => boolean {
+  if (!resource) return () => true;
+  const { kind, id } = resource;
+  const within = rows.filter((row) => kind === 'network' && row.network_id === id).map((row) => row.id);
+  const parts = new Set(within);
+  return (name) => name === `${kind}/${id}` || parts.has(splitKey(name).id);
 }
 
 function checkOwn(own: OwnResources, { kind, id }: { kind: ResourceKind; id: string }): void {

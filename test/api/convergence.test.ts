@@ -179,6 +179,36 @@ test('a port that could be bound nowhere is not realised, and it is said so', as
     [all.converged, all.unattendedCount, all.unattended.map((one: Json) => `${one.resource} ${one.role}`)],
     [false, 1, [`${resource} l2`]],
   );
+  const whole = `resource=network/${network.id}&role=l2`;
+  for (const name of ['far', 'h1', 'h2']) await report(api, { host: name, role: 'l2', counter: 3 });
+  for (const as of ['admin', 'red']) {
+    const { converged, unattended, resources = unattended } = await ask(whole, as);
+    assert.deepEqual(
+      [converged, resources],
+      [false, about.unattended],
+      `the network is ${as}'s with what is on it`,
+    );
+  }
+  // Whatever is shown, all that is asked for has to be realised.
+  for (const as of ['admin', 'red'])
+    for (const state of ['waiting', 'pending', 'unknown', 'failing'])
+      assert.equal((await ask(`resource=${resource}&role=l2&state=${state}`, as)).converged, false, state);
+  await api.expect(204, 'DELETE', `/v2.0/ports/${lost.id}`);
+});
+
+test('of a position a member is told what agents were asked for up to there, as admins are', async () => {
+  const asked = { network_id: network.id, project_id: 'red', 'binding:host_id': 'nowhere' };
+  const lost = (await api.expect(201, 'POST', '/v2.0/ports', { body: { port: asked } })).port;
+  const body = { network: {} };
+  const fresh = placeOf(await api.ask('POST', '/v2.0/networks', { as: 'red', body }));
+  for (const host of ['far', 'h1', 'h2']) await report(api, { host, role: 'l2', counter: 4 });
+  for (const at of [position, fresh]) {
+    for (const as of ['admin', 'red']) {
+      const { converged, resources = [] } = await ask(`position=${at}&role=l2`, as);
+      assert.deepEqual([converged, resources], [true, []], `${as} ${at}`);
+    }
+  }
+  assert.equal((await ask('role=l2', 'red')).converged, false);
   await api.expect(204, 'DELETE', `/v2.0/ports/${lost.id}`);
 });
 
