@@ -260,6 +260,12 @@ add element ${TABLE} out { "qg-1" : 192.0.2.4 }
       ),
     );
     assert.equal((await state())?.maps.get('nat')?.size, 2, 'all or nothing');
+    const many = Array.from(
+      { length: 1_000 },
+      (_, n) => `10.9.${n >> 8}.${n & 255} : 10.8.${n >> 8}.${n & 255}`,
+    );
+    await host.applyRuleset('dtn-m', `add element ${TABLE} nat { ${many.join(', ')} }\n`);
+    assert.equal((await state())?.maps.get('nat')?.size, 1_002, 'however long it is');
     await host.removeNamespace('dtn-m');
   });
 }
