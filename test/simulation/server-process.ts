@@ -47,8 +47,12 @@ const STATEMENT_MS = 0.4;
 const SLOWEST_STATEMENT_MS = 1_500;
 const UNREACHABLE_MS = 800;
 const PROVISIONING_MS = 30_000;
-/** One batch may be larger than the ring: it is kept all the same. So much, and so much more for each host. */
+/**
+ * One batch may be larger than the ring: it is kept all the same. After a slow database it may tell of everything there is, each
+ * port, subnet and network once, and so much more for each host.
+ */
 const LARGEST_BATCH = 100_000;
+const LARGEST_BATCH_ROW = 600;
 const LARGEST_BATCH_EACH = 10_000;
 /** An agent that gave up is taken off the line when the server hears of it: a few tries each. */
 const MOST_JOINING_EACH = 12;
@@ -227,12 +231,12 @@ export class ServerProcess {
   checkBounds(): void {
     const metrics = this.feed?.metrics();
     if (!metrics) return;
-    const { hosts } = this.#options;
-    const most =
-      (this.#options.limits.ringBytes ?? FEED_DEFAULTS.ringBytes) +
-      LARGEST_BATCH +
-      LARGEST_BATCH_EACH * hosts;
-    if (metrics.ringBytes > most) {
+    const { hosts, store, limits } = this.#options;
+    const most = (limits.ringBytes ?? FEED_DEFAULTS.ringBytes) + LARGEST_BATCH_EACH * hosts;
+    const rows = () =>
+      store.rows('ports').length + store.rows('subnets').length + store.rows('networks').length;
+    const over = metrics.ringBytes - most;
+    if (over > LARGEST_BATCH && over > LARGEST_BATCH_ROW * rows()) {
       throw new Violation('queues bounded', `${this.name} keeps ${metrics.ringBytes} bytes for slow readers`);
     }
     if (metrics.joining > 10 + MOST_JOINING_EACH * this.#options.hosts) {
