@@ -51,6 +51,10 @@ function isServing({ agent, position }: BindingFacts, networkId: string): boolea
   return hasRealised({ host, realised, exceptions }, { networkId, object: '' }, position);
 }
 
+/** No server hears any agent that has it: that is what matters of it, whatever keeps it there. */
+const isUnattended = ({ isWanted, bindings }: DhcpFacts): boolean =>
+  isWanted && bindings.every(({ agent }) => !agent.lag.heard);
+
 function needsOf({ physicalNetwork, zoneHints }: TakerFacts): string {
   const zone = `be in ${zoneHints.length === 1 ? 'zone' : 'one of the zones'} ${zoneHints.join(', ')}`;
   return [
@@ -125,12 +129,13 @@ export function dhcpFindings(audience: Audience, dhcp: DhcpFacts): Finding[] {
     return [unservedFinding(audience, dhcp, { what, code: 'dhcp-none' })];
   }
   const found: Finding[] = [];
-  if (bindings.every(({ agent }) => !agent.lag.heard)) {
+  if (isUnattended(dhcp)) {
     const hosts = audience.isAdmin ? ` (${bindings.map(({ agent }) => agent.host).join(', ')})` : '';
     const what = `None of the agents that have the DHCP of ${network} is connected${hosts}`;
     found.push(unservedFinding(audience, dhcp, { what, code: 'dhcp-unserved' }));
   }
-  found.push(...moveFindings(audience, dhcp), ...staysFindings(audience, dhcp));
+  found.push(...moveFindings(audience, dhcp));
+  if (!isUnattended(dhcp)) found.push(...staysFindings(audience, dhcp));
   const isServed = bindings.some((binding) => isServing(binding, networkId));
   const hasTaker = dhcp.fitting > 0;
   for (const one of bindings.flatMap(({ agent }) => agentFindings(audience, agent, { hasTaker }))) {
@@ -212,15 +217,17 @@ export function holdingFindings(audience: Audience, { agent, count, networks }: 
   const own = networks.map((dhcp) => ({
     id: dhcp.networkId,
     isLeaving: dhcp.bindings.some((one) => one.agent.id === agent.id && one.leaving),
+    isAlone: isUnattended(dhcp),
     why: dhcp.bindings.flatMap((one) => (one.agent.id === agent.id ? (whyStays(dhcp, one) ?? []) : []))[0],
   }));
   const kept = Map.groupBy(
-    own.filter((one) => one.why !== undefined),
+    own.filter((one) => one.why !== undefined && !one.isAlone),
     (one) => one.why!,
   );
   const idsOf = (some: typeof own) => some.map((one) => one.id);
   const leaving = own.filter((one) => one.isLeaving);
-  const open = own.length - leaving.length - [...kept.values()].flat().length;
+  const alone = own.filter((one) => one.isAlone);
+  const open = own.filter((one) => !one.isLeaving && one.why === undefined).length;
   const doing = [
     leaving.length > 0 ? `To leave as soon as others serve: ${listed(idsOf(leaving))}.` : '',
     open > 0 && isToGo(agent) ? 'They are given to others as far as there is room.' : '',
@@ -234,5 +241,13 @@ export function holdingFindings(audience: Audience, { agent, count, networks }: 
       const stay = `${listed(idsOf(some))} cannot leave the DHCP agent of ${host}`;
       return finding(audience, { ...of, code: 'dhcp-stays', what: stay, why });
     }),
+    ...(alone.length === 0 ? [] : [aloneFinding(audience, agent, listed(idsOf(alone)))]),
   ];
+}
+
+/** What the alert `network-unserved` tells of each. */
+function aloneFinding(audience: Audience, { host }: AgentFacts, which: string): Finding {
+  const what = `No server hears any agent that has the DHCP of ${which}`;
+  const doing = 'Their clients keep their leases until they run out.';
+  return finding(audience, { code: 'dhcp-unserved', state: 'failing', host, role: 'dhcp', what, doing });
 }

@@ -310,6 +310,24 @@ test('an agent that is to be emptied names what it still serves, until it may be
   );
 });
 
+test('what is lost and switched off as well is unserved, as the alert says; nothing stays there', () => {
+  for (const liveness of ['alive', 'dead'] as const) {
+    const lost = away('h1', 'dhcp', { liveness, adminStateUp: false });
+    const dhcp = dhcpOf([bound(lost)], { living: 0, fitting: 0 });
+    const told = network(dhcp);
+    assert.deepEqual([told.state, codes(told)[0]], ['failing', 'dhcp-unserved']);
+    assert.equal(findingOf(told, 'dhcp-stays'), '');
+    const holdings = [{ agent: lost, count: 1, networks: [dhcp] }];
+    const host = explainAgent({ name: 'h1', agents: [lost], holdings, fleet: fleetOf(4, 3) }, admin);
+    assert.equal(
+      findingOf(host, 'dhcp-unserved'),
+      'No server hears any agent that has the DHCP of 1 network (n). ' +
+        'Their clients keep their leases until they run out.',
+    );
+    assert.equal(findingOf(host, 'dhcp-stays'), '');
+  }
+});
+
 test('an agent that is held down keeps its networks', () => {
   const held = agent('h1', 'dhcp', {}, { liveness: 'held' });
   const holdings = [{ agent: held, count: 1, networks: [dhcpOf([bound(held)])] }];
