@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json] [...]`: measures, prints the figures with the machine's noise. `--json` prints one object
+ * `npm run -s bench -- NAME [--json] [...]`: measures, prints the figures with the machine's noise. `--json` prints one object
  * `{"bench", "machine", "figures": {...}}` a bench and nothing else on standard output.
  */
 import { describeMachine, type Figures } from './measure.ts';
@@ -31,7 +31,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
 
 function usage(): void {
   process.stderr.write(
-    `usage: npm run bench -- NAME... [--json]\n\nNAME is one of ${Object.keys(BENCHES).join(', ')}, or all\n`,
+    `usage: npm run -s bench -- NAME... [--json]\n\nNAME is one of ${Object.keys(BENCHES).join(', ')}, or all\n`,
   );
 }
 

@@ -15,8 +15,8 @@ const ID = 'story';
 const out = (line: string) => void process.stdout.write(`${line}\n`);
 
 const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
-       npm run lab -- faults [--only NAME]... [--rounds N] [--json] [--short] [--seed N] [--keep]
-       npm run lab -- l3-ha [--only NAME]... [--n N] [--json] [--short] [--keep]
+       npm run -s lab -- faults [--only NAME]... [--rounds N] [--json] [--short] [--seed N] [--keep]
+       npm run -s lab -- l3-ha [--only NAME]... [--n N] [--json] [--short] [--keep]
        npm run lab -- --list
 
   STORY        which stories to tell (all)
@@ -26,7 +26,8 @@ const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
   --only NAME  a fault, or a row of l3-ha, to try (all)
   --rounds N   how often to try each fault (1)
   --n N        how often to try each row of l3-ha (1)
-  --json       faults, l3-ha: the table as JSON on standard output, all else on standard error
+  --json       faults, l3-ha: the table as JSON on standard output, all else on standard error (npm without -s prints lines
+               of its own before it)
   --list       names the stories, the faults, and the rows of l3-ha
 Exit codes: 0 all ended well, 1 something did not or a lab cannot run here, 2 wrong usage.
 `;

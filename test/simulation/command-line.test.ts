@@ -15,6 +15,9 @@ for (const args of [['model'], ['lab'], ['lab', 'faults'], ['simulation']] as co
     const help = start(program, ...rest, '--help');
     assert.deepEqual([help.status, help.stderr], [0, '']);
     assert.match(help.stdout, /^usage: npm run /);
+    // npm would print lines of its own before the JSON.
+    for (const line of help.stdout.split('\n').filter((one) => /npm run .*--json|^ +--json /.test(one)))
+      assert.match(line, /npm run -s |npm without -s /);
     const wrong = start(program, ...rest, '--nonsense');
     assert.deepEqual([wrong.status, wrong.stdout], [2, '']);
     assert.match(wrong.stderr, /^Unknown option '--nonsense'.*\nusage: npm run /);

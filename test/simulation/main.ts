@@ -14,7 +14,7 @@ const namesOf = (what: 'scenarios' | 'plants') =>
     .map(([world, kit]) => `${kit[what].join(', ')}${world === 'networks' ? '' : ` (${world})`}`)
     .join('; ');
 
-const USAGE = `usage: npm run sim -- [--seed N [--shrink] | --seeds N [--from N] | --file PATH] [more options]
+const USAGE = `usage: npm run -s sim -- [--seed N [--shrink] | --seeds N [--from N] | --file PATH] [more options]
 
   --seed N         play one seed
   --seeds N        play N seeds, from --from on (1)
@@ -27,7 +27,7 @@ const USAGE = `usage: npm run sim -- [--seed N [--shrink] | --seeds N [--from N]
   --jobs N         threads for many seeds (as many as there are processors)
   --coverage       print which faults met which states, and what never met
   --trace          print the story of a seed
-  --json           print one object for each seed, and one for all
+  --json           print one object for each seed, and one for all (npm without -s prints lines of its own before them)
 Exit codes: 0 nothing found, 1 a violation, 2 wrong usage.
 `;
 const SHRINK_BUDGET = 600;

@@ -1,5 +1,5 @@
 /**
- * `npm run lab -- faults [--only NAME]... [--rounds N] [--json] [--seed N] [--short] [--keep]`: tries every fault in its long
+ * `npm run -s lab -- faults [--only NAME]... [--rounds N] [--json] [--seed N] [--short] [--keep]`: tries every fault in its long
  * form, tells the timeline of each, and ends with a table.
  */
 import { leftovers } from '../../../src/lab/lifecycle.ts';
@@ -95,7 +95,7 @@ class Trials {
     if ((measured.served_again_s ?? 0) > 0)
       this.#tell(`           no answer for ${measured.silence_s} s from ${measured.silent_from_s} s on`);
     if (measured.error !== undefined && !this.#options.keep) {
-      this.#tell(`again: npm run lab -- faults --only ${fault.name} --seed ${seed}`);
+      this.#tell(`again: npm run -s lab -- faults --only ${fault.name} --seed ${seed}`);
       await this.close();
     }
     return measured;

@@ -1,5 +1,5 @@
 /**
- * `npm run lab -- l3-ha [--only NAME]... [--n N] [--routers N] [--json] [--short] [--keep]`: tries what happens to HA routers, tells the
+ * `npm run -s lab -- l3-ha [--only NAME]... [--n N] [--routers N] [--json] [--short] [--keep]`: tries what happens to HA routers, tells the
  * timeline of each trial, and ends with the table of figures.
  */
 import { leftovers } from '../../../src/lab/lifecycle.ts';
