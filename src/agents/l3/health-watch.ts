@@ -82,6 +82,10 @@ const LOOK_MS = 1_000;
 /** What is not known by then is taken for well. */
 const KNOWN_WITHIN_MS = 3_000;
 const RETRY_MS = 1_000;
+/** That it is there says that somebody answered this host, in whatever life. */
+const HEARD = 'heard';
+/** Whoever answers has by then. */
+const ANSWERED_WITHIN_MS = 2_000;
 
 /** By source: `tunnel`, `tunnel link`, `external link`, `check <name>`. */
 interface Sources {
@@ -169,6 +173,8 @@ class HealthWatch implements HealthSource {
     for (const [routerId, kept] of parseHeld(this.#kept, clock.now()))
       this.#sources.set(routerId, { ...kept, asActive: new Set() });
     const begunAt = clock.now();
+    let wasHeard = (await host.readFile(HEARD).catch(() => null)) !== null;
+    let isHeardKept = wasHeard;
     const parts = Promise.all([
       this.#carriers.run(signal),
       this.#checks.run(signal),
@@ -180,7 +186,15 @@ class HealthWatch implements HealthSource {
       const { witnesses = [] } = this.#options;
       this.#reachability.ask(targets.length === 0 ? [] : [...targets, ...witnessTargets(witnesses)]);
       if (clock.now() - begunAt >= KNOWN_WITHIN_MS) this.#isKnown = true;
+      if (wasHeard && clock.now() - begunAt >= ANSWERED_WITHIN_MS) {
+        wasHeard = false;
+        this.#isolation.wasHeardBefore();
+      }
       this.#evaluate();
+      if (!isHeardKept && this.#isolation.wasHeard) {
+        isHeardKept = true;
+        await host.writeFile(HEARD, '').catch(onFailure);
+      }
       await sleep(clock, LOOK_MS, signal);
     }
     this.#cancelWake?.();

@@ -59,7 +59,7 @@ export class IsolationWatch {
   readonly #held = new Map<string, Absence>();
   #company: Company = NO_COMPANY;
   #isDoubted = false;
-  #early: { readonly at: number; readonly seen: ReadonlySet<string> | null } | null = null;
+  #early: { readonly at: number; readonly answers: ReadonlyMap<string, boolean> } | null = null;
   #wake = new AbortController();
 
   constructor(options: IsolationOptions) {
@@ -90,7 +90,7 @@ export class IsolationWatch {
     this.#company = company(before, isCut() ? false : anybody(), heardAt());
     if (before.aloneSince === this.#company.aloneSince) return;
     // Before anything is asked: some things follow at once.
-    this.#judge(this.#seenEarly());
+    this.#judge(this.#answersEarly());
     this.#wake.abort();
   }
 
@@ -101,10 +101,20 @@ export class IsolationWatch {
     this.#wake.abort();
   }
 
-  #seenEarly(): ReadonlySet<string> | null {
+  #answersEarly(): ReadonlyMap<string, boolean> {
     const early = this.#early;
     this.#early = null;
-    return early !== null && this.#options.clock.now() - early.at < FRESH_MS ? early.seen : null;
+    return early !== null && this.#options.clock.now() - early.at < FRESH_MS ? early.answers : new Map();
+  }
+
+  get wasHeard(): boolean {
+    return this.#company.wasHeard;
+  }
+
+  /** In an earlier life of the agent somebody answered: if nobody has so far in this one, it is alone. */
+  wasHeardBefore(): void {
+    if (!this.#company.wasHeard) this.#company = { wasHeard: true, aloneSince: null };
+    this.heard();
   }
 
   /** Why the replica leaves the router's addresses to another; null: it does not. */
@@ -146,33 +156,33 @@ export class IsolationWatch {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { routers, carries, clock } = this.#options;
+    const { routers, clock } = this.#options;
     const isDoubted = this.#isDoubted;
     const isAlone = isDoubted || this.#company.aloneSince !== null;
     const asked = [...routers()].filter(({ id }) => isAlone || this.#held.has(id));
     const claims = asked.flatMap(({ claim }) => claim ?? []);
     const seen = await this.#ask(claims, signal);
+    const answers = new Map<string, boolean>();
+    if (seen !== null)
+      for (const { id, claim } of asked) if (claim !== null) answers.set(id, seen.has(claim.address));
     if (isDoubted) this.#isDoubted = false;
-    if (isDoubted && this.#company.aloneSince === null) this.#early = { at: clock.now(), seen };
-    for (const { id, claim } of asked) {
-      const before = this.#held.get(id);
-      const isKnown = seen !== null && claim !== null && carries(claim.link);
-      if (before !== undefined) this.#held.set(id, absence(before, isKnown ? seen.has(claim.address) : null));
-    }
-    this.#judge(seen);
+    if (isDoubted && this.#company.aloneSince === null) this.#early = { at: clock.now(), answers };
+    this.#judge(answers);
   }
 
-  #judge(seen: ReadonlySet<string> | null): void {
-    const { clock, rule, routers, isCut, onChange } = this.#options;
+  /** `answers`: of the routers that were asked for, whether another answered. */
+  #judge(answers: ReadonlyMap<string, boolean>): void {
+    const { clock, rule, routers, isCut, carries, onChange } = this.#options;
     const here = [...routers()];
     const { aloneSince } = this.#company;
     const before = this.#awayNow();
     for (const map of [this.#stances, this.#held])
       for (const id of map.keys()) if (!here.some((one) => one.id === id)) map.delete(id);
     for (const { id, place, claim } of here) {
-      // who is not alone asked for those that were told to step back only
-      const isAsked = seen !== null && claim !== null && aloneSince !== null;
-      const other = isAsked ? seen.has(claim.address) : null;
+      const other = answers.get(id) ?? null;
+      const held = this.#held.get(id);
+      if (held !== undefined)
+        this.#held.set(id, absence(held, claim !== null && carries(claim.link) ? other : null));
       const activeSince = this.#active.get(id) ?? null;
       const situation = { now: clock.now(), aloneSince, activeSince, other, rule, place };
       const cut = claim !== null && isCut();

@@ -1,15 +1,13 @@
 /** Replicas that hear each other on no path, all but one told to stand back; then the one that serves loses its power. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CALM } from '../weather.ts';
 import { trouble } from './faults/fault.ts';
 import type { L3Machine } from './machine.ts';
-import { makeRouters } from './rows.ts';
+import { LONG_MS, servedWorld } from './stage.ts';
 import { peersName } from './underlay.ts';
-import { L3World } from './world.ts';
+import type { L3World } from './world.ts';
 
 const SEEDS = [1, 2, 4];
-const LONG_MS = 60_000;
 /** With neither servers nor peers they find out nothing of one another once all leases have ended. */
 const AFTER_MS = 3_000;
 
@@ -21,15 +19,7 @@ interface Stage {
 
 /** Everybody reaches the servers and the outside, nobody a peer; that has been settled `forMs` ago. */
 async function partedStage(seed: number, forMs: number, isBlind = false): Promise<Stage> {
-  const world = new L3World({ seed, hosts: 3, servers: 1, weather: CALM });
-  await world.begin();
-  await world.until('agents register', LONG_MS, async () => {
-    const here = world.store.rows('agents').filter((agent) => agent.server_id !== '').length;
-    return here === 6 ? undefined : `${here} agents`;
-  });
-  await makeRouters(world, 1);
-  await world.until('the router is served', LONG_MS, () => world.against());
-  const [id = ''] = world.truth.routers();
+  const { world, id } = await servedWorld(seed);
   const wires = world.machines.flatMap(({ name }) =>
     (['tunnel', 'management'] as const).map((wire) => peersName(wire, name)),
   );

@@ -75,7 +75,7 @@ export class RoleWatch {
       if (!truth.hasSign(id)) continue;
       const holders = await truth.holders(id);
       all.set(id, holders);
-      pairs.push(...this.#pairs(id, holders));
+      pairs.push(...(await this.#pairs(id, holders)));
       if (holders.length === 0) lacking.push(...(await this.#able(id)));
       this.#follow(id, holders);
     }
@@ -85,15 +85,15 @@ export class RoleWatch {
     for (const [name, forMs] of this.#none.look(lacking, now)) this.#judgeNone(name, forMs);
   }
 
-  #pairs(id: string, holders: readonly L3Machine[]): string[] {
+  async #pairs(id: string, holders: readonly L3Machine[]): Promise<string[]> {
     const { truth } = this.#world;
-    return holders.flatMap((one, i) =>
-      holders
-        .slice(i + 1)
-        .flatMap((other) =>
-          truth.evidence(id, one, other).map((how) => `${how} ${id} ${one.name} ${other.name}`),
-        ),
-    );
+    const names: string[] = [];
+    for (const [i, one] of holders.entries())
+      for (const other of holders.slice(i + 1))
+        for (const how of truth.evidence(id, one, other))
+          if (how !== 'heartbeat' || (await truth.canHear(id, one, other)))
+            names.push(`${how} ${id} ${one.name} ${other.name}`);
+    return names;
   }
 
   #judgeTwo(name: string, forMs: number): void {

@@ -99,6 +99,17 @@ export class Truth {
     return machine.keepalivedOf(routerId)?.state === 'fault' ? 'leased' : 'free';
   }
 
+  /** What another hand took from an HA segment only an agent that is well puts back. */
+  async canHear(routerId: string, one: L3Machine, other: L3Machine): Promise<boolean> {
+    if ([one, other].every(({ name }) => this.isAgentWell(name))) return true;
+    const hears = async (from: L3Machine, to: L3Machine) => {
+      const link = from.keepalivedOf(routerId)?.config?.link;
+      const reached = link === undefined ? [] : await this.#world.segment.reached(from, link);
+      return reached.some(({ machine }) => machine === to);
+    };
+    return (await hears(one, other)) && (await hears(other, one));
+  }
+
   isAgentWell(name: string): boolean {
     const { life } = this.#world.agent(name);
     return life?.alive === true && !life.isFrozen;
