@@ -89,8 +89,11 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
   if (found.kind === 'calm' || (found.kind === 'await' && dead.length > 0))
     return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
   if (found.kind !== 'dispute') return [];
-  const alerts = await tellOfDisputes(tx, call, { disputed: new Map([[routerId, found]]), over: [] });
-  return [...alerts, ...(await pronounce(tx, call, { routerId, rows, found }))];
+  const events = await Promise.all([
+    tellOfDisputes(tx, call, { disputed: new Map([[routerId, found]]), over: [] }),
+    pronounce(tx, call, { routerId, rows, found }),
+  ]);
+  return events.flat();
 }
 
 /** Tells those who are to step back, and writes down why. */
@@ -106,17 +109,19 @@ export async function pronounce(
   const { routerId, rows, found } = verdict;
   const { keep, steps, why } = found;
   if (steps.length === 0) return [];
-  await giveOrders(
-    tx,
-    rows,
-    steps.map((step) => ({ ...step, why })),
-  );
   const told = steps.map((step) => `${step.host} ${DOES[step.do]}`).join(', ');
-  const event = await record(tx, call, {
-    ...{ kind: 'router-order', severity: 'warning', role: 'l3', object: `router/${routerId}` },
-    message: `Router ${routerId}: ${why}; ${told}.`,
-    data: { keep, steps, why },
-  });
+  const orders = steps.map((step) => ({ ...step, why }));
+  const about = {
+    kind: 'router-order',
+    severity: 'warning',
+    role: 'l3',
+    object: `router/${routerId}`,
+  } as const;
+  const message = `Router ${routerId}: ${why}; ${told}.`;
+  const [event] = await Promise.all([
+    record(tx, call, { ...about, message, data: { keep, steps, why } }),
+    giveOrders(tx, rows, orders),
+  ]);
   return [event];
 }
 

@@ -194,7 +194,8 @@ async function weigh(
   const disputed = new Map<string, { readonly hosts: readonly string[]; readonly why: string }>();
   const over: string[] = [];
   const disputes: Dispute[] = [];
-  const verdicts: EventRow[] = [];
+  const verdicts: Promise<EventRow[]>[] = [];
+  const followed: Promise<void>[] = [];
   for (const { row, says, isNew } of said) {
     const { router_id: routerId } = row;
     const replicas = byRouter.get(routerId) ?? [];
@@ -203,15 +204,18 @@ async function weigh(
     if (found.kind === 'dispute') {
       disputed.set(routerId, found);
       if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });
-      else verdicts.push(...(await pronounce(tx, call, { routerId, rows: replicas, found })));
+      else verdicts.push(pronounce(tx, call, { routerId, rows: replicas, found }));
     } else if (row.ha_state === 'active' && found.kind === 'calm') over.push(routerId);
     if (found.kind === 'ask' && found.lookMs !== null) disputes.push({ routerId, settleMs: found.lookMs });
-    await followUp(tx, replicas, found);
+    followed.push(followUp(tx, replicas, found));
   }
   const checked = said.filter((one) => isCheckNews(one) || one.isNew).map(({ row }) => row.router_id);
-  const [told, alerts] = await Promise.all([
+  // what is asked of the database together costs one wait for it
+  const [told, alerts, given] = await Promise.all([
     tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id)))),
     tellOfDisputes(tx, call, { disputed, over }),
+    Promise.all(verdicts),
+    ...followed,
   ]);
-  return { events: [...alerts, ...verdicts, ...told], disputes };
+  return { events: [...alerts, ...given.flat(), ...told], disputes };
 }
