@@ -28,6 +28,15 @@ test('agents that nobody hears are counted, dead or not', async () => {
   assert.deepEqual(await w.unheard(), ['l2 2', 'dhcp 1', 'l3 0']);
 });
 
+test('fenced hosts are counted until they are heard again', async () => {
+  const w = await world();
+  const row = { number: 1, state: 'off', server_id: 'server', at: '' } as const;
+  await w.run((tx) => tx.fencings.insert([{ ...row, host: 'h1' }]));
+  await w.run((tx) => tx.fencings.insert([{ ...row, host: 'h2', number: 2, state: 'over' }]));
+  await w.fleet.count();
+  assert.deepEqual(w.fleet.fenced, { acting: 0, off: 1, failed: 0 });
+});
+
 test('a fleet that is silent as a whole shows, though nobody is taken for dead', async () => {
   const w = await world();
   await w.run((tx) => massBegan(tx, w.call, { area: 'fleet', silent: 4, hosts: 4 }));

@@ -7,10 +7,11 @@ import type { Duty } from '../background/duties.ts';
 import { openMasses } from '../operations/liveness.ts';
 import { AGENT_TYPES, type Liveness, type Role } from '../resources/agent.ts';
 import type { Store } from '../store/store.ts';
-import { show } from './shown.ts';
+import { by, show } from './shown.ts';
 
 const COUNT_MS = 15_000;
 const ROLES = Object.keys(AGENT_TYPES) as Role[];
+const FENCED = ['acting', 'off', 'failed'] as const;
 const STATES: readonly Liveness[] = ['alive', 'held', 'dead'];
 
 interface Count {
@@ -28,6 +29,8 @@ export class Fleet {
   unheard: readonly Omit<Count, 'state'>[] = [];
   massSilences = 0;
   leavingBindings = 0;
+  /** Hosts by how their last fencing ended, as long as they were not heard since. */
+  fenced: Readonly<Record<(typeof FENCED)[number], number>> = { acting: 0, off: 0, failed: 0 };
 
   /** `servers`: those that live. */
   constructor(store: Pick<Store, 'view'>, servers: () => readonly string[]) {
@@ -55,6 +58,12 @@ export class Fleet {
       this.massSilences = (await openMasses(view)).length;
       this.agents = agents;
       this.unheard = unheard;
+      const ofState = (state: (typeof FENCED)[number]) => view.fencings.count({ state });
+      this.fenced = {
+        acting: await ofState('acting'),
+        off: await ofState('off'),
+        failed: await ofState('failed'),
+      };
       this.leavingBindings = await view.dhcpBindings.count({ leaving: true });
     });
   }
@@ -78,6 +87,11 @@ export function registerFleetMetrics(registry: Registry, { fleet, leader, resche
     ...{ type: 'gauge', name: 'deuteron_agents_unheard', labels: ['role'] },
     help: 'Agents that no living server hears, also those that are not taken for dead.',
     read: () => fleet.unheard.map(({ role, count }) => [{ role }, count] as const),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_fenced_hosts', labels: ['state'] },
+    help: 'Hosts by how their fencing ended, until they are heard again (all servers say the same).',
+    read: () => by('state', fleet.fenced),
   });
   show(registry, {
     ...{ type: 'gauge', name: 'deuteron_mass_silences' },
