@@ -35,6 +35,7 @@ async function stage(rules: Partial<FenceRules> = {}) {
   const devices = new Devices();
   const said: string[] = [];
   let leading = 's1';
+  const stale = new Set<string>();
   const clock: Clock = {
     ...s.call.clock,
     after: (ms, fire) => {
@@ -49,10 +50,10 @@ async function stage(rules: Partial<FenceRules> = {}) {
       ...{ store: s.store, call: () => s.call, clock, serverId, devices },
       leader: {
         get isLeader() {
-          return leading === serverId;
+          return leading === serverId || stale.has(serverId);
         },
         get term() {
-          return leading === serverId ? 1 : 0;
+          return leading === serverId || stale.has(serverId) ? 1 : 0;
         },
         guard: () => (leading === serverId ? Promise.resolve() : Promise.reject(new Error('another leads'))),
       },
@@ -90,7 +91,7 @@ async function stage(rules: Partial<FenceRules> = {}) {
   const lead = (id: string) => {
     leading = id;
   };
-  return { ...s, devices, said, look, one, two, die, live, lose, word, row, lead, living };
+  return { ...s, stale, devices, said, look, one, two, die, live, lose, word, row, lead, living };
 }
 
 test('a host that two witnesses take for gone is switched off once, and that is verified', async () => {
@@ -215,6 +216,16 @@ test('who leads no more does nothing, at whatever instant it loses the lead', as
   await s.look(600, s.two);
   assert.equal(s.row('h3')?.state, 'off');
   assert.equal(s.said.at(-1), 'alert-ended h3 fencing-failed');
+});
+
+test('who takes itself for the leader and is none begins nothing', async () => {
+  const s = await stage();
+  await s.lose('h3');
+  await s.look();
+  s.stale.add('s1');
+  s.lead('s2');
+  await assert.rejects(s.look(30), { message: 'another leads' });
+  assert.deepEqual([s.devices.acts, s.row('h3')], [[], undefined]);
 });
 
 test('a host that is heard again in the last moment is spared', async () => {
