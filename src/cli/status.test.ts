@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderExplanation } from './explain.ts';
-import { type Convergence, isReached, renderStatus } from './status.ts';
+import { butUnattended, type Convergence, isReached, renderStatus } from './status.ts';
 
 const agent = (over: Partial<Convergence['agents'][number]> = {}): Convergence['agents'][number] => ({
   ...{ host: 'h1', role: 'l2', alive: true, heard: true, state: 'converged', realised: 9, lag: 0 },
@@ -23,6 +23,23 @@ test('a position is reached when every living agent owes nothing of it, and ther
   assert.equal(isReached(of({ agents: [agent({ state: 'failing' })] }), 9), false);
   assert.equal(isReached(of({ agents: [], resources: [] }), 9), true);
   assert.equal(isReached(of({ agents: [], resources: [], converged: false }), 9), false);
+});
+
+test('a position that is reached says what nobody is there for', () => {
+  assert.equal(butUnattended(of()), '');
+  assert.equal(
+    butUnattended(of({ converged: false, unattended: [], unattendedCount: 2 })),
+    'reached by every live agent, but 2 resources have nobody to realise them',
+  );
+  const own = { resource: 'network/n', role: 'dhcp', sinceAt: null, overdue: false, reason: '' };
+  const resources = [
+    { ...own, state: 'failed', since: 0 },
+    { ...own, state: 'pending', since: 12 },
+  ];
+  assert.equal(
+    butUnattended(of({ agents: [], resources })),
+    'reached by every live agent, but 1 resource has nobody to realise it',
+  );
 });
 
 test('what is owed is shown with since when and why, and what alerts there are', () => {

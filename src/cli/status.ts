@@ -11,7 +11,8 @@ Agents, how far each has realised the change log, what is pending, since when an
 what of their own is not realised.
 
   --wait POSITION    return once there are live agents and every one has realised this position (the number, or the whole of a
-                     write's X-Deuteron-Position header)
+                     write's X-Deuteron-Position header); what nobody is there to realise is not waited for, but told of on
+                     standard error
   --wait port ID     return once the port is ACTIVE
   --timeout S        with --wait: give up after this many seconds, exit code 1 [60]
   --json             print JSON
@@ -156,7 +157,17 @@ export function renderStatus(convergence: Convergence, alerts: readonly AlertNow
   return parts.join('\n');
 }
 
+/** What a position that every agent has realised says nothing of, in a sentence; '' where there is nothing. */
+export function butUnattended({ resources = [], unattendedCount }: Convergence): string {
+  // No change is to blame for what nobody is there for.
+  const count =
+    unattendedCount ?? resources.filter(({ since, state }) => since === 0 && state === 'failed').length;
+  if (count === 0) return '';
+  return `reached by every live agent, but ${count} ${count === 1 ? 'resource has' : 'resources have'} nobody to realise ${count === 1 ? 'it' : 'them'}`;
+}
+
 interface Wait {
+  readonly isOfPosition: boolean;
   readonly what: string;
   readonly reached: () => Promise<boolean>;
 }
@@ -166,6 +177,7 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
     if (portId === undefined) throw new UsageError('--wait port needs the port ID');
     const path = `/v2.0/ports/${encodeURIComponent(portId)}`;
     return {
+      isOfPosition: false,
       what: `port ${portId} to be ACTIVE`,
       reached: async () => (await callApi(endpoint, 'GET', path)).body.port.status === 'ACTIVE',
     };
@@ -174,6 +186,7 @@ function waitFor(endpoint: Endpoint, target: string, portId: string | undefined)
   if (!Number.isSafeInteger(position))
     throw new UsageError(`--wait takes a position or "port ID", not ${target}`);
   return {
+    isOfPosition: true,
     what: `position ${position} to be realised by every live agent`,
     reached: async () => isReached(await fetchConvergence(endpoint, `?position=${target}`), position),
   };
@@ -195,13 +208,15 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   if (!(seconds >= 0)) throw new UsageError(`--timeout takes seconds, not ${values.timeout}`);
   if (positionals.length > (values.wait === 'port' ? 1 : 0))
     throw new UsageError(`unexpected argument: ${positionals.at(-1)}`);
-  if (values.wait !== undefined) {
-    const wait = waitFor(endpoint, values.wait, positionals[0]);
+  const wait = values.wait === undefined ? undefined : waitFor(endpoint, values.wait, positionals[0]);
+  if (wait) {
     const reached = await waitUntil(wait.reached, { timeoutMs: seconds * 1000, signal: io.signal });
     if (!reached) io.err(`deuteron status: gave up after ${seconds} s waiting for ${wait.what}\n`);
     if (!reached) return EXIT_FAILED;
   }
   const convergence = await fetchConvergence(endpoint);
+  const but = wait?.isOfPosition ? butUnattended(convergence) : '';
+  if (but !== '') io.err(`deuteron status: ${but}\n`);
   const alerts = await fetchAlerts(endpoint);
   io.out(values.json ? `${JSON.stringify({ ...convergence, alerts })}\n` : renderStatus(convergence, alerts));
   return EXIT_DONE;
