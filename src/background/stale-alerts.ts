@@ -1,8 +1,10 @@
 /**
  * Ends alerts whose server is gone: one that was raised by another life, or by the server that an agent was connected to
- * before, is ended by the one that the agent is connected to now, if the matter is over there or is told anew.
+ * before, is ended by the one that the agent is connected to now, if the matter is over there or is told anew. What was told
+ * of a host that has been removed nobody is connected to any more: the leader ends it.
  */
 import type { Alert } from '../convergence/ladder.ts';
+import type { NewEvent } from '../operations/event.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Store, View } from '../store/store.ts';
 import type { EventWriter } from './event-writer.ts';
@@ -37,15 +39,31 @@ export class StaleAlerts {
     if (settled.size === 0) return;
     for (const alert of openAmong(await store.view(newestAlerts))) {
       if (!settled.has(alert.host) || isHeld(alert)) continue;
-      const { host, role, object } = alert;
-      events.add({
-        ...{ kind: 'alert-ended', severity: 'info', host, role, object },
-        message: `What was told of ${object === '' ? '' : `${object} on `}${host} is over, or told anew.`,
-        data: { alert: alert.data['alert'], ends: alert.id, resolved: true },
-      });
+      const { host, object } = alert;
+      const of = `${object === '' ? '' : `${object} on `}${host}`;
+      events.add(endOf(alert, `What was told of ${of} is over, or told anew.`));
     }
   }
+
+  /** Of hosts that are not there any more. The leader's. */
+  async sweepGone(): Promise<void> {
+    const { store, events } = this.#options;
+    const gone = await store.view(async (view) => {
+      const open = openAmong(await newestAlerts(view)).filter(({ host }) => host !== '');
+      const names = [...new Set(open.map(({ host }) => host))];
+      const there = names.length === 0 ? [] : await view.hosts.find({ name: names });
+      const known = new Set(there.map(({ name }) => name));
+      return open.filter(({ host }) => !known.has(host));
+    });
+    for (const alert of gone)
+      events.add(endOf(alert, `Host ${alert.host}, of which this was told, was removed.`));
+  }
 }
+
+const endOf = (alert: EventRow, message: string): NewEvent => ({
+  ...{ kind: 'alert-ended', severity: 'info', host: alert.host, role: alert.role, object: alert.object },
+  ...{ message, data: { alert: alert.data['alert'], ends: alert.id, resolved: true } },
+});
 
 const newestAlerts = (view: Pick<View, 'events'>): Promise<EventRow[]> =>
   view.events.list({

@@ -102,6 +102,10 @@ export function createConvergenceParts(options: ConvergenceOptions) {
         duties: [
           { name: 'remedies', intervalMs: LOOK_MS, perform: () => remedies.tick() },
           { name: 'stale alerts', intervalMs: STALE_MS, perform: () => stale.sweep() },
+          {
+            ...{ name: 'alerts of removed hosts', intervalMs: STALE_MS, leaderOnly: true },
+            perform: () => stale.sweepGone(),
+          },
           { name: 'trim events', intervalMs: TRIM_EVENTS_MS, leaderOnly: true, perform: trim },
         ],
       };
