@@ -1,5 +1,6 @@
 /** An agent with nothing behind it: it holds a watch, notes what arrives when, reconnects. Small enough to have 10,000. */
 import { Agent, type ClientRequest, request } from 'node:http';
+import type { Role } from '../../src/resources/agent.ts';
 import type { Place } from '../../src/resources/place.ts';
 import { type Frame, PROTOCOL_VERSION, type Report, type WatchRequest } from '../../src/watch/protocol.ts';
 
@@ -9,6 +10,8 @@ export interface HollowOptions {
   readonly agentPort: number;
   /** Called with each frame, as it arrives, and the length of its line. */
   readonly onFrame: (agent: HollowAgent, frame: Frame, bytes: number) => void;
+  /** Default: l2. */
+  readonly role?: Role;
   /** It says that it is there, as often as the server asks. */
   readonly beats?: boolean;
 }
@@ -37,13 +40,17 @@ export class HollowAgent {
     this.#options = options;
   }
 
+  get #role(): Role {
+    return this.#options.role ?? 'l2';
+  }
+
   connect(): void {
     if (this.#ended) return;
     const ask: WatchRequest = {
       version: PROTOCOL_VERSION,
       host: this.host,
       incarnation: 1,
-      roles: ['l2'],
+      roles: [this.#role],
       tunnel_ip: '',
       physical_networks: [],
       configurations: {},
@@ -102,11 +109,11 @@ export class HollowAgent {
   }
 
   /** Says so once. `bytes`: of the body. */
-  report(nextMs: number): Promise<{ bytes: number; accepted: boolean }> {
+  report(nextMs: number, roles?: Report['roles']): Promise<{ bytes: number; accepted: boolean }> {
     const report: Report = {
-      ...{ version: PROTOCOL_VERSION, host: this.host, role: 'l2', incarnation: 1 },
+      ...{ version: PROTOCOL_VERSION, host: this.host, role: this.#role, incarnation: 1 },
       ...{ counter: ++this.#counter, realised: this.place, exceptions: [], exceptionCount: 0 },
-      ...{ nextMs, configurations: {} },
+      ...{ nextMs, configurations: {}, ...(roles === undefined ? {} : { roles }) },
     };
     const body = JSON.stringify(report);
     const headers = {
