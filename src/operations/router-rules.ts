@@ -45,6 +45,16 @@ export function checkOverlaps(fresh: readonly SubnetRow[], attached: Attached): 
   }
 }
 
+/** Whether a subnet overlaps with one that the router reaches on another network. */
+export function overlapsWith(subnet: SubnetRow, attached: Attached): boolean {
+  const mine = parseCidr(subnet.cidr);
+  return reachedSubnets(attached).some((old) => {
+    const other = parseCidr(old.cidr);
+    const isElsewhere = old.network_id !== subnet.network_id;
+    return isElsewhere && mine !== undefined && other !== undefined && overlaps(mine, other);
+  });
+}
+
 /** Refuses a subnet whose machines take their addresses from a router that is not ours. */
 export function checkAddressMode(subnet: SubnetRow): void {
   if (subnet.ip_version === 6 && subnet.ipv6_ra_mode === null && subnet.ipv6_address_mode !== null) {

@@ -8,6 +8,7 @@ import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { setAddresses } from './addresses.ts';
 import { syncDhcp } from './dhcp-scheduling.ts';
 import { forbidden, invalidInput, networkNotFound, subnetInUse, subnetNotFound } from './faults.ts';
+import { addGatewayAddresses } from './gateway-addresses.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';
 import {
@@ -134,6 +135,7 @@ export async function createSubnet(
   }
   await tx.subnets.insert(rows);
   await addAutomaticAddresses(tx, call, rows);
+  await addGatewayAddresses(tx, call, { networks, fresh: rows });
   for (const network of networks) await bumpNetwork(tx, call, network);
   await syncDhcp(tx, call, networks);
   return rows;

@@ -206,6 +206,45 @@ test('a gateway: only on external networks, with addresses, and gone with the ro
   assert.deepEqual((await api.expect(200, 'GET', `/v2.0/ports?network_id=${out.id}`)).ports, []);
 });
 
+test('subnets that an external network gets later: a gateway has one address of each IP version, as with Neutron', async () => {
+  const out = await external();
+  const asked = { external_gateway_info: { network_id: out.id } };
+  const routers = [await make('routers', asked), await make('routers', { ...asked, ha: true }, 'admin')];
+  const subnetsOf = async (id: string): Promise<string[]> => {
+    const { router } = await api.expect(200, 'GET', `/v2.0/routers/${id}`);
+    return router.external_gateway_info.external_fixed_ips.map((ip: Json) => ip.subnet_id);
+  };
+  const later = (cidr: string, more: object = {}) =>
+    subnet(out.id, cidr, { enable_dhcp: false, ...more }, 'admin');
+  await later('198.51.100.0/25');
+  for (const { id } of routers)
+    assert.deepEqual(await subnetsOf(id), [out.subnet.id], 'it has an IPv4 address');
+  const six = await later('2001:db8:5::/64');
+  for (const { id } of routers) assert.deepEqual(await subnetsOf(id), [out.subnet.id, six.id]);
+  await later('2001:db8:6::/64');
+  for (const { id } of routers) assert.deepEqual(await subnetsOf(id), [out.subnet.id, six.id], 'one of each');
+  const modes = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac', enable_dhcp: true };
+  const slaac = await later('2001:db8:7::/64', modes);
+  for (const { id } of routers) assert.deepEqual(await subnetsOf(id), [out.subnet.id, six.id, slaac.id]);
+});
+
+test('a gateway without an address gets one with the first subnet; not one that overlaps with what the router has', async () => {
+  const out = await network('admin', { 'router:external': true });
+  const gateway = { external_gateway_info: { network_id: out.id } };
+  const [bare, busy] = [await make('routers', gateway), await make('routers', gateway)];
+  const inside = await network();
+  const own = await subnet(inside.id, '198.51.100.0/26');
+  await put(busy.id, 'add_router_interface', { subnet_id: own.id });
+  const first = await subnet(out.id, '198.51.100.0/24', { enable_dhcp: false }, 'admin');
+  const addresses = async (id: string): Promise<Json[]> =>
+    (await api.expect(200, 'GET', `/v2.0/routers/${id}`)).router.external_gateway_info.external_fixed_ips;
+  assert.deepEqual(
+    (await addresses(bare.id)).map((ip) => ip.subnet_id),
+    [first.id],
+  );
+  assert.deepEqual(await addresses(busy.id), []);
+});
+
 test('routes: by neighbours only, changed one by one, and what they keep', async () => {
   const router = await make('routers', {});
   const inside = await subnet((await network()).id, '10.3.0.0/24');

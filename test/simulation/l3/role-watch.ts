@@ -26,6 +26,8 @@ export class RoleWatch {
   /** By router, who held it when it was last looked at. */
   readonly #held = new Map<string, string>();
   readonly #stood = new Map<string, string>();
+  /** By router and host, when its replica last took no part. */
+  readonly #stoodBackAt = new Map<string, number>();
   /** By router, when another had it. */
   readonly moves = new Map<string, number[]>();
   /** When a fault last began or ended. */
@@ -77,6 +79,9 @@ export class RoleWatch {
       all.set(id, holders);
       pairs.push(...(await this.#pairs(id, holders)));
       if (holders.length === 0) lacking.push(...(await this.#able(id)));
+      for (const machine of this.#world.machines)
+        if (machine.keepalivedOf(id)?.state === 'fault')
+          this.#stoodBackAt.set(`${id} ${machine.name}`, scheduler.now);
       this.#follow(id, holders);
     }
     await this.service.look(all, this.#isFair);
@@ -141,7 +146,10 @@ export class RoleWatch {
     if (now !== before) {
       scheduler.note(`${id} is held by ${now || 'nobody'}`);
       if (before !== undefined && holders.length === 1 && now !== this.#stood.get(id)) this.#moved(id);
-      const isStatic = truth.isUnattended() && scheduler.now - this.#disturbedAt > SETTLE_MS;
+      const isStatic =
+        truth.isUnattended() &&
+        scheduler.now - this.#disturbedAt > SETTLE_MS &&
+        !this.#isReleased(id, holders);
       if (isStatic && before !== undefined)
         throw new Violation(
           'static stability',
@@ -150,6 +158,14 @@ export class RoleWatch {
       this.#held.set(id, now);
     }
     if (holders.length === 1) this.#stood.set(id, now);
+  }
+
+  /** Who was told to take no part for a while takes part again when that is over, also where nobody is there any more. */
+  #isReleased(id: string, holders: readonly L3Machine[]): boolean {
+    const { now } = this.#world.scheduler;
+    return holders.some(
+      ({ name }) => now - (this.#stoodBackAt.get(`${id} ${name}`) ?? -SETTLE_MS) < SETTLE_MS,
+    );
   }
 
   #moved(id: string): void {
