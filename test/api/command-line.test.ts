@@ -10,6 +10,7 @@ import bcrypt from 'bcryptjs';
 import { type ServerProcess, startServer } from '../support/server-process.ts';
 
 const PEM = (name: string) => fileURLToPath(new URL(`../support/tls/localhost-${name}.pem`, import.meta.url));
+const BENCH = fileURLToPath(new URL('../bench/main.ts', import.meta.url));
 const ENTRY = fileURLToPath(new URL('../../src/main/deuteron.ts', import.meta.url));
 
 interface Run {
@@ -18,8 +19,11 @@ interface Run {
   readonly err: string;
 }
 
-function deuteron(args: readonly string[], env: Record<string, string>): Promise<Run> {
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+const deuteron = (args: readonly string[], env: Record<string, string>): Promise<Run> =>
+  runProgram([ENTRY, ...args], env);
+
+function runProgram(args: readonly string[], env: Record<string, string>): Promise<Run> {
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
   });
   let [out, err] = ['', ''];
@@ -130,4 +134,11 @@ test('the server refuses a configuration that would open it to everyone, or that
   assert.equal((await deuteron(['server', '--no-such-thing', '1'], {})).code, 2);
   assert.equal((await deuteron(['server', '--tls-key', PEM('key')], {})).code, 2);
   assert.equal((await deuteron(['agent', '--credential-file', '/nonexistent'], {})).code, 2);
+});
+
+test('a bench refuses what it does not know before it measures', async () => {
+  for (const word of ['--nonsense', '--agents=many', '--networks=3', '-x']) {
+    const { code, err } = await runProgram([BENCH, 'liveness', word], {});
+    assert.deepEqual([code, err.includes(`unknown option ${word}`)], [2, true], word);
+  }
 });

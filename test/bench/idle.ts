@@ -135,6 +135,7 @@ function figuresOf(
 
 export const idleBench: Bench = {
   summary: 'bytes and CPU an hour of an idle fleet (--agents=1000), measured over minutes and scaled',
+  options: ['agents'],
   run: async ({ args, say }) => {
     const asked = args.map((word) => /^--agents=(\d+)$/.exec(word)?.[1]).find((text) => text !== undefined);
     return onGround({ hosts: Number(asked ?? 1_000), detectS: DETECT_S, say }, measure);

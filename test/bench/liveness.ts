@@ -309,6 +309,7 @@ async function simulate(agents: number, minutes: number, say: (text: string) => 
 export const livenessBench: Bench = {
   summary:
     'deaths found among hollow agents through an hour of gray faults (--agents=5000, --minutes=60, --sockets=5000)',
+  options: ['agents', 'minutes', 'sockets'],
   run: async ({ args, say }) => {
     const figures = await simulate(numberOf(args, 'agents', 5_000), numberOf(args, 'minutes', 60), say);
     const sockets = numberOf(args, 'sockets', 5_000);

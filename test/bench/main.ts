@@ -6,6 +6,8 @@ import { describeMachine, type Figures } from './measure.ts';
 
 export interface Bench {
   readonly summary: string;
+  /** Names of its own options, each with a number: `--agents=1000`. */
+  readonly options?: readonly string[];
   readonly run: (options: BenchOptions) => Promise<Figures>;
 }
 
@@ -47,14 +49,23 @@ function aligned(rows: readonly Readonly<Record<string, string | number>>[]): st
 
 const argv = process.argv.slice(2);
 const json = argv.includes('--json');
-const names = argv.filter((word) => !word.startsWith('--'));
+const names = argv.filter((word) => !word.startsWith('-'));
 const chosen = names.includes('all') ? Object.keys(BENCHES) : names;
 if (chosen.length === 0 || chosen.some((name) => !Object.hasOwn(BENCHES, name))) {
   usage();
   process.exit(2);
 }
-for (const name of chosen) {
-  const bench = await BENCHES[name]!();
+const benches = await Promise.all(chosen.map(async (name) => ({ name, bench: await BENCHES[name]!() })));
+const known = benches.flatMap(({ bench }) => bench.options ?? []);
+const isKnown = (word: string) => known.includes(/^--([a-z]+)=\d+$/.exec(word)?.[1] ?? '');
+// Whatever is not understood is no reason to measure for minutes.
+const strange = argv.filter((word) => word.startsWith('-') && word !== '--json' && !isKnown(word));
+if (strange.length > 0) {
+  const choice = ['--json', ...known.map((name) => `--${name}=N`)].join(', ');
+  process.stderr.write(`bench: unknown option ${strange.join(', ')}; there is ${choice}\n`);
+  process.exit(2);
+}
+for (const { name, bench } of benches) {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   say(`${name}: ${bench.summary}`);
   const machine = describeMachine();

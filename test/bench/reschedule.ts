@@ -114,6 +114,7 @@ function asked(args: readonly string[], name: string): number | undefined {
 export const rescheduleBench: Bench = {
   summary:
     'a silent host with --networks=1000 of five hollow ones: until all are served elsewhere, 2 s detection; --lab=20: real ones too',
+  options: ['networks', 'lab'],
   run: async ({ args, say }) => {
     const count = asked(args, 'networks') ?? 1_000;
     const inLab = asked(args, 'lab') ?? 0;

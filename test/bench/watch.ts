@@ -100,6 +100,7 @@ async function measure(server: ServerProcess, hosts: number, say: (text: string)
 
 export const watchBench: Bench = {
   summary: 'hollow agents on one server (--connections=N, by default 10000)',
+  options: ['connections'],
   run: async ({ args, say }) => {
     const asked = args
       .map((word) => /^--connections=(\d+)$/.exec(word)?.[1])
