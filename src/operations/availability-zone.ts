@@ -1,5 +1,7 @@
 /** Availability zones are what agents say of themselves; a network is in those of the agents that serve its DHCP. */
+import { display } from '../resources/values.ts';
 import type { Tables } from '../store/store.ts';
+import { availabilityZoneNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 
 export interface AvailabilityZone {
@@ -7,6 +9,24 @@ export interface AvailabilityZone {
   readonly resource: 'network' | 'router';
   /** available: an agent in it is connected and switched on. */
   readonly state: 'available' | 'unavailable';
+}
+
+/**
+ * Throws AvailabilityZoneNotFound for a hint that names no zone of the agents that could have the resource, whether these live or not:
+ * as Neutron does.
+ */
+export async function checkZoneHints(
+  tables: Tables,
+  resource: AvailabilityZone['resource'],
+  asked: readonly { readonly availability_zone_hints?: readonly string[] | null | undefined }[],
+): Promise<void> {
+  const hints = new Set(asked.flatMap((one) => one.availability_zone_hints ?? []));
+  if (hints.size === 0) return;
+  const role = resource === 'network' ? 'dhcp' : 'l3';
+  const agents = await tables.agents.find({ role, availability_zone: [...hints] });
+  const known = new Set(agents.map((agent) => agent.availability_zone));
+  const unknown = [...hints].find((name) => !known.has(name));
+  if (unknown !== undefined) throw availabilityZoneNotFound(display(unknown));
 }
 
 /** The zones of the agents that serve each network, in order. */

@@ -17,6 +17,9 @@ export const portNotFound = (id: string): Fault =>
 export const agentNotFound = (id: string): Fault =>
   new Fault('AgentNotFound', `Agent ${id} could not be found.`);
 
+export const availabilityZoneNotFound = (name: string): Fault =>
+  new Fault('AvailabilityZoneNotFound', `AvailabilityZone ${name} could not be found.`);
+
 export const hostNotFound = (name: string): Fault =>
   new Fault('HostNotFound', `Host ${name} could not be found.`);
 

@@ -4,6 +4,7 @@ import type { PortRow } from '../resources/port.ts';
 import { ROUTER_GATEWAY_OWNER } from '../resources/router.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
+import { checkZoneHints } from './availability-zone.ts';
 import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';
@@ -60,6 +61,7 @@ export async function createNetwork(
 ): Promise<NetworkRow[]> {
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'network', rows: projects });
+  await checkZoneHints(tx, 'network', asked);
   return makeNetworks(tx, call, asked);
 }
 

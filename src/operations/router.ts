@@ -8,6 +8,7 @@ import {
 } from '../resources/router.ts';
 import type { HostRoute } from '../resources/subnet.ts';
 import { type ListQuery, RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
+import { checkZoneHints } from './availability-zone.ts';
 import { badRequest, routerNotFound } from './faults.ts';
 import { chooseHaPlace, releaseHaNetwork } from './ha-network.ts';
 import { removeReplicas, scheduleRouter } from './l3-scheduling.ts';
@@ -88,6 +89,7 @@ export async function createRouter(
 ): Promise<RouterView[]> {
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'router', rows: projects });
+  await checkZoneHints(tx, 'router', asked);
   const routers: RouterRow[] = [];
   for (const one of asked) routers.push(await createOne(tx, call, one));
   return viewRouters(tx, routers);

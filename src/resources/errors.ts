@@ -45,6 +45,7 @@ export const FAULT_STATUS = {
   SubnetNotFound: 404,
   PortNotFound: 404,
   AgentNotFound: 404,
+  AvailabilityZoneNotFound: 404,
   EventNotFound: 404,
   PositionNotFound: 404,
   QuotaNotFound: 404,

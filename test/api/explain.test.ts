@@ -146,6 +146,16 @@ test('an agent that is switched off says what keeps it from being stopped', asyn
 
 test('a network that no agent fits', async () => {
   const body = { network: { availability_zone_hints: ['zz'] } };
+  const refused = await api.expect(404, 'POST', '/v2.0/networks', { body });
+  assert.deepEqual(
+    [refused.NeutronError.type, refused.NeutronError.message],
+    ['AvailabilityZoneNotFound', 'AvailabilityZone zz could not be found.'],
+  );
+  const far = await addAgent(api, { host: 'far', role: 'dhcp' });
+  await api.store.transact((tx) => tx.agents.update({ id: far }, { availability_zone: 'zz' }));
+  await adminStateUp(far, false);
+  const router = { router: { availability_zone_hints: ['zz'] } };
+  await api.expect(404, 'POST', '/v2.0/routers', { body: router });
   const made = (await api.expect(201, 'POST', '/v2.0/networks', { body })).network;
   const subnet = { network_id: made.id, ip_version: 4, cidr: '10.6.0.0/24' };
   await api.expect(201, 'POST', '/v2.0/subnets', { body: { subnet } });
