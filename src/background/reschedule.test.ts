@@ -322,3 +322,27 @@ test('a network that no other agent may have is told of, until one may', async (
   assert.deepEqual(alerts(b), ['alert', 'alert-ended']);
   assert.deepEqual(bindings(b), ['h1 leaves 1', 'h2 1']);
 });
+
+test('an agent that is switched on at any server is given what nobody serves within two looks', async () => {
+  const b = bench({ dhcpAgentsPerNetwork: 1 });
+  const { dhcp } = await b.host('h1');
+  await b.run((tx) => updateAgent(tx, b.call, { id: dhcp.id, changes: { admin_state_up: false } }));
+  const { id } = await b.network();
+  await b.subnet(id, '10.0.0.0/24');
+  const { rescheduler, clock, failures } = reschedulerOf(b);
+  const ended = new AbortController();
+  const running = rescheduler.run(ended.signal);
+  for (let i = 0; i < 3; i++) {
+    await settle();
+    clock.advance(2_000);
+  }
+  await settle();
+  assert.deepEqual(bindings(b), []);
+  await b.run((tx) => updateAgent(tx, b.call, { id: dhcp.id, changes: { admin_state_up: true } }));
+  clock.advance(2_000);
+  await settle();
+  assert.deepEqual(bindings(b), ['h1 1']);
+  ended.abort();
+  await running;
+  assert.deepEqual(failures, []);
+});

@@ -1,8 +1,8 @@
 /**
  * Keeps every network's DHCP on agents that live: the leader begins moves, any server finishes them when a report says that the target
  * serves. What is to be done is read from rows each time (operations/dhcp-reschedule.ts): nothing is queued, nothing waits for a dead
- * agent, and a server that takes over knows all there is to know. It runs when it is woken (an agent died, returned, connected) and
- * now and then by itself.
+ * agent, and a server that takes over knows all there is to know. It runs when it is woken (an agent died, returned, connected), when
+ * agents were switched on or off, and now and then by itself.
  */
 import { Allowance } from '../lib/allowance.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -65,6 +65,8 @@ export class Rescheduler {
   #looks = 0;
   /** The last look found what cannot be helped: it is not repeated until something changes. */
   #helpless = false;
+  /** How many DHCP agents were switched on when it was looked last; undefined where nobody looked. */
+  #switchedOn: number | undefined;
   /** As far as known here, whether any binding is leaving. */
   #leaving = true;
   #reported = false;
@@ -310,9 +312,24 @@ export class Rescheduler {
           onFailure('reschedule', error);
         }
       }
+      if (!again && leader.isLeader && (await this.#isSwitched())) this.wake();
       if (this.#woken) continue;
       const usual = this.#isAllDue ? ALL_PAUSE_MS : LOOK_MS;
       await pause(clock, again ? AGAIN_MS : usual, { signal, hand: (wake) => (this.#wakeLook = wake) });
+    }
+  }
+
+  /** Whether DHCP agents were switched on or off meanwhile, at whichever server: nobody tells of it. */
+  async #isSwitched(): Promise<boolean> {
+    const { store, onFailure } = this.#options;
+    try {
+      const on = await store.view((view) => view.agents.count({ role: 'dhcp', admin_state_up: true }));
+      const before = this.#switchedOn ?? on;
+      this.#switchedOn = on;
+      return on !== before;
+    } catch (error) {
+      onFailure('reschedule', error);
+      return false;
     }
   }
 
