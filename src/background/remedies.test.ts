@@ -94,6 +94,17 @@ test('where there is no other agent an alert is raised, and ends when it comes r
   assert.deepEqual(stage.remedies.steps, { audit: 1, resync: 1, rebuild: 1, replace: 1, cut: 0, alert: 1 });
 });
 
+test('the alert of an agent that has gone ends without a promise that anybody follows it up now', async () => {
+  const dhcp = await stage.startAgent('a');
+  await breakNow(dhcp, await stage.createNetwork());
+  await stage.clock.advance(40_000);
+  stage.stopAgent('a');
+  await stage.clock.advance(60_000);
+  const end = followed().at(-1);
+  assert.deepEqual([end?.kind, end?.data['resolved']], ['alert-ended', false]);
+  assert.match(end?.message ?? '', /: the one that hears it next follows it up\.$/);
+});
+
 test('the first step comes within a second of the deadline', async () => {
   const dhcp = await stage.startAgent('a');
   const key = await stage.createNetwork();

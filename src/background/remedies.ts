@@ -262,7 +262,7 @@ function endOf(of: Case, { isHere, ends }: { isHere: boolean; ends: string }): N
   const what = climb === 'silent' ? 'What is reported' : `${role}${key === '' ? '' : `, ${key},`}`;
   const message = isHere
     ? `${what} on ${host} is as it should be again.`
-    : `${host} is not connected to this server any more: another follows it up.`;
+    : `${host} is not connected to this server any more: the one that hears it next follows it up.`;
   const data = { alert: ALERTS[climb], ends, resolved: isHere };
   return { kind: 'alert-ended', severity: 'info', host, role: roleOf(of), object: key, message, data };
 }

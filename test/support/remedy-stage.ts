@@ -107,6 +107,7 @@ export class RemedyStage {
   readonly feed: Feed;
   readonly #agentDuties: ReturnType<typeof createAgentDuties>;
   readonly #abort = new AbortController();
+  readonly #agents = new Map<string, AbortController>();
   readonly #running: Promise<void>[] = [];
 
   constructor() {
@@ -164,9 +165,16 @@ export class RemedyStage {
       onStall: () => undefined,
       onFailure: (_what, error) => this.failures.push(error),
     });
-    this.#running.push(runner.run(this.#abort.signal));
+    const own = new AbortController();
+    this.#agents.set(name, own);
+    this.#running.push(runner.run(AbortSignal.any([this.#abort.signal, own.signal])));
     await this.clock.advance(5_000);
     return role;
+  }
+
+  /** Its process ends, and with it its watch. */
+  stopAgent(name: string): void {
+    this.#agents.get(name)?.abort();
   }
 
   #transport(name: string): Transport {
