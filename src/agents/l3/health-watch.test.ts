@@ -264,7 +264,9 @@ test('a stand-by is well again later than the active', async (t) => {
   await made.pass(100);
   made.health.tellRole(made.router.id, 'standby');
   made.carrier('192.0.2.1', 'tun0', true);
-  await made.pass(HOLD_MS + 1_400);
+  await made.pass(2_900);
+  assert.equal(made.now.penalty, 150, 'an active that got well at the same time is better off by now');
+  await made.pass(HOLD_MS - 1_500);
   assert.equal(made.now.penalty, 75);
   await made.pass(1_100);
   assert.equal(made.now.penalty, 0);

@@ -69,8 +69,8 @@ export interface HealthOptions {
 const FILE = 'health.json';
 /**
  * What a link cost counts by half while it is only held down: whoever ails right now is worse off, also where all others have
- * been cut off a while ago. Not at once: what heals for all is not found out by all in the same instant, and nothing is to move
- * by that. Checks keep all of it, so that scripts that answer by chance move little.
+ * been cut off a while ago. Not at once, and for stand-bys later still: what heals for all is not found out by all in the same
+ * instant, and nothing is to move by that. Checks keep all of it, so that scripts that answer by chance move little.
  */
 const HELD_SHARE = 0.5;
 const SURE_MS = 1_500;
@@ -250,10 +250,14 @@ class HealthWatch implements HealthSource {
     ]);
   }
 
+  #leadMs(routerId: string): number {
+    return this.#roles.get(routerId) === 'active' ? 0 : LEAD_MS;
+  }
+
   #times(source: string, routerId: string): HoldTimes {
     const { linkHoldMs, checkHoldMs } = this.#options;
     const isActive = this.#roles.get(routerId) === 'active';
-    const leadMs = isActive ? 0 : LEAD_MS;
+    const leadMs = this.#leadMs(routerId);
     if (!isCheck(source)) return linkTimes(linkHoldMs + leadMs);
     return checkTimes(checkHoldMs + leadMs, !isActive && this.#sourcesOf(routerId).asActive.has(source));
   }
@@ -288,13 +292,14 @@ class HealthWatch implements HealthSource {
 
   #healthOf(routerId: string): Health {
     const { held, reasons } = this.#sourcesOf(routerId);
+    const sureMs = SURE_MS + this.#leadMs(routerId);
     const findings = [...this.#findings(routerId)].flatMap(([source, finding]): Finding[] => {
       const one = held.get(source) ?? UNHELD;
       const found = finding?.penalty ?? 0;
       if (one.penalty <= found) return finding === null ? [] : [{ ...finding, penalty: one.penalty }];
       const seconds = Math.round(holdMs(one, this.#times(source, routerId)) / 1000);
       const was = reasons.get(source) ?? source;
-      const isSure = one.better !== null && this.#options.clock.now() - one.better.since >= SURE_MS;
+      const isSure = one.better !== null && this.#options.clock.now() - one.better.since >= sureMs;
       const penalty =
         isSure && !isCheck(source) ? Math.max(found, Math.round(one.penalty * HELD_SHARE)) : one.penalty;
       return [{ penalty, reason: `${was} (no more: that counts in full after ${seconds} s of it)` }];
