@@ -382,7 +382,7 @@ wait $p; wait $p`,
     const figures: number[] = [];
     const applied: number[] = [];
     for (let n = 10; n < 40; n++) {
-      const prober = startProber(MACHINE, { link: 'eth0', mac: macOf(n), limitMs: 5000 });
+      const prober = startProber(MACHINE, { link: 'eth0', mac: macOf(n), limitMs: 60_000 });
       await prober.ready;
       const from = performance.timeOrigin + performance.now();
       network.port(n);

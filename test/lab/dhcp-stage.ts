@@ -26,7 +26,7 @@ export function sh(script: string): string {
 }
 
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = realClock.now() + 10_000;
+  const deadline = realClock.now() + 60_000;
   while (!(await holds())) {
     assert.ok(realClock.now() < deadline, `never came true: ${what}`);
     await sleep(realClock, 10);
@@ -187,7 +187,7 @@ export function makeStage(t: TestContext): Stage {
     async ask(options) {
       const prober = startProber(['ip', 'netns', 'exec', 'dtn-machine'], {
         link: 'eth0',
-        limitMs: 3000,
+        limitMs: 30_000,
         ...options,
       });
       t.after(() => prober.stop());

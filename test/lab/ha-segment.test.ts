@@ -88,7 +88,7 @@ const SENDER = `
       for (const [kind, to] of [['all', '224.0.0.18'], ['one', '169.254.192.2'], ['one', '169.254.192.3']])
         socket.send(kind + n, 5000, to);
       n++;
-    }, 5);
+    }, 10);
   });
   process.on('SIGTERM', () => { console.log(n); process.exit(0); });`;
 const HEARER = `
@@ -96,7 +96,14 @@ const HEARER = `
   const heard = {};
   socket.on('message', (text) => { heard[text] = (heard[text] ?? 0) + 1; });
   socket.bind(5000, () => { socket.addMembership('224.0.0.18', process.argv[1]); console.error('ready'); });
-  process.on('SIGTERM', () => { console.log(JSON.stringify(heard)); process.exit(0); });`;
+  // What has come and is not read yet counts as well: each look comes after a turn of reading.
+  const count = () => Object.values(heard).reduce((sum, one) => sum + one, 0);
+  const end = (before) => {
+    if (count() === before) { console.log(JSON.stringify(heard)); process.exit(0); }
+    const now = count();
+    setTimeout(() => setImmediate(end, now), 300);
+  };
+  process.on('SIGTERM', () => end(-1));`;
 
 /** A program in the replica's namespace; what it says at its end. */
 function program(t: TestContext, n: number, script: string) {
@@ -139,8 +146,7 @@ inOwnNamespaces(import.meta.url, () => {
       await sleep(realClock, 50);
     }
     const sent = Number(await sender.end());
-    assert.ok(sent > 100, `${sent} were sent`);
-    await sleep(realClock, 50);
+    assert.ok(sent > 50, `${sent} were sent`);
     for (const hearer of hearers) {
       const heard = new Map(Object.entries(JSON.parse(await hearer.end()) as Record<string, number>));
       const names = Array.from({ length: sent }, (_, n) => [`all${n}`, `one${n}`]).flat();
@@ -152,7 +158,7 @@ inOwnNamespaces(import.meta.url, () => {
         lost.filter((name) => name !== 'one0'),
         [],
       );
-      assert.ok(twice > 50, 'both ways are used while both are whole');
+      assert.ok(twice > 25, 'both ways are used while both are whole');
       assert.ok(Math.max(...heard.values()) === 2, 'nothing goes round');
     }
   });

@@ -30,7 +30,7 @@ export const PORT_B = 0xbb1;
 export const PORT_GATEWAY = 0xee1;
 export const GATEWAY_IP = '203.0.113.5';
 export const OUTSIDE_IP = '203.0.113.1';
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 export function sh(script: string): string {
   const run = spawnSync('sh', ['-ec', script], { encoding: 'utf8' });

@@ -48,7 +48,7 @@ interface AgentConvergence {
 export const addressOf = (port: Port): string => port.fixed_ips[0]?.ip_address ?? '';
 
 /** Nothing that a lab does takes longer on a machine that is not stuck. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 90_000;
 
 export class Stage {
   readonly lab: Lab;
