@@ -11,6 +11,7 @@ import { checkScripts } from './stories/check-scripts.ts';
 import { credentialRefused } from './stories/credential.ts';
 import { dhcpLease } from './stories/dhcp-lease.ts';
 import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
+import { fencing } from './stories/fencing.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
 import { restoreBackup } from './stories/restore-backup.ts';
@@ -33,6 +34,8 @@ export const STORIES: readonly Story[] = [
   twoServers,
   rollingRestart,
   restoreBackup,
+  // last: of a host that died twice within ten minutes others would have to wait for what is new
+  fencing,
 ];
 
 export const stageName = (id: string) => ({
