@@ -117,6 +117,31 @@ test('a list by a subnet pool finds none, for there are none', async () => {
   );
 });
 
+test('the modes of an IPv6 subnet: equal or one of them, and which of them a router takes', async () => {
+  const modes = ['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless', null] as const;
+  let count = 0;
+  for (const ipv6_ra_mode of modes)
+    for (const ipv6_address_mode of modes) {
+      const network_id = await network();
+      const cidr = `2001:db8:${(0x100 + ++count).toString(16)}::/64`;
+      const asked = { network_id, ip_version: 6, cidr, ipv6_ra_mode, ipv6_address_mode };
+      if (ipv6_ra_mode && ipv6_address_mode && ipv6_ra_mode !== ipv6_address_mode) {
+        await api.refused([400, 'InvalidInput', 'they must be the same value'], 'POST', '/v2.0/subnets', {
+          body: { subnet: asked },
+        });
+        continue;
+      }
+      const made = await create(asked);
+      assert.deepEqual([made.ipv6_ra_mode, made.ipv6_address_mode], [ipv6_ra_mode, ipv6_address_mode]);
+      const { id } = await api.make('routers', {}, 'demo');
+      const url = `/v2.0/routers/${id}/add_router_interface`;
+      const body = { subnet_id: made.id };
+      if (ipv6_ra_mode === null && ipv6_address_mode !== null)
+        await api.refused([400, 'BadRequest', 'RAs from an external router'], 'PUT', url, { body });
+      else await api.expect(200, 'PUT', url, { body });
+    }
+});
+
 test('subnets with automatic addresses come while ports are renamed and deleted', async () => {
   const network_id = await network();
   const asked = Array.from({ length: 20 }, () => ({ network_id }));

@@ -85,7 +85,10 @@ test('which IPv6 subnets ask for addresses, for options, or for nothing', () => 
   assert.deepEqual(six('dhcpv6-stateless'), [false]);
   assert.deepEqual(six('slaac'), []);
   assert.deepEqual(six(null), [true]);
-  assert.deepEqual(six(null, 'slaac'), []);
+  for (const advertised of ['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless'] as const)
+    assert.deepEqual(six(null, advertised), [], 'another server answers');
+  assert.deepEqual(six('dhcpv6-stateful', null), [true]);
+  assert.deepEqual(six('dhcpv6-stateless', null), [false]);
 });
 
 test('what is wrong with one object is said of it and holds no other (R19)', () => {

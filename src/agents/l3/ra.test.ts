@@ -52,6 +52,30 @@ test('the flags follow the mode', () => {
   ]);
 });
 
+test('several subnets on one link: a flag is on where one asks for it, and each prefix has its own', () => {
+  const at = (n: number, mode: 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless', server: string) =>
+    subnetOf(`fd20:${n}::/64`, `fd20:${n}::1`, { ipv6_ra_mode: mode, dns_nameservers: [server] });
+  const subnets = [
+    at(1, 'dhcpv6-stateful', '2001:db8::1'),
+    at(2, 'dhcpv6-stateless', '2001:db8::2'),
+    at(3, 'slaac', '2001:db8::3'),
+  ];
+  const lines = renderRa([link({ subnets, mtu: 1000 })]).split('\n');
+  assert.deepEqual(
+    lines.filter((line) => /MTU|Flag|prefix|RDNSS/.test(line)).map((line) => line.trim()),
+    [
+      'AdvLinkMTU 1280;',
+      'AdvManagedFlag on;',
+      'AdvOtherConfigFlag on;',
+      'prefix fd20:1::/64 { AdvOnLink on; AdvAutonomous off; };',
+      'prefix fd20:2::/64 { AdvOnLink on; AdvAutonomous on; };',
+      'prefix fd20:3::/64 { AdvOnLink on; AdvAutonomous on; };',
+      'RDNSS 2001:db8::2 2001:db8::3 { };',
+    ],
+    'who asks DHCPv6 for an address asks it for servers too',
+  );
+});
+
 test('nothing where nobody asks: no mode, IPv4, the outside, a link that is down', () => {
   assert.equal(renderRa([link({ subnets: [six(null), subnetOf('10.0.0.0/24', '10.0.0.1')] })]), '');
   assert.equal(renderRa([link({ kind: 'gateway', subnets: [six('slaac')] })]), '');
