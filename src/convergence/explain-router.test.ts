@@ -10,6 +10,7 @@ const replica = (host: string, changes: Partial<ReplicaFacts> = {}): ReplicaFact
 const facts = (changes: Partial<RouterFacts> = {}): RouterFacts => ({
   ...{ id: 'R', adminStateUp: true, ha: true, state: 'served', summary: 'h1 is active; h2 stands by.' },
   replicas: [replica('h1', { state: 'active' }), replica('h2')],
+  wiring: { agents: [], networks: new Set(), ports: new Set() },
   fleet: { agents: 2, heard: 2, hosts: 2, takers: 2, silent: [] },
   ...changes,
 });

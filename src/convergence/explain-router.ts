@@ -30,6 +30,14 @@ export interface RouterFacts {
   readonly state: 'served' | 'disputed' | 'unserved' | 'unknown';
   readonly summary: string;
   readonly replicas: readonly ReplicaFacts[];
+  /** What connects it on its hosts: their L2 agents, and what of these is the router's. */
+  readonly wiring: {
+    readonly agents: readonly AgentFacts[];
+    /** `network/<id>` */
+    readonly networks: ReadonlySet<string>;
+    /** `port/<id>` */
+    readonly ports: ReadonlySet<string>;
+  };
   readonly fleet: FleetFacts;
 }
 
@@ -87,6 +95,17 @@ function replicaFindings(audience: Audience, replica: ReplicaFacts): Finding[] {
   return found;
 }
 
+/** What its hosts lack of the networks that it connects: a standby without them would serve nobody. */
+function wiringFindings(audience: Audience, { wiring }: RouterFacts): Finding[] {
+  const { agents, networks, ports } = wiring;
+  return agents.flatMap((agent) =>
+    agent.lag.owed
+      .filter(({ key, object }) => networks.has(key) && (object === '' || ports.has(object)))
+      .filter((one) => agent.lag.heard || one.state !== 'pending')
+      .map((one) => owedFinding(audience, agent, one)),
+  );
+}
+
 export function explainRouter(facts: RouterFacts, audience: Audience): Explanation {
   const { id, replicas, summary, adminStateUp, fleet } = facts;
   const findings = [...fleetFindings(audience, fleet)];
@@ -103,6 +122,7 @@ export function explainRouter(facts: RouterFacts, audience: Audience): Explanati
     for (const one of owed)
       if (agent.lag.heard || one.state !== 'pending') findings.push(owedFinding(audience, agent, one));
   }
+  findings.push(...wiringFindings(audience, facts));
   const served = audience.isAdmin ? ` ${summary}` : '';
   return explained(`router/${id}`, audience, { findings, well: `Router ${id} is as it should be.${served}` });
 }

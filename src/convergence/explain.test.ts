@@ -85,7 +85,7 @@ const subject = (over: Partial<Subject> = {}): Subject => ({
 });
 const port = (over: Partial<PortFacts> = {}): PortFacts => ({
   ...{ subject: subject(), status: 'ACTIVE', adminStateUp: true, vifType: 'bridge', wantsDhcp: true },
-  ...{ isHostKnown: true, l2: agent('h1', 'l2'), floods: [agent('h2', 'l2')] },
+  ...{ isHostKnown: true, l2: agent('h1', 'l2'), floods: [agent('h2', 'l2')], replicas: [] },
   dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]),
   fleet: fleetOf(4, 4),
   ...over,
@@ -94,7 +94,7 @@ const network = (dhcp: DhcpFacts, audience: Audience = admin): Explanation =>
   explainNetwork(
     {
       subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
-      ...{ dhcp, l2: [], unlooked: 0, fleet: fleetOf(4, 4) },
+      ...{ dhcp, l2: [], l3: [], homeless: [], unlooked: 0, fleet: fleetOf(4, 4) },
     },
     audience,
   );
@@ -413,7 +413,8 @@ test('members are told no numbers of the fleet', () => {
 test('of a network on too many hosts it is not said that all have realised it', () => {
   const facts = {
     subject: subject({ kind: 'network', id: 'n', boundHost: '' }),
-    ...{ dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]), l2: [], unlooked: 30, fleet: fleetOf(4, 4) },
+    ...{ dhcp: dhcpOf([bound(agent('h2', 'dhcp'))]), l2: [], l3: [], homeless: [], unlooked: 30 },
+    fleet: fleetOf(4, 4),
   };
   assert.match(
     explainNetwork(facts, admin).summary,

@@ -51,6 +51,14 @@ export interface FleetFacts {
   readonly silent: readonly { readonly area: string; readonly since: string }[];
 }
 
+/** A port that is bound to a host which could not take it. */
+export interface HomelessPort {
+  /** `port/<id>` */
+  readonly resource: string;
+  readonly host: string;
+  readonly reason: string;
+}
+
 export interface NetworkFacts {
   readonly subject: Subject;
   readonly dhcp: DhcpFacts;
@@ -58,6 +66,9 @@ export interface NetworkFacts {
   readonly l2: readonly AgentFacts[];
   /** How many more there are. */
   readonly unlooked: number;
+  /** The L3 agents that have a router with a port on it. */
+  readonly l3: readonly AgentFacts[];
+  readonly homeless: readonly HomelessPort[];
   readonly fleet: FleetFacts;
 }
 
@@ -74,6 +85,8 @@ export interface PortFacts {
   readonly l2: AgentFacts | undefined;
   /** Those of the other hosts that serve its DHCP: they flood to its host. */
   readonly floods: readonly AgentFacts[];
+  /** Of a router's port: the agents of the hosts that have a replica, but for the L2 agent of its host. */
+  readonly replicas: readonly AgentFacts[];
   readonly dhcp: DhcpFacts;
   readonly fleet: FleetFacts;
 }
@@ -137,14 +150,32 @@ function owedFindings(audience: Audience, agents: readonly AgentFacts[], subject
   );
 }
 
+const MOST_NAMED = 3;
+
+/** Ports that no host could take, one finding for each reason. */
+function homelessFindings(audience: Audience, homeless: readonly HomelessPort[]): Finding[] {
+  return [...Map.groupBy(homeless, (one) => one.reason)].map(([reason, ports]) => {
+    const names = ports.slice(0, MOST_NAMED).map(({ resource, host }) => {
+      const id = resource.slice('port/'.length);
+      return audience.isAdmin ? `${id} on ${host}` : id;
+    });
+    const more = ports.length > MOST_NAMED ? ` and ${ports.length - MOST_NAMED} more` : '';
+    const count = ports.length === 1 ? '1 port of it is' : `${ports.length} ports of it are`;
+    const what = `${count} nowhere, for ${reason} (${names.join(', ')}${more})`;
+    const doing = '`deuteron explain port` says of each what would help.';
+    return finding(audience, { code: 'ports-homeless', state: 'failing', role: 'l2', what, doing });
+  });
+}
+
 export function explainNetwork(facts: NetworkFacts, audience: Audience): Explanation {
-  const { subject, dhcp, l2, fleet, unlooked } = facts;
+  const { subject, dhcp, l2, l3, fleet, unlooked } = facts;
   const dhcpAgents = dhcp.bindings.map((binding) => binding.agent);
   const findings = [
     ...fleetFindings(audience, fleet),
     ...dhcpFindings(audience, dhcp),
     ...l2.flatMap((agent) => agentFindings(audience, agent)),
-    ...owedFindings(audience, [...l2, ...dhcpAgents], subject),
+    ...homelessFindings(audience, facts.homeless),
+    ...owedFindings(audience, [...l2, ...dhcpAgents, ...l3], subject),
   ];
   const served = dhcp.isWanted ? `DHCP is served by ${serversOf(audience, dhcp)}` : 'no subnet asks for DHCP';
   const more = audience.isAdmin ? `${unlooked} more were` : 'Some were';
@@ -194,7 +225,7 @@ export function explainPort(facts: PortFacts, audience: Audience): Explanation {
   if (wantsDhcp && boundHost !== '') findings.push(...dhcpFindings(audience, dhcp));
   const servers =
     wantsDhcp && boundHost !== '' ? [...dhcp.bindings.map((binding) => binding.agent), ...facts.floods] : [];
-  findings.push(...owedFindings(audience, [...agents, ...servers], subject));
+  findings.push(...owedFindings(audience, [...new Set([...agents, ...servers, ...facts.replicas])], subject));
   if (findings.length === 0 && status !== 'ACTIVE') {
     const what = `Port ${id} is ${status}, though all that it waits for is reported`;
     const doing = doingAbout(

@@ -34,6 +34,8 @@ export interface AgentFacts {
   /** When it was last heard, if it is not alive. */
   readonly heardAt: string;
   readonly lag: AgentLag;
+  /** Of one that is held: since when, and until when unless it dies again (UTC), as far as an event tells it. */
+  readonly hold?: { readonly since: string; readonly until: string };
 }
 
 export type EventFacts = Pick<
@@ -178,8 +180,11 @@ export function agentFindings(
   }
   const found: Finding[] = [];
   if (liveness === 'held') {
-    const what = `${who} died several times lately and gets nothing new for a while`;
-    found.push(finding(audience, { code: 'agent-held', state: 'waiting', ...of, what }));
+    const { hold } = agent;
+    const until = hold ? `until ${shortTime(hold.until)} at the earliest` : 'for a while';
+    const what = `${who} died several times lately and gets nothing new ${until}, held down`;
+    const since = hold?.since ?? null;
+    found.push(finding(audience, { code: 'agent-held', state: 'waiting', ...of, what, since }));
   }
   if (!agent.adminStateUp) {
     const what = `${who} is switched off (admin_state_up is false) and gets nothing new`;
@@ -188,8 +193,11 @@ export function agentFindings(
   if (lag.state === 'unknown') {
     const [whole] = lag.owed.filter((one) => one.key === '');
     const what = `${who} has not said yet what it has realised of the log`;
-    const doing = 'It looks at everything first, and then reports.';
     const since = whole?.sinceAt ?? null;
+    const silence = silenceOf(audience, agent, since);
+    const late = 'It is late: it should have reported by now.';
+    const usual = 'It looks at everything first, and then reports.';
+    const doing = silence ? `${late} ${silence.doing}` : whole?.overdue ? late : usual;
     found.push(finding(audience, { code: 'agent-unknown', state: 'pending', ...of, what, since, doing }));
   }
   const behind = lag.owed.filter((one) => one.state === 'pending' && one.since > 0);
@@ -198,12 +206,43 @@ export function agentFindings(
     const positions = lag.lag === 1 ? '1 position of the log is' : `${lag.lag} positions of the log are`;
     const what = `${who} is behind${audience.isAdmin ? `: ${positions} not realised there` : ''}`;
     const matter = { key: '', host, role, since: oldest };
-    const doing = doingAbout(audience, matter, 'It has them, or gets them once it reads again.');
+    const silence = silenceOf(audience, agent, oldest);
+    const unreported = `It is late: it has reported nothing since ${shortTime(silence?.since ?? lag.reportedAt)}.`;
+    const usual = `It is late. It has them, or gets them once it reads again.`;
+    const doing = silence ? `${unreported} ${silence.doing}` : doingAbout(audience, matter, usual);
     found.push(
       finding(audience, { code: 'agent-lagging', state: 'pending', ...of, what, since: oldest, doing }),
     );
   }
+  if (!found.some((one) => one.code === 'agent-unknown' || one.code === 'agent-lagging')) {
+    const silence = silenceOf(audience, agent, null);
+    const what = `${who} is connected, and nothing has been reported by it`;
+    if (silence)
+      found.push(finding(audience, { code: 'agent-silent', state: 'pending', ...of, what, ...silence }));
+  }
   return found;
+}
+
+/** What was done about reports that do not come, since then or while the alert is open; and since when nothing has come. */
+function silenceOf(
+  { events }: Audience,
+  { host, role }: AgentFacts,
+  since: string | null,
+): { readonly since: string | null; readonly doing: string } | undefined {
+  const own = events.filter((one) => one.host === host && (one.role === '' || one.role === role));
+  const alert = own.find((one) => one.kind === 'alert' && one.data['alert'] === 'silent');
+  const isOpen = alert && !events.some((one) => one.kind === 'alert-ended' && one.data['ends'] === alert.id);
+  const last = own.find((one) => one.kind === 'remedy' && one.data['remedy'] === 'cut');
+  const isLater = last && since !== null && Date.parse(last.at) >= Date.parse(since);
+  const cut = isOpen || isLater ? last : undefined;
+  const told = isOpen ? alert : cut;
+  if (!told) return undefined;
+  const doing = [
+    ...(cut ? [`Its watch was cut at ${shortTime(cut.at)}, so that it connects anew.`] : []),
+    ...(isOpen ? [`The alert \`silent\` is open since ${shortTime(alert.at)}: ${alert.message}`] : []),
+  ].join(' ');
+  const silentMs = Number(told.data['overdue_ms'] ?? 0);
+  return { since: new Date(Date.parse(told.at) - silentMs).toISOString(), doing };
 }
 
 /** Something that one agent owes. */

@@ -1,4 +1,5 @@
 /** Convergence seen for one resource or one position only. Pure. */
+import { splitKey } from '../resources/agent-view.ts';
 import type { Role } from '../resources/agent.ts';
 import { type AgentLag, type OwedNow, stateOf } from './lag.ts';
 
@@ -11,8 +12,10 @@ export interface Subject {
   readonly hosts: Readonly<Record<Role, ReadonlySet<string>>>;
   /** Where the port is bound; '' where it is not, and for others. */
   readonly boundHost: string;
-  /** The router that has the port, if it is a router's. */
-  readonly routerId?: string;
+  /** The routers that have the port, or ports on the network. */
+  readonly routers?: ReadonlySet<string>;
+  /** Their ports on the network, as `port/<id>`; of the port itself none. */
+  readonly routerPorts?: ReadonlySet<string>;
 }
 
 export interface Narrowing {
@@ -28,8 +31,8 @@ export function bearsOn(subject: Subject, owed: { readonly key: string; readonly
   // Everything, or what may be anything.
   if (key === '' && object === '') return true;
   if (key.startsWith('router/')) {
-    const isOurs = key === `router/${subject.routerId}`;
-    return isOurs && (object === '' || object === `${kind}/${id}`);
+    if (!subject.routers?.has(splitKey(key).id)) return false;
+    return object === '' || object === `${kind}/${id}` || (subject.routerPorts?.has(object) ?? false);
   }
   if (key !== '' && key !== `network/${networkId}`) return false;
   if (kind === 'network') return key !== '';

@@ -132,7 +132,7 @@ export async function readSubject(
     const port = await tables.ports.get({ id });
     if (!port) throw portNotFound(id);
     const serving = await servingHosts(tables, port.network_id);
-    const l3 = await replicaHosts(tables, port);
+    const { hosts: l3, routers } = await replicasOf(tables, [port]);
     // All replicas have the interface wired, whichever the port is bound to.
     const l2 = new Set([...serving, ...l3, ...(port.host === '' ? [] : [port.host])]);
     return {
@@ -141,7 +141,7 @@ export async function readSubject(
       networkId: port.network_id,
       boundHost: port.host,
       hosts: { l2, dhcp: serving, l3 },
-      ...(l3.size > 0 ? { routerId: port.device_id } : {}),
+      ...(l3.size > 0 ? { routers } : {}),
     };
   }
   if (kind === 'subnet') {
@@ -158,18 +158,32 @@ export async function readSubject(
   }
   if (!(await tables.networks.get({ id }))) throw networkNotFound(id);
   const dhcp = await servingHosts(tables, id);
-  const bound = (await tables.ports.find({ network_id: id })).map((port) => port.host);
-  const l2 = new Set([...dhcp, ...bound.filter((host) => host !== '')]);
-  return { kind, id, networkId: id, boundHost: '', hosts: { l2, dhcp, l3: new Set() } };
+  const ports = await tables.ports.find({ network_id: id });
+  const bound = ports.map((port) => port.host).filter((host) => host !== '');
+  const { hosts: l3, routers } = await replicasOf(tables, ports);
+  const l2 = new Set([...dhcp, ...bound, ...l3]);
+  const routed = ports.filter((port) => routers.has(routerOf(port) ?? ''));
+  const routerPorts = new Set(routed.map((port) => `port/${port.id}`));
+  return { kind, id, networkId: id, boundHost: '', hosts: { l2, dhcp, l3 }, routers, routerPorts };
 }
 
-/** Where the router is that has the port, if it is a router's; an HA port is on its own host only. */
-async function replicaHosts(tables: Tables, port: PortRow): Promise<Set<string>> {
-  const router_id = canonicalUuid(port.device_id);
-  if (router_id === undefined || !ROUTER_PORT_OWNERS.includes(port.device_owner)) return new Set();
-  const bindings = await tables.routerBindings.find({ router_id });
-  const isOn = (host: string) => port.device_owner !== ROUTER_HA_OWNER || host === port.host;
-  return new Set(bindings.map((binding) => binding.host).filter(isOn));
+const routerOf = ({ device_id, device_owner }: PortRow): string | undefined =>
+  ROUTER_PORT_OWNERS.includes(device_owner) ? canonicalUuid(device_id) : undefined;
+
+/** Which routers have these ports, and where these have replicas; an HA port is on its own host only. */
+async function replicasOf(
+  tables: Tables,
+  ports: readonly PortRow[],
+): Promise<{ hosts: ReadonlySet<string>; routers: ReadonlySet<string> }> {
+  const portsOf = Map.groupBy(ports, (port) => routerOf(port) ?? '');
+  portsOf.delete('');
+  const ids = [...portsOf.keys()];
+  const bindings = ids.length === 0 ? [] : await tables.routerBindings.find({ router_id: ids });
+  const isOn = ({ router_id, host }: { router_id: string; host: string }) =>
+    (portsOf.get(router_id) ?? []).some(
+      (port) => port.device_owner !== ROUTER_HA_OWNER || host === port.host,
+    );
+  return { hosts: new Set(bindings.filter(isOn).map((binding) => binding.host)), routers: new Set(ids) };
 }
 
 async function servingHosts(tables: Tables, networkId: string): Promise<Set<string>> {
