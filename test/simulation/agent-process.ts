@@ -42,6 +42,8 @@ export class AgentProcess {
   readonly #options: AgentProcessOptions;
   readonly disk: Disk;
   #lives = 0;
+  /** In this life it has seen what is wanted, as of then at the least. */
+  hasSynced = false;
   #door: HostDoor | undefined;
 
   constructor(options: AgentProcessOptions) {
@@ -61,6 +63,7 @@ export class AgentProcess {
     const life = new Incarnation(scheduler, this.name, random, wallOffset);
     this.life = life;
     this.#lives += 1;
+    this.hasSynced = false;
     life.follow(this.#run(life, this.#lives));
   }
 
@@ -108,7 +111,10 @@ export class AgentProcess {
         scheduler.after(100, `start ${name}`, () => this.start());
       },
       onFailure: (what, error) => scheduler.note(`${name} ${what} failed: ${(error as Error).message}`),
-      onState: (state) => scheduler.note(`${name} session ${state.name}`),
+      onState: (state) => {
+        scheduler.note(`${name} session ${state.name}`);
+        this.hasSynced ||= state.name === 'live';
+      },
     });
     await this.runner.run(life.stopping.signal);
   }

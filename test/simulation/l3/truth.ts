@@ -99,9 +99,10 @@ export class Truth {
     return machine.keepalivedOf(routerId)?.state === 'fault' ? 'leased' : 'free';
   }
 
-  /** What another hand took from an HA segment only an agent that is well puts back. */
+  /** What another hand took from an HA segment, or came to it meanwhile, only an agent that is well and knows of it puts there. */
   async canHear(routerId: string, one: L3Machine, other: L3Machine): Promise<boolean> {
-    if ([one, other].every(({ name }) => this.isAgentWell(name))) return true;
+    const knows = (name: string) => this.isAgentWell(name) && this.#world.agent(name).hasSynced;
+    if ([one, other].every(({ name }) => knows(name))) return true;
     const hears = async (from: L3Machine, to: L3Machine) => {
       const link = from.keepalivedOf(routerId)?.config?.link;
       const reached = link === undefined ? [] : await this.#world.segment.reached(from, link);
