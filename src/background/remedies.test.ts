@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { RemedyStage } from '../../test/support/remedy-stage.ts';
+import { hostRow } from '../../test/support/watch-world.ts';
 import { eventRow } from '../operations/event.ts';
 import type { EventRow } from '../resources/event.ts';
 
@@ -171,7 +172,10 @@ test('an alert of a server that is gone is ended by the one that the agent is co
   const again = old(key, '2026-01-31T11:00:01.000Z');
   const elsewhere = { ...old('network/other', '2026-01-31T11:00:02.000Z'), host: 'b' };
   await breakNow(dhcp, key);
-  await stage.store.transact((tx) => tx.events.insert([over, again, elsewhere]));
+  await stage.store.transact(async (tx) => {
+    await tx.hosts.insert([hostRow('b')]);
+    await tx.events.insert([over, again, elsewhere]);
+  });
   await stage.clock.advance(200_000);
   const ends = followed().flatMap((row) => (row.kind === 'alert-ended' ? [row.data['ends']] : []));
   assert.deepEqual(ends.sort(), [over.id, again.id].sort());
