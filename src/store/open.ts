@@ -30,6 +30,8 @@ export interface StoreOptions {
   readonly connections?: number;
   /** How long a statement may take. A wait for another's row lock may take a third of it. */
   readonly statementTimeoutMs?: number;
+  /** How long a transaction waits for one of the sessions, or for a new one to be there. */
+  readonly sessionTimeoutMs?: number;
   /** How long a database of which nothing is heard may take to answer a question before it counts as silent. */
   readonly probeMs?: number;
   /** How long to look for a commit's outcome after its connection broke. */
@@ -136,7 +138,7 @@ function connectionConfig(options: StoreOptions): PoolConfig {
     application_name: 'deuteron',
     ...named,
     pipeline: true,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: options.sessionTimeoutMs ?? 5_000,
     statement_timeout: timeoutMs,
     lock_timeout: Math.ceil(timeoutMs / 3),
     idle_in_transaction_session_timeout: timeoutMs,

@@ -90,8 +90,8 @@ export interface TestDatabaseOptions {
   readonly connections?: number;
 }
 
-/** A machine may be so busy that half a hundred requests for one lock take longer than a server would let them. */
-const PATIENT = { statementTimeoutMs: 120_000, probeMs: 60_000 };
+/** A machine may be so busy that half a hundred requests for one lock, and for ten sessions, take longer than a server would let them. */
+const PATIENT = { sessionTimeoutMs: 120_000, statementTimeoutMs: 120_000, probeMs: 60_000 };
 
 let shared: { readonly cluster: Promise<TestCluster>; users: number; made: number } | undefined;
 
