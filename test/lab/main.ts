@@ -16,7 +16,7 @@ const out = (line: string) => void process.stdout.write(`${line}\n`);
 
 const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
        npm run -s lab -- faults [--only NAME]... [--rounds N] [--json] [--short] [--seed N] [--keep]
-       npm run -s lab -- l3-ha [--only NAME]... [--n N] [--json] [--short] [--keep]
+       npm run -s lab -- l3-ha [--only NAME]... [--n N] [--routers N] [--json] [--short] [--keep]
        npm run lab -- --list
 
   STORY        which stories to tell (all)
@@ -26,6 +26,7 @@ const USAGE = `usage: npm run lab -- [STORY...] [--short] [--seed N] [--keep]
   --only NAME  a fault, or a row of l3-ha, to try (all)
   --rounds N   how often to try each fault (1)
   --n N        how often to try each row of l3-ha (1)
+  --routers N  how many HA routers each host has in busy-hosts (100; with --short 5)
   --json       faults, l3-ha: the table as JSON on standard output, all else on standard error (npm without -s prints lines
                of its own before it)
   --list       names the stories, the faults, and the rows of l3-ha
@@ -42,6 +43,7 @@ const { values, positionals } = parseCommandLine(USAGE, {
     only: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '1' },
     n: { type: 'string', default: '1' },
+    routers: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -88,6 +90,7 @@ const FOR_TABLES = {
   json: TABLES,
   rounds: ['faults'],
   n: ['l3-ha'],
+  routers: ['l3-ha'],
 } as const satisfies Record<string, readonly Table[]>;
 
 const wasGiven = (name: string) =>
@@ -117,6 +120,10 @@ async function main(): Promise<number> {
       refuse(`--${name} is for ${tables.join(' and ')} only`, USAGE);
   const rounds = wholeNumber({ name: 'rounds', text: values.rounds, usage: USAGE }, 1);
   const n = wholeNumber({ name: 'n', text: values.n, usage: USAGE }, 1);
+  const routers =
+    values.routers === undefined
+      ? undefined
+      : wholeNumber({ name: 'routers', text: values.routers, usage: USAGE }, 1);
   const drawn = String(Math.floor(Math.random() * 1e9));
   const seed = wholeNumber({ name: 'seed', text: values.seed ?? drawn, usage: USAGE });
   const missing = await missingForLab();
@@ -125,7 +132,7 @@ async function main(): Promise<number> {
     return 1;
   }
   if (table === 'faults') return tryFaults({ ...values, rounds, seed });
-  if (table === 'l3-ha') return tryHa({ ...values, n, id: 'l3ha' });
+  if (table === 'l3-ha') return tryHa({ ...values, n, routers, id: 'l3ha' });
   process.on('SIGINT', () => void strikeStage(ID).finally(() => process.exit(130)));
   const wanted = STORIES.filter((story) => positionals.length === 0 || positionals.includes(story.name));
   let failed = 0;

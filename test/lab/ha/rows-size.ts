@@ -1,5 +1,6 @@
 /** Rows of size: a floating IP more on a router that has a thousand, and a hundred routers on busy hosts. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { OUTSIDE } from '../../../src/lab/layout.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
@@ -8,7 +9,8 @@ import { type HaGrounds, outside, seatOn, untilCalm } from './grounds.ts';
 import { Holders } from './holders.ts';
 import type { Network, Port } from '../stage.ts';
 import { PING_MS, Pinger } from './pings.ts';
-import type { Row } from './row.ts';
+import type { Row, Sample, Trial } from './row.ts';
+import { crowds, mostAtOnce } from './spans.ts';
 import { shownActive } from './view.ts';
 
 /** Enough addresses for a thousand floating IPs, and some beyond the pool; whatever the outside has there is on its link. */
@@ -124,6 +126,12 @@ export const floatingIpMore: Row = {
 };
 
 const SPIN = 'while :; do :; done';
+const REST_MS = 5_000;
+
+interface Busy {
+  readonly id: string;
+  readonly gateway: string;
+}
 
 export const busyHosts: Row = {
   name: 'busy-hosts',
@@ -132,61 +140,110 @@ export const busyHosts: Row = {
   figure: 'none: failovers are counted',
   budget: null,
   enough: 1,
-  async measure({ grounds, form, note }) {
-    const { stage, external } = grounds;
-    const { lab } = stage;
+  async measure(trial) {
+    const { grounds, form } = trial;
+    const { stage } = grounds;
     await untilCalm(grounds);
-    const [count, lasts] = form === 'short' ? [5, 3_000] : [100, 60_000];
-    const routers: { id: string; gateway: string }[] = [];
-    for (let at = 1; at < count; at++) {
-      const body = { name: `busy${at}`, ha: true, external_gateway_info: { network_id: external.id } };
-      const { router } = await lab.api('POST', '/v2.0/routers', { router: body });
-      routers.push({ id: router.id, gateway: router.external_gateway_info.external_fixed_ips[0].ip_address });
-    }
-    const holders = new Holders(lab, [...routers.map(({ gateway }) => gateway), grounds.gateway]);
-    const spinners: ChildProcess[] = [];
+    const count = trial.routers ?? (form === 'short' ? 5 : 100);
+    const routers = await makeRouters(grounds, count - 1);
+    const gateways = [...routers.map(({ gateway }) => gateway), grounds.gateway];
+    const holders = new Holders(stage.lab, gateways);
     try {
-      await stage.settle(300_000);
-      await holders.start();
-      await stage.until(
-        'every router has one active replica, and the API shows it',
-        async () => {
-          for (const { id, gateway } of routers) {
-            const holding = holders.holding(gateway);
-            const shown = await shownActive(lab, id);
-            if (holding.length !== 1 || shown.join() !== holding.join())
-              throw new Error(
-                `${gateway} is on ${holding.join(', ') || 'no host'}, shown on ${shown.join(', ')}`,
-              );
-          }
-          return true;
-        },
-        120_000,
-      );
-      note(`${count} routers, each active on one host`);
-      const from = epochMs();
-      for (let at = 0; at < 2 * availableParallelism(); at++)
-        spinners.push(spawn('sh', ['-c', SPIN], { stdio: 'ignore' }));
-      await sleep(realClock, lasts);
-      const failovers = [...routers.map(({ gateway }) => gateway), grounds.gateway].filter((gateway) =>
-        [...holders.spans(gateway).values()].flat().some((span) => span.from > from),
-      );
-      note(`${failovers.length} of ${count} routers moved in ${lasts / 1000} s`);
-      return {
-        ms: null,
-        maxActives: Math.max(...routers.map(({ gateway }) => holders.holding(gateway).length)),
-        doubleAnswers: 0,
-        lostAfterHealMs: null,
-        also: { routers: count, seconds: lasts / 1000, failovers: failovers.length },
-        complaints: failovers.length > 0 ? [`${failovers.length} routers moved for nothing`] : [],
-      };
+      const sample = await keepBusy(trial, { routers, gateways, holders });
+      return form === 'short' ? sample : { ...sample, isSpent: true };
     } finally {
-      for (const spinner of spinners) spinner.kill('SIGKILL');
       holders.stop();
-      for (const { id } of routers) await lab.api('DELETE', `/v2.0/routers/${id}`);
-      await stage.settle(300_000);
+      if (form === 'short') {
+        for (const { id } of routers) await stage.lab.api('DELETE', `/v2.0/routers/${id}`);
+        await stage.settle(300_000);
+      }
     }
   },
 };
+
+async function makeRouters({ stage, external }: HaGrounds, count: number): Promise<Busy[]> {
+  const routers: Busy[] = [];
+  for (let at = 1; at <= count; at++) {
+    const body = { name: `busy${at}`, ha: true, external_gateway_info: { network_id: external.id } };
+    const { router } = await stage.lab.api('POST', '/v2.0/routers', { router: body });
+    routers.push({ id: router.id, gateway: router.external_gateway_info.external_fixed_ips[0].ip_address });
+  }
+  return routers;
+}
+
+async function keepBusy(
+  { grounds, form, note }: Trial,
+  { routers, gateways, holders }: { routers: readonly Busy[]; gateways: readonly string[]; holders: Holders },
+): Promise<Sample> {
+  const begun = epochMs();
+  await grounds.stage.settle(300_000);
+  await holders.start();
+  await untilEachServed(grounds, routers, holders);
+  const settleMs = epochMs() - begun;
+  note(
+    `${gateways.length} routers, each active on one host ${Math.round(settleMs / 1000)} s after the last POST`,
+  );
+  const restShare = await cpuShare(REST_MS);
+  const lasts = form === 'short' ? 3_000 : 60_000;
+  const spinners: ChildProcess[] = [];
+  const from = epochMs();
+  try {
+    for (let at = 0; at < 2 * availableParallelism(); at++)
+      spinners.push(spawn('sh', ['-c', SPIN], { stdio: 'ignore' }));
+    await sleep(realClock, lasts);
+  } finally {
+    for (const spinner of spinners) spinner.kill('SIGKILL');
+  }
+  const to = epochMs();
+  const moved = gateways.filter((gateway) =>
+    [...holders.spans(gateway).values()].flat().some((span) => span.from > from),
+  );
+  const crowd = gateways.map((gateway) => crowds(holders.spans(gateway), from, to));
+  note(`${moved.length} of ${gateways.length} routers moved in ${lasts / 1000} s`);
+  return {
+    ms: null,
+    maxActives: Math.max(...crowd.map((pieces) => mostAtOnce(pieces, 0))),
+    doubleAnswers: 0,
+    lostAfterHealMs: null,
+    also: {
+      ...{ routers: gateways.length, seconds: lasts / 1000, failovers: moved.length },
+      ...{ cpu_at_rest_percent: Math.round(100 * restShare), settled_after_ms: settleMs },
+    },
+    complaints: moved.length > 0 ? [`${moved.length} routers moved for nothing`] : [],
+  };
+}
+
+const untilEachServed = (
+  { stage }: HaGrounds,
+  routers: readonly Busy[],
+  holders: Holders,
+): Promise<boolean> =>
+  stage.until(
+    'every router has one active replica, and the API shows it',
+    async () => {
+      for (const { id, gateway } of routers) {
+        const holding = holders.holding(gateway);
+        const shown = await shownActive(stage.lab, id);
+        if (holding.length !== 1 || shown.join() !== holding.join())
+          throw new Error(
+            `${gateway} is on ${holding.join(', ') || 'no host'}, shown on ${shown.join(', ')}`,
+          );
+      }
+      return true;
+    },
+    120_000,
+  );
+
+/** The share of all CPUs that somebody uses for so long (proc_stat(5)). */
+async function cpuShare(ms: number): Promise<number> {
+  const read = () => {
+    const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.split(/\s+/).slice(1, 9).map(Number);
+    return { idle: ticks[3]! + ticks[4]!, all: ticks.reduce((sum, one) => sum + one, 0) };
+  };
+  const before = read();
+  await sleep(realClock, ms);
+  const after = read();
+  return 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
+}
 
 export const ROWS_OF_SIZE: readonly Row[] = [floatingIpMore, busyHosts];

@@ -44,7 +44,7 @@ export async function withSix<T>(
 
 type Undo = (() => Promise<unknown>)[];
 
-/** The router gets an address of the outside's IPv6 subnet beside the one that it has; the new one is given. */
+/** The router gets an address of the outside's new IPv6 subnet beside the one that it has. */
 async function gatewayWithSix({ stage, external, routerId }: HaGrounds, undo: Undo): Promise<string> {
   const { lab } = stage;
   const path = `/v2.0/routers/${routerId}`;
@@ -63,12 +63,11 @@ async function gatewayWithSix({ stage, external, routerId }: HaGrounds, undo: Un
     },
   });
   undo.push(() => lab.api('DELETE', `/v2.0/subnets/${subnet.id}`));
-  const put = async (external_fixed_ips: readonly object[]) => {
-    const external_gateway_info = { network_id: external.id, external_fixed_ips };
-    return (await lab.api('PUT', path, { router: { external_gateway_info } })).router;
-  };
-  undo.push(() => put(fixed));
-  const after = (await put([...fixed, { subnet_id: subnet.id }])).external_gateway_info;
+  undo.push(() => {
+    const external_gateway_info = { network_id: external.id, external_fixed_ips: fixed };
+    return lab.api('PUT', path, { router: { external_gateway_info } });
+  });
+  const after = (await lab.api('GET', path)).router.external_gateway_info;
   const own = (after.external_fixed_ips as FixedIp[]).find(({ subnet_id }) => subnet_id === subnet.id);
   if (own === undefined) throw new Error('the router has no address on the IPv6 subnet');
   await lab.runOutside(['ip', '-6', 'route', 'replace', TENANT, 'via', own.ip_address]);
