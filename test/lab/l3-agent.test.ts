@@ -131,6 +131,36 @@ inOwnNamespaces(import.meta.url, () => {
     assert.match(sh('ip -n dtn-m1 -6 route'), /default via fe80::/, 'its end says no farewell');
   });
 
+  test('what a machine is told by advertisements: flags, prefix, MTU and name servers by the mode of its subnet', async (t) => {
+    const stage = await makeStage(t);
+    const told = async (mode: 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless') => {
+      stage.router.attach(
+        0xaa6,
+        NET_A,
+        subnetOf('fd20:1::/64', 'fd20:1::1', {
+          ...{ ipv6_ra_mode: mode, ipv6_address_mode: mode, dns_nameservers: ['2001:db8::53'] },
+        }),
+      );
+      await stage.settle();
+      // a link that comes up asks at once (RFC 4861, 6.3.7)
+      return sh(`
+        timeout 20 ip netns exec dtn-m1 tcpdump -vvnl -c 1 -i eth0 'icmp6 and ip6[40] == 134' 2> /dev/null &
+        sleep 1; ip -n dtn-m1 link set eth0 down; ip -n dtn-m1 link set eth0 up; wait`);
+    };
+    const slaac = await told('slaac');
+    assert.match(slaac, /Flags \[none\]/);
+    assert.match(slaac, /fd20:1::\/64, Flags \[onlink, auto\]/);
+    assert.match(slaac, /mtu option \(5\), length 8 \(1\):\s+1450/);
+    assert.match(slaac, /rdnss option .*2001:db8::53/);
+    const stateless = await told('dhcpv6-stateless');
+    assert.match(stateless, /Flags \[other stateful\]/);
+    assert.match(stateless, /fd20:1::\/64, Flags \[onlink, auto\]/);
+    const stateful = await told('dhcpv6-stateful');
+    assert.match(stateful, /Flags \[managed\]/);
+    assert.match(stateful, /fd20:1::\/64, Flags \[onlink\]/);
+    assert.doesNotMatch(stateful, /rdnss/);
+  });
+
   test('a restart loses no ping and changes nothing', async (t) => {
     const stage = await makeStage(t);
     stage.gateway();
