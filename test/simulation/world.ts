@@ -28,8 +28,9 @@ import type { Request, WorkloadOptions } from './workload.ts';
 /** What may be under way: so much, and so much more for each host. */
 const MOST_EVENTS = 10_000;
 const MOST_EVENTS_EACH = 500;
-/** Requests that a server still had, and networks that are evened out over the agents. */
-const SETTLE_MS = 40_000;
+/** Longer than what goes on by itself pauses: requests that a server still had, networks that are evened out over the agents. */
+const REST_MS = 40_000;
+const LONGEST_REST_MS = 1_200_000;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -252,7 +253,7 @@ export class World {
 
   /** Once what was begun is through, nothing more is done for so long, and all stays as it is. */
   async stayQuiet(forMs: number): Promise<void> {
-    await this.scheduler.run(this.scheduler.now + SETTLE_MS, () => false);
+    await this.#comeToRest();
     this.scheduler.note(`quiet: nothing may change for ${forMs / 1000} s`);
     const before = this.store.head();
     // one that died often gets nothing new for a while, and then what it was not given
@@ -263,6 +264,17 @@ export class World {
     const { position } = this.store.head();
     if (position !== before.position && !isHeldDown) {
       throw new Violation('quiet', `the log went on from ${before.position} to ${position}`);
+    }
+  }
+
+  /** Loads are evened out a few networks a minute, and that comes to an end. */
+  async #comeToRest(): Promise<void> {
+    const began = this.scheduler.now;
+    for (let before = -1; before !== this.store.head().position; ) {
+      if (this.scheduler.now - began > LONGEST_REST_MS)
+        throw new Violation('quiet', `after ${LONGEST_REST_MS / 1000} s the log still goes on`);
+      before = this.store.head().position;
+      await this.scheduler.run(this.scheduler.now + REST_MS, () => false);
     }
   }
 
