@@ -48,11 +48,9 @@ export class DeathWatch {
   /** A server that runs has heard it: its watch, or a heartbeat. */
   heard(host: string): void {
     const now = this.#now();
-    const known = this.#heard.get(host);
-    if (!known) {
-      this.#heard.set(host, { lastAt: now, silenceEndedAt: Number.NEGATIVE_INFINITY });
-      return;
-    }
+    // at first it was silent since the beginning
+    const known = this.#heard.get(host) ?? { lastAt: 0, silenceEndedAt: Number.NEGATIVE_INFINITY };
+    this.#heard.set(host, known);
     if (this.#isLong(now - known.lastAt)) known.silenceEndedAt = now;
     known.lastAt = now;
   }
