@@ -1,6 +1,7 @@
 /** Who is declared dead, when, and when nobody is. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
+import { timestamp } from '../lib/clock.ts';
 import type { AgentRow } from '../resources/agent.ts';
 import { LivenessStage, type StageServer } from './liveness-stage.ts';
 
@@ -207,6 +208,37 @@ test('a verdict that waits for rows lets a server that hears the agent write fir
   await stage.pass(20_000);
   assert.deepEqual(stage.events(), []);
   assert.equal(stage.agent('h1').server_id, 'b');
+});
+
+test('one that reports is not declared dead, though nobody comes to say that he hears it', async () => {
+  await begin(['a'], ['h1', 'h2']);
+  stage.silence('h1', 'h2');
+  await stage.pass(7_000);
+  const reported = { heartbeat_at: timestamp(stage.clock) };
+  await stage.memory.transact((tx) => tx.agents.update({ host: 'h1' }, reported));
+  await stage.pass(4_500);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive dead');
+  await stage.pass(4_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'dead dead');
+});
+
+test('nor one whose report was committed while the verdict waited for its rows', async () => {
+  await begin(['a'], ['h1', 'h2']);
+  stage.silence('h1');
+  await stage.pass(9_500);
+  let release: () => void = () => undefined;
+  const held = stage.memory.transact(async (tx) => {
+    await tx.agents.lock({ host: 'h1' });
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await tx.agents.update({ host: 'h1' }, { heartbeat_at: timestamp(stage.clock) });
+  });
+  await stage.pass(1_000);
+  release();
+  await held;
+  await stage.pass(3_000);
+  assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
 });
 
 test('an agent that has gone to a server which just woke up is not taken from it', async () => {

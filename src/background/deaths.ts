@@ -47,12 +47,15 @@ interface HostSeen {
   readonly zone: string;
   readonly liveness: Liveness;
   readonly deaths: number;
+  /** By the newest of their rows; a report that is committed moves it. */
+  readonly heartbeatAt: string;
   readonly fact: 'heard' | 'silent' | 'orphaned';
 }
 
 interface Followed {
   record: LivenessRecord;
   zone: string;
+  heartbeatAt: string;
   /** A verdict on it waited so long that it was judged anew; the next one counts. */
   hasWaited?: boolean;
 }
@@ -134,7 +137,8 @@ export class DeathWatch {
     }
     for (const row of known.died) {
       const record = startLiveness(row, { now: clock.now(), times });
-      this.#hosts.set(row.host, { zone: row.availability_zone, record });
+      const { availability_zone: zone, heartbeat_at: heartbeatAt } = row;
+      this.#hosts.set(row.host, { zone, heartbeatAt, record });
     }
     this.#term = term;
   }
@@ -155,11 +159,15 @@ export class DeathWatch {
     for (const one of seen.values()) {
       const known = this.#hosts.get(one.host);
       const isSame = known && (known.record.state === 'dead') === (one.liveness === 'dead');
-      if (isSame) known.zone = one.zone;
-      else this.#hosts.set(one.host, { zone: one.zone, record: startLiveness(one, context) });
-      const step = this.#step(one.host, one.fact, context);
+      const { zone, heartbeatAt } = one;
+      // whoever hears it may be too slow to say so; what it reports is heard all the same
+      const isReported = known !== undefined && one.liveness !== 'dead' && heartbeatAt > known.heartbeatAt;
+      const fact = isReported ? 'heard' : one.fact;
+      if (isSame) Object.assign(known, { zone, heartbeatAt });
+      else this.#hosts.set(one.host, { zone, heartbeatAt, record: startLiveness(one, context) });
+      const step = this.#step(one.host, fact, context);
       if (step) steps.push(step);
-      if (known && one.fact === 'heard') known.hasWaited = false;
+      if (known && fact === 'heard') known.hasWaited = false;
       if (isBlind) this.#step(one.host, 'blind', context);
     }
     return steps;
@@ -243,7 +251,10 @@ export class DeathWatch {
     const of = (...effects: LivenessEffect[]) => steps.filter((step) => effects.includes(step.effect));
     const died = of('died').filter(({ host }) => !look.hears(host));
     for (const some of inChunks(died)) {
-      const verdicts = some.map(({ host, record }) => ({ host, deaths: record.deaths }));
+      const verdicts = some.map(({ host, record }) => {
+        const heartbeatAt = this.#hosts.get(host)?.heartbeatAt ?? '';
+        return { host, deaths: record.deaths, heartbeatAt };
+      });
       const { isHeard } = look;
       const silentMs = this.#options.times.detectMs;
       const began = this.#options.clock.now();
@@ -323,6 +334,11 @@ function byHost({ sightings, isHeard, hears }: Look): Map<string, HostSeen> {
     hosts.set(host, {
       ...{ host, liveness: first.liveness, zone: first.availability_zone },
       deaths: Math.max(...rows.map((row) => row.deaths)),
+      heartbeatAt:
+        rows
+          .map((row) => row.heartbeat_at)
+          .toSorted()
+          .at(-1) ?? '',
       fact: isAnyHeard ? 'heard' : isOrphaned ? 'orphaned' : 'silent',
     });
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { timestamp } from '../lib/clock.ts';
 import type { ReportException, Role } from '../resources/agent.ts';
 import { registerAgent } from './agent.ts';
 import { declareDead } from './liveness.ts';
@@ -190,7 +191,7 @@ test('a DHCP host that dies is waited for no longer', async () => {
   await w.report('dhcp', 'dhcp');
   assert.deepEqual([w.status(), w.open()], ['DOWN', ['L2']]);
   w.kill(w.agents.dhcp.dhcp);
-  const verdicts = [{ host: 'dhcp', deaths: 1 }];
+  const verdicts = [{ host: 'dhcp', deaths: 1, heartbeatAt: timestamp(w.call.clock) }];
   await w.run((tx) => declareDead(tx, w.call, { verdicts, isHeard: () => false, silentMs: 10_000 }));
   assert.equal(w.status(), 'ACTIVE');
   const again = await world();

@@ -1,6 +1,7 @@
 /** What is written of agents that are heard, silent, dead and back. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { timestamp } from '../lib/clock.ts';
 import {
   agentsHeard,
   agentsSilent,
@@ -25,7 +26,7 @@ async function world(...names: string[]) {
   const die = (host: string, deaths: number, living: string[] = []) =>
     w.run((tx) =>
       declareDead(tx, w.call, {
-        ...{ verdicts: [{ host, deaths }], silentMs: 2_000 },
+        ...{ verdicts: [{ host, deaths, heartbeatAt: timestamp(w.call.clock) }], silentMs: 2_000 },
         isHeard: (id) => living.includes(id),
       }),
     );

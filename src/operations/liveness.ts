@@ -72,15 +72,16 @@ async function lockByHost(tx: Transaction, hosts: readonly string[]): Promise<Ma
 }
 
 export interface Deaths {
-  readonly verdicts: readonly Verdict[];
+  /** Each by what was known of it: its newest heartbeat, by its rows. */
+  readonly verdicts: readonly (Verdict & { readonly heartbeatAt: string })[];
   /** Whether the server of that name lives. */
   readonly isHeard: (serverId: string) => boolean;
   readonly silentMs: number;
 }
 
 /**
- * Declares agents dead, but for those that a living server claims by now and those that are dead already. Returns the
- * events, one a host.
+ * Declares agents dead, but for those that a living server claims by now, those that have reported since they were judged, and
+ * those that are dead already. Returns the events, one a host.
  */
 export async function declareDead(tx: Transaction, call: Call, deaths: Deaths): Promise<EventRow[]> {
   const { verdicts, isHeard } = deaths;
@@ -93,7 +94,8 @@ export async function declareDead(tx: Transaction, call: Call, deaths: Deaths): 
   for (const verdict of verdicts) {
     const rows = found.get(verdict.host) ?? [];
     const isBack = rows.some((row) => row.server_id !== '' && isHeard(row.server_id));
-    if (rows.length === 0 || isBack || rows.every((row) => row.liveness === 'dead')) continue;
+    const hasReported = rows.some((row) => row.heartbeat_at > verdict.heartbeatAt);
+    if (rows.length === 0 || isBack || hasReported || rows.every((row) => row.liveness === 'dead')) continue;
     const changes = { liveness: 'dead' as const, deaths: verdict.deaths, server_id: '' };
     await tx.agents.update({ host: verdict.host }, changes);
     died.push(verdict.host);

@@ -9,7 +9,7 @@ export async function sightings(
   died?: 'died',
 ): Promise<Sighting[]> {
   return session.read<Sighting>({
-    text: `select id, host, role, server_id, liveness, deaths, availability_zone from agents
+    text: `select id, host, role, server_id, liveness, deaths, availability_zone, heartbeat_at from agents
       where host in (select host from agents
         where server_id = any($1::text[]) or liveness <> 'alive' ${died ? 'or deaths > 0' : ''})
       order by host, role`,

@@ -125,7 +125,7 @@ export interface View extends Tables, Log {
 /** What of an agent's row says who hears it, and what is made of it. */
 export type Sighting = Pick<
   AgentRow,
-  'id' | 'host' | 'role' | 'server_id' | 'liveness' | 'deaths' | 'availability_zone'
+  'id' | 'host' | 'role' | 'server_id' | 'liveness' | 'deaths' | 'availability_zone' | 'heartbeat_at'
 >;
 
 /** Hosts by zone; one whose agents name several counts in the first of them. */

@@ -183,7 +183,7 @@ export function logTests(withStore: WithStore): void {
         assert.deepEqual(await seen(['one', '']), ['a dhcp', 'a l2', 'b dhcp', 'b l2', 'c dhcp']);
         assert.deepEqual((await view.sightings([]))[0], {
           ...{ id: agentId(4), host: 'c', role: 'dhcp', server_id: 'two', liveness: 'held', deaths: 0 },
-          availability_zone: 'east',
+          ...{ availability_zone: 'east', heartbeat_at: agent(4, 'c').heartbeat_at },
         });
         assert.deepEqual(
           [...(await view.fleet())],

@@ -114,9 +114,12 @@ const byHostAndRole = (one: Sighting, other: Sighting) => {
 function sightingsAt(db: Database, commit: number, isSought: (row: AgentRow) => boolean): Sighting[] {
   const rows = rowsAt(db.tables.agents, {}, commit) as unknown as AgentRow[];
   const hosts = new Set(rows.filter(isSought).map((row) => row.host));
-  const found = rows.flatMap(({ id, host, role, server_id, liveness, deaths, availability_zone }) =>
-    hosts.has(host) ? [{ id, host, role, server_id, liveness, deaths, availability_zone }] : [],
-  );
+  const found = rows.flatMap((row): Sighting[] => {
+    const { id, host, role, server_id, liveness, deaths, availability_zone, heartbeat_at } = row;
+    return hosts.has(host)
+      ? [{ id, host, role, server_id, liveness, deaths, availability_zone, heartbeat_at }]
+      : [];
+  });
   return found.sort(byHostAndRole);
 }
 
