@@ -173,16 +173,9 @@ test('a verdict that waits long for rows that another transaction holds gives a 
   await begin(['a'], ['h1', 'h2']);
   stage.silence('h1');
   await stage.pass(9_000);
-  let release: () => void = () => undefined;
-  const held = stage.memory.transact(async (tx) => {
-    await tx.agents.lock({ host: 'h1' });
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
-  });
+  const release = stage.hold('h1');
   await stage.pass(7_000);
-  release();
-  await held;
+  await release();
   await stage.pass(8_000);
   assert.equal(stage.liveness('h1'), 'alive');
   await stage.pass(4_000);
@@ -193,18 +186,11 @@ test('a verdict that waits for rows lets a server that hears the agent write fir
   const [, b] = await begin(['a', 'b'], ['h1', 'h2']);
   stage.silence('h1');
   await stage.pass(9_500);
-  let release: () => void = () => undefined;
-  const held = stage.memory.transact(async (tx) => {
-    await tx.agents.lock({ host: 'h1' });
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
-  });
+  const release = stage.hold('h1');
   await stage.pass(1_500);
   stage.hear(b, 'h1');
   await stage.pass(500);
-  release();
-  await held;
+  await release();
   await stage.pass(20_000);
   assert.deepEqual(stage.events(), []);
   assert.equal(stage.agent('h1').server_id, 'b');
@@ -226,17 +212,9 @@ test('nor one whose report was committed while the verdict waited for its rows',
   await begin(['a'], ['h1', 'h2']);
   stage.silence('h1');
   await stage.pass(9_500);
-  let release: () => void = () => undefined;
-  const held = stage.memory.transact(async (tx) => {
-    await tx.agents.lock({ host: 'h1' });
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await tx.agents.update({ host: 'h1' }, { heartbeat_at: timestamp(stage.clock) });
-  });
+  const release = stage.hold('h1');
   await stage.pass(1_000);
-  release();
-  await held;
+  await release({ heartbeat_at: timestamp(stage.clock) });
   await stage.pass(3_000);
   assert.equal(stage.liveness('h1', 'h2'), 'alive alive');
 });

@@ -185,6 +185,22 @@ export class LivenessStage {
     }
   }
 
+  /** Another transaction holds the host's rows from now on; what is returned lets it end, with those changes if any. */
+  hold(host: string): (changes?: Partial<AgentRow>) => Promise<void> {
+    let release: (changes?: Partial<AgentRow>) => void = () => undefined;
+    const held = this.memory.transact(async (tx) => {
+      await tx.agents.lock({ host });
+      const changes = await new Promise<Partial<AgentRow> | undefined>((resolve) => {
+        release = resolve;
+      });
+      if (changes) await tx.agents.update({ host }, changes);
+    });
+    return async (changes) => {
+      release(changes);
+      await held;
+    };
+  }
+
   agent(host: string): AgentRow {
     return this.memory.rows('agents').find((row) => row.host === host) as AgentRow;
   }
