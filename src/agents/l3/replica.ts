@@ -14,7 +14,7 @@ import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
 import { isFullyOff, MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
-import { ended, follow, type InForce, isOver, LEASE_MS, readInForce, renderInForce } from './orders.ts';
+import { ended, follow, type InForce, LEASE_MS, readInForce, renderInForce } from './orders.ts';
 import { WiringCost } from './wiring-cost.ts';
 
 /** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
@@ -379,10 +379,5 @@ export class Replica {
       tracked: host.absolute(at.tracked),
       lease: host.absolute(at.lease),
     });
-  }
-
-  /** Whether a lease that it was given has run out. */
-  get isOver(): boolean {
-    return this.#inForce != null && isOver(this.#inForce, this.#context.clock.now());
   }
 }
