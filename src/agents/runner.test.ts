@@ -5,12 +5,27 @@ import { FakeHost } from '../host/fake/fake-host.ts';
 import { seededRandom } from '../lib/random.ts';
 import { CONVERGED, type Outcome } from '../reconcile/controller.ts';
 import { Journal } from '../watch/journal.ts';
+import type { ReplicaReport } from '../resources/replica-report.ts';
 import type { Frame, Report, ReportAnswer, WatchRequest } from '../watch/protocol.ts';
 import type { Transport } from '../watch/transport.ts';
 import type { RoleAgent, RoleTools } from './role.ts';
 import { AgentRunner, type Audit } from './runner.ts';
 
 const PLACE = { position: 1, tag: 1 };
+const REPLICA: ReplicaReport = {
+  ...{
+    router: 'r',
+    state: 'standby',
+    seq: 1,
+    forMs: 0,
+    penalty: 0,
+    reasons: [],
+    hears: true,
+    checks: [],
+    order: null,
+  },
+  paths: { tunnel: 'up', management: 'up' },
+};
 const STORAGE = { read: async () => null, append: async () => undefined, replace: async () => undefined };
 
 /** A server with nothing to tell, which knows `life` as the agent's last. */
@@ -190,5 +205,48 @@ test('what was looked at and is as it was is no report; what is new is, and so i
   floating = 2;
   await clock.advance(500);
   assert.deepEqual(seen.accepted.at(-1)?.configurations['floating'], 2, 'the server may have taken the 3');
+  await end();
+});
+
+test('another role of a router does not wait for the answer to the report before it', async () => {
+  const { transport } = serverThatKnows(1);
+  let tools: RoleTools | undefined;
+  let roles: readonly ReplicaReport[] = [];
+  const role: RoleAgent = {
+    ...roleOf(() => CONVERGED),
+    ...{ role: 'l3', allKeys: async () => [], roles: () => roles },
+    run: async (given) => {
+      tools = given;
+    },
+  };
+  const sent: string[] = [];
+  const answers: ((answer: ReportAnswer) => void)[] = [];
+  let isSlow = false;
+  const slow: Transport = {
+    ...transport,
+    report: (server, report) => {
+      if (!isSlow) return transport.report(server, report);
+      sent.push(report.roles?.map(({ state, penalty }) => `${state} ${penalty}`).join() ?? '');
+      return new Promise((resolve) => answers.push(resolve));
+    },
+  };
+  const { clock, end } = await run(slow, { role });
+  isSlow = true;
+  const says = async (state: ReplicaReport['state'], seq: number, penalty: number) => {
+    roles = [{ ...REPLICA, state, seq, penalty }];
+    tools?.report();
+    await clock.advance(20);
+  };
+  await says('standby', 1, 10);
+  await says('standby', 1, 20);
+  assert.deepEqual(sent, ['standby 10'], 'how well it is waits');
+  await says('active', 2, 20);
+  assert.deepEqual(sent, ['standby 10', 'active 20'], 'who is active does not');
+  await says('standby', 3, 20);
+  assert.equal(sent.length, 2, 'two at once are enough');
+  answers[1]?.({ accepted: true });
+  answers[0]?.({ accepted: false });
+  await clock.advance(20);
+  assert.deepEqual(sent.slice(2), ['standby 20'], 'and what came meanwhile follows');
   await end();
 });

@@ -97,8 +97,11 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
   const probe: Host['probe'] = (asked, onAnswer, signal) => {
     const end = new AbortController();
     life.atDeath(() => end.abort());
+    // Not `AbortSignal.any`: Node.js keeps what that gives until it aborts, and with it the whole seed.
+    signal.addEventListener('abort', () => end.abort(), { once: true });
+    if (signal.aborted) end.abort();
     const tell = (answered: boolean) => life.enter(() => signal.aborted || onAnswer(answered));
-    return host.probe(asked, tell, AbortSignal.any([signal, end.signal]));
+    return host.probe(asked, tell, end.signal);
   };
   const proxy = new Proxy(host, {
     get(target, name) {

@@ -423,6 +423,28 @@ test('a guard that is killed is started again at once, without the keepalived th
   assert.equal((await b.host.processes()).includes(name), false);
 });
 
+test('addresses that a killed keepalived and its guard left are taken away, though it is not started again yet', async () => {
+  const b = new Bench();
+  await b.begin();
+  const name = keepalivedName(b.router.id);
+  const isKilled = async () => {
+    b.turn('add-address');
+    b.clock.advance(1_000);
+    await b.converge();
+    assert.notDeepEqual(await b.held(), none);
+    b.host.endProcess(name);
+    await b.converge();
+    b.clock.advance(500);
+    await b.converge();
+  };
+  await isKilled();
+  assert.equal((await b.host.processes()).includes(name), true);
+  await isKilled();
+  assert.equal((await b.host.processes()).includes(name), false, 'twice within seconds is enough');
+  assert.deepEqual(await b.held(), none);
+  assert.equal(b.role()?.state, 'fault');
+});
+
 test('an active says whether it hears another, looked at when it matters', async () => {
   const b = new Bench();
   const hears = () => b.agent.roles?.()?.[0]?.hears;

@@ -90,9 +90,13 @@ export class Replica {
     return this.#desired?.vrId ?? null;
   }
 
-  /** Whether it has the addresses; null: it was not looked at yet, or who has them is being decided right now. */
+  /**
+   * Whether it is to have the addresses; null: it was not looked at yet, or who has them is being decided right now. Where nothing runs that
+   * decides, what is left of them goes: nobody would tell the others of it.
+   */
   holds(): boolean | null {
-    return this.settlesIn() > 0 ? null : this.#holds;
+    if (this.settlesIn() > 0) return null;
+    return this.#runs === false ? false : this.#holds;
   }
 
   /** In how many ms all addresses are where they belong; 0: they are. */
