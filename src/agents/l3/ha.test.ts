@@ -1,176 +1,17 @@
 /** A replica of an HA router, on a host whose keepalived is played by the test. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { id, TestWorld } from '../../../test/support/network-objects.ts';
-import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
-import { FakeHost } from '../../host/fake/fake-host.ts';
-import { ManualClock } from '../../lib/manual-clock.ts';
-import type { ReplicaReport } from '../../resources/replica-report.ts';
-import type { ReplicaOrder } from '../../resources/router.ts';
-import type { RoleAgent } from '../role.ts';
-import type { HealthSource } from './health.ts';
+import { id } from '../../../test/support/network-objects.ts';
+import { HA, OWN, QG, QR, ReplicaBench, TAPS, VIPS } from '../../../test/support/replica-bench.ts';
 import { keepalivedName, leaseName } from './guard.ts';
 import { linkLocalOf } from './ha.ts';
 import { paths } from './observe.ts';
-import { createL3Agent } from './reconciler.ts';
 import { UNWIRED_MS } from './wiring-cost.ts';
-
-const NEVER = new AbortController().signal;
-const QR = 'qr-00000aa1-00';
-const QG = 'qg-00000ee1-00';
-const HA = 'ha-00000cc1-00';
-/** Ends on the host: towards the other replicas, inside, outside. */
-const TAPS = ['tap00000cc1-00', 'tap00000aa1-00', 'tap00000ee1-00'] as const;
-const OWN = '169.254.0.7/24';
-const VIPS = { [QR]: ['10.0.1.1/24'], [QG]: ['203.0.113.5/24', '203.0.113.8/32'] };
-
-class Bench {
-  readonly clock = new ManualClock();
-  readonly host: FakeHost;
-  readonly world = new TestWorld('h1');
-  readonly router: TestRouter;
-  readonly signals: string[] = [];
-  agent: RoleAgent;
-  incarnation = 1;
-  /** Whose adverts came lately. */
-  heard = '';
-  /** Times that keepalived was killed. */
-  kills = 0;
-  reports = 0;
-  isHeld = false;
-  isOtherGone = false;
-  #penalty = 0;
-  readonly #health: HealthSource = {
-    current: () => ({
-      ...{ penalty: this.#penalty, reasons: [], checks: [], peers: [] },
-      ...(this.isOtherGone ? { isOtherGone: true } : {}),
-      paths: { tunnel: 'unknown', management: 'unknown' },
-    }),
-    ...{ onChange: () => undefined, tellRole: () => undefined, onHostEvent: () => undefined },
-    tellHeld: (_, isHeld) => {
-      this.isHeld = isHeld;
-    },
-    run: async () => undefined,
-  };
-
-  constructor() {
-    this.host = new FakeHost({
-      run: (_, argv) => {
-        if (argv.at(-1)?.endsWith('vrrp.pid')) this.kills++;
-        return argv[0] === 'nft' ? { code: 0, stdout: `set heard { ${this.heard} }`, stderr: '' } : undefined;
-      },
-      program: () => ({
-        signalled: (signal) => {
-          this.signals.push(signal);
-          return signal === 'HUP' ? 'stays' : 'ends';
-        },
-      }),
-    });
-    this.router = new TestRouter(this.world, 1);
-    this.router.set({ ha: true, ha_vr_id: 7 });
-    this.router.replica('h1', 1);
-    this.router.replica('h2', 0);
-    this.router.attach(0xaa1, id(0xa), subnetOf('10.0.1.0/24', '10.0.1.1'));
-    const outside = subnetOf('203.0.113.0/24', '203.0.113.1');
-    this.router.attach(0xee1, id(0xe), outside, { owner: 'network:router_gateway', ip: '203.0.113.5' });
-    const own = { owner: 'network:router_ha_interface', host: 'h1', ip: '169.254.192.7' } as const;
-    this.router.attach(0xcc1, id(0xc), subnetOf('169.254.192.0/18', null), own);
-    this.router.float(1, '203.0.113.8', '10.0.1.6');
-    this.agent = this.live();
-    void this.host.follow((event) => this.agent.keysOfHostEvent(event), NEVER);
-  }
-
-  live(): RoleAgent {
-    const agent = createL3Agent({
-      host: this.host,
-      world: this.world,
-      clock: this.clock,
-      health: this.#health,
-    });
-    const tools = {
-      mark: () => undefined,
-      report: () => void this.reports++,
-      incarnation: () => this.incarnation,
-    };
-    void agent.run?.(tools, NEVER);
-    return agent;
-  }
-
-  async converge(): Promise<string[]> {
-    const { shortfalls } = await this.agent.reconcile(this.router.key, NEVER);
-    return shortfalls.map(({ object, state, reason }) => `${object} ${state}: ${reason}`);
-  }
-
-  /** Its turn has come, and its link leads to the others. */
-  async begin(): Promise<void> {
-    await this.converge();
-    this.wire(...TAPS);
-    await this.settle();
-  }
-
-  /** These ends of links lead somewhere. */
-  wire(...taps: readonly string[]): void {
-    this.host.meddle(null, { op: 'add-bridge', name: 'brq1', mtu: 1450 });
-    for (const name of taps) this.host.meddle(null, { op: 'set-link', name, master: 'brq1' });
-  }
-
-  unwire(name: string): void {
-    this.host.meddle(null, { op: 'set-link', name, master: null });
-  }
-
-  async settle(): Promise<void> {
-    await this.converge();
-    this.clock.advance(1_000);
-    await this.converge();
-    this.clock.advance(1_000);
-    assert.deepEqual(await this.converge(), []);
-  }
-
-  /** What keepalived does. */
-  turn(op: 'add-address' | 'delete-address'): void {
-    this.host.meddle(this.router.namespace, { op, link: HA, address: OWN });
-    for (const [link, addresses] of Object.entries(VIPS))
-      for (const address of addresses) this.host.meddle(this.router.namespace, { op, link, address });
-  }
-
-  async held(): Promise<Record<string, string[]>> {
-    const links = (await this.host.linksIn([this.router.namespace])).get(this.router.namespace) ?? [];
-    const served = links.filter(({ name }) => name === QR || name === QG);
-    return Object.fromEntries(served.map(({ name, addresses }) => [name, [...addresses].sort()]));
-  }
-
-  /** But for conntrackd. */
-  async programs(): Promise<string[]> {
-    return (await this.host.processes()).filter((name) => !name.startsWith('conntrackd-'));
-  }
-
-  file(name: string): Promise<string | null> {
-    return this.host.readFile(`l3/${this.router.id}/${name}`);
-  }
-
-  role(): Pick<ReplicaReport, 'state' | 'seq' | 'order'> | undefined {
-    const [report] = this.agent.roles?.() ?? [];
-    return report && { state: report.state, seq: report.seq, order: report.order };
-  }
-
-  /** What ails it, as the watch over the host's health says. */
-  ails(penalty: number): void {
-    this.#penalty = penalty;
-  }
-
-  order(fields: Partial<ReplicaOrder> | null): void {
-    const seq = this.role()?.seq ?? 0;
-    const first = { epoch: 1, do: 'yield', incarnation: this.incarnation, seq, why: '' } as const;
-    const order = fields && { ...first, ...fields };
-    const body = { host: 'h1', rank: 1, tunnel_ip: '', management_ip: '', order };
-    this.world.put(this.router.key, 'replica/h1', body);
-  }
-}
 
 const none = { [QR]: [], [QG]: [] };
 
 test('keepalived begins once its link is wired and its turn has come, and knows all that it may hold', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   assert.equal(b.agent.roles?.(), undefined, 'nothing is known yet');
   assert.deepEqual(await b.converge(), [
     `port/${id(0xcc1)} waiting: its link to the other replicas is not wired yet`,
@@ -202,7 +43,7 @@ test('keepalived begins once its link is wired and its turn has come, and knows 
 });
 
 test('the role is what keepalived made it, told at once; what it does is left alone, and mended later', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   const { reports } = b;
   b.turn('add-address');
@@ -227,7 +68,7 @@ test('the role is what keepalived made it, told at once; what it does is left al
 });
 
 test('a replica that begins takes off all until each of its links leads somewhere, the one outside too', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.converge();
   const [ha, inside, outside] = TAPS;
   b.wire(ha, inside);
@@ -250,7 +91,7 @@ test('a replica that begins takes off all until each of its links leads somewher
 });
 
 test('one that has begun is not bothered by a link that leads nowhere for a moment; for long, it is', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.turn('add-address');
   await b.settle();
@@ -272,7 +113,7 @@ test('one that has begun is not bothered by a link that leads nowhere for a mome
 });
 
 test('a later life finds the role as it is, and touches nothing', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.turn('add-address');
   await b.settle();
@@ -291,7 +132,7 @@ test('a later life finds the role as it is, and touches nothing', async () => {
 });
 
 test('one more address is told to keepalived, which is not started anew', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   const { pid } = b.host.process(keepalivedName(b.router.id)) ?? {};
   b.router.float(2, '203.0.113.9', '10.0.1.7');
@@ -308,7 +149,7 @@ test('one more address is told to keepalived, which is not started anew', async 
 });
 
 test('orders: preferred, yielding, stepping back for a while', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.order({ do: 'prefer', seq: 99 });
   await b.converge();
@@ -346,7 +187,7 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
 });
 
 test('a lease ends as soon as the one that it was for is gone, and the same order does not begin it anew', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.turn('add-address');
   await b.settle();
@@ -367,7 +208,7 @@ test('a lease ends as soon as the one that it was for is gone, and the same orde
 });
 
 test('a move that was forced upon it forgives what ailed it then, and nothing more', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.ails(90);
   await b.converge();
@@ -389,7 +230,7 @@ test('a move that was forced upon it forgives what ailed it then, and nothing mo
 });
 
 test('a keepalived that does not let go is killed', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.turn('add-address');
   await b.settle();
@@ -411,7 +252,7 @@ test('a keepalived that does not let go is killed', async () => {
 });
 
 test('a guard that is killed is started again at once, without the keepalived that it left; not again and again', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   await b.host.writeFile(paths(b.router.id).keepalivedPid, '4711\n');
   const name = keepalivedName(b.router.id);
@@ -446,7 +287,7 @@ test('addresses that a killed keepalived and its guard left are taken away, thou
 });
 
 test('an active says whether it hears another, looked at when it matters', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   const hears = () => b.agent.roles?.()?.[0]?.hears;
   await b.begin();
   assert.equal(hears(), true, 'that is why it stands by');
@@ -465,7 +306,7 @@ test('an active says whether it hears another, looked at when it matters', async
 });
 
 test('since when it has its role outlives the agent', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   const forMs = () => b.agent.roles?.()?.[0]?.forMs;
   await b.begin();
   b.turn('add-address');
@@ -480,7 +321,7 @@ test('since when it has its role outlives the agent', async () => {
 });
 
 test('a router that leaves takes its keepalived with it', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   b.router.leave();
   await b.converge();

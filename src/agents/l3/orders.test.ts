@@ -42,12 +42,19 @@ test('a lease ends by itself, and a higher epoch renews it', () => {
   assert.equal(follow(over, null, end), null);
 });
 
-test('what is in force outlives the agent', () => {
+test('what is in force outlives the agent; a lease ends when it would have', () => {
+  const then = { now: 900, wallMs: 1_000_000 };
   for (const what of ['tell', 'prefer', 'yield', 'done'] as const) {
     const inForce = { epoch: 12, do: what, until: null };
-    assert.deepEqual(readInForce(renderInForce(inForce), 5), inForce);
+    assert.deepEqual(readInForce(renderInForce(inForce, then), { now: 5, wallMs: 1_000_700 }), inForce);
   }
-  assert.deepEqual(readInForce('3 fault\n', 5), { epoch: 3, do: 'fault', until: 5 + LEASE_MS });
-  for (const text of [null, '', '3\n', 'x yield\n', '3 dance\n']) assert.equal(readInForce(text, 5), null);
-  assert.equal(renderInForce(null), '');
+  const kept = renderInForce({ epoch: 3, do: 'fault', until: then.now + LEASE_MS }, then);
+  const until = (wallMs: number) => readInForce(kept, { now: 5, wallMs })?.until;
+  assert.equal(until(1_000_700), 5 + LEASE_MS - 700);
+  assert.equal(until(2_000_000), 5, 'over long ago');
+  assert.equal(until(0), 5 + LEASE_MS, 'a wall clock that went back');
+  assert.equal(readInForce('3 fault\n', { now: 5, wallMs: 0 })?.until, 5 + LEASE_MS, 'of an earlier version');
+  for (const text of [null, '', '3\n', 'x yield\n', '3 dance\n'])
+    assert.equal(readInForce(text, { now: 5, wallMs: 0 }), null);
+  assert.equal(renderInForce(null, then), '');
 });

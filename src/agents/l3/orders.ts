@@ -34,15 +34,27 @@ export const ended = ({ epoch }: InForce): InForce => ({ epoch, do: 'done', unti
 
 export const isOver = ({ until }: InForce, now: number): boolean => until !== null && now >= until;
 
-/** As kept for the next life of the agent. */
-export function renderInForce(inForce: InForce | null): string {
-  return inForce === null ? '' : `${inForce.epoch} ${inForce.do}\n`;
+/** The two clocks of now: this life's own (ms), and the wall's (UTC ms), which the next life has as well. */
+export interface Now {
+  readonly now: number;
+  readonly wallMs: number;
 }
 
-/** A lease of an earlier life begins anew: it ends by itself all the same. */
-export function readInForce(text: string | null, now: number): InForce | null {
-  const found = /^(\d{1,15}) (tell|prefer|yield|fault|done)\n$/.exec(text ?? '');
+/** As kept for the next life of the agent: a lease with its end. */
+export function renderInForce(inForce: InForce | null, { now, wallMs }: Now): string {
+  if (inForce === null) return '';
+  const end = inForce.until === null ? '' : ` ${Math.round(wallMs + inForce.until - now)}`;
+  return `${inForce.epoch} ${inForce.do}${end}\n`;
+}
+
+/**
+ * A lease of an earlier life ends when it would have, so that agents that restart again and again do not draw it out; whatever became of
+ * the wall clock, it is no longer than a new one.
+ */
+export function readInForce(text: string | null, { now, wallMs }: Now): InForce | null {
+  const found = /^(\d{1,15}) (tell|prefer|yield|fault|done)(?: (\d{1,15}))?\n$/.exec(text ?? '');
   if (found === null) return null;
-  const what = found[2] as InForce['do'];
-  return { epoch: Number(found[1]), do: what, until: what === 'fault' ? now + LEASE_MS : null };
+  const [, epoch, what, end] = found;
+  const leftMs = end === undefined ? LEASE_MS : Math.min(LEASE_MS, Math.max(0, Number(end) - wallMs));
+  return { epoch: Number(epoch), do: what as InForce['do'], until: what === 'fault' ? now + leftMs : null };
 }

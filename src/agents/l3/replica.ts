@@ -7,14 +7,14 @@ import type { Clock } from '../../lib/clock.ts';
 import { Turns } from '../../lib/turns.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
-import { beginLease, endLease, ensureKeepalived, isMissing, killKeepalived } from './guard.ts';
+import { beginLease, endLease, ensureKeepalived, isMissing, killKeepalived, leaseName } from './guard.ts';
 import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
 import { isFullyOff, MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
-import { ended, follow, type InForce, LEASE_MS, readInForce, renderInForce } from './orders.ts';
+import { ended, follow, type InForce, LEASE_MS, type Now, readInForce, renderInForce } from './orders.ts';
 import { WiringCost } from './wiring-cost.ts';
 
 /** What being told to yield costs: more than any one thing that ails a replica, and less than all. */
@@ -205,9 +205,9 @@ export class Replica {
     this.#context.health?.tellHeld(this.#id, inForce?.do === 'fault');
     if (inForce !== before) {
       this.#inForce = inForce;
-      await host.writeFile(paths(this.#id).order, renderInForce(inForce));
-      if (inForce?.do === 'fault') await beginLease(host, this.#id, (inForce.until ?? 0) - clock.now());
-      else if (before?.do === 'fault') await endLease(host, this.#id);
+      await host.writeFile(paths(this.#id).order, renderInForce(inForce, this.#nowOf()));
+      if (inForce?.do === 'fault') await this.#takeLease(inForce);
+      else if (before?.do === 'fault') await this.#endFault();
     }
     await this.#track(desired);
     await this.#leave();
@@ -233,6 +233,23 @@ export class Replica {
     return waits.length === 0 ? null : Math.max(1, Math.min(...waits) - clock.now());
   }
 
+  /** Also where the agent, or this host, was started anew meanwhile: what ends the lease ends with what is in force here. */
+  async #takeLease({ until }: InForce): Promise<void> {
+    const { host, clock } = this.#context;
+    await beginLease(host, this.#id, Math.max(1, (until ?? 0) - clock.now()));
+  }
+
+  /** Where it is away for another reason, that one's lease is begun anew rather than ended (#leave). */
+  async #endFault(): Promise<void> {
+    if (this.#awayAgainAt === null) await endLease(this.#context.host, this.#id);
+    else this.#awayAgainAt = this.#context.clock.now();
+  }
+
+  #nowOf(): Now {
+    const { clock } = this.#context;
+    return { now: clock.now(), wallMs: clock.wall().getTime() };
+  }
+
   /** Who stepped back for one that is gone waits neither for a server nor for the end of its lease. */
   #released(inForce: InForce | null): InForce | null {
     return inForce?.do === 'fault' && this.#health()?.isOtherGone ? ended(inForce) : inForce;
@@ -254,12 +271,13 @@ export class Replica {
 
   /** What an earlier life left. */
   async #recall(): Promise<void> {
-    const { host, clock } = this.#context;
+    const { host } = this.#context;
     if (this.#kept !== undefined) return;
     const [role, order] = await Promise.all(
       [paths(this.#id).role, paths(this.#id).order].map((path) => host.readFile(path)),
     );
-    this.#inForce = readInForce(order ?? null, clock.now());
+    this.#inForce = readInForce(order ?? null, this.#nowOf());
+    if (this.#inForce?.do === 'fault') await this.#takeLease(this.#inForce);
     const [, state = '', at = '0'] = /^(\w+) (\d{1,15})\n$/.exec(role ?? '') ?? [];
     this.#kept = { state, at: Number(at) };
   }
@@ -346,7 +364,7 @@ export class Replica {
         this.#startedAt = [clock.now(), last];
         this.#wiring.begins();
         await this.#track(desired);
-        if (this.#inForce?.do !== 'fault') await host.writeFile(paths(this.#id).lease, '0\n');
+        if (!(await this.#isLeased())) await host.writeFile(paths(this.#id).lease, '0\n');
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
       this.#runs = true;
@@ -362,6 +380,12 @@ export class Replica {
       this.#judge();
     }
     return { shortfalls: [], inMs: null };
+  }
+
+  /** It is to take no part, by whatever reason; in an earlier life too, until that one's lease ends by itself. */
+  async #isLeased(): Promise<boolean> {
+    if (this.#inForce?.do === 'fault' || this.#awayAgainAt !== null) return true;
+    return (await this.#context.host.findProcess(leaseName(this.#id))) !== null;
   }
 
   /** In how many ms it may begin; 0: now, as whoever has begun before may. */

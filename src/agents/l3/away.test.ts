@@ -1,0 +1,79 @@
+/** What keeps keepalived from taking part: leases of the server's and of the replica's own, on a host that the test plays. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ReplicaBench } from '../../../test/support/replica-bench.ts';
+import { keepalivedName, leaseName } from './guard.ts';
+
+async function active(): Promise<ReplicaBench> {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  return b;
+}
+
+const stands = async (b: ReplicaBench) => [await b.file('lease'), b.role()?.state];
+/** For how many seconds the program that holds the lease was begun. */
+const seconds = (b: ReplicaBench) => Number(b.host.process(leaseName(b.router.id))?.spec.argv.at(-1));
+
+async function pass(b: ReplicaBench, ms: number): Promise<void> {
+  b.clock.advance(ms);
+  await b.converge();
+}
+
+test('who is away for two reasons comes back when both are over', async () => {
+  const b = await active();
+  b.order({ do: 'fault' });
+  await b.converge();
+  b.turn('delete-address');
+  b.isAway = true;
+  await pass(b, 2_000);
+  await pass(b, 5_000);
+  await pass(b, 3_000);
+  assert.deepEqual(await stands(b), ['1\n', 'fault'], 'what the server told is over');
+  assert.equal(seconds(b), 10);
+  b.isAway = false;
+  await pass(b, 1_500);
+  assert.deepEqual(await stands(b), ['0\n', 'standby']);
+});
+
+test('a keepalived that is started while its replica is away takes no part, in a new life of the agent either', async () => {
+  const b = await active();
+  b.isAway = true;
+  await b.converge();
+  b.turn('delete-address');
+  b.host.endProcess(keepalivedName(b.router.id));
+  await b.converge();
+  assert.deepEqual(await stands(b), ['1\n', 'fault']);
+  b.isAway = false;
+  b.agent = b.live();
+  b.host.endProcess(keepalivedName(b.router.id));
+  await b.converge();
+  assert.equal(await b.file('lease'), '1\n', 'until it ends by itself');
+});
+
+test('a lease ends when it would have, whatever becomes of the agent, and with it what the agent takes to be in force', async () => {
+  const b = await active();
+  b.order({ do: 'fault' });
+  await b.converge();
+  b.turn('delete-address');
+  await pass(b, 7_000);
+  b.agent = b.live();
+  await b.converge();
+  assert.deepEqual([await b.file('lease'), seconds(b)], ['1\n', 3]);
+  await pass(b, 2_999);
+  assert.equal(b.role()?.state, 'fault');
+  await pass(b, 1);
+  assert.deepEqual(await stands(b), ['0\n', 'standby']);
+});
+
+test('a lease that ended while there was no agent is not in force in the next life', async () => {
+  const b = await active();
+  b.order({ do: 'fault' });
+  await b.converge();
+  b.turn('delete-address');
+  b.clock.advance(11_000);
+  b.agent = b.live();
+  await b.settle();
+  assert.deepEqual([await stands(b), b.kills], [['0\n', 'standby'], 0]);
+});
