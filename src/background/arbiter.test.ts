@@ -144,3 +144,61 @@ test('a planned move that does not come about is given up', async () => {
   await s.look(2);
   assert.deepEqual([s.orders(), s.said.at(-1)], [{}, 'router-order']);
 });
+
+/** h1 is to give the router to h2. */
+async function moving() {
+  const s = await stage();
+  for (const host of ['h2', 'h3']) await s.report(host);
+  const orders = [
+    { host: 'h1', do: 'yield', why: '' },
+    { host: 'h2', do: 'prefer', why: '' },
+  ] as const;
+  await s.run((tx) => giveOrders(tx, s.store.rows('routerBindings'), orders));
+  const words = () =>
+    s.store
+      .rows('events')
+      .filter(({ kind }) => kind === 'router-order')
+      .map(({ message }) => message.replaceAll(s.router.id, 'R'));
+  return { ...s, words };
+}
+
+test('who was to have the router and has it not in time takes it from nobody later: another got it', async () => {
+  const s = await moving();
+  await s.report('h1', { state: 'standby' });
+  await s.report('h3', { state: 'active' });
+  assert.deepEqual(s.orders(), { h2: 'prefer' }, 'it may yet come to h2');
+  await s.look(15);
+  assert.deepEqual(s.orders(), { h2: 'prefer' });
+  await s.look();
+  assert.deepEqual(s.orders(), {});
+  assert.deepEqual(s.words(), [
+    'Router R has not moved to h2: h3 became active instead. It is not to move any more.',
+  ]);
+  await s.look(20);
+  assert.equal(s.words().length, 1);
+});
+
+test('the same where nobody has it, and not where it came about late', async () => {
+  const s = await moving();
+  await s.report('h1', { state: 'fault' });
+  await s.look(16);
+  assert.deepEqual(s.orders(), {});
+  assert.match(s.words()[0] ?? '', /has not moved to h2: nobody is known to be active/);
+
+  const late = await moving();
+  await late.report('h1', { state: 'standby' });
+  await late.look(14);
+  await late.report('h2', { state: 'active' });
+  await late.look(5);
+  assert.deepEqual([late.orders(), late.words()], [{}, []]);
+});
+
+test('one that was forced upon a replica and came about is no move that is under way', async () => {
+  const s = await moving();
+  const orders = [{ host: 'h2', do: 'prefer', why: '', forgives: 60 }] as const;
+  await s.run((tx) => giveOrders(tx, s.store.rows('routerBindings'), orders));
+  await s.report('h1', { state: 'standby' });
+  await s.report('h2', { state: 'active', penalty: 60 });
+  await s.look(20);
+  assert.deepEqual([s.orders(), s.words()], [{ h2: 'prefer' }, []]);
+});

@@ -5,10 +5,15 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Call } from '../operations/operation.ts';
-import { arbitrate, giveUpMove, renewLeases, unsettledRouters } from '../operations/router-orders.ts';
+import {
+  arbitrate,
+  giveUpMove,
+  renewLeases,
+  type Unsettled,
+  unsettledRouters,
+} from '../operations/router-orders.ts';
 import type { Dispute } from '../operations/router-roles.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { RouterBindingRow } from '../resources/router.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
 
@@ -32,9 +37,10 @@ const MOVE_MS = 15_000;
 
 /** A router with something to do, as the leader has seen it. */
 interface Followed {
-  /** Since when two have been active, and since when a move has been under way; null: they are not, it is not. */
+  /** Since when two have been active; null: they are not. */
   readonly disputedSince: number | null;
-  readonly movingSince: number | null;
+  /** The move that is under way, by its last order, and since when. */
+  readonly move: { readonly epoch: number; readonly since: number } | null;
   readonly renewedAt: number;
   /** Since when one for whom others stand back has not answered; null: it has. */
   readonly awaitedSince: number | null;
@@ -82,22 +88,23 @@ export class Arbiter {
     const found = await store.view((view) => unsettledRouters(view));
     const before = this.#followed;
     this.#followed = new Map();
-    for (const [routerId, active] of found) {
+    for (const [routerId, unsettled] of found) {
       const known = before.get(routerId);
-      this.#followed.set(routerId, await this.#follow({ routerId, active, known, now }));
+      this.#followed.set(routerId, await this.#follow({ routerId, ...unsettled, known, now }));
     }
   }
 
-  async #follow(of: {
-    readonly routerId: string;
-    readonly active: readonly RouterBindingRow[];
-    readonly known: Followed | undefined;
-    readonly now: number;
-  }): Promise<Followed> {
-    const { routerId, active, known, now } = of;
+  async #follow(
+    of: Unsettled & {
+      readonly routerId: string;
+      readonly known: Followed | undefined;
+      readonly now: number;
+    },
+  ): Promise<Followed> {
+    const { routerId, active, moveEpoch: epoch, known, now } = of;
     const disputedSince = active.length > 1 ? (known?.disputedSince ?? now) : null;
-    const isMoving = active.some((row) => row.order?.do === 'yield');
-    let movingSince = isMoving ? (known?.movingSince ?? now) : null;
+    const since = known?.move?.epoch === epoch ? known.move.since : now;
+    let move = epoch === null ? null : { epoch, since };
     const renewedAt = known?.renewedAt ?? now;
     const awaitedSince = known?.awaitedSince ?? null;
     // the server that was told of it comes first
@@ -105,21 +112,21 @@ export class Arbiter {
       const isStubborn = () => now - disputedSince >= STUBBORN_MS;
       await this.#run((tx, call) => arbitrate(tx, call, { routerId, isStubborn }));
     }
-    if (disputedSince === null && movingSince !== null && now - movingSince >= MOVE_MS) {
+    if (disputedSince === null && move !== null && now - move.since >= MOVE_MS) {
       await this.#run((tx, call) => giveUpMove(tx, call, routerId));
-      movingSince = null;
+      move = null;
     }
     const isDue = now - renewedAt >= RENEW_MS;
     const isLate = awaitedSince !== null && now - awaitedSince >= LATE_MS;
     let awaited: readonly string[] = [];
     // who is asked nothing has nobody standing back for it, but for what got lost
-    if (isDue || active.some((row) => row.order?.do === 'tell'))
+    if ((isDue && active.length > 0) || active.some((row) => row.order?.do === 'tell'))
       await this.#run(async (tx) => {
         awaited = await renewLeases(tx, routerId, { isDue, isLate });
         return [];
       });
     return {
-      ...{ disputedSince, movingSince, renewedAt: isDue ? now : renewedAt },
+      ...{ disputedSince, move, renewedAt: isDue ? now : renewedAt },
       awaitedSince: awaited.length > 0 ? (awaitedSince ?? now) : null,
     };
   }

@@ -86,8 +86,8 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
   }
   const found = judge(rows.map(replicaOf), { isDue: true, ...(isStubborn ? { isStubborn } : {}) });
   await followUp(tx, rows, found);
-  if (found.kind === 'calm' || (found.kind === 'await' && dead.length > 0))
-    return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
+  const isSettled = found.kind === 'calm' || (found.kind === 'await' && dead.length > 0);
+  if (isSettled) return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
   if (found.kind !== 'dispute') return [];
   const events = await Promise.all([
     tellOfDisputes(tx, call, { disputed: new Map([[routerId, found]]), over: [] }),
@@ -143,15 +143,43 @@ const askOf = (hosts: readonly string[]): NewOrder[] =>
     why: 'are you still active? Others say that they are, or stand back for you',
   }));
 
-/** By router, the rows that say active: where there is more than one of them, or any was told something, there is something to do. */
+/** A router with something to do. */
+export interface Unsettled {
+  /** The rows that say active. */
+  readonly active: readonly RouterBindingRow[];
+  /** The last order of a planned move that has not come about so far; null: there is none. */
+  readonly moveEpoch: number | null;
+}
+
+/** The target of a planned move, as long as it has not got the router. */
+const isAwaited = ({ order, ha_state }: RouterBindingRow): boolean =>
+  order?.do === 'prefer' && ha_state !== 'active';
+
+/**
+ * By router: those of which more than one row says active, or one that was told something; and those that are to move to a replica that is
+ * not active, whoever else is.
+ */
 export async function unsettledRouters(
   tables: Pick<Tables, 'routerBindings'>,
-): Promise<Map<string, readonly RouterBindingRow[]>> {
-  const active = await tables.routerBindings.find({ ha_state: 'active' });
-  const routers = Map.groupBy(active, (row) => row.router_id);
-  return new Map(
-    [...routers].filter(([, rows]) => rows.length > 1 || rows.some((row) => row.order !== null)),
-  );
+): Promise<Map<string, Unsettled>> {
+  const [active, preferred] = await Promise.all([
+    tables.routerBindings.find({ ha_state: 'active' }),
+    tables.routerBindings.list({
+      filters: [{ column: 'order', operator: 'contains', values: ['"prefer"'] }],
+      sort: [],
+    }),
+  ]);
+  const awaited = Map.groupBy(preferred.filter(isAwaited), (row) => row.router_id);
+  const serving = Map.groupBy(active, (row) => row.router_id);
+  const found = new Map<string, Unsettled>();
+  for (const id of new Set([...serving.keys(), ...awaited.keys()])) {
+    const rows = serving.get(id) ?? [];
+    const yields = rows.filter(({ order }) => order?.do === 'yield');
+    const moving = [...yields, ...(awaited.get(id) ?? [])].map(({ epoch }) => epoch);
+    if (rows.length > 1 || moving.length > 0 || rows.some((row) => row.order !== null))
+      found.set(id, { active: rows, moveEpoch: moving.length > 0 ? Math.max(...moving) : null });
+  }
+  return found;
 }
 
 /** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. Says who is waited for. */
@@ -172,21 +200,36 @@ export async function renewLeases(
   return awaited;
 }
 
-/** A planned move has not come about: everything is as before. */
+/**
+ * A planned move has not come about: what was told for it ends, so that its target does not take the router at a later time, when it
+ * is well again. Nothing is said where it has come about by now.
+ */
 export async function giveUpMove(tx: Transaction, call: Call, routerId: string): Promise<EventRow[]> {
   await tx.routers.lock({ id: routerId });
   const rows = await tx.routerBindings.find({ router_id: routerId });
-  const told = rows.filter((row) => row.order?.do === 'yield' || row.order?.do === 'prefer');
+  const told = rows.filter((row) => row.order?.do === 'yield' || isAwaited(row));
   if (told.length === 0) return [];
   await endOrders(
     tx,
     rows,
     told.map((row) => row.host),
   );
+  const active = rows.filter((row) => row.ha_state === 'active');
   const event = await record(tx, call, {
     ...{ kind: 'router-order', severity: 'warning', role: 'l3', object: `router/${routerId}` },
-    message: `Router ${routerId} has not moved: nobody else was fit to take it. It stays where it is.`,
+    message: `Router ${routerId} has not moved${notMoved(told, active)}`,
     data: { hosts: told.map((row) => row.host) },
   });
   return [event];
 }
+
+function notMoved(told: readonly RouterBindingRow[], active: readonly RouterBindingRow[]): string {
+  const stays = active.some((row) => told.includes(row));
+  if (stays) return ': nobody else was fit to take it. It stays where it is.';
+  const to = told.map(({ host }) => host).join(' and ');
+  const who =
+    active.length === 0 ? 'nobody is known to be active' : `${hostsOf(active)} became active instead`;
+  return ` to ${to}: ${who}. It is not to move any more.`;
+}
+
+const hostsOf = (rows: readonly RouterBindingRow[]): string => rows.map(({ host }) => host).join(' and ');

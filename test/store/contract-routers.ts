@@ -117,6 +117,23 @@ function constraints(withStore: WithStore): void {
       });
     }));
 
+  test('replicas are found by what they are told', () =>
+    withStore(async (store) => {
+      await cloud(store);
+      const order = { epoch: 1, do: 'prefer', incarnation: 1, seq: 1, why: 'to "yield" is another' } as const;
+      await store.transact(async (tx) => {
+        await tx.routerBindings.insert([
+          { ...routerBinding(1, 3, 'c', 2), tag: tx.tag, position: null, order },
+        ]);
+      });
+      const told = async (what: string) => {
+        const filters = [{ column: 'order', operator: 'contains', values: [`"${what}"`] }] as const;
+        const rows = await store.view((view) => view.routerBindings.list({ filters, sort: [] }));
+        return rows.map(({ host }) => host);
+      };
+      assert.deepEqual([await told('prefer'), await told('fault'), await told('yield')], [['c'], [], []]);
+    }));
+
   test('a replica gets the position of its making at the commit, and keeps it', () =>
     withStore(async (store) => {
       await cloud(store);

@@ -50,8 +50,9 @@ export function passes(row: AnyRow, filter: ListFilter<AnyRow>): boolean {
   const value = row[filter.column];
   return filter.values.some((given) => {
     if (filter.operator === 'in') return sameAsColumn(value, given);
-    if (typeof value !== 'string') return false;
-    return filter.operator === 'contains' ? value.includes(String(given)) : value.startsWith(String(given));
+    if (value === null) return false;
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    return filter.operator === 'contains' ? text.includes(String(given)) : text.startsWith(String(given));
   });
 }
 
