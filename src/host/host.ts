@@ -187,6 +187,8 @@ export interface GuardedResult {
   readonly durationMs: number;
   /** The first 4 KiB of what it wrote, to either output. */
   readonly output: string;
+  /** Only where something of it is left that was killed and does not end (it waits for a disk, say): until that is gone. */
+  readonly gone?: Promise<void>;
 }
 
 /** A link of the host's own by which an address is reached, as of now. */

@@ -25,7 +25,8 @@ const USAGE = `usage: deuteron check-script verify PATH [OPTION...]
 
 A check script says whether this host can serve an HA router: exit code 0 is yes. See docs/operate/check-scripts.md.
 
-  verify PATH         whether an agent would run it: owner and mode of every step of the path, content; prints its SHA-256
+  verify PATH         whether an agent would run it: owner and mode of every step of the path, content; prints its SHA-256.
+                      As root also whether this host lets a run be kept apart: without that none is begun
   try PATH            the dry run: runs it here as an agent would, with the same user and limits, and says what would
                       follow. Nothing is told to anybody. Needs root.
 
@@ -41,6 +42,9 @@ A check script says whether this host can serve an HA router: exit code 0 is yes
   --json              print JSON
 
 Exit codes: 0 it may be run (verify), it said yes at last (try); 1 it may not, it did not; 2 wrong usage.`;
+
+const HARMLESS = ['/bin/true'];
+const HARMLESS_MS = 10_000;
 
 const OPTIONS = {
   user: { type: 'string', default: AGENT_OPTIONS['check-user'].default },
@@ -96,8 +100,19 @@ async function inspect(path: string, values: Values): Promise<Inspected> {
   return { host, script, user, problems, sha256: facts.content?.sha256 ?? '' };
 }
 
-function verify(found: Inspected, values: Values, io: CommandIo): number {
-  const { script, problems, sha256 } = found;
+/** A container may forbid what a run needs: namespaces and a mount of its own. Empty: it may be begun, or was not tried. */
+async function problemsOfHost({ host, user }: Inspected): Promise<string[]> {
+  if (process.getuid?.() !== 0) return [];
+  const run = { namespace: null, user, environment: {}, timeoutMs: HARMLESS_MS };
+  const { ending, output } = await host.runGuarded({ ...run, argv: HARMLESS });
+  if (ending !== 'not-started') return [];
+  const said = output.trim().split('\n').at(-1) ?? '';
+  return [`on this host no run can be kept apart, so none is begun: ${said || 'no reason was given'}`];
+}
+
+async function verify(found: Inspected, values: Values, io: CommandIo): Promise<number> {
+  const { script, sha256 } = found;
+  const problems = [...found.problems, ...(await problemsOfHost(found))];
   if (values.json) io.out(`${JSON.stringify({ path: script.path, sha256, problems })}\n`);
   else if (problems.length > 0) io.out(problems.map((line) => `${line}\n`).join(''));
   else io.out(`${script.path} may be run as ${values.user}\nsha256=${sha256}\n`);

@@ -6,6 +6,7 @@ import type { ReplicaState } from '../../resources/replica-report.ts';
 import { checkCommand, checkParameters } from './check-arguments.ts';
 import { intervalMs, nextRun } from './check-plan.ts';
 import { type CheckScript, problemsOf } from './check-script.ts';
+import { Slots } from './check-slots.ts';
 import { freshVerdict, judge, type Run, runOf, type Verdict } from './check-verdict.ts';
 
 export interface ChecksOptions {
@@ -27,6 +28,10 @@ const INSPECT_MS = 1_000;
 const LOOK_MS = 100;
 /** More than this behind (the clock was set, or the process stood still): it starts afresh instead of catching up. */
 const LATE_MS = 2_000;
+/** What a script is in may be on a disk, or a server, that does not answer. */
+const LOOK_WITHIN_MS = 5_000;
+/** So many runs of a script that do not end, and it is not begun any more, for whatever router. */
+const MOST_LEFT = 4;
 
 interface Plan {
   /** By the wall clock. */
@@ -44,12 +49,16 @@ export class Checks {
   readonly #pinging = new Set<string>();
   /** By check: the content that it had when it was first found fit to be run. */
   readonly #pinned = new Map<string, string>();
-  readonly #inspected = new Map<string, { at: number; result: Promise<string[]> }>();
+  readonly #inspected = new Map<string, { at: number; isOver: boolean; result: Promise<string[]> }>();
+  readonly #slots: Slots;
+  /** Runs that were killed and have not ended, by the plan's key. */
+  readonly #left = new Map<string, { readonly script: string; isTold: boolean }>();
   /** undefined: not looked up yet. */
   #user: ProgramUser | undefined;
 
   constructor(options: ChecksOptions) {
     this.#options = options;
+    this.#slots = new Slots(options.scripts.length);
   }
 
   tellRole(routerId: string, role: ReplicaState): void {
@@ -88,7 +97,7 @@ export class Checks {
     const keys = new Set<string>();
     for (const script of scripts) {
       const everyMs = intervalMs(scripts, script, here.length);
-      for (const [routerId, objects] of here) {
+      for (const [routerId] of here) {
         const name = key(routerId, script);
         keys.add(name);
         const plan = this.#planOf(name, { now, everyMs, script, routerId });
@@ -97,7 +106,7 @@ export class Checks {
         plan.at = nextRun(now, everyMs, { script, routerId });
         if (isLate) continue;
         plan.running = true;
-        this.#runOne({ routerId, script, objects })
+        this.#runInTurn(routerId, script)
           .catch(
             (error: Error): Run => ({ answer: 'nothing', text: `it could not be begun: ${error.message}` }),
           )
@@ -125,22 +134,52 @@ export class Checks {
   }
 
   /** null: the router is not here any more. */
-  async #runOne(on: {
-    routerId: string;
-    script: CheckScript;
-    objects: ReadonlyMap<string, Body>;
-  }): Promise<Run | null> {
-    const { host, hostName } = this.#options;
-    const { routerId, script, objects } = on;
+  async #runInTurn(routerId: string, script: CheckScript): Promise<Run | null> {
+    const held = this.#leftBy(routerId, script);
+    if (held !== null) return held;
+    await this.#slots.enter(script.name);
+    try {
+      return this.#leftBy(routerId, script) ?? (await this.#runOne(routerId, script));
+    } finally {
+      this.#slots.leave(script.name);
+    }
+  }
+
+  async #runOne(routerId: string, script: CheckScript): Promise<Run | null> {
+    const { host, hostName, routers } = this.#options;
     const problems = await this.#inspect(script);
     if (problems.length > 0) return { answer: 'nothing', text: `it is not run: ${problems.join('; ')}` };
     const role = this.#roles.get(routerId);
-    if (role === undefined) return null;
+    const objects = routers().get(routerId);
+    if (role === undefined || objects === undefined) return null;
     const parameters = checkParameters(objects, { routerId, host: hostName, role });
     await this.#letPing(parameters.namespace);
     const { timeoutMs } = script;
     const run = { namespace: parameters.namespace, user: this.#user ?? null, timeoutMs };
-    return runOf(await host.runGuarded({ ...run, ...checkCommand(script.path, parameters) }), script);
+    const result = await host.runGuarded({ ...run, ...checkCommand(script.path, parameters) });
+    if (result.gone) this.#leave(key(routerId, script), script, result.gone);
+    return runOf(result, script);
+  }
+
+  /** Each further run would be held up by the same, and cost more processes that nobody can end. */
+  #leftBy(routerId: string, script: CheckScript): Run | null {
+    const own = this.#left.get(key(routerId, script));
+    if (own !== undefined) {
+      const text = 'an earlier run does not end, though it was killed';
+      if (!own.isTold)
+        this.#options.onFailure(new Error(`check ${script.name} of router ${routerId}: ${text}`));
+      own.isTold = true;
+      return { answer: 'nothing', text };
+    }
+    const left = [...this.#left.values()].filter((one) => one.script === script.name).length;
+    if (left < MOST_LEFT) return null;
+    return { answer: 'nothing', text: `${left} runs for other routers do not end, though they were killed` };
+  }
+
+  #leave(name: string, script: CheckScript, gone: Promise<void>): void {
+    const { onFailure } = this.#options;
+    this.#left.set(name, { script: script.name, isTold: false });
+    void gone.catch(onFailure).finally(() => this.#left.delete(name));
   }
 
   /** ICMP echo without a privilege (icmp(7)), which a script has not, for whom scripts are run as, in that namespace. */
@@ -151,14 +190,29 @@ export class Checks {
     this.#pinging.add(namespace);
   }
 
-  /** Why it may not be run. Owner, mode and content are looked at before every run, or nearly. */
+  /** Why it may not be run. Owner, mode and content are looked at before every run, or nearly; one look at a time. */
   #inspect(script: CheckScript): Promise<string[]> {
     const { clock } = this.#options;
     const known = this.#inspected.get(script.name);
-    if (known !== undefined && clock.now() - known.at < INSPECT_MS) return known.result;
-    const result = this.#look(script);
-    this.#inspected.set(script.name, { at: clock.now(), result });
-    return result;
+    if (known !== undefined && (!known.isOver || clock.now() - known.at < INSPECT_MS))
+      return this.#inTime(script, known.result);
+    const look = { at: clock.now(), isOver: false, result: this.#look(script) };
+    const end = () => {
+      look.isOver = true;
+    };
+    void look.result.then(end, end);
+    this.#inspected.set(script.name, look);
+    return this.#inTime(script, look.result);
+  }
+
+  #inTime({ path }: CheckScript, look: Promise<string[]>): Promise<string[]> {
+    const { clock } = this.#options;
+    return new Promise((settle, reject) => {
+      const cancel = clock.after(LOOK_WITHIN_MS, () =>
+        settle([`${path}: it cannot be looked at, for what it is kept on does not answer`]),
+      );
+      void look.then(settle, reject).finally(cancel);
+    });
   }
 
   async #look(script: CheckScript): Promise<string[]> {

@@ -1,6 +1,7 @@
 /** What bad programs of an operator's do: nothing of them is left, and nothing outside is touched. */
 import assert from 'node:assert/strict';
-import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -134,6 +135,78 @@ inOwnNamespaces(import.meta.url, () => {
     const { ending, output } = await run('while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done');
     assert.equal(ending, 'flooded');
     assert.ok(output.length <= 4096);
+  });
+
+  test('one that fills what everybody may write fills its own, and that goes with it', async (t) => {
+    const { run, mark } = ground(t);
+    const places = ['/tmp', '/var/tmp', '/dev/shm', '/run/lock'].filter((one) => existsSync(one));
+    const name = `dtn-fill-${process.pid}`;
+    const files = () => places.flatMap((place) => globSync(`${place}/${name}*`));
+    t.after(() => {
+      for (const file of files()) rmSync(file);
+    });
+    const mounts = () => readFileSync('/proc/self/mountinfo', 'latin1');
+    const before = mounts();
+    const { ending, output } = await run(`
+      for at in ${places.join(' ')}; do
+        for n in 1 2 3 4 5 6 7 8 9; do head -c 1000000 /dev/zero > $(mktemp $at/${name}.XXXXXX) 2> /dev/null; done
+      done
+      cat /tmp/${name}.* | wc -c
+      df -P ${places.join(' ')} | awk 'NR > 1 { print $2 }' | sort -u
+      rm -f /tmp/${name}.*
+      n=0; while [ $n -lt 1100 ] && true 2> /dev/null > /tmp/${name}.$n; do n=$((n + 1)); done
+      exec 2> /dev/null; ls /tmp | grep -c ${name}; echo no > ${mark} || echo read-only`);
+    assert.equal(ending, 'exited');
+    const [bytes = '', blocks, names = '', own] = output.trim().split('\n');
+    assert.deepEqual([blocks, own], ['16384', 'read-only'], output);
+    assert.ok(Number(bytes) > 15 * 2 ** 20 && Number(bytes) <= 16 * 2 ** 20, output);
+    assert.ok(Number(names) > 900 && Number(names) < 1024, output);
+    assert.deepEqual(files(), []);
+    assert.equal(mounts(), before);
+    const second = await run(`ls -A /tmp | grep -c ${name}`);
+    assert.equal(second.output.trim(), '0');
+  });
+
+  test('one that takes shared memory leaves none', async (t) => {
+    const { run } = ground(t);
+    const segments = () => readFileSync('/proc/sysvipc/shm', 'latin1').trim().split('\n').length;
+    const before = segments();
+    const { output } = await run('ipcmk -M 1000000 > /dev/null && ipcs -m | grep -c 1000000');
+    assert.equal(output.trim(), '1');
+    assert.equal(segments(), before);
+  });
+
+  test('what does not end although it was killed is told until it is gone', async (t) => {
+    const { run, runFor, mark } = ground(t);
+    assert.equal((await run('exit 0')).gone, undefined);
+    const script = `/bin/sh\0${mark}\0`;
+    const found = () =>
+      globSync('/proc/[0-9]*/cmdline').find((path) => {
+        try {
+          return readFileSync(path, 'latin1').startsWith(script);
+        } catch {
+          return false; // it ended meanwhile
+        }
+      });
+    const running = runFor(4_000, 'sleep 1000');
+    await until('it runs', () => found() !== undefined);
+    // PTRACE_SEIZE: who is traced is gone only when the one that traces has asked how it ended, and this one never does
+    const call = process.arch === 'arm64' ? 117 : 101;
+    const trace = `syscall(${call}, 0x4206, ${found()?.split('/')[2]}, 0, 0) == 0 or exit 1; sleep 1000`;
+    const tracer = spawn('perl', ['-e', trace], { stdio: 'ignore' });
+    t.after(() => tracer.kill('SIGKILL'));
+    const { ending, gone } = await running;
+    if (tracer.exitCode !== null) return t.skip('SKIPPED: needs perl and ptrace');
+    assert.equal(ending, 'timed-out');
+    assert.ok(gone, 'told');
+    let isGone = false;
+    const end = gone.then(() => {
+      isGone = true;
+    });
+    assert.equal((await run('exit 0')).ending, 'exited');
+    assert.equal(isGone, false);
+    tracer.kill('SIGKILL');
+    await end;
   });
 
   test('one that eats memory is refused it', async (t) => {

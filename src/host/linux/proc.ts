@@ -12,6 +12,7 @@ export interface ProcessIdentity {
 
 export interface Stat {
   readonly state: string;
+  readonly parent: number;
   readonly session: number;
   /** CPU time used, user and system, in clock ticks. */
   readonly ticks: number;
@@ -34,6 +35,7 @@ export function parseStat(text: string): Stat | null {
   if (fields[0] === undefined || !Number.isInteger(startTime)) return null;
   return {
     state: fields[0],
+    parent: Number(fields[1]),
     session: Number(fields[3]),
     ticks: Number(fields[11]) + Number(fields[12]),
     startTime,
@@ -76,6 +78,12 @@ export function readStat(pid: number): Stat | null {
   const text = read(`/proc/${pid}/stat`);
   const stat = text === null ? null : parseStat(text);
   return stat === null || stat.state === 'Z' || stat.state === 'X' ? null : stat;
+}
+
+/** Of a zombie too; 0: there is no such process. */
+export function readParent(pid: number): number {
+  const text = read(`/proc/${pid}/stat`);
+  return (text === null ? null : parseStat(text))?.parent ?? 0;
 }
 
 /** A shell that guards a program, which has a child of its own. */

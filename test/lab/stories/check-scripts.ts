@@ -34,6 +34,11 @@ const NO = 'echo no answer; exit 1';
 const LEAVE = 'setsid sleep 1000 & exit 0';
 const FORK = 'f() { f | f & }; (f); while :; do :; done';
 const FLOOD = 'while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done';
+/** As much as it may, wherever it may, each time; a file that was left is found by its name. */
+const FILL = `for at in /tmp /var/tmp /dev/shm /run/lock; do
+  n=0; while [ $n -lt 300 ] && head -c 1000000 /dev/zero > $at/dtn-fill-$$.$n; do n=$((n + 1)); done
+done 2> /dev/null; exit 0`;
+const FILLED = '{/tmp,/var/tmp,/dev/shm,/run/lock}/dtn-fill-*';
 const CHANCE = 'exit $(($(od -An -N1 -tu1 /dev/urandom) % 2))';
 const EVERYWHERE = 'check-fails-everywhere';
 const BOTH = ['short', 'long'] as const;
@@ -41,6 +46,7 @@ const LONG = ['long'] as const;
 
 /** In this order: after a script that moved the active it takes a while until all are well again. */
 const CASES: readonly Case[] = [
+  { name: 'fills the disk', behave: ONE(FILL), expect: 'stays', forms: BOTH, watchMs: 3_000 },
   { name: 'floods its output', behave: ONE(FLOOD), expect: 'stays', forms: BOTH, watchMs: 2_000 },
   {
     name: 'fails everywhere',
@@ -260,6 +266,7 @@ async function tell({ stage, note, form }: Scene): Promise<void> {
     }
     const head = ['THE SCRIPT', 'MOVES', 'FIRST AFTER MS', 'PINGS LOST', 'PROCESSES', 'ALERTS'];
     if (form === 'long') note(`\n${formatTable(head, rows)}`);
+    assert.deepEqual(globSync(FILLED), [], 'no file of a script is left');
     await stage.until('no process of a script is left', () => scripts.running() === 0, 5_000);
   } finally {
     await configure(stage, () => ({}));
@@ -269,7 +276,8 @@ async function tell({ stage, note, form }: Scene): Promise<void> {
 
 export const checkScripts: Story = {
   name: 'check-scripts',
-  summary: 'a check script moves the active; one that hangs, forks, floods or fails everywhere harms nothing',
+  summary:
+    'a check script moves the active; one that hangs, forks, floods, fills or fails everywhere harms nothing',
   hosts: 3,
   servers: 1,
   tell,
