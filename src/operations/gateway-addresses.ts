@@ -11,7 +11,7 @@ import type { SubnetRow } from '../resources/subnet.ts';
 import type { Transaction } from '../store/store.ts';
 import { chooseAddresses, setAddresses } from './addresses.ts';
 import type { Call } from './operation.ts';
-import { attachedTo } from './router-ports.ts';
+import { attachedTo } from './router-attached.ts';
 import { overlapsWith } from './router-rules.ts';
 import { touched } from './standard.ts';
 

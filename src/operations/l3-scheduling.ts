@@ -8,7 +8,8 @@ import { planReplicas, type Replica, type RouterCandidate } from '../scheduling/
 import type { Tables, Transaction } from '../store/store.ts';
 import { takersAmong } from './dhcp-placement.ts';
 import type { Call } from './operation.ts';
-import { attachedTo, bindRouterPorts, createRouterPort } from './router-ports.ts';
+import { attachedTo } from './router-attached.ts';
+import { bindRouterPorts, createRouterPort } from './router-ports.ts';
 
 const DEFAULT_REPLICAS = 3;
 

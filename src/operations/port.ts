@@ -26,6 +26,7 @@ import {
 } from './port-routing.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
 import { checkQuota } from './quota.ts';
+import { checkUsesKept, lockRouterOf, routerIdOf } from './router-use.ts';
 import {
   checkRevision,
   type DeleteRequest,
@@ -293,7 +294,10 @@ export async function updatePort(
   const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type', 'admin_state_up'].some(
     (name) => name in given(changes),
   );
+  const of = requests === undefined ? undefined : await lockRouterOf(tx, id);
   const { port, network } = await lockPort(tx, call, { id, rule: 'update_port', withNetwork });
+  // It became a router's meanwhile, or another's.
+  if (of && routerIdOf(port) !== of.named) throw new RunAgain();
   checkRevision(port, ifMatch);
   if (plain.mac_address) plain.mac_address = plain.mac_address.toLowerCase();
   if (plain.extra_dhcp_opts)
@@ -309,6 +313,7 @@ export async function updatePort(
   if (requests !== undefined || changed.mac_address !== undefined) {
     const fixed_ips = await changedAddresses(tx, call, { port: { ...port, ...changed }, requests });
     await checkFloatingKept(tx, port, fixed_ips);
+    await checkUsesKept(tx, { port, fixedIps: fixed_ips, router: of?.router });
     await setAddresses(tx, port, fixed_ips);
     changed.fixed_ips = fixed_ips;
   }

@@ -14,8 +14,9 @@ import type { Tables, Transaction } from '../store/store.ts';
 import { badRequest, networkNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses } from './port.ts';
-import { attachedTo, createRouterPort, preferredHost } from './router-ports.ts';
-import { checkOverlaps, checkRoutes } from './router-rules.ts';
+import { attachedTo, haSubnets } from './router-attached.ts';
+import { createRouterPort, preferredHost } from './router-ports.ts';
+import { checkOverlaps, checkRoutesKept } from './router-rules.ts';
 import { seesNetwork } from './standard.ts';
 
 /** Routers as the API shows them. */
@@ -93,7 +94,7 @@ async function addGateway(
   const subnets = await tx.subnets.find({ network_id: network.id });
   checkNotTheirGateway(asked, subnets);
   const attached = await attachedTo(tx, router.id);
-  checkOverlaps(subnets, attached);
+  checkOverlaps(subnets, attached, await haSubnets(tx, router));
   const bindings = await tx.routerBindings.find({ router_id: router.id });
   const port = await createRouterPort(tx, call, {
     network,
@@ -132,6 +133,6 @@ export async function setGateway(
     if (port) now = await removeGateway(tx, now, port);
     if (asked) now = await addGateway(tx, call, { router: now, asked });
   }
-  if (now.routes.length > 0) checkRoutes(now.routes, await attachedTo(tx, router.id));
+  if (now.routes.length > 0) checkRoutesKept(now.routes, await attachedTo(tx, router.id));
   return now;
 }

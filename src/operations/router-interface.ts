@@ -11,15 +11,17 @@ import { scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses, showPort } from './port.ts';
 import { interfaceOwner, lockRouter } from './router.ts';
-import { attachedTo, bindRouterPorts, createRouterPort, preferredHost } from './router-ports.ts';
+import { attachedTo, haSubnets } from './router-attached.ts';
+import { bindRouterPorts, createRouterPort, preferredHost } from './router-ports.ts';
 import {
   type Attached,
   checkAddressMode,
-  checkNoRouteBy,
+  checkOneIpv4Subnet,
   checkOneIpv6Port,
   checkOverlaps,
   ipv6PortIn,
 } from './router-rules.ts';
+import { checkUnused } from './router-use.ts';
 import { owns, touched } from './standard.ts';
 import { showSubnet } from './subnet.ts';
 
@@ -68,7 +70,7 @@ async function addBySubnet(
     );
   }
   checkAddressMode(subnet);
-  checkOverlaps([subnet], attached);
+  checkOverlaps([subnet], attached, await haSubnets(tx, router));
   const [network] = await tx.networks.lock({ id: subnet.network_id });
   if (!network || !(await tx.subnets.get({ id: subnetId }))) throw subnetNotFound(subnetId);
   const fixedIp = { subnet_id: subnet.id, ip_address: subnet.gateway_ip };
@@ -128,9 +130,8 @@ async function addByPort(
   const subnets = port.fixed_ips.flatMap((ip) => all.find((subnet) => subnet.id === ip.subnet_id) ?? []);
   for (const subnet of subnets) checkAddressMode(subnet);
   checkOneIpv6Port(port, attached.ports);
-  checkOverlaps(subnets, attached);
-  if (subnets.filter((subnet) => subnet.ip_version === 4).length > 1)
-    throw bad('Cannot have multiple IPv4 subnets on router port');
+  checkOverlaps(subnets, attached, await haSubnets(tx, router));
+  checkOneIpv4Subnet(subnets);
   checkAddressesOwned(call, port, subnets);
   const changes = { device_id: router.id, device_owner: interfaceOwner(router) };
   await tx.ports.update({ id: portId }, { ...changes, ...touched(call, port) });
@@ -153,22 +154,6 @@ export async function addRouterInterface(
   await tx.routers.update({ id: routerId }, touched(call, router));
   await scheduleRouter(tx, call, router);
   return info;
-}
-
-async function checkUnused(tx: Transaction, router: RouterRow, subnet: SubnetRow): Promise<void> {
-  checkNoRouteBy(router.id, router.routes, subnet);
-  const inUse = () =>
-    new Fault(
-      'RouterInterfaceInUseByFloatingIP',
-      `Router interface for subnet ${subnet.id} on router ${router.id} cannot be deleted, as it is required by one or more floating IPs.`,
-    );
-  const allocations = await tx.ipAllocations.find({ subnet_id: subnet.id });
-  const held = new Set(allocations.map((one) => `${one.port_id} ${one.ip_address}`));
-  const floating = await tx.floatingIps.find({ router_id: router.id });
-  if (floating.some((one) => held.has(`${one.port_id} ${one.fixed_ip_address}`))) throw inUse();
-  const forwardings = await tx.portForwardings.find({ router_id: router.id });
-  if (forwardings.some((one) => held.has(`${one.internal_port_id} ${one.internal_ip_address}`)))
-    throw inUse();
 }
 
 const notThere = (routerId: string, portId: string): Fault =>

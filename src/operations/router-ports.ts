@@ -4,27 +4,15 @@ import type { PortRow } from '../resources/port.ts';
 import {
   INTERFACE_OWNERS,
   ROUTER_GATEWAY_OWNER,
-  ROUTER_PORT_OWNERS,
   type RouterBindingRow,
   type RouterRow,
 } from '../resources/router.ts';
-import type { Tables, Transaction } from '../store/store.ts';
+import type { Transaction } from '../store/store.ts';
 import { bind, bindingFacts, UNBOUND } from './binding.ts';
 import type { Call } from './operation.ts';
 import { insertPorts, planPorts, type PortCreate } from './port.ts';
 import { reopenBlocks } from './provisioning.ts';
-import type { Attached } from './router-rules.ts';
 import { touched } from './standard.ts';
-
-export const portsOfRouter = (tables: Tables, routerId: string): Promise<PortRow[]> =>
-  tables.ports.find({ device_id: routerId, device_owner: ROUTER_PORT_OWNERS });
-
-/** The router's ports with the subnets of their networks. */
-export async function attachedTo(tables: Tables, routerId: string): Promise<Attached> {
-  const ports = await portsOfRouter(tables, routerId);
-  const network_id = [...new Set(ports.map((port) => port.network_id))];
-  return { ports, subnets: network_id.length === 0 ? [] : await tables.subnets.find({ network_id }) };
-}
 
 /** The host of the replica that is preferred; '' where there is none. */
 export function preferredHost(bindings: readonly RouterBindingRow[]): string {

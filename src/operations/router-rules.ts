@@ -12,6 +12,9 @@ export interface Attached {
   readonly subnets: readonly SubnetRow[];
 }
 
+/** Of the addresses by which replicas say who is active. They are on no subnet; who attached one there could not use it. */
+const HA_OWN_CIDR = '169.254.0.0/24';
+
 /** The subnets that the router reaches: of its gateway's network all, of others those in which it has an address. */
 export function reachedSubnets({ ports, subnets }: Attached): SubnetRow[] {
   const own = new Set<SubnetRow>();
@@ -26,33 +29,58 @@ export function reachedSubnets({ ports, subnets }: Attached): SubnetRow[] {
   return [...own];
 }
 
-/** Refuses a subnet that the router has already, and one that overlaps with what it has. */
-export function checkOverlaps(fresh: readonly SubnetRow[], attached: Attached): void {
+const areApart = (one: string, other: string): boolean => {
+  const [mine, theirs] = [parseCidr(one), parseCidr(other)];
+  return !mine || !theirs || !overlaps(mine, theirs);
+};
+
+/** Refuses subnets that overlap with the segment on which an HA router's replicas talk (`ha`: its subnets; none where it is not HA). */
+export function checkHaRange(fresh: readonly SubnetRow[], ha: readonly SubnetRow[]): void {
+  checkApart(fresh, ha);
+  const [first] = ha.length === 0 ? [] : fresh.filter(({ cidr }) => !areApart(cidr, HA_OWN_CIDR));
+  if (!first) return;
+  throw badRequest(
+    'router',
+    `Cidr ${first.cidr} of subnet ${first.id} overlaps with cidr ${HA_OWN_CIDR} of the replicas of HA routers`,
+  );
+}
+
+function checkApart(fresh: readonly SubnetRow[], present: readonly SubnetRow[]): void {
+  for (const old of present) {
+    const subnet = fresh.find(({ cidr }) => !areApart(cidr, old.cidr));
+    if (!subnet) continue;
+    throw badRequest(
+      'router',
+      `Cidr ${subnet.cidr} of subnet ${subnet.id} overlaps with cidr ${old.cidr} of subnet ${old.id}`,
+    );
+  }
+}
+
+/** Refuses a subnet that the router has already, and one that overlaps with what it has. `ha`: as of checkHaRange. */
+export function checkOverlaps(
+  fresh: readonly SubnetRow[],
+  attached: Attached,
+  ha: readonly SubnetRow[],
+): void {
   const present = new Set(attached.ports.flatMap((port) => port.fixed_ips.map((ip) => ip.subnet_id)));
   for (const subnet of fresh) {
     if (present.has(subnet.id))
       throw badRequest('router', `Router already has a port on subnet ${subnet.id}`);
   }
-  for (const old of reachedSubnets(attached)) {
-    for (const subnet of fresh) {
-      const [mine, other] = [parseCidr(subnet.cidr), parseCidr(old.cidr)];
-      if (!mine || !other || !overlaps(mine, other)) continue;
-      throw badRequest(
-        'router',
-        `Cidr ${subnet.cidr} of subnet ${subnet.id} overlaps with cidr ${old.cidr} of subnet ${old.id}`,
-      );
-    }
-  }
+  checkApart(fresh, reachedSubnets(attached));
+  checkHaRange(fresh, ha);
 }
 
-/** Whether a subnet overlaps with one that the router reaches on another network. */
+/** Whether a subnet overlaps with one that the router has on another network, that of its replicas included. */
 export function overlapsWith(subnet: SubnetRow, attached: Attached): boolean {
-  const mine = parseCidr(subnet.cidr);
-  return reachedSubnets(attached).some((old) => {
-    const other = parseCidr(old.cidr);
-    const isElsewhere = old.network_id !== subnet.network_id;
-    return isElsewhere && mine !== undefined && other !== undefined && overlaps(mine, other);
-  });
+  const replicas = new Set(
+    attached.ports.flatMap((port) => (port.device_owner === ROUTER_HA_OWNER ? port.network_id : [])),
+  );
+  const own = [
+    ...reachedSubnets(attached),
+    ...attached.subnets.filter((one) => replicas.has(one.network_id)),
+  ];
+  return own.some((old) => old.network_id !== subnet.network_id && !areApart(subnet.cidr, old.cidr));
 }
 
 /** Refuses a subnet whose machines take their addresses from a router that is not ours. */
@@ -86,6 +114,12 @@ export function checkOneIpv6Port(port: PortRow, ports: readonly PortRow[]): void
   );
 }
 
+/** Refuses a port with addresses in several IPv4 subnets. */
+export function checkOneIpv4Subnet(subnets: readonly SubnetRow[]): void {
+  if (subnets.filter((subnet) => subnet.ip_version === 4).length > 1)
+    throw badRequest('router', 'Cannot have multiple IPv4 subnets on router port');
+}
+
 const invalidRoutes = (routes: readonly HostRoute[], why: string): Fault =>
   new Fault('InvalidRoutes', `Invalid format for routes: ${JSON.stringify(routes)}, ${why}`);
 
@@ -96,12 +130,33 @@ const isIn = (cidr: string, address: string): boolean => {
   );
 };
 
-/** Refuses routes whose next hop is no neighbour of the router. */
+/** Refuses routes whose next hop is in no subnet in which the router has an address. */
 export function checkRoutes(routes: readonly HostRoute[], attached: Attached): void {
-  const cidrs = reachedSubnets(attached).map((subnet) => subnet.cidr);
-  const own = new Set(attached.ports.flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address)));
+  const has = new Set(
+    attached.ports.flatMap((port) =>
+      port.device_owner === ROUTER_HA_OWNER ? [] : port.fixed_ips.map((ip) => ip.subnet_id),
+    ),
+  );
+  checkNexthops(
+    routes,
+    attached.ports,
+    attached.subnets.filter((subnet) => has.has(subnet.id)),
+  );
+}
+
+/** The same for routes that are there when ports change: Neutron lets a new gateway reach all subnets of its network. */
+export function checkRoutesKept(routes: readonly HostRoute[], attached: Attached): void {
+  checkNexthops(routes, attached.ports, reachedSubnets(attached));
+}
+
+function checkNexthops(
+  routes: readonly HostRoute[],
+  ports: readonly PortRow[],
+  subnets: readonly SubnetRow[],
+): void {
+  const own = new Set(ports.flatMap((port) => port.fixed_ips.map((ip) => ip.ip_address)));
   for (const { nexthop } of routes) {
-    if (!cidrs.some((cidr) => isIn(cidr, nexthop)))
+    if (!subnets.some(({ cidr }) => isIn(cidr, nexthop)))
       throw invalidRoutes(routes, 'the nexthop is not connected with router');
     if (own.has(nexthop)) throw invalidRoutes(routes, 'the nexthop is used by router');
   }

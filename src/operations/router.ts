@@ -15,8 +15,8 @@ import { removeReplicas, scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';
 import { removeGateway, setGateway, viewRouters } from './router-gateway.ts';
-import { attachedTo, portsOfRouter } from './router-ports.ts';
-import { checkRoutes } from './router-rules.ts';
+import { attachedTo, haSubnets, portsOfRouter } from './router-attached.ts';
+import { checkHaRange, checkRoutes, reachedSubnets } from './router-rules.ts';
 import {
   checkRevision,
   type DeleteRequest,
@@ -126,6 +126,7 @@ async function changeHa(tx: Transaction, call: Call, router: RouterRow): Promise
     if (error instanceof UniqueViolation && error.constraint === 'routers_vrid') throw new RunAgain();
     throw error;
   }
+  checkHaRange(reachedSubnets(await attachedTo(tx, router.id)), await haSubnets(tx, updated[0] ?? router));
   await tx.ports.update(
     { device_id: router.id, device_owner: INTERFACE_OWNERS },
     { device_owner: interfaceOwner(router) },
@@ -149,8 +150,12 @@ export async function updateRouter(
   const changed = differing<RouterRow>(router, plain);
   checkHaChange(router, changed);
   let now = router;
-  if (asked !== undefined) now = await setGateway(tx, call, { router, asked });
-  if (changed.routes) await checkNewRoutes(tx, id, changed.routes);
+  // Routes before the gateway, as Neutron has it: one request takes both away, and it takes two to have them.
+  if (changed.routes) {
+    await checkNewRoutes(tx, id, changed.routes);
+    [now = router] = await tx.routers.update({ id }, { routes: changed.routes });
+  }
+  if (asked !== undefined) now = await setGateway(tx, call, { router: now, asked });
   [now = router] = await tx.routers.update({ id }, { ...changed, ...touched(call, router) });
   if (changed.ha !== undefined) now = await changeHa(tx, call, now);
   await scheduleRouter(tx, call, now);
