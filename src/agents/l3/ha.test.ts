@@ -265,7 +265,7 @@ test('a guard that is killed is started again at once, without the keepalived th
 });
 
 test('addresses that a killed keepalived and its guard left are taken away, though it is not started again yet', async () => {
-  const b = new Bench();
+  const b = new ReplicaBench();
   await b.begin();
   const name = keepalivedName(b.router.id);
   const isKilled = async () => {
