@@ -74,6 +74,7 @@ export async function cores(server: ServerProcess, seconds: number): Promise<num
 }
 
 const MEASURE_S = 20;
+const SAID_AGAIN_MS = 300_000;
 
 /** What so many agents cost that are only there: watches, heartbeats, bookmarks, on real sockets. */
 export function heartbeatCores(options: {
@@ -83,7 +84,8 @@ export function heartbeatCores(options: {
 }): Promise<number> {
   const { sockets, detectS, say } = options;
   return onGround({ hosts: sockets, detectS, say }, (ground) =>
-    withAgents(ground, { beats: true, reportMs: null, onFrame: () => undefined }, async (agents) => {
+    // each has said once that it has what it was sent: a server does other work for those that owe it something
+    withAgents(ground, { beats: true, reportMs: SAID_AGAIN_MS, onFrame: () => undefined }, async (agents) => {
       say(`measuring for ${MEASURE_S} s`);
       const before = agents.reduce((sum, agent) => sum + agent.beats, 0);
       const used = await cores(ground.server, MEASURE_S);
