@@ -9,6 +9,7 @@ import { inOwnNamespaces } from '../../../test/support/own-namespaces.ts';
 import { until } from '../../../test/support/linux-host.ts';
 import { realClock, sleep } from '../../lib/clock.ts';
 import type { GuardedResult, Host } from '../host.ts';
+import { countOthers } from './guarded.ts';
 import { createLinuxHost } from './linux-host.ts';
 
 const canChangeUser = readFileSync('/proc/self/setgroups', 'utf8').trim() !== 'deny';
@@ -62,6 +63,26 @@ function left(mark: string): string[] {
 /** On a very busy host who ended it may be told of it a moment before the last of them is gone. */
 const untilNoneLeft = (mark: string) => until('nothing is left', () => left(mark).length === 0);
 
+if (process.env['DEUTERON_TEST_INSIDE'] === undefined)
+  test('what runs make does not raise the limit of the next, what is left of a run does', () => {
+    const own = new Map([
+      [10, 1],
+      [11, 10],
+      [12, 11],
+    ]);
+    const bomb = Array.from({ length: 60 }, (_, n) => [100 + n, n < 30 ? 10 : 70 + n] as const);
+    const daemon = [[50, 1]] as const;
+    const left = [
+      [60, 1],
+      [61, 60],
+    ] as const;
+    const all = new Map([...own, ...bomb, ...daemon, ...left]);
+    assert.equal(countOthers(all, new Set([10])), 3);
+    assert.equal(countOthers(all, new Set([10, 60])), 1);
+    assert.equal(countOthers(all, new Set()), all.size);
+    assert.equal(countOthers(new Map([[5, 5]]), new Set([10])), 1);
+  });
+
 inOwnNamespaces(import.meta.url, () => {
   test('it gets its arguments and environment, and nothing else', async (t) => {
     const { run } = ground(t);
@@ -92,13 +113,13 @@ inOwnNamespaces(import.meta.url, () => {
     ] as const;
     assert.deepEqual(await host.changeLinks(null, links), [null]);
     const { output } = await run(
-      'grep -E "^(Cap(Eff|Prm|Bnd)|NoNewPrivs)" /proc/self/status; id -u; ip link set inside0 up 2>/dev/null || echo refused; ip -o link show inside0 | grep -c inside0',
+      'grep -E "^(Cap(Eff|Prm|Bnd)|NoNewPrivs)" /proc/self/status; cat /proc/self/oom_score_adj; id -u; ip link set inside0 up 2>/dev/null || echo refused; ip -o link show inside0 | grep -c inside0',
       { namespace: 'dtn-g' },
     );
     const none = '0000000000000000';
     const uid = canChangeUser ? '65534' : '0';
     assert.deepEqual(output.trim().split(/\s+/), [
-      ...['CapPrm:', none, 'CapEff:', none, 'CapBnd:', none, 'NoNewPrivs:', '1', uid, 'refused', '1'],
+      ...['CapPrm:', none, 'CapEff:', none, 'CapBnd:', none, 'NoNewPrivs:', '1', '1000', uid, 'refused', '1'],
     ]);
   });
 

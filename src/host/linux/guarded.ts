@@ -96,21 +96,27 @@ export function guardedArgv(run: GuardedRun, processes: number): string[] {
 }
 
 /**
- * Processes of a user, those in other process namespaces below this one included, but for those of `runs`, which are given by
- * their first processes: whatever else belongs to a run has that one for an ancestor (pid_namespaces(7)).
+ * How many of the processes, given with their parents, belong to none of `runs`, which are given by their first processes:
+ * whatever else belongs to a run has that one for an ancestor (pid_namespaces(7)).
  */
-function countOthers(uid: number, runs: ReadonlySet<number>): number {
-  const parents = new Map<number, number>();
-  for (const pid of allPids())
-    if (statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid) parents.set(pid, readParent(pid));
+export function countOthers(parents: ReadonlyMap<number, number>, runs: ReadonlySet<number>): number {
   const isOfRun = (pid: number): boolean => {
-    for (let at: number | undefined = pid, steps = 0; at !== undefined && steps < parents.size; steps++) {
+    let at: number | undefined = pid;
+    for (let steps = 0; at !== undefined && steps <= parents.size; steps++) {
       if (runs.has(at)) return true;
       at = parents.get(at);
     }
     return false;
   };
   return [...parents.keys()].filter((pid) => !isOfRun(pid)).length;
+}
+
+/** Processes of a user with their parents, those in other process namespaces below this one included. */
+function processesOf(uid: number): Map<number, number> {
+  const parents = new Map<number, number>();
+  for (const pid of allPids())
+    if (statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid) parents.set(pid, readParent(pid));
+  return parents;
 }
 
 export function createGuarded({ clock, enter }: GuardedOptions): Pick<Host, 'runGuarded'> {
@@ -123,7 +129,7 @@ export function createGuarded({ clock, enter }: GuardedOptions): Pick<Host, 'run
   function others(uid: number): number {
     const known = counts.get(uid);
     if (known !== undefined && clock.now() - known.at < COUNT_KEPT_MS) return known.count;
-    const fresh = { count: countOthers(uid, first), at: clock.now() };
+    const fresh = { count: countOthers(processesOf(uid), first), at: clock.now() };
     counts.set(uid, fresh);
     return fresh.count;
   }
