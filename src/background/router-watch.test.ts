@@ -95,6 +95,28 @@ test('heartbeats: a way that is down, or only one', async () => {
   );
 });
 
+test('heartbeats: a way that lacks between two only, told by both; one that a host lacks to all, by that host', async () => {
+  const s = await stage();
+  await s.report('h1', { state: 'active' });
+  const silent = (host: string, by: string) => ({ peers: [{ host, answers: true, silentBy: by }] }) as never;
+  await s.report('h2', silent('h3', 'management'));
+  await s.report('h3', silent('h2', 'management'));
+  await s.look(0);
+  await s.look(5_000);
+  const told = () => s.store.rows('events').filter(({ kind }) => kind === 'alert');
+  assert.deepEqual(
+    told().map(({ message }) => message),
+    [
+      'Heartbeats between h2 and h3 have one way only: not the management network.',
+      'Heartbeats between h3 and h2 have one way only: not the management network.',
+    ],
+  );
+  await s.report('h3', { peers: [], paths: { tunnel: 'up', management: 'down' } });
+  await s.look(1_000);
+  assert.equal(s.said.at(-1), 'alert-ended heartbeat-path host');
+  assert.equal(s.said.filter((one) => one.startsWith('alert-ended')).length, 1, 'h3 has it still');
+});
+
 test('heartbeats: two ways over one device', async (t) => {
   const s = await stage();
   await s.report('h1', { state: 'active' });

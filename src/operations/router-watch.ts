@@ -1,5 +1,6 @@
 /** Routers that nobody serves, and heartbeats that have one way only, or none: as of one view, for the alerts. */
 import type { EventRow } from '../resources/event.ts';
+import { type Path, PATHS } from '../resources/replica-report.ts';
 import type { RouterBindingRow, RouterRow } from '../resources/router.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
@@ -80,7 +81,24 @@ function inBulk(matters: readonly Matter[]): Matter[] {
   return [...matters.slice(0, MOST_TOLD), { ...first, object: MANY, message }];
 }
 
-const PATHS = { tunnel: 'tunnel network', management: 'management network' } as const;
+/** By host: the paths by which nobody answers it. */
+function pathsDown(byHost: ReadonlyMap<string, readonly RouterBindingRow[]>): Map<string, readonly Path[]> {
+  const isDown = (path: Path) => (row: RouterBindingRow) => row.role_details?.paths[path] === 'down';
+  return new Map([...byHost].map(([host, rows]) => [host, PATHS.filter((path) => rows.some(isDown(path)))]));
+}
+
+/** By path: who answers the host by the other one only. A host to which nobody answers by that path says so itself. */
+function oneSided(
+  rows: readonly RouterBindingRow[],
+  down: ReadonlyMap<string, readonly Path[]>,
+): [Path, string[]][] {
+  const peers = rows.flatMap((row) => row.role_details?.peers ?? []);
+  return PATHS.flatMap((path): [Path, string[]][] => {
+    const silent = peers.filter(({ host, silentBy }) => silentBy === path && !down.get(host)?.includes(path));
+    const names = [...new Set(silent.map(({ host }) => host))].sort();
+    return names.length === 0 ? [] : [[path, names]];
+  });
+}
 
 /** By host. */
 async function pathMatters(tables: Tables, told: readonly RouterBindingRow[]): Promise<Matter[]> {
@@ -92,10 +110,9 @@ async function pathMatters(tables: Tables, told: readonly RouterBindingRow[]): P
   const deviceOf = new Map(
     wiring.map(({ host, configurations }) => [host, configurations['heartbeat_device']]),
   );
+  const allDown = pathsDown(byHost);
   return hosts.flatMap(({ name, management_ip }): Matter[] => {
-    const rows = byHost.get(name) ?? [];
-    const isDown = (path: keyof typeof PATHS) => rows.some((row) => row.role_details?.paths[path] === 'down');
-    const down = (['tunnel', 'management'] as const).filter(isDown);
+    const down = allDown.get(name) ?? [];
     const about = {
       alert: 'heartbeat-path',
       object: `host/${name}`,
@@ -103,10 +120,15 @@ async function pathMatters(tables: Tables, told: readonly RouterBindingRow[]): P
       severity: 'warning',
     } as const;
     if (down.length > 0) {
-      const by = down.map((path) => PATHS[path]).join(' and the ');
-      return [
-        { ...about, message: `${name} does not reach all other replicas of its HA routers by the ${by}.` },
-      ];
+      const by = down.join(' and the ');
+      return [{ ...about, message: `Nobody answers ${name} by the ${by} network, which heartbeats go by.` }];
+    }
+    const [silent] = oneSided(byHost.get(name) ?? [], allDown);
+    if (silent !== undefined) {
+      const [path, peers] = silent;
+      const others = peers.join(', ');
+      const message = `Heartbeats between ${name} and ${others} have one way only: not the ${path} network.`;
+      return [{ ...about, message }];
     }
     const device = deviceOf.get(name);
     if (management_ip !== '' && typeof device === 'string') {

@@ -7,6 +7,10 @@ export const REPLICA_STATES: readonly ReplicaState[] = ['active', 'standby', 'fa
 export type PathState = 'up' | 'down' | 'unknown';
 export const PATH_STATES: readonly PathState[] = ['up', 'down', 'unknown'];
 
+/** The ways that heartbeats take. */
+export type Path = 'tunnel' | 'management';
+export const PATHS: readonly Path[] = ['tunnel', 'management'];
+
 /** One check script's standing. */
 export interface CheckReport {
   readonly name: string;
@@ -24,6 +28,8 @@ export interface CheckReport {
 export interface PeerReport {
   readonly host: string;
   readonly answers: boolean;
+  /** It answers by the other path, and not by this one; left out: there is no such path. */
+  readonly silentBy?: Path;
 }
 
 /** One replica, as what is true on the host shows it: which addresses it holds, what its keepalived says. */

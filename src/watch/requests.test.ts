@@ -44,6 +44,7 @@ test('what is no report of a replica is refused, by field', () => {
     [{ checks: [{}] }, 'roles.checks.name'],
     [{ peers: [{}] }, 'roles.peers.host'],
     [{ peers: [{ host: 'h2' }] }, 'roles.peers.answers'],
+    [{ peers: [{ host: 'h2', answers: true, silentBy: 'both' }] }, 'roles.peers.silentBy'],
     [{ order: 'x' }, 'roles.order'],
   ];
   for (const [wrong, field] of cases)

@@ -9,6 +9,7 @@ import { Fault } from '../resources/errors.ts';
 import type { Place } from '../resources/place.ts';
 import {
   type CheckReport,
+  PATHS,
   PATH_STATES,
   REPLICA_STATES,
   type PeerReport,
@@ -191,7 +192,11 @@ function check(value: unknown): CheckReport {
 
 function peer(value: unknown): PeerReport {
   const it = fieldsOf(value, 'roles.peers');
-  return { host: name(it.host, 'roles.peers.host'), answers: flag(it.answers, 'roles.peers.answers') };
+  return {
+    host: name(it.host, 'roles.peers.host'),
+    answers: flag(it.answers, 'roles.peers.answers'),
+    ...(it.silentBy === undefined ? {} : { silentBy: oneOf(it.silentBy, 'roles.peers.silentBy', PATHS) }),
+  };
 }
 
 function replica(value: unknown): ReplicaReport {

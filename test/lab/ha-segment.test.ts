@@ -188,6 +188,14 @@ inOwnNamespaces(import.meta.url, () => {
     await hosts[1]!.agent.observeAll();
     await converge(hosts[1]!);
     assert.ok(await asks(1, inside(2)));
+    // The second way has a link of its own, and its own port to be shut.
+    const second = (n: number) => healthAddress(`198.51.100.${n}`, 'management');
+    assert.ok(await asks(1, second(2)));
+    sh(`ip netns exec dtn-h2 nft '${firewall.replace('4789', '14789')}'`);
+    assert.ok(!(await asks(1, second(2))));
+    assert.ok(await asks(1, inside(2)));
+    sh('ip netns exec dtn-h2 nft delete table inet other');
+    await until('it answers again', () => asks(1, second(2)));
     // Nothing else gets in there.
     const refused = () => sh('ip netns exec dtn-h2 nft list chain inet deuteron_l2 health');
     assert.match(refused(), /counter packets 0 /);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import { endpoint, id, networkBody, portBody, TestWorld } from '../../../test/support/network-objects.ts';
-import { healthMac } from '../../resources/health-address.ts';
-import { HEALTH_LINK } from './health-link.ts';
+import { type HealthWay, healthMac } from '../../resources/health-address.ts';
+import { HEALTH_LINKS } from './health-link.ts';
 import { createL2Agent } from './reconciler.ts';
 
 const NETWORK = id(0xaa);
@@ -57,7 +57,9 @@ async function picture(host: FakeHost): Promise<string[]> {
     const tunnel = vxlan ? ` ${vxlan.local}:${vxlan.port}/${vxlan.id}${vxlan.learning ? ' learns' : ''}` : '';
     return [`${name}${tunnel} ${up ? 'up' : 'down'} in ${master}: ${marks.join(' ')}`];
   });
-  const entries = (await host.floodEntries()).filter(({ link }) => link !== HEALTH_LINK);
+  const entries = (await host.floodEntries()).filter(
+    ({ link }) => !Object.values(HEALTH_LINKS).includes(link),
+  );
   const flood = entries.map((entry) => `${entry.link} floods to ${entry.destination}`);
   return [...links, ...flood].sort();
 }
@@ -149,40 +151,49 @@ test('a segment that was one way of learning becomes two, and both go with it', 
   assert.equal((await b.host.links()).filter((link) => link.kind === 'vxlan').length, 0);
 });
 
-test('hosts that share an HA segment can ask one another inside the tunnels, and only ask', async () => {
-  const { host, world, converge } = bench('198.51.100.1');
-  const health = async () => {
-    const [link] = await host.links([HEALTH_LINK]);
-    const to = (await host.floodEntries([HEALTH_LINK])).map((entry) => entry.destination);
-    return { link, to };
-  };
-  await converge();
-  const made = await health();
-  const { vxlan, mac, up, master } = made.link!;
-  const tunnel = { id: 0, local: '192.0.2.1', port: 4789, learning: true };
-  assert.deepEqual(
-    { vxlan, mac, up, master },
-    { vxlan: tunnel, mac: healthMac('192.0.2.1'), up: true, master: null },
-  );
-  assert.deepEqual(made.to, ['192.0.2.2', '192.0.2.3']);
-  assert.equal(host.sysctls.get(`:net/ipv6/conf/${HEALTH_LINK}/disable_ipv6`), '0');
-  assert.match(host.table(null, 'inet deuteron_l2')!.body, /iifname "vxlan-health" goto health/);
-  for (const meddle of [
-    () => host.meddle(null, { op: 'set-link', name: HEALTH_LINK, up: false }),
-    () => host.meddle(null, { op: 'set-link', name: HEALTH_LINK, master: BRIDGE }),
-    () => host.meddle(null, { op: 'delete-link', name: HEALTH_LINK }),
-    () => host.meddleFlood({ op: 'delete', link: HEALTH_LINK, destination: '192.0.2.3' }),
-  ]) {
-    meddle();
-    assert.notDeepEqual(await health(), made);
+for (const [way, HEALTH_LINK] of Object.entries(HEALTH_LINKS)) asksInside(way as HealthWay, HEALTH_LINK);
+
+function asksInside(way: HealthWay, HEALTH_LINK: string): void {
+  test(`hosts that share an HA segment can ask one another inside the VXLAN of the ${way} network, and only ask`, async () => {
+    const prefix = { tunnel: '192.0.2', management: '198.51.100' }[way];
+    const port = { tunnel: 4789, management: 14_789 }[way];
+    const { host, world, converge } = bench('198.51.100.1');
+    const health = async () => {
+      const [link] = await host.links([HEALTH_LINK]);
+      const to = (await host.floodEntries([HEALTH_LINK])).map((entry) => entry.destination);
+      return { link, to };
+    };
+    await converge();
+    const made = await health();
+    const { vxlan, mac, up, master } = made.link!;
+    const tunnel = { id: 0, local: `${prefix}.1`, port, learning: true };
+    assert.deepEqual(
+      { vxlan, mac, up, master },
+      { vxlan: tunnel, mac: healthMac(`${prefix}.1`), up: true, master: null },
+    );
+    assert.deepEqual(made.to, [`${prefix}.2`, `${prefix}.3`]);
+    assert.equal(host.sysctls.get(`:net/ipv6/conf/${HEALTH_LINK}/disable_ipv6`), '0');
+    assert.match(
+      host.table(null, 'inet deuteron_l2')!.body,
+      new RegExp(`iifname "${HEALTH_LINK}" goto health`),
+    );
+    for (const meddle of [
+      () => host.meddle(null, { op: 'set-link', name: HEALTH_LINK, up: false }),
+      () => host.meddle(null, { op: 'set-link', name: HEALTH_LINK, master: BRIDGE }),
+      () => host.meddle(null, { op: 'delete-link', name: HEALTH_LINK }),
+      () => host.meddleFlood({ op: 'delete', link: HEALTH_LINK, destination: `${prefix}.3` }),
+    ]) {
+      meddle();
+      assert.notDeepEqual(await health(), made);
+      assert.deepEqual(await converge(), []);
+      assert.deepEqual(await health(), made);
+    }
+    world.putNetwork(networkBody(NETWORK));
     assert.deepEqual(await converge(), []);
-    assert.deepEqual(await health(), made);
-  }
-  world.putNetwork(networkBody(NETWORK));
-  assert.deepEqual(await converge(), []);
-  assert.deepEqual(await health(), { link: undefined, to: [] });
-  assert.doesNotMatch(host.table(null, 'inet deuteron_l2')!.body, /vxlan-health/);
-});
+    assert.deepEqual(await health(), { link: undefined, to: [] });
+    assert.doesNotMatch(host.table(null, 'inet deuteron_l2')!.body, /vxlan-health/);
+  });
+}
 
 test('two ways over one device are told of', async () => {
   const b = bench('198.51.100.1');

@@ -1,30 +1,31 @@
 /**
- * A link of the host's own into the tunnels of the hosts that share HA segments with it, so that they can ask one another
- * whether tunnels carry: that a tunnel address answers says nothing of UDP port 4789 between the two. It has no bridge,
- * nothing is routed by it, and the guard lets in only questions and answers. A host without IPv6 goes without it.
+ * A link of the host's own for each of the two ways of an HA segment, to the hosts that share such segments with it, so that they
+ * can ask one another whether the way carries: that an address answers says nothing of UDP port 4789 or 14789 between the
+ * two. It has no bridge, nothing is routed by it, and the guard lets in only questions and answers. A host without IPv6 goes
+ * without it.
  */
 import type { Host, LinkStep } from '../../host/host.ts';
 import { Turns } from '../../lib/turns.ts';
-import { healthAddress, healthMac } from '../../resources/health-address.ts';
+import { type HealthWay, healthAddress, healthMac } from '../../resources/health-address.ts';
 import type { World } from '../role.ts';
 import type { L2Settings } from './desired.ts';
-import { type HaPeers, haPeers, VXLAN_PORT } from './uplinks.ts';
+import { type HaPeers, haPeers } from './uplinks.ts';
 
-export const HEALTH_LINK = 'vxlan-health';
+export const HEALTH_LINKS: Readonly<Record<HealthWay, string>> = {
+  tunnel: 'vxlan-health',
+  management: 'vxlan-healthm',
+};
 /** Of no network: theirs begin at 1. */
 const HEALTH_VNI = 0;
 /** RFC 8200, section 5. */
 const LEAST_MTU = 1280;
 
-const SYSCTLS = {
-  [`net/ipv6/conf/${HEALTH_LINK}/accept_ra`]: '0',
-  [`net/ipv6/conf/${HEALTH_LINK}/disable_ipv6`]: '0',
-};
-
 export class HealthLink {
   readonly #host: Host;
   readonly #world: World;
   readonly #settings: L2Settings;
+  readonly #way: HealthWay;
+  readonly #name: string;
   #worldChanged = true;
   #wanted: HaPeers | null = null;
   /** What the host has, as far as known; undefined: to be read. */
@@ -34,10 +35,15 @@ export class HealthLink {
   #isPossible = true;
   readonly #turns = new Turns();
 
-  constructor(host: Host, world: World, settings: L2Settings) {
+  constructor(
+    { host, world, settings }: { readonly host: Host; readonly world: World; readonly settings: L2Settings },
+    way: HealthWay,
+  ) {
     this.#host = host;
     this.#world = world;
     this.#settings = settings;
+    this.#way = way;
+    this.#name = HEALTH_LINKS[way];
   }
 
   worldChanged(): void {
@@ -57,7 +63,7 @@ export class HealthLink {
   async #ensure(): Promise<boolean> {
     if (this.#worldChanged) {
       this.#worldChanged = false;
-      this.#wanted = haPeers(this.#world, this.#settings);
+      this.#wanted = haPeers(this.#world, this.#settings, this.#way);
     }
     const wanted = JSON.stringify(this.#wanted);
     if (this.#applied === wanted || !this.#isPossible) return false;
@@ -69,36 +75,37 @@ export class HealthLink {
   }
 
   async #remove(): Promise<boolean> {
-    const [found] = await this.#host.links([HEALTH_LINK]);
+    const [found] = await this.#host.links([this.#name]);
     if (found?.vxlan?.id !== HEALTH_VNI) return false;
-    await this.#change([{ op: 'delete-link', name: HEALTH_LINK }]);
+    await this.#change([{ op: 'delete-link', name: this.#name }]);
     return true;
   }
 
-  async #make({ local, mtu: wantedMtu, flood }: HaPeers): Promise<boolean> {
-    const name = HEALTH_LINK;
+  async #make({ local, port, mtu: wantedMtu, flood }: HaPeers): Promise<boolean> {
+    const name = this.#name;
     const [found] = await this.#host.links([name]);
     const is = found?.vxlan;
-    const same = is?.id === HEALTH_VNI && is.local === local && is.port === VXLAN_PORT && is.learning;
+    const same = is?.id === HEALTH_VNI && is.local === local && is.port === port && is.learning;
     const mtu = Math.max(wantedMtu, LEAST_MTU);
     const mac = healthMac(local);
     const isRight = same && found?.mac === mac && found.mtu === mtu && found.up && found.master === null;
     if (!same) {
       const old: LinkStep[] = found === undefined ? [] : [{ op: 'delete-link', name }];
-      await this.#change([...old, { op: 'add-vxlan', name, id: HEALTH_VNI, local, port: VXLAN_PORT, mtu }]);
+      await this.#change([...old, { op: 'add-vxlan', name, id: HEALTH_VNI, local, port, mtu }]);
     }
     if (!(await this.#allowIpv6())) return this.#remove();
     await this.#change([
       ...(isRight ? [] : [{ op: 'set-link', name, mac, mtu, master: null, up: true } as const]),
       // Always: a link that was down has lost it, and nothing says so.
-      { op: 'add-address', link: name, address: `${healthAddress(local)}/64` },
+      { op: 'add-address', link: name, address: `${healthAddress(local, this.#way)}/64` },
     ]);
     return (await this.#flood(flood)) || !isRight;
   }
 
   async #allowIpv6(): Promise<boolean> {
     try {
-      await this.#host.setSysctls(null, SYSCTLS);
+      const of = `net/ipv6/conf/${this.#name}`;
+      await this.#host.setSysctls(null, { [`${of}/accept_ra`]: '0', [`${of}/disable_ipv6`]: '0' });
     } catch {
       // The kernel has no IPv6, or may not: that does not change while the agent lives.
       this.#isPossible = false;
@@ -107,11 +114,11 @@ export class HealthLink {
   }
 
   async #flood(wanted: readonly string[]): Promise<boolean> {
-    const entries = await this.#host.floodEntries([HEALTH_LINK]);
+    const entries = await this.#host.floodEntries([this.#name]);
     const present = new Set(entries.map((entry) => entry.destination));
     const missing = wanted.filter((one) => !present.has(one));
     const left = [...present].filter((one) => !wanted.includes(one));
-    const step = (op: 'add' | 'delete') => (destination: string) => ({ op, link: HEALTH_LINK, destination });
+    const step = (op: 'add' | 'delete') => (destination: string) => ({ op, link: this.#name, destination });
     const steps = [...missing.map(step('add')), ...left.map(step('delete'))];
     if (steps.length === 0) return false;
     refuse(await this.#host.changeFloodEntries(steps));

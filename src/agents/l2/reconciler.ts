@@ -20,7 +20,7 @@ import {
   type L2Settings,
   portsOf,
 } from './desired.ts';
-import { HEALTH_LINK, HealthLink } from './health-link.ts';
+import { HEALTH_LINKS, HealthLink } from './health-link.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
 import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
@@ -47,7 +47,8 @@ class L2Agent implements RoleAgent {
   readonly #settings: L2Settings;
   readonly #view: HostView;
   readonly #guard: TunnelGuard;
-  readonly #health: HealthLink;
+  /** By name of the link. */
+  readonly #health: ReadonlyMap<string, HealthLink>;
   /** Link name to key, for host events; null: to be made anew. */
   #names: Map<string, string> | null = null;
   /** The one device under both ways of HA segments; null: there is none, as far as known. */
@@ -62,7 +63,10 @@ class L2Agent implements RoleAgent {
     this.#settings = { hostName, tunnelIp, managementIp, bridgeMappings };
     this.#view = new HostView(options.host);
     this.#guard = new TunnelGuard(options.host, options.world, this.#settings);
-    this.#health = new HealthLink(options.host, options.world, this.#settings);
+    const where = { host: options.host, world: options.world, settings: this.#settings };
+    this.#health = new Map(
+      (['tunnel', 'management'] as const).map((way) => [HEALTH_LINKS[way], new HealthLink(where, way)]),
+    );
   }
 
   *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
@@ -110,12 +114,12 @@ class L2Agent implements RoleAgent {
       case 'inside':
         return [];
       case 'flood':
-        if (event.link === HEALTH_LINK) return this.#keysOfHealth();
+        if (this.#health.has(event.link)) return this.#keysOfHealth(event.link);
         // Mostly the echo of our own steps.
         return this.#view.floodIs(event, event.present) ? this.#keysOfLink(event.link) : [];
       case 'link':
         if (event.namespace !== null) return [];
-        return event.name === HEALTH_LINK ? this.#keysOfHealth() : this.#keysOfLink(event.name);
+        return this.#health.has(event.name) ? this.#keysOfHealth(event.name) : this.#keysOfLink(event.name);
     }
   }
 
@@ -156,7 +160,7 @@ class L2Agent implements RoleAgent {
 
   #everythingChanged(): void {
     this.#guard.hostChanged();
-    this.#health.hostChanged();
+    for (const link of this.#health.values()) link.hostChanged();
     this.#view.everythingChanged();
   }
 
@@ -178,7 +182,7 @@ class L2Agent implements RoleAgent {
     const outcomes = await Promise.all([
       kind === 'network' ? this.#reconcileNetwork(id, signal) : this.#sweep(id),
       this.#ensure('tunnel guard', this.#guard),
-      this.#ensure('health link', this.#health),
+      ...[...this.#health.values()].map((link) => this.#ensure('health link', link)),
     ]);
     const shortfalls = outcomes.flatMap((outcome) => outcome.shortfalls);
     return outcomes.some(({ repaired }) => repaired) ? { shortfalls, repaired: true } : { shortfalls };
@@ -223,7 +227,7 @@ class L2Agent implements RoleAgent {
     this.#names = null;
     this.#whole = null;
     this.#guard.worldChanged();
-    this.#health.worldChanged();
+    for (const link of this.#health.values()) link.worldChanged();
   }
 
   /**
@@ -263,8 +267,8 @@ class L2Agent implements RoleAgent {
     }
   }
 
-  #keysOfHealth(): string[] {
-    this.#health.hostChanged();
+  #keysOfHealth(link: string): string[] {
+    this.#health.get(link)?.hostChanged();
     return this.#anyKey();
   }
 

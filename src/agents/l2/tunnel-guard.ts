@@ -9,7 +9,7 @@ import type { Host } from '../../host/host.ts';
 import { Turns } from '../../lib/turns.ts';
 import type { World } from '../role.ts';
 import type { L2Settings } from './desired.ts';
-import { HEALTH_LINK } from './health-link.ts';
+import { HEALTH_LINKS } from './health-link.ts';
 import { type Door, doorsOf, haPeers } from './uplinks.ts';
 
 export const GUARD_TABLE = 'inet deuteron_l2';
@@ -22,28 +22,26 @@ export interface GuardRuleset {
 /** nftables text that replaces the table as a whole; null: no doors, no table. Pure. */
 export function guardRuleset(
   doors: readonly Door[],
-  { health = false }: { readonly health?: boolean } = {},
+  { health = [] }: { readonly health?: readonly string[] } = {},
 ): GuardRuleset | null {
   if (doors.length === 0) return null;
   const body = `${doors.map(setText).join('')}  chain input {
     type filter hook input priority filter - 10; policy accept;
-${doors.map(({ name, port }) => `    udp dport ${port} goto ${name}\n`).join('')}${health ? HEALTH_RULE : ''}  }
-${doors.map(chainText).join('')}${health ? HEALTH_CHAINS : ''}`;
+${doors.map(({ name, port }) => `    udp dport ${port} goto ${name}\n`).join('')}${health.map(healthRule).join('')}  }
+${doors.map(chainText).join('')}${health.length > 0 ? healthChains(health) : ''}`;
   const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
   return { mark, text: `${EMPTY}table ${GUARD_TABLE} {\n  comment "${mark}"\n${body}}\n` };
 }
 
-const HEALTH_RULE = `    iifname "${HEALTH_LINK}" goto health\n`;
+const healthRule = (link: string) => `    iifname "${link}" goto health\n`;
 /** Questions, answers, and who is who (RFC 4861). */
-const HEALTH_CHAINS = `  chain health {
+const healthChains = (links: readonly string[]) => `  chain health {
     icmpv6 type { echo-request, echo-reply, nd-neighbor-solicit, nd-neighbor-advert } accept
     counter drop
   }
   chain forward {
     type filter hook forward priority filter - 10; policy accept;
-    iifname "${HEALTH_LINK}" counter drop
-    oifname "${HEALTH_LINK}" counter drop
-  }
+${links.map((link) => `    iifname "${link}" counter drop\n    oifname "${link}" counter drop\n`).join('')}  }
 `;
 
 const familyOf = ({ local }: Door) => (isIP(local) === 4 ? 'ip' : 'ip6');
@@ -100,7 +98,8 @@ export class TunnelGuard {
   async #ensure(): Promise<boolean> {
     if (this.#worldChanged) {
       this.#worldChanged = false;
-      const health = haPeers(this.#world, this.#settings) !== null;
+      const has = (way: 'tunnel' | 'management') => haPeers(this.#world, this.#settings, way) !== null;
+      const health = (['tunnel', 'management'] as const).filter(has).map((way) => HEALTH_LINKS[way]);
       this.#wanted = guardRuleset(doorsOf(this.#world, this.#settings), { health });
     }
     const wanted = this.#wanted?.mark ?? null;

@@ -133,22 +133,23 @@ function* vxlanNetworks(world: World): Iterable<[ReadonlyMap<string, Body>, Netw
 
 /** The hosts that share HA segments with this one. */
 export interface HaPeers {
-  /** This host's end of the tunnels. */
+  /** This host's own address of the way. */
   readonly local: string;
+  readonly port: number;
   readonly mtu: number;
   /** The others' ends, in order. */
   readonly flood: readonly string[];
 }
 
-/** null: it has no such segment, or no tunnels. */
-export function haPeers(world: World, settings: L2Settings): HaPeers | null {
-  if (isIP(settings.tunnelIp) === 0) return null;
-  const way = tunnelWay(settings);
+/** null: it has no such segment, or none that goes by that way. */
+export function haPeers(world: World, settings: L2Settings, by: Way['name'] = 'tunnel'): HaPeers | null {
+  const way = by === 'tunnel' ? tunnelWay(settings) : managementWay(settings);
+  if (way === null || isIP(way.local) === 0) return null;
   const segments = [...vxlanNetworks(world)].filter(([, network]) => network.ha);
   if (segments.length === 0) return null;
   const flood = segments.flatMap(([group]) => floodOf(group, way, { settings }));
   const mtu = Math.min(...segments.map(([, network]) => Math.trunc(network.mtu) || 1500));
-  return { local: way.local, mtu, flood: [...new Set(flood)].sort() };
+  return { local: way.local, port: way.port, mtu, flood: [...new Set(flood)].sort() };
 }
 
 /** Where VXLAN comes in, and from whom. */

@@ -75,14 +75,14 @@ test('a replica that begins takes off all until each of its links leads somewher
   await b.settle();
   assert.deepEqual(await b.programs(), [keepalivedName(b.router.id)], 'better than nobody');
   const ails = () => b.agent.roles?.()?.[0];
-  assert.equal(await b.file('health'), '160\n');
+  assert.equal(await b.file('health'), '225\n');
   assert.deepEqual(
     [ails()?.penalty, ails()?.reasons],
     [200, [`not wired here yet: ${QG} to the external network`]],
   );
   b.agent = b.live();
   await b.settle();
-  assert.equal(await b.file('health'), '160\n', 'in whatever life');
+  assert.equal(await b.file('health'), '225\n', 'in whatever life');
   const { reports } = b;
   b.wire(outside);
   await b.converge();
@@ -102,7 +102,7 @@ test('one that has begun is not bothered by a link that leads nowhere for a mome
   assert.equal(await b.file('health'), '0\n');
   b.clock.advance(1);
   await b.converge();
-  assert.equal(await b.file('health'), '120\n');
+  assert.equal(await b.file('health'), '205\n');
   b.wire(TAPS[2]);
   await b.converge();
   assert.equal(await b.file('health'), '0\n');

@@ -45,7 +45,9 @@ class Stage {
   /** Addresses that another answers for outside. */
   claimed: readonly string[] = [];
   /** Addresses that are silent. */
-  readonly silent = new Set([2, 3].map((n) => healthAddress(`192.0.2.${n}`)));
+  readonly silent = new Set(
+    [2, 3].flatMap((n) => [healthAddress(`192.0.2.${n}`), healthAddress(`198.51.100.${n}`, 'management')]),
+  );
   #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   health!: HealthSource;
@@ -172,7 +174,7 @@ test('of a peer that never answered by one of the ways nothing is said, nor by a
   made.silent.add('198.51.100.3');
   await made.begin();
   await made.pass(1_000);
-  assert.deepEqual(made.now.peers.at(-1), { host: 'h3', answers: true });
+  assert.deepEqual(made.now.peers.at(-1), { host: 'h3', answers: true, silentBy: 'management' });
   made.silent.add('192.0.2.3');
   await made.pass(1_000);
   assert.deepEqual(made.now.peers, [{ host: 'h2', answers: true }]);
@@ -241,6 +243,29 @@ test('a peer that answers, but inside the tunnels no more, is silent; one that n
   for (const n of [2, 3]) made.silent.delete(`192.0.2.${n}`);
   await made.pass(HOLD_MS + 1_100);
   assert.deepEqual([made.now.penalty, made.now.paths.tunnel], [0, 'up']);
+});
+
+test('the second path of heartbeats is asked inside as well: that it is shut moves nothing, and is told', async (t) => {
+  const made = await stage(t);
+  const inside = [2, 3].map((n) => healthAddress(`198.51.100.${n}`, 'management'));
+  await made.pass(3_000);
+  assert.equal(made.now.paths.management, 'up', 'agents from before this have nothing there');
+  for (const address of inside) made.silent.delete(address);
+  await made.pass(300);
+  made.silent.add(inside[0]!);
+  await made.pass(2_100);
+  assert.deepEqual([made.now.penalty, made.now.paths], [0, { tunnel: 'up', management: 'up' }]);
+  const h2 = { host: 'h2', answers: true, silentBy: 'management' };
+  assert.deepEqual(made.now.peers, [h2, { host: 'h3', answers: true }]);
+  assert.deepEqual(made.now.reasons, [
+    'no answer through the management network, only through the tunnels: h2',
+  ]);
+  made.silent.add(inside[1]!);
+  await made.pass(2_100);
+  assert.deepEqual([made.now.penalty, made.now.paths], [0, { tunnel: 'up', management: 'down' }]);
+  for (const address of inside) made.silent.delete(address);
+  await made.pass(300);
+  assert.deepEqual([made.now.reasons, made.now.paths.management], [[], 'up']);
 });
 
 test('where a firewall keeps questions from addresses, those inside the tunnels tell', async (t) => {

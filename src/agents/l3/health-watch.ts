@@ -23,6 +23,7 @@ import {
   type Finding,
   type Health,
   type HealthSource,
+  managementFinding,
   pathState,
   penaltyOf,
   tunnelFinding,
@@ -244,6 +245,7 @@ class HealthWatch implements HealthSource {
     const verdicts = new Map(this.#checks.verdicts(routerId).map((one) => [one.script.name, one]));
     return new Map<string, Finding | null>([
       ['tunnel', tunnelFinding(this.#reachability.answers('tunnel'))],
+      ['management', managementFinding(this.#halfSilent(routerId))],
       ['tunnel link', carrier(this.#carriers.tunnel())],
       ['external link', link === undefined ? null : carrier(this.#carriers.external(link))],
       ...checks.map(({ name }) => [`check ${name}`, checkFinding(verdicts.get(name))] as const),
@@ -322,10 +324,18 @@ class HealthWatch implements HealthSource {
 
   #peersOf(routerId: string): PeerReport[] {
     const answers = this.#reachability.hosts();
+    const silentBy = this.#reachability.oneSided();
     return peersOf(this.#options.world, this.#routers.get(routerId)).flatMap((host) => {
       const found = answers.get(host);
-      return found === undefined ? [] : [{ host, answers: found }];
+      const path = silentBy.get(host);
+      return found === undefined ? [] : [{ host, answers: found, ...(path && { silentBy: path }) }];
     });
+  }
+
+  #halfSilent(routerId: string): string[] {
+    const silentBy = this.#reachability.oneSided();
+    const peers = peersOf(this.#options.world, this.#routers.get(routerId));
+    return peers.filter((host) => silentBy.get(host) === 'management');
   }
 
   /** A check that is well but still held is told as failing: for the choice of the active it does. */

@@ -7,12 +7,15 @@
  * | no carrier on the link of the tunnels | 150 |
  * | no carrier on the link of the router's external network | 100 |
  * | most tunnel endpoints do not answer | up to 120: nothing for half of them, all of it for every one |
- * | its links are not wired yet, or not for 3 s (wiring-cost.ts) | 200 |
+ * | its links are not wired yet, or not for 3 s (wiring-cost.ts) | 200, and it ranks below all that are wired (keepalived.ts) |
  * | a check script says no | its weight, 90 unless told otherwise |
  * | a link that was one of these, is well, and still held down | half of it (hold-down.ts) |
  *
+ * All of it together takes 120 off a priority at most, so that ranks stay apart; what is beyond counts where servers choose.
+ *
  * Half of them: with three replicas the end of one host leaves each of the others one that answers and one that does not, which
- * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told.
+ * says nothing about themselves. A bond that lost one of its links costs nothing: it carries on, and that is told. Nor does the
+ * management network: heartbeats have the tunnels, and tenants' packets do not go by it.
  */
 import type { HostEvent } from '../../host/host.ts';
 import type { CheckReport, PathState, PeerReport } from '../../resources/replica-report.ts';
@@ -79,6 +82,16 @@ export function tunnelFinding(answers: Answers): Finding | null {
   return {
     penalty,
     reason: `${silent.length} of ${answers.size} hosts do not answer through the tunnel network: ${named}`,
+  };
+}
+
+/** `silent`: those who answer by the tunnel network, and not by the management network; null: nobody. */
+export function managementFinding(silent: readonly string[]): Finding | null {
+  if (silent.length === 0) return null;
+  const named = silent.slice(0, 3).join(', ') + (silent.length > 3 ? ' and others' : '');
+  return {
+    penalty: 0,
+    reason: `no answer through the management network, only through the tunnels: ${named}`,
   };
 }
 

@@ -1,7 +1,13 @@
 /** Golden texts: whatever changes here changes what every keepalived is told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KeepalivedInput, parseNotice, renderKeepalived, renderTracked } from './keepalived.ts';
+import {
+  BASE_PRIORITY,
+  type KeepalivedInput,
+  parseNotice,
+  renderKeepalived,
+  renderTracked,
+} from './keepalived.ts';
 
 const input: KeepalivedInput = {
   name: 'h1-0700',
@@ -97,6 +103,11 @@ test('stand-bys stand apart by rank, the primary by none, and nobody falls out',
   assert.equal(off(1, true, 60), '60');
   assert.deepEqual([off(1, true, 200), off(0, false, 200), off(2, false, 150)], ['120', '140', '180']);
   assert.equal(off(9, false, 200), '200');
+  const unwired = (rank: number, isPrimary = false) =>
+    Number(renderTracked({ rank, isPrimary, penalty: 0, isUnwired: true }));
+  assert.deepEqual([unwired(0, true), unwired(0), unwired(1), unwired(2)], [205, 215, 225, 235]);
+  assert.ok(unwired(0, true) > Number(off(9, false, 200)), 'whatever ails one that is wired');
+  assert.ok(unwired(9) < BASE_PRIORITY, 'something is left of the base');
   const preferred = { rank: 2, isPrimary: false, penalty: 0, isPreferred: true };
   assert.deepEqual(
     [renderTracked(preferred), renderTracked({ ...preferred, penalty: 60 })],

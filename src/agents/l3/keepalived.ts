@@ -43,11 +43,17 @@ export interface KeepalivedInput {
 }
 
 export const BASE_PRIORITY = 250;
-/** With more off keepalived counts as failed, and no replica may be left. */
+/** All that can ail a replica; what a wired one takes off, its rank included, is never more. */
 export const MOST_OFF = 200;
 const RANK_STEP = 20;
 /** Also replicas that ail as much as can be stand apart: four stand-bys. */
 const MOST_FOR_RANK = 80;
+/**
+ * What one takes off that is not wired: more than any that is. Stand-bys stand apart above it, up to 245: with more than 249 off
+ * nothing is left of the base, and with more than 253 keepalived has failed (keepalived.conf(5), track_file).
+ */
+const UNWIRED_OFF = 205;
+const UNWIRED_STEP = 10;
 /** Above the one that is primary, and within what VRRP allows. */
 const PREFERRED = -3;
 /** Neutron's range for the address that VRRP itself speaks of. */
@@ -131,19 +137,23 @@ export interface Standing {
   readonly isPrimary: boolean;
   /** For what ails it; 0 for nothing. */
   readonly penalty: number;
+  /** Its links lead nowhere: whatever ails the others, they serve better. */
+  readonly isUnwired?: boolean;
   /** It is to become primary, where nothing ails it more than the one that is. */
   readonly isPreferred?: boolean;
 }
 
 /** What the tracked file says: how much this replica takes off. */
-export function renderTracked({ rank, isPrimary, penalty, isPreferred = false }: Standing): string {
+export function renderTracked(standing: Standing): string {
+  const { rank, isPrimary, penalty, isPreferred = false, isUnwired = false } = standing;
   const forRank = isPrimary ? 0 : Math.min(MOST_FOR_RANK, RANK_STEP * (rank + 1));
+  if (isUnwired) return `${UNWIRED_OFF + (forRank / RANK_STEP) * UNWIRED_STEP}\n`;
   const forHealth = Math.max(0, Math.min(MOST_OFF - MOST_FOR_RANK, Math.round(penalty)));
   return `${(isPreferred ? PREFERRED : forRank) + forHealth}\n`;
 }
 
-/** Whether a tracked file takes off all that health can. */
-export const isFullyOff = (tracked: string): boolean => Number(tracked) >= MOST_OFF - MOST_FOR_RANK;
+/** Whether a tracked file says that the replica is not wired. */
+export const isUnwired = (tracked: string): boolean => Number(tracked) >= UNWIRED_OFF;
 
 export type ReplicaRole = 'primary' | 'backup' | 'fault';
 

@@ -1,7 +1,8 @@
 /**
  * Which hosts answer, by path: asked from the host's own namespace, answered by the other's kernel, so an agent that is away
- * makes nobody silent. On the tunnel network also with packets as large as a tenant's become, and inside a tunnel as the l2
- * role has it (`agents/l2/health-link.ts`): an address may answer while UDP port 4789 does not get through.
+ * makes nobody silent. Also inside the VXLAN of each path, as the l2 role has it (`agents/l2/health-link.ts`): an address may
+ * answer while its UDP port, 4789 or 14789, does not get through. On the tunnel network with packets as large as a tenant's
+ * become, too.
  */
 import type { Host, Probe } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -17,7 +18,7 @@ export interface Target {
   /** Asked also with packets of this size, which may not be broken up; null: not. */
   readonly bytes: number | null;
   /**
-   * What it is called inside the tunnels. That counts only once it has answered since it was last silent altogether: an agent
+   * What it is called inside the path's VXLAN. That counts only once it has answered since it was last silent altogether: an agent
    * from before this, or one that is not yet up after its host, has nothing there.
    */
   readonly inside?: string;
@@ -150,6 +151,18 @@ export class Reachability {
       const { target, small } = asked;
       if (target.path !== path || small.answers === null) continue;
       found.set(target.name, doesAnswer(asked));
+    }
+    return found;
+  }
+
+  /** By host, the path by which it does not answer while it does by the other. */
+  oneSided(): Map<string, 'tunnel' | 'management'> {
+    const tunnel = this.answers('tunnel');
+    const found = new Map<string, 'tunnel' | 'management'>();
+    for (const [name, byManagement] of this.answers('management')) {
+      const byTunnel = tunnel.get(name);
+      if (byTunnel !== undefined && byTunnel !== byManagement)
+        found.set(name, byTunnel ? 'management' : 'tunnel');
     }
     return found;
   }

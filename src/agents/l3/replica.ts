@@ -12,7 +12,7 @@ import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
 import { hearsPeers } from './heard.ts';
-import { isFullyOff, MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
+import { isUnwired, MOST_OFF, ownAddress, renderKeepalived, renderTracked } from './keepalived.ts';
 import { paths } from './observe.ts';
 import { ended, follow, type InForce, LEASE_MS, type Now, readInForce, renderInForce } from './orders.ts';
 import { WiringCost } from './wiring-cost.ts';
@@ -332,7 +332,8 @@ export class Replica {
       rank: desired.place,
       isPrimary: this.#holds === true,
       isPreferred,
-      penalty: Math.max(0, (health?.penalty ?? MOST_OFF) + this.#wiringCosts() - forgiven) + forOrder,
+      isUnwired: this.#wiringCosts() > forgiven,
+      penalty: Math.max(0, (health?.penalty ?? MOST_OFF) - forgiven) + forOrder,
     });
     if (text === this.#tracked) return;
     await host.writeFile(path, text);
@@ -368,7 +369,7 @@ export class Replica {
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
       this.#runs = true;
-      this.#wiring.runs(isFullyOff(this.#tracked ?? ''));
+      this.#wiring.runs(isUnwired(this.#tracked ?? ''));
       if (done !== null) this.#unsettle();
     } catch (error) {
       this.#runs = false;

@@ -47,6 +47,12 @@ function spread(host: string, names: readonly string[]): string[] {
   return [...after, ...names.filter((name) => name < host).sort()];
 }
 
+/** Not with large packets: heartbeats are small, and tenants' do not go by it. */
+function management(name: string, address: string): Target[] {
+  if (address === '') return [];
+  return [{ path: 'management', name, address, bytes: null, inside: healthAddress(address, 'management') }];
+}
+
 export function targetsOf(world: World): Target[] {
   const peers = new Map<string, ReplicaBody>();
   for (const objects of haRouters(world).values())
@@ -79,9 +85,7 @@ export function targetsOf(world: World): Target[] {
         return [
           // Others than those who share HA segments have nothing inside.
           ...tunnel(name, tunnel_ip).map((target) => ({ ...target, inside: healthAddress(tunnel_ip) })),
-          ...(management_ip === ''
-            ? []
-            : [{ path: 'management', name, address: management_ip, bytes: null } as const]),
+          ...management(name, management_ip),
         ];
       }),
     ...spread(world.host, [...others.keys()])

@@ -31,7 +31,7 @@ export class WiringCost {
     this.#isNew = this.#unwired?.length !== 0;
   }
 
-  /** keepalived runs; `wasOff`: with all taken off, as an earlier life that did not see the end of this left it. */
+  /** keepalived runs; `wasOff`: as one that is not wired, as an earlier life that did not see the end of this left it. */
   runs(wasOff: boolean): void {
     this.#isNew ??= wasOff && this.#unwired?.length !== 0;
   }

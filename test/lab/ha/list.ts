@@ -2,7 +2,7 @@
 import type { HaKind } from './grounds.ts';
 import type { Row } from './row.ts';
 import { ROWS_OF_ACTIVE } from './rows-active.ts';
-import { tunnelPortLost } from './rows-firewall.ts';
+import { ROWS_OF_FIREWALLS } from './rows-firewall.ts';
 import { ROWS_OF_TWO } from './rows-forced.ts';
 import { ROWS_OF_QUIET } from './rows-quiet.ts';
 import { ROWS_OF_SERVERS } from './rows-servers.ts';
@@ -18,7 +18,7 @@ export const ROWS: readonly Row[] = [
   ...ROWS_OF_SIX,
   tcpSurvives,
   ...ROWS_OF_TWO,
-  tunnelPortLost,
+  ...ROWS_OF_FIREWALLS,
 ];
 
 /** In this order labs come up. */

@@ -48,6 +48,6 @@ export class ProbeAnswers {
 
 function wireOf(machine: L3Machine, address: string): Wire | undefined {
   const { tunnelIp, managementIp } = machine;
-  if (address === managementIp) return 'management';
+  if ([managementIp, healthAddress(managementIp, 'management')].includes(address)) return 'management';
   return [tunnelIp, healthAddress(tunnelIp)].includes(address) ? 'tunnel' : undefined;
 }
