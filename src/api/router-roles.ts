@@ -15,7 +15,7 @@ const MAYBE_TEXT = { type: ['string', 'null'] };
 const FLAG = { type: 'boolean' };
 const PATH = { ...TEXT, enum: ['up', 'down', 'unknown'] };
 const CHECK = object({ name: TEXT, ok: FLAG, since: TEXT, text: TEXT });
-const REPLICA = object({
+const SAID = object({
   ...{ host: TEXT, agent_id: TEXT, rank: COUNT, alive: FLAG, leaving: FLAG, ha_state: MAYBE_TEXT },
   state: { ...TEXT, enum: ['active', 'standby', 'fault', 'unknown'] },
   ...{ since: MAYBE_TEXT, penalty: COUNT, reasons: array(TEXT), hears: FLAG },
@@ -23,6 +23,8 @@ const REPLICA = object({
   checks: array(CHECK),
   order: { type: ['object', 'null'] },
 });
+// Where it is known.
+const REPLICA = { ...SAID, properties: { ...(SAID.properties as object), rival: FLAG } };
 const ROUTER = object({
   ...{ id: TEXT, name: TEXT, ha: FLAG, summary: TEXT },
   state: { ...TEXT, enum: ['served', 'disputed', 'unserved', 'unknown'] },

@@ -13,7 +13,7 @@ test('a router as a person reads it: replicas, what is the matter with each, wha
   const text = renderRouter({
     ...{ id: 'R', name: 'edge', ha: true, state: 'served', summary: 'h1 is active.' },
     replicas: [
-      replica,
+      { ...replica, rival: true },
       {
         ...{
           ...replica,
@@ -40,6 +40,7 @@ HOST  ROLE             SINCE                 RANK  PENALTY  TUNNEL  MANAGEMENT
 h1    active           2026-01-31T12:00:00Z  0     0        up      up
 h2    standby (fault)  2026-01-31T12:00:00Z  1     200      down    unknown
 
+h1: another host answers for the router's addresses on the external network
 h2: its agent is taken for dead
 h2: no carrier on eth1
 h2: check uplink FAILS since 2026-01-31T12:00:01Z: no answer

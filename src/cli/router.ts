@@ -42,6 +42,7 @@ interface Replica {
   readonly penalty: number;
   readonly reasons: readonly string[];
   readonly paths: { readonly tunnel: string; readonly management: string };
+  readonly rival?: boolean;
   readonly checks: readonly {
     readonly name: string;
     readonly ok: boolean;
@@ -65,9 +66,10 @@ const SHOWN_EVENTS = 10;
 
 /** What of a replica is worth a line of its own. */
 function* remarks(replica: Replica): Generator<string> {
-  const { host, alive, leaving, reasons, checks, order } = replica;
+  const { host, alive, leaving, reasons, checks, order, rival } = replica;
   if (!alive) yield `${host}: its agent is taken for dead`;
   if (leaving) yield `${host}: it goes once another is ready`;
+  if (rival) yield `${host}: another host answers for the router's addresses on the external network`;
   for (const reason of reasons) yield `${host}: ${reason}`;
   for (const { name, ok, since, text } of checks) {
     const words = text === '' ? '' : `: ${text}`;

@@ -96,6 +96,7 @@ export async function tellOfDisputes(
     'two-active',
     about.over.map((id) => `router/${id}`),
   );
-  const message = ({ object }: EventRow) => `Router ${idOf(object)} has one active replica again, or none.`;
+  const message = ({ object }: EventRow) =>
+    `Of router ${idOf(object)} no more than one replica is known to be active.`;
   return [...events, ...(await endAlerts(tx, call, { alerts: over, message }))];
 }

@@ -8,6 +8,7 @@ import type { Tables, Transaction } from '../store/store.ts';
 import { record } from './event.ts';
 import type { Call } from './operation.ts';
 import { tellOfDisputes } from './router-alerts.ts';
+import { isRivalSeen, tellOfRival } from './router-rivals.ts';
 
 export interface NewOrder {
   readonly host: string;
@@ -87,6 +88,7 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
   const found = judge(rows.map(replicaOf), { isDue: true, ...(isStubborn ? { isStubborn } : {}) });
   await followUp(tx, rows, found);
   const isSettled = found.kind === 'calm' || (found.kind === 'await' && dead.length > 0);
+  if (isSettled && isRivalSeen(rows)) return tellOfRival(tx, call, rows);
   if (isSettled) return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
   if (found.kind !== 'dispute') return [];
   const events = await Promise.all([

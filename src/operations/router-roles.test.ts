@@ -191,6 +191,61 @@ test('a lease goes on while the one that serves answers, and ends when it does n
   assert.deepEqual(w.orders(), { [serving]: 'tell' }, 'nobody is known to serve');
 });
 
+/** h1 was active, and its agent is dead; h2 became active. */
+async function silentFormer() {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(1_000);
+  await w.report('h2', { state: 'active' });
+  w.kill(w.agents.get('h1')!);
+  return w;
+}
+
+test('one that is asked in vain and still answers outside: an alert names it, until nobody answers there any more', async () => {
+  const w = await silentFormer();
+  assert.deepEqual([w.orders(), w.alerts()], [{ h1: 'tell' }, []], 'that nobody answers is no evidence');
+  const [alert] = (await w.report('h2', { rival: true })).events ?? [];
+  assert.equal(
+    alert?.message,
+    `Router ${w.router.id} is active on h2, and another host answers for its addresses on the external network; ` +
+      'the agent of h1, which was active, is not heard.',
+  );
+  assert.deepEqual(alert?.data, { alert: 'two-active', hosts: ['h2', 'h1'], seen_by: ['h2'] });
+  assert.equal(w.row('h2').role_details?.rival, true);
+  await w.settle();
+  await w.report('h2', { penalty: 60 });
+  assert.deepEqual(
+    [w.orders(), w.alerts()],
+    [{ h1: 'tell' }, ['alert two-active']],
+    'told once, no role changed',
+  );
+  await w.report('h2', { rival: false });
+  assert.deepEqual(w.alerts(), ['alert two-active', 'alert-ended two-active']);
+});
+
+test('two actives, one of which falls silent and still answers outside: the alert does not end', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  w.pass(1_000);
+  await w.report('h2', { state: 'active', hears: true });
+  await w.answer('h1');
+  await w.report('h2', { rival: true });
+  w.kill(w.agents.get('h1')!);
+  await w.settle();
+  assert.deepEqual(w.alerts(), ['alert two-active']);
+  await w.report('h2', { rival: false });
+  assert.deepEqual(w.alerts(), ['alert two-active', 'alert-ended two-active']);
+});
+
+test('somebody else answers outside while all other replicas stand by', async () => {
+  const w = await roleStage();
+  for (const host of ['h1', 'h2', 'h3']) await w.report(host);
+  const [, alert] = (await w.report('h1', { state: 'active', rival: true })).events ?? [];
+  assert.match(alert?.message ?? '', /all others say that they are not active/);
+  await w.report('h1', { state: 'standby' });
+  assert.deepEqual(w.alerts(), ['alert two-active', 'alert-ended two-active']);
+});
+
 test('roles are taken ahead of the rest of a report, once, and never from an older one', async () => {
   const w = await roleStage();
   const body = (counter: number, state: ReplicaState, seq: number) => ({

@@ -4,7 +4,7 @@
  * in the same transaction, under the router's lock, so that of two reports at once one sees the other.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { judge } from '../arbitration/judge.ts';
+import { judge, type Judgement } from '../arbitration/judge.ts';
 import { replicaOf } from '../arbitration/replica.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaReport, ReplicaState } from '../resources/replica-report.ts';
@@ -15,6 +15,7 @@ import type { Call } from './operation.ts';
 import { tellOfDisputes } from './router-alerts.ts';
 import { tellOfChecks } from './router-checks.ts';
 import { followUp, pronounce } from './router-orders.ts';
+import { isRivalSeen, tellOfRival } from './router-rivals.ts';
 
 export interface ReportedRoles {
   readonly host: string;
@@ -76,9 +77,14 @@ const isCheckNews = ({ row, says }: Said): boolean =>
 const isMeritNews = ({ row: { role_details: known }, says }: Said): boolean =>
   says.state === 'active' && (known?.penalty !== says.penalty || known.paths.tunnel !== says.paths.tunnel);
 
+/** Whether another host answers for the addresses of an active one is another thing than was known. */
+const isRivalNews = ({ row: { role_details: known }, says }: Said): boolean =>
+  says.state === 'active' && says.rival !== known?.rival;
+
 /** Whether more than the replica's own row depends on it. */
 const isWeighty = (said: Said): boolean =>
   said.isNew ||
+  isRivalNews(said) ||
   said.row.role_details?.order !== said.says.order ||
   isMeritNews(said) ||
   isCheckNews(said) ||
@@ -91,13 +97,17 @@ export async function weightyRouters(tx: Transaction, told: ReportedRoles): Prom
 }
 
 function detailsOf({ row, says }: Said, now: number): RoleDetails {
-  const { state, penalty, reasons, hears, paths, peers, order } = says;
+  const { state, penalty, reasons, hears, paths, peers, order, rival } = says;
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
   const checks = says.checks.map(({ name, ok, forMs, text }) => {
     const before = known.get(name);
     return before?.ok === ok ? before : { name, ok, since: new Date(now - forMs).toISOString(), text };
   });
-  return { state, penalty, reasons, hears, paths, order, checks, ...(peers === undefined ? {} : { peers }) };
+  return {
+    ...{ state, penalty, reasons, hears, paths, order, checks },
+    ...(peers === undefined ? {} : { peers }),
+    ...(rival === undefined ? {} : { rival }),
+  };
 }
 
 /** Takes what a newer report says of roles; the `locked` routers, and the agent, are so by the same transaction. */
@@ -179,6 +189,11 @@ function roleEvent(
   });
 }
 
+/** Whether there are no two actives any more; who is asked and silent is none as soon as nobody answers for the addresses. */
+const isOver = (said: Said, { kind }: Judgement): boolean =>
+  (kind === 'calm' && said.row.ha_state === 'active') ||
+  (kind === 'await' && said.says.rival === false && isRivalNews(said));
+
 /** What follows for the routers whose roles were told of. */
 async function weigh(
   tx: Transaction,
@@ -196,7 +211,9 @@ async function weigh(
   const disputes: Dispute[] = [];
   const verdicts: Promise<EventRow[]>[] = [];
   const followed: Promise<void>[] = [];
-  for (const { row, says, isNew } of said) {
+  const rivalled: (readonly RouterBindingRow[])[] = [];
+  for (const one of said) {
+    const { row, says, isNew } = one;
     const { router_id: routerId } = row;
     const replicas = byRouter.get(routerId) ?? [];
     const isNewcomer = says.state === 'active' && (isNew || row.role_details === null);
@@ -205,7 +222,8 @@ async function weigh(
       disputed.set(routerId, found);
       if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });
       else verdicts.push(pronounce(tx, call, { routerId, rows: replicas, found }));
-    } else if (row.ha_state === 'active' && found.kind === 'calm') over.push(routerId);
+    } else if (found.kind !== 'ask' && isRivalSeen(replicas)) rivalled.push(replicas);
+    else if (isOver(one, found)) over.push(routerId);
     if (found.kind === 'ask' && found.lookMs !== null) disputes.push({ routerId, settleMs: found.lookMs });
     followed.push(followUp(tx, replicas, found));
   }
@@ -214,7 +232,7 @@ async function weigh(
   const [told, alerts, given] = await Promise.all([
     tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id)))),
     tellOfDisputes(tx, call, { disputed, over }),
-    Promise.all(verdicts),
+    Promise.all([...verdicts, ...rivalled.map((rows) => tellOfRival(tx, call, rows))]),
     ...followed,
   ]);
   return { events: [...alerts, ...given.flat(), ...told], disputes };

@@ -53,4 +53,9 @@ export interface ReplicaReport {
   readonly peers?: readonly PeerReport[];
   /** The epoch of the order that it obeys; null for none. */
   readonly order: number | null;
+  /**
+   * Of an active one: another host answers for its address on the external network, as seen by the link that leads there. Absent: not
+   * known, or not to be found out; an agent from before this says nothing.
+   */
+  readonly rival?: boolean;
 }

@@ -60,7 +60,10 @@ export interface RouterBindingRow {
 
 /** What a replica last said of its role, beside what has columns of its own. */
 export interface RoleDetails
-  extends Pick<ReplicaReport, 'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'peers' | 'order'> {
+  extends Pick<
+    ReplicaReport,
+    'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'peers' | 'order' | 'rival'
+  > {
   readonly checks: readonly CheckStanding[];
 }
 

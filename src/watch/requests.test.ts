@@ -46,6 +46,7 @@ test('what is no report of a replica is refused, by field', () => {
     [{ peers: [{ host: 'h2' }] }, 'roles.peers.answers'],
     [{ peers: [{ host: 'h2', answers: true, silentBy: 'both' }] }, 'roles.peers.silentBy'],
     [{ order: 'x' }, 'roles.order'],
+    [{ rival: 1 }, 'roles.rival'],
   ];
   for (const [wrong, field] of cases)
     assert.throws(

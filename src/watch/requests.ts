@@ -219,6 +219,7 @@ function replica(value: unknown): ReplicaReport {
     checks: list(it.checks, 'roles.checks', MAX_DETAILS).map(check),
     ...(it.peers === undefined ? {} : { peers: list(it.peers, 'roles.peers', MAX_DETAILS).map(peer) }),
     order: it.order === null ? null : whole(it.order, 'roles.order'),
+    ...(it.rival === undefined ? {} : { rival: flag(it.rival, 'roles.rival') }),
   };
 }
 

@@ -5,7 +5,7 @@ import { inOwnNamespaces } from '../../../test/support/own-namespaces.ts';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import { realClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
-import { Evidence, evidenceRuleset, parseSeen } from './evidence.ts';
+import { arrivalsRuleset, Evidence, parseSeen } from './evidence.ts';
 
 const CLAIMS = [
   { link: 'ext0', address: '203.0.113.5' },
@@ -15,9 +15,11 @@ const CLAIMS = [
 test('what nft tells of a set', () => {
   const json =
     '{"nftables": [{"set": {"name": "seen", "elem": [{"elem": {"val": "203.0.113.5", "expires": 28}}]}}]}';
-  assert.deepEqual([...parseSeen(json)], ['203.0.113.5']);
-  assert.deepEqual([...parseSeen('{"nftables": [{"set": {"name": "seen"}}]}')], []);
-  assert.match(evidenceRuleset(CLAIMS), /elements = \{ 203\.0\.113\.5, 203\.0\.113\.6 \}/);
+  assert.deepEqual([...parseSeen(json, 30)], [['203.0.113.5', 28]]);
+  assert.deepEqual([...parseSeen('"elem": ["val": "203.0.113.6"]', 30)], [['203.0.113.6', 30]]);
+  assert.deepEqual([...parseSeen('{"nftables": [{"set": {"name": "seen"}}]}', 30)], []);
+  const ruleset = arrivalsRuleset(CLAIMS, { table: 'netdev one', keptS: 30 });
+  assert.match(ruleset, /elements = \{ 203\.0\.113\.5, 203\.0\.113\.6 \}/);
 });
 
 /** Asks for many addresses, of which the first answers after that long; says who was seen, and how long it took. */

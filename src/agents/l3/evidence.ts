@@ -16,6 +16,7 @@ export interface Claim {
 
 const TABLE = 'netdev deuteron_evidence';
 const SEEN = 'seen';
+const KEPT_S = 5;
 /** An answer comes within a round trip; where a machine is busy, later, and that is not to be taken for silence. */
 const WAITS_MS = [30, 90, 120] as const;
 /** Addresses that one program asks for: each costs another. */
@@ -24,13 +25,23 @@ const LINK = /^[A-Za-z0-9_.-]{1,15}$/;
 /** The script is fixed; link and address go in as arguments, in pairs. arping(8) sends at once and lingers for a second. */
 const ASK = 'while [ $# -gt 1 ]; do arping -q -D -c 1 -w 1 -I "$1" "$2" > /dev/null 2>&1 & shift 2; done';
 
-/** Takes down who claims one of the addresses, from outside. */
-export function evidenceRuleset(claims: readonly Claim[]): string {
+/** What a link may be called, and what may be asked for, before either is written into a ruleset. */
+export const isFit = ({ link, address }: Claim): boolean => LINK.test(link) && isIPv4(address);
+
+/** Takes the table away, whether or not it is there. */
+export const removal = (table: string): string => `add table ${table}\ndelete table ${table}\n`;
+
+/**
+ * Takes down, for `keptS` seconds, who claims one of the addresses from outside. nftables refuses all of it where one of the links is
+ * not there.
+ */
+export function arrivalsRuleset(
+  claims: readonly Claim[],
+  { table, keptS }: { readonly table: string; readonly keptS: number },
+): string {
   const links = [...new Set(claims.map(({ link }) => link))].sort();
   const addresses = [...new Set(claims.map(({ address }) => address))].sort();
-  return `add table ${TABLE}
-delete table ${TABLE}
-table ${TABLE} {
+  return `${removal(table)}table ${table} {
   set held {
     type ipv4_addr
     elements = { ${addresses.join(', ')} }
@@ -39,7 +50,7 @@ table ${TABLE} {
     type ipv4_addr
     size 65535
     flags dynamic,timeout
-    timeout 5s
+    timeout ${keptS}s
   }
   chain arrivals {
     type filter hook ingress devices = { ${links.map((link) => `"${link}"`).join(', ')} } priority -500; policy accept;
@@ -49,10 +60,19 @@ table ${TABLE} {
 `;
 }
 
-/** The addresses that `nft -j list set` tells of. */
-export function parseSeen(json: string): Set<string> {
-  const found = [...json.matchAll(/"val":\s*"([0-9.]+)"/g)].map(([, address = '']) => address);
-  return new Set(found.filter((address) => isIPv4(address)));
+/** The addresses that `nft -j list set` tells of, each with the seconds that it is still kept; `keptS` where that is not said. */
+export function parseSeen(json: string, keptS: number): Map<string, number> {
+  const found = json.matchAll(/"val":\s*"([0-9.]+)"(?:[^{}]*?"expires":\s*(\d+))?/g);
+  const seen = [...found].map(([, address = '', expires]) => [address, Number(expires ?? keptS)] as const);
+  return new Map(seen.filter(([address]) => isIPv4(address)));
+}
+
+/** Asks who has these addresses; answers come within a round trip. */
+export async function askFor(host: Host, claims: readonly Claim[], signal: AbortSignal): Promise<void> {
+  for (let at = 0; at < claims.length && !signal.aborted; at += AT_ONCE) {
+    const words = claims.slice(at, at + AT_ONCE).flatMap(({ link, address }) => [link, address]);
+    await host.runProgram(null, ['sh', '-c', ASK, 'sh', ...words]);
+  }
 }
 
 export class Evidence {
@@ -67,15 +87,12 @@ export class Evidence {
 
   /** Which of the addresses somebody else answers for now. Throws where that cannot be found out. */
   async ask(claims: readonly Claim[], signal: AbortSignal): Promise<Set<string>> {
-    const fit = claims.filter(({ link, address }) => LINK.test(link) && isIPv4(address));
+    const fit = claims.filter(isFit);
     if (fit.length === 0) return new Set();
     // A table of our own for as long as it is needed: what was taken down before now is of no use.
-    await this.#host.applyRuleset(null, evidenceRuleset(fit));
+    await this.#host.applyRuleset(null, arrivalsRuleset(fit, { table: TABLE, keptS: KEPT_S }));
     this.#applied = TABLE;
-    for (let at = 0; at < fit.length && !signal.aborted; at += AT_ONCE) {
-      const words = fit.slice(at, at + AT_ONCE).flatMap(({ link, address }) => [link, address]);
-      await this.#host.runProgram(null, ['sh', '-c', ASK, 'sh', ...words]);
-    }
+    await askFor(this.#host, fit, signal);
     let seen = new Set<string>();
     for (const waitMs of WAITS_MS) {
       await sleep(this.#clock, waitMs, signal);
@@ -87,13 +104,13 @@ export class Evidence {
 
   async #seen(): Promise<Set<string>> {
     const argv = ['nft', '-j', 'list', 'set', ...TABLE.split(' '), SEEN];
-    return parseSeen((await this.#host.runProgram(null, argv)).stdout);
+    return new Set(parseSeen((await this.#host.runProgram(null, argv)).stdout, KEPT_S).keys());
   }
 
   /** Nothing is left on the host. */
   async end(): Promise<void> {
     if (this.#applied === '') return;
     this.#applied = '';
-    await this.#host.applyRuleset(null, `add table ${TABLE}\ndelete table ${TABLE}\n`);
+    await this.#host.applyRuleset(null, removal(TABLE));
   }
 }

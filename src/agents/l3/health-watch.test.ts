@@ -81,7 +81,10 @@ class Stage {
     this.#stop = new AbortController();
     this.health = createHealth({
       ...{ host: this.host, world: this.world, clock: this.clock, tunnelIp: '192.0.2.1' },
-      externalLinks: new Map([['physnet1', 'ext0']]),
+      externalLinks: new Map([
+        ['physnet1', 'ext0'],
+        ['physnet2', 'ext9'],
+      ]),
       checks: checks.map(parseCheck),
       ...{ checkUser: 'nobody', linkHoldMs: HOLD_MS, checkHoldMs: CHECK_HOLD_MS },
       ...{ isolation: 'evidence', witnesses: [] },
@@ -224,6 +227,30 @@ test('a stand-by asks who has the addresses before it is sure to be alone, and t
   for (const address of all) made.silent.add(address);
   await made.pass(2_000);
   assert.equal(made.now.isAway, undefined);
+});
+
+test('an external link that is not there takes no evidence from routers that have another', async (t) => {
+  const made = await stage(t);
+  const other = new TestRouter(made.world, 2, { ha: true, ha_vr_id: 8 });
+  made.world.put(other.key, 'replica/h1', {
+    host: 'h1',
+    rank: 0,
+    order: null,
+    tunnel_ip: '',
+    management_ip: '',
+  });
+  made.world.putNetwork(networkBody(id(0xe2), { network_type: 'flat', physical_network: 'physnet2' }));
+  other.attach(0xee2, id(0xe2), subnetOf('198.51.100.0/24', '198.51.100.1'), {
+    ...{ owner: 'network:router_gateway', ip: '198.51.100.5' },
+  });
+  for (const { id: router } of [made.router, other]) made.health.tellRole(router, 'standby');
+  made.claimed = ['203.0.113.5'];
+  await made.pass(1_100);
+  for (const n of [2, 3]) for (const net of ['192.0.2', '198.51.100']) made.silent.add(`${net}.${n}`);
+  await made.pass(600);
+  assert.equal(made.now.isAway, true);
+  const { body = '' } = made.host.table(null, 'netdev deuteron_evidence') ?? {};
+  assert.match(body, /devices = \{ "ext0" \}/);
 });
 
 test('a peer that answers, but inside the tunnels no more, is silent; one that never did there is not', async (t) => {

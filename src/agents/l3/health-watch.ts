@@ -40,6 +40,7 @@ import {
 } from './hold-down.ts';
 import { parseHeld, renderHeld } from './held-file.ts';
 import { Reachability } from './reachability.ts';
+import { RivalWatch } from './rivals.ts';
 import type { IsolationRule } from './isolation.ts';
 import { IsolationWatch } from './isolation-watch.ts';
 import { haRouters, outsideOf, peersOf, placeOf, targetsOf, witnessTargets } from './surroundings.ts';
@@ -107,6 +108,7 @@ class HealthWatch implements HealthSource {
   readonly #carriers: Carriers;
   readonly #checks: Checks;
   readonly #isolation: IsolationWatch;
+  readonly #rivals: RivalWatch;
   readonly #sources = new Map<string, Sources>();
   readonly #roles = new Map<string, ReplicaState>();
   /** What was last told, by router. */
@@ -134,7 +136,11 @@ class HealthWatch implements HealthSource {
       anybody: () => this.#reachability.anybody(),
       isCut: () => this.#carriers.isCut,
       heardAt: () => this.#reachability.heardAt,
-      carries: (link) => this.#carriers.external(link)?.isUp !== false,
+      carries: (link) => this.#carriers.external(link)?.isUp ?? null,
+    });
+    this.#rivals = new RivalWatch({
+      ...{ host, clock, routers: () => this.#claims(), onChange, onFailure },
+      carries: (link) => this.#carriers.external(link)?.isUp ?? false,
     });
     const external = [...externalLinks.values()];
     this.#carriers = new Carriers({
@@ -157,6 +163,7 @@ class HealthWatch implements HealthSource {
     this.#roles.set(routerId, role);
     this.#checks.tellRole(routerId, role);
     this.#isolation.tellRole(routerId, role);
+    this.#rivals.tellRole(routerId, role);
   }
 
   tellHeld(routerId: string, isHeld: boolean): void {
@@ -180,6 +187,7 @@ class HealthWatch implements HealthSource {
       this.#carriers.run(signal),
       this.#checks.run(signal),
       this.#isolation.run(signal),
+      this.#rivals.run(signal),
     ]);
     while (!signal.aborted) {
       this.#routers = haRouters(this.#options.world);
@@ -308,11 +316,13 @@ class HealthWatch implements HealthSource {
     });
     const { penalty, reasons: ailments } = penaltyOf(findings);
     const away = this.#isolation.away(routerId);
+    const rival = this.#rivals.isRivalOf(routerId);
     return {
       penalty,
       reasons: away === null ? ailments : [away, ...ailments],
       ...(away === null ? {} : { isAway: true }),
       ...(this.#isolation.isGone(routerId) ? { isOtherGone: true } : {}),
+      ...(rival === undefined ? {} : { rival }),
       paths: {
         tunnel: pathState(this.#reachability.answers('tunnel')),
         management: pathState(this.#reachability.answers('management')),

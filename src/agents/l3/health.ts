@@ -39,6 +39,8 @@ export interface Health {
   readonly isAway?: true;
   /** A server told it to step back for another, which has been seen on the external network, and is no more (isolation.ts). */
   readonly isOtherGone?: true;
+  /** It is active here, and another host answers for its address on the external network (rivals.ts); absent: not known. */
+  readonly rival?: boolean;
 }
 
 /** What the reconciler of routers asks for health, and tells it. */

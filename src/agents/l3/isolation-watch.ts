@@ -34,8 +34,8 @@ export interface IsolationOptions {
   readonly anybody: () => boolean | null;
   /** This host's links to all others have lost their carriers. */
   readonly isCut: () => boolean;
-  /** Whether a link has its carrier: what does not come over one that has not says nothing. */
-  readonly carries: (link: string) => boolean;
+  /** Whether a link has its carrier: what does not come over one that has not says nothing. null: there is no such link here. */
+  readonly carries: (link: string) => boolean | null;
   /** When the last answer of all came. */
   readonly heardAt: () => number;
   readonly onChange: () => void;
@@ -156,15 +156,17 @@ export class IsolationWatch {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { routers, clock } = this.#options;
+    const { routers, clock, carries } = this.#options;
     const isDoubted = this.#isDoubted;
     const isAlone = isDoubted || this.#company.aloneSince !== null;
     const asked = [...routers()].filter(({ id }) => isAlone || this.#held.has(id));
-    const claims = asked.flatMap(({ claim }) => claim ?? []);
+    // nftables refuses a link that is not there, and with it all others
+    const claims = asked.flatMap(({ claim }) => (claim !== null && carries(claim.link) ? [claim] : []));
     const seen = await this.#ask(claims, signal);
     const answers = new Map<string, boolean>();
     if (seen !== null)
-      for (const { id, claim } of asked) if (claim !== null) answers.set(id, seen.has(claim.address));
+      for (const { id, claim } of asked)
+        if (claim !== null && carries(claim.link) !== null) answers.set(id, seen.has(claim.address));
     if (isDoubted) this.#isDoubted = false;
     if (isDoubted && this.#company.aloneSince === null) this.#early = { at: clock.now(), answers };
     this.#judge(answers);

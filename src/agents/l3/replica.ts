@@ -166,6 +166,7 @@ export class Replica {
       checks: health?.checks ?? [],
       peers: health?.peers ?? [],
       order: this.#inForce && this.#inForce.do !== 'done' ? this.#inForce.epoch : null,
+      ...(this.#state === 'active' && health?.rival !== undefined ? { rival: health.rival } : {}),
     };
   }
 

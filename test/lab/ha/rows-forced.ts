@@ -78,4 +78,42 @@ export const twoForced: Row = eventRow({
   },
 });
 
-export const ROWS_OF_TWO: readonly Row[] = [bugReproduced, twoForced];
+/** Both ways of heartbeats, in and out. */
+const NO_HEARTBEATS = `table inet firewall {
+  chain arrivals { type filter hook input priority 0; udp dport { 4789, 14789 } drop; }
+  chain departures { type filter hook output priority 0; udp dport { 4789, 14789 } drop; }
+}`;
+
+export const silentActive: Row = eventRow({
+  name: 'silent-active',
+  needsFresh: true,
+  summary:
+    'the active’s agent is gone for good and its heartbeats are lost on both paths, its external link is well: two are active until somebody acts, and an alert says so',
+  budget: null,
+  figure: 'overlap',
+  pinged: 'elsewhere',
+  serves: 'several',
+  lastsMs: { short: 300, long: 5_000 },
+  async cause(affair) {
+    const { grounds, active, note } = affair;
+    const { lab } = grounds.stage;
+    const began = epochMs();
+    await lab.kill(active, 'agent');
+    await lab.run(active, ['nft', NO_HEARTBEATS]);
+    const told = await grounds.stage.until(
+      'an alert on another host that answers outside',
+      () => alertedAt(affair, began),
+      30_000,
+    );
+    note(`the alert came ${Math.round(told - began)} ms after the cause`);
+    affair.memory.set('alert', told);
+  },
+  async heal({ grounds, active }) {
+    const { lab } = grounds.stage;
+    await lab.run(active, ['nft', 'delete table inet firewall']);
+    await lab.start(active);
+  },
+  figures: async (affair, { causedAt }) => ({ alert_after_ms: affair.memory.get('alert')! - causedAt }),
+});
+
+export const ROWS_OF_TWO: readonly Row[] = [bugReproduced, twoForced, silentActive];

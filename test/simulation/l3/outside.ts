@@ -7,13 +7,12 @@ import { delay } from '../weather.ts';
 import { type L3Machine, OUTSIDE } from './machine.ts';
 import type { L3World } from './world.ts';
 
-const TABLE = 'netdev deuteron_evidence';
+/** The tables that hosts take it down in, and for how many seconds each keeps it: while they ask, and while they have a router. */
+const TABLES = { 'netdev deuteron_evidence': 5, 'netdev deuteron_rivals': 25 };
 const FRAME_MS = 1;
 /** keepalived repeats what it said when it rose, and says it again now and then. */
 const REPEATED_MS = [0, 1_000] as const;
 const REFRESH_MS = 10_000;
-/** How long what was heard stays in the table. */
-const KEPT_MS = 5_000;
 
 type Heard = Map<string, number>;
 
@@ -34,9 +33,12 @@ export class Outside {
         if (words[at] === OUTSIDE.link) this.#ask(machine, words[at + 1] ?? '');
       return { code: 0, stdout: '', stderr: '' };
     }
-    if (argv[0] !== 'nft' || !argv.join(' ').includes(TABLE)) return undefined;
-    const heard = [...(this.#heardBy(machine.host) ?? [])].filter(([, at]) => this.#now - at < KEPT_MS);
-    const vals = heard.map(([address]) => `{"elem": {"val": "${address}", "expires": 4}}`);
+    const [name, keptS] = Object.entries(TABLES).find(([one]) => argv.join(' ').includes(one)) ?? [];
+    if (argv[0] !== 'nft' || name === undefined || keptS === undefined) return undefined;
+    const vals = [...(this.#heardBy(machine.host, name) ?? [])].flatMap(([address, at]) => {
+      const leftS = keptS - (this.#now - at) / 1_000;
+      return leftS <= 0 ? [] : [`{"elem": {"val": "${address}", "expires": ${Math.floor(leftS)}}}`];
+    });
     return { code: 0, stdout: `{"nftables": [{"set": {"elem": [${vals.join(', ')}]}}]}`, stderr: '' };
   }
 
@@ -64,12 +66,16 @@ export class Outside {
     scheduler.after(afterMs + delay(network.random, FRAME_MS), '', act);
   }
 
-  #heardBy(host: FakeHost): Heard | undefined {
-    const table = host.table(null, TABLE);
+  #heardBy(host: FakeHost, name: string): Heard | undefined {
+    const table = host.table(null, name);
     if (!table) return undefined;
     const heard = this.#heard.get(table) ?? new Map<string, number>();
     this.#heard.set(table, heard);
     return heard;
+  }
+
+  #hears(host: FakeHost, address: string): void {
+    for (const name of Object.keys(TABLES)) this.#heardBy(host, name)?.set(address, this.#now);
   }
 
   #ask(machine: L3Machine, address: string): void {
@@ -78,7 +84,7 @@ export class Outside {
       if (other === machine) continue;
       const answer = async () => {
         if (!underlay.joins('external', machine.name, other.name) || network.isLost()) return;
-        if (await truth.answersFor(other, address)) this.#heardBy(machine.host)?.set(address, this.#now);
+        if (await truth.answersFor(other, address)) this.#hears(machine.host, address);
       };
       this.#later(0, () => this.#world.scheduler.follow(answer()));
     }
@@ -90,7 +96,7 @@ export class Outside {
       if (machine.isOff || !(await truth.answersFor(machine, address))) continue;
       for (const other of machines)
         if (other !== machine && underlay.passes('external', machine.name, other.name) && !network.isLost())
-          this.#heardBy(other.host)?.set(address, this.#now);
+          this.#hears(other.host, address);
     }
   }
 }
