@@ -113,7 +113,7 @@ export const silentActive: Row = eventRow({
     await lab.run(active, ['nft', 'delete table inet firewall']);
     await lab.start(active);
   },
-  figures: async (affair, { causedAt }) => ({ alert_after_ms: affair.memory.get('alert')! - causedAt }),
+  figures: async (affair, { causedAt }) => ({ told_after_ms: affair.memory.get('alert')! - causedAt }),
 });
 
 export const ROWS_OF_TWO: readonly Row[] = [bugReproduced, twoForced, silentActive];
