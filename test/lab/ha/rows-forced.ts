@@ -113,7 +113,16 @@ export const silentActive: Row = eventRow({
     await lab.run(active, ['nft', 'delete table inet firewall']);
     await lab.start(active);
   },
-  figures: async (affair, { causedAt }) => ({ told_after_ms: affair.memory.get('alert')! - causedAt }),
+  async figures({ grounds, memory }, { causedAt }) {
+    const { stage, routerId } = grounds;
+    await stage.until('the alert has ended', async () => {
+      const { events } = await stage.lab.api('GET', '/v2.0/deuteron/events?open=true');
+      return !(events as LogLine['event'][]).some(
+        (one) => one?.data.alert === 'two-active' && one.object === `router/${routerId}`,
+      );
+    });
+    return { told_after_ms: memory.get('alert')! - causedAt };
+  },
 });
 
 export const ROWS_OF_TWO: readonly Row[] = [bugReproduced, twoForced, silentActive];
