@@ -11,7 +11,8 @@ Hosts whose agents may connect. Each has a credential of its own: it is shown on
   add NAME           make the host known and print its credential; put it into the agent's credential file
   list               the hosts, where they are on the tunnel and management networks, since when
   drain NAME         empty it before maintenance: its DHCP and L3 agents are switched off, what they have goes to others, HA routers
-                     that are active there move at once. Says what is left; asked again, it moves what could not be moved before
+                     that are active there move at once, routers that are not HA are away for a moment. Says what is left; asked
+                     again, it moves what could not be moved before
       --wait S       until nothing is left but ports of machines, so many seconds at most; exit code 1 if something is
       --force        HA routers go also to replicas that ail more than the one here; without it they stay, and that is said
       --undo         let it take part again

@@ -97,6 +97,12 @@ function isolationOf(config: AgentConfig): Required<Pick<HealthOptions, 'isolati
   return { isolation: isolation as IsolationRule, witnesses: [...new Set(asked)] };
 }
 
+/** How it is asked who serves a router that is not HA. */
+function takeoverOf({ isolation }: AgentConfig, { mappings, log }: RoleParts) {
+  const onFailure = (error: unknown) => log.warn({ err: error }, 'cannot ask who serves a router');
+  return { onFailure, ...(isolation === 'off' ? {} : { asksBy: mappings }) };
+}
+
 /** What bears on the health of HA routers' replicas. Throws ConfigurationError. */
 function healthOf(config: AgentConfig, { host, mirror, mappings, log }: RoleParts): HealthSource {
   const settled = () => {
@@ -138,7 +144,13 @@ function createRoles(config: AgentConfig, parts: RoleParts): RoleAgent[] {
     const user = mayChangeUser() ? {} : { user: '' };
     if (role === 'dhcp')
       return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
-    if (role === 'l3') return createL3Agent({ ...shared, ...user, health: healthOf(config, parts) });
+    if (role === 'l3')
+      return createL3Agent({
+        ...shared,
+        ...user,
+        health: healthOf(config, parts),
+        ...takeoverOf(config, parts),
+      });
     throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp, l3)`);
   });
 }

@@ -120,6 +120,11 @@ export const SERVER_OPTIONS = {
     default: 3,
     help: 'Hosts that stand ready for each HA router.',
   },
+  'automatic-l3-failover': {
+    kind: 'flag',
+    default: true,
+    help: 'Routers that are not HA go to another host when the agent of theirs is taken for dead; false: only by hand, or with a drain.',
+  },
   'l3-ha': { kind: 'flag', default: false, help: 'Routers are HA unless their creator says otherwise.' },
   'reschedule-per-second': {
     kind: 'integer',
@@ -396,7 +401,7 @@ export const AGENT_OPTIONS = {
     default: 'evidence',
     placeholder: ISOLATION_RULES.join('|'),
     choices: ISOLATION_RULES,
-    help: 'When this host, which nobody answers any more, leaves its HA routers to others: once another answers for the router on the external network; strict: also without, which needs witnesses; off: never.',
+    help: 'When this host, which nobody answers any more, leaves its HA routers to others: once another answers for the router on the external network; strict: also without, which needs witnesses; off: never, and no router that is not HA waits for whoever answers for it.',
   },
   witnesses: {
     kind: 'list',

@@ -33,6 +33,7 @@ export function settingsFrom(config: ServerConfig): Settings {
     dnsDomain: config['dns-domain'],
     maxL3AgentsPerRouter: config['max-l3-agents-per-router'],
     l3Ha: config['l3-ha'],
+    automaticL3Failover: config['automatic-l3-failover'],
     quotas: {
       network: config['quota-network'],
       subnet: config['quota-subnet'],

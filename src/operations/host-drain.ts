@@ -1,6 +1,7 @@
 /**
  * Empties a host before maintenance: its DHCP and L3 agents are switched off, so that they are given nothing new and the background gives what
- * they have to others, which serve before these stop; HA routers that are active there move at once.
+ * they have to others, which serve before these stop; HA routers that are active there move at once. A router that is not HA has one MAC
+ * address and no second place: the other host begins as this one lets go, and nobody serves it in between.
  */
 import type { EventRow } from '../resources/event.ts';
 import type { Role } from '../resources/agent.ts';

@@ -1,21 +1,19 @@
 /**
  * Replicas of HA routers whose agent is gone for good, or is to have none, are replaced in two steps: another is added and the old one is
- * marked as leaving; it goes once those that stay are ready, one of them is active, and it is not. Read from rows each time; nothing is queued.
+ * marked as leaving; it goes once those that stay are ready, one of them is active, and it is not. What is not HA and leaves a dead agent ends in
+ * l3-moves.ts. Read from rows each time; nothing is queued.
  */
-import { hasRealisedKey } from '../convergence/provisioning.ts';
-import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { RouterBindingRow, RouterRow } from '../resources/router.ts';
 import { planReplicas } from '../scheduling/l3.ts';
 import type { Tables, Transaction } from '../store/store.ts';
-import { record } from './event.ts';
 import { addReplicas, l3Pool, physicalNetworksOf, removeReplicas, replicasOf } from './l3-scheduling.ts';
+import { finishMove, isReady, moveEvent } from './l3-moves.ts';
 import type { Call } from './operation.ts';
-import { progressOf } from './provisioning.ts';
 import { moveTo, planFailover } from './router-failover.ts';
 import { aliveAmong, shownState } from './router-view.ts';
 
-/** HA routers with a replica at one of these agents that another agent could have, and those where one is leaving. */
+/** HA routers with a replica at one of these agents that another agent could have, and all where one is leaving. */
 export async function replaceable(
   tables: Tables,
   call: Call,
@@ -48,7 +46,11 @@ export async function replaceReplicas(
   { ids, gone }: { readonly ids: readonly string[]; readonly gone: ReadonlySet<string> },
 ): Promise<EventRow[]> {
   const events: EventRow[] = [];
-  for (const router of await tx.routers.lock({ id: ids, ha: true })) {
+  for (const router of await tx.routers.lock({ id: ids })) {
+    if (!router.ha) {
+      events.push(...(await finishMove(tx, call, router)));
+      continue;
+    }
     events.push(...(await begin(tx, call, { router, gone })));
     events.push(...(await finish(tx, call, router)));
   }
@@ -89,15 +91,6 @@ async function begin(
   return [await moveEvent(tx, call, { router, kind: 'move-begun', leaving, to })];
 }
 
-/** Whether the replica can take the router over. */
-function isReady(row: RouterBindingRow, agent: AgentRow | undefined): boolean {
-  const { position, role_details, router_id } = row;
-  if (!agent || position === null) return false;
-  const state = role_details?.state ?? 'unknown';
-  if (role_details && state !== 'active' && state !== 'standby') return false;
-  return hasRealisedKey(progressOf(agent), { key: `router/${router_id}`, object: '' }, position);
-}
-
 async function finish(tx: Transaction, call: Call, router: RouterRow): Promise<EventRow[]> {
   const all = await tx.routerBindings.find({ router_id: router.id });
   const leaving = all.filter((row) => row.leaving);
@@ -128,36 +121,4 @@ async function giveAway(
   if (active.some((row) => row.order !== null)) return [];
   const found = await planFailover(tx, call, { router });
   return 'why' in found ? [] : [...(await moveTo(tx, call, { router, ...found })).events];
-}
-
-function moveEvent(
-  tx: Transaction,
-  call: Call,
-  what: {
-    readonly router: RouterRow;
-    readonly kind: 'move-begun' | 'move-done';
-    readonly leaving: readonly RouterBindingRow[];
-    readonly to: readonly string[];
-  },
-): Promise<EventRow> {
-  const { router, kind, leaving, to } = what;
-  const from = leaving.map((row) => row.host).join(', ');
-  const others = [...to].sort().join(', ');
-  const begun =
-    others === '' ? 'which has enough without it' : `and is to come to ${others}, which is to be ready first`;
-  const message =
-    kind === 'move-begun'
-      ? `A replica of router ${router.id} is to leave ${from}, ${begun}.`
-      : `A replica of router ${router.id} has left ${from}; ${others} have it.`;
-  return record(tx, call, {
-    ...{
-      kind,
-      severity: 'info',
-      host: leaving[0]?.host ?? '',
-      role: 'l3',
-      object: `router/${router.id}`,
-      message,
-    },
-    data: { from: leaving.map((row) => row.host), to },
-  });
 }

@@ -5,7 +5,7 @@
 import type { EventRow } from '../resources/event.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { record } from './event.ts';
-import { isUnusable, l3Pool, replicasOf, scheduleRouter } from './l3-scheduling.ts';
+import { isToBeLeft, l3Pool, replicasOf, scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 
 export interface StrayRouters {
@@ -21,7 +21,7 @@ export async function strayRouters(
   { all, takers: known }: { readonly all: boolean; readonly takers?: string },
 ): Promise<StrayRouters> {
   const agents = await tables.agents.find({ role: 'l3' });
-  const unusable = new Set(agents.filter((agent) => isUnusable(call, agent)).map((agent) => agent.id));
+  const left = new Set(agents.filter((agent) => isToBeLeft(call, agent)).map((agent) => agent.id));
   const { candidates } = await l3Pool(tables, call);
   const takers = candidates
     .map((agent) => agent.id)
@@ -29,8 +29,8 @@ export async function strayRouters(
     .join();
   if (candidates.length === 0) return { ids: [], takers };
   const found = new Set<string>();
-  if (unusable.size > 0) {
-    const bindings = await tables.routerBindings.find({ agent_id: [...unusable] });
+  if (left.size > 0) {
+    const bindings = await tables.routerBindings.find({ agent_id: [...left], leaving: false });
     const ids = [...new Set(bindings.map((binding) => binding.router_id))];
     const routers = ids.length === 0 ? [] : await tables.routers.find({ id: ids, ha: false });
     for (const router of routers) found.add(router.id);
@@ -57,28 +57,41 @@ export async function rescheduleRouters(
 ): Promise<{ readonly moved: number; readonly events: readonly EventRow[] }> {
   const routers = await tx.routers.lock({ id: ids });
   const pool = await l3Pool(tx, call);
-  const left = new Map<string, { readonly router: string; readonly to: string }[]>();
+  const all: Moved[] = [];
   for (const router of routers) {
-    const { added, removed } = await scheduleRouter(tx, call, router, pool);
+    const { added, removed, leaving } = await scheduleRouter(tx, call, router, pool);
     if (added.length === 0) continue;
-    const from = removed[0]?.host ?? '';
+    const from = (leaving[0] ?? removed[0])?.host ?? '';
     const to = added.map((one) => one.host).join(', ');
-    left.set(from, [...(left.get(from) ?? []), { router: router.id, to }]);
+    all.push({ router: router.id, from, to, isBegun: leaving.length > 0 });
   }
   const events: EventRow[] = [];
-  for (const [host, moved] of left) {
-    const to = [...new Set(moved.map((one) => one.to))].sort().join(', ');
-    const what = moved.length === 1 ? `Router ${moved[0]?.router}` : `${moved.length} routers`;
-    const message =
-      host === ''
-        ? `${what} got hosts that were lacking: ${to}.`
-        : `${what} moved from ${host}, which is dead, switched off or out of reach, to ${to}.`;
-    const event = await record(tx, call, {
-      ...{ kind: 'move-done', severity: host === '' ? 'info' : 'warning', host, role: 'l3', message },
-      object: moved.length === 1 ? `router/${moved[0]?.router}` : '',
-      data: { count: moved.length, routers: moved.map((one) => one.router) },
-    });
-    events.push(event);
-  }
-  return { moved: [...left.values()].flat().length, events };
+  for (const some of Map.groupBy(all, ({ from, isBegun }) => `${isBegun} ${from}`).values())
+    events.push(await recordMoves(tx, call, some));
+  return { moved: all.length, events };
+}
+
+interface Moved {
+  readonly router: string;
+  /** '' where it had none. */
+  readonly from: string;
+  readonly to: string;
+  /** The host that it is to leave may serve on. */
+  readonly isBegun: boolean;
+}
+
+/** All from one host. */
+function recordMoves(tx: Transaction, call: Call, moved: readonly Moved[]): Promise<EventRow> {
+  const { from: host, isBegun } = moved[0] as Moved;
+  const to = [...new Set(moved.map((one) => one.to))].sort().join(', ');
+  const isOne = moved.length === 1;
+  const what = isOne ? `Router ${moved[0]?.router}` : `${moved.length} routers`;
+  const begun = `${isOne ? 'is' : 'are'} to move from ${host}, whose agent is dead, to ${to}: once nobody answers for ${isOne ? 'it' : 'them'} any more`;
+  const done = `moved from ${host}, which is switched off or out of reach, to ${to}`;
+  const how = isBegun ? begun : host === '' ? `got hosts that were lacking: ${to}` : done;
+  return record(tx, call, {
+    ...{ kind: isBegun ? 'move-begun' : 'move-done', severity: host === '' ? 'info' : 'warning', host },
+    ...{ role: 'l3', message: `${what} ${how}.`, object: isOne ? `router/${moved[0]?.router}` : '' },
+    data: { count: moved.length, routers: moved.map((one) => one.router) },
+  });
 }

@@ -6,6 +6,7 @@ import { deleteAgent } from './agent.ts';
 import { applyReport } from './agent-report.ts';
 import { createFloatingIp } from './floating-ip.ts';
 import { removeHost } from './host.ts';
+import { replaceReplicas } from './l3-replace.ts';
 import { rescheduleRouters, strayRouters } from './l3-reschedule.ts';
 import { createPort } from './port.ts';
 import { createRouter, deleteRouter, type RouterCreate, updateRouter } from './router.ts';
@@ -17,7 +18,8 @@ const router = async (b: Bench, asked: RouterCreate = {}): Promise<RouterView> =
   (await b.run((tx) => createRouter(tx, b.call, [asked])))[0]!;
 const hostsOf = async (b: Bench, id: string): Promise<string[]> => {
   const bindings = await b.run((tx) => tx.routerBindings.find({ router_id: id }));
-  return bindings.sort((x, y) => x.rank - y.rank).map((binding) => binding.host);
+  const sorted = bindings.sort((x, y) => x.rank - y.rank || (x.host < y.host ? -1 : 1));
+  return sorted.map(({ host, leaving }) => (leaving ? `(${host})` : host));
 };
 const portOf = async (b: Bench, id: string) => (await b.run((tx) => tx.ports.find({ id })))[0]!;
 const attach = async (b: Bench, routerId: string, cidr = '10.0.0.0/24') => {
@@ -42,14 +44,78 @@ test('a router whose host dies goes to another with its ports; an HA router stay
   const { moved, events } = await b.run(async (tx) => rescheduleRouters(tx, b.call, [one.id, ha.id]));
   assert.equal(moved, 2);
   assert.deepEqual(events.map((event) => `${event.kind} ${event.host}`).sort(), [
+    'move-begun h1',
     'move-done ',
-    'move-done h1',
   ]);
-  assert.deepEqual([await hostsOf(b, one.id), await hostsOf(b, ha.id)], [['h2'], ['h1', 'h2']]);
+  assert.deepEqual(
+    [await hostsOf(b, one.id), await hostsOf(b, ha.id)],
+    [
+      ['(h1)', 'h2'],
+      ['h1', 'h2'],
+    ],
+  );
   const port = await portOf(b, port_id);
   assert.deepEqual([port.host, port.vif_type, port.generation], ['h2', 'bridge', 2]);
   assert.deepEqual(await stray(), []);
   assert.equal((await b.run((tx) => rescheduleRouters(tx, b.call, [one.id]))).moved, 0);
+});
+
+test('a dead agent’s host keeps a router until another serves it, or its agent is back', async () => {
+  const b = bench();
+  const agents = { h1: await b.host('h1', [], ROLES), h2: await b.host('h2', [], ROLES) };
+  const one = await router(b);
+  const { port_id } = await attach(b, one.id);
+  const [from] = (await hostsOf(b, one.id)) as ['h1' | 'h2'];
+  const to = from === 'h1' ? 'h2' : 'h1';
+  const move = () => b.run((tx) => rescheduleRouters(tx, b.call, [one.id]));
+  const finish = async () =>
+    (await b.run((tx) => replaceReplicas(tx, b.call, { ids: [one.id], gone: new Set() }))).map(
+      ({ kind, host }) => `${kind} ${host}`,
+    );
+  let counter = 0;
+  const report = async (waits: boolean) => {
+    const place = await b.store.view((view) => view.head());
+    const exception = {
+      key: `router/${one.id}`,
+      object: '',
+      state: 'waiting',
+      since: 1,
+      reason: 'x',
+    } as const;
+    const exceptions = waits ? [exception] : [];
+    const body = { role: 'l3', incarnation: 1, counter: ++counter, configurations: {} } as const;
+    const said = { ...body, exceptions, exceptionCount: exceptions.length };
+    await b.run((tx) => applyReport(tx, b.call, { host: to, report: said, place }));
+  };
+  b.kill(agents[from].l3);
+  await move();
+  assert.deepEqual((await hostsOf(b, one.id)).sort(), [`(${from})`, to]);
+  assert.equal((await portOf(b, port_id)).host, to);
+  assert.deepEqual(await finish(), []);
+  await report(true);
+  assert.deepEqual(await finish(), [], 'the other host still answers for it');
+  b.revive(agents[from].l3);
+  assert.deepEqual(await finish(), [`move-done ${to}`]);
+  assert.deepEqual([await hostsOf(b, one.id), (await portOf(b, port_id)).host], [[from], from]);
+  b.kill(agents[from].l3);
+  await move();
+  await report(false);
+  assert.deepEqual(await finish(), [`move-done ${from}`]);
+  assert.deepEqual(await hostsOf(b, one.id), [to]);
+});
+
+test('where routers are not to leave dead agents by themselves, they stay; those of one that is switched off go', async () => {
+  const b = bench({ automaticL3Failover: false });
+  const agents = { h1: await b.host('h1', [], ROLES), h2: await b.host('h2', [], ROLES) };
+  const one = await router(b);
+  const [from] = (await hostsOf(b, one.id)) as ['h1' | 'h2'];
+  const stray = async () => (await b.store.view((view) => strayRouters(view, b.call, { all: true }))).ids;
+  b.kill(agents[from].l3);
+  assert.deepEqual(await stray(), []);
+  assert.equal((await b.run((tx) => rescheduleRouters(tx, b.call, [one.id]))).moved, 0);
+  b.revive(agents[from].l3);
+  await b.run((tx) => tx.agents.update({ id: agents[from].l3.id }, { admin_state_up: false }));
+  assert.deepEqual(await stray(), [one.id]);
 });
 
 test('a router with no agent gets one when there is one; a removed agent or host passes on what it had', async () => {

@@ -127,15 +127,20 @@ async function dropReplicas(
 
 /**
  * Gives a router, which is locked, the replicas that it lacks. A replica on a host that does not reach all its networks goes, and so
- * does the only one of a router that is not HA whose agent is dead or switched off, where there is another host for it. `pool`, if
- * given, is kept up to date. Returns the replicas that came and those that went.
+ * does the only one of a router that is not HA whose agent is dead or switched off, where there is another host for it. Where the
+ * agent is dead its host may serve on: such a one is marked as leaving, and goes once the new one serves (l3-moves.ts). `pool`, if
+ * given, is kept up to date. Returns the replicas that came, those that went and those that are to go.
  */
 export async function scheduleRouter(
   tx: Transaction,
   call: Call,
   router: RouterRow,
   pool?: L3Pool,
-): Promise<{ added: readonly { readonly host: string }[]; removed: readonly RouterBindingRow[] }> {
+): Promise<{
+  added: readonly { readonly host: string }[];
+  removed: readonly RouterBindingRow[];
+  leaving: readonly RouterBindingRow[];
+}> {
   const bindings = await tx.routerBindings.find({ router_id: router.id });
   const staying = bindings.filter((binding) => !binding.leaving);
   const known = await tx.agents.find({ id: bindings.map((binding) => binding.agent_id) });
@@ -143,11 +148,11 @@ export async function scheduleRouter(
   const physicalNetworks = await physicalNetworksOf(tx, router.id);
   const unfit = await unfitAmong(tx, staying, physicalNetworks);
   if (!router.ha) {
-    const isStray = (one: RouterBindingRow) => isUnusable(call, agentOf.get(one.agent_id));
+    const isStray = (one: RouterBindingRow) => isToBeLeft(call, agentOf.get(one.agent_id));
     unfit.push(...staying.filter((one) => isStray(one) && !unfit.includes(one)));
   }
   const missing = replicasOf(call, router) - (staying.length - unfit.length);
-  if (missing <= 0) return { added: [], removed: [] };
+  if (missing <= 0) return { added: [], removed: [], leaving: [] };
   const from = pool ?? (await l3Pool(tx, call));
   const fit = staying.filter((binding) => !unfit.includes(binding));
   const replicas = planReplicas(
@@ -155,20 +160,35 @@ export async function scheduleRouter(
       ...{ routerId: router.id, zoneHints: router.availability_zone_hints, physicalNetworks, missing },
       bound: new Set(bindings.map((binding) => binding.agent_id)),
       staying: fit.map((binding) => agentOf.get(binding.agent_id)?.availability_zone ?? ''),
-      ranks: bindings.filter((binding) => !unfit.includes(binding)).map((binding) => binding.rank),
+      // Of a router that is not HA the one that is to serve is the first, whatever has not left yet.
+      ranks: (router.ha ? bindings : fit).filter((one) => !unfit.includes(one)).map((one) => one.rank),
     },
     from.candidates,
   ).map((replica) => ({ ...replica, host: from.agents.get(replica.agentId)?.host ?? '' }));
   given(from, replicas);
-  const removed = unfit.slice(0, replicas.length);
+  const going = unfit.slice(0, replicas.length);
+  const mayServe = (one: RouterBindingRow) => !router.ha && isDead(call, agentOf.get(one.agent_id));
+  const [leaving, removed] = [going.filter(mayServe), going.filter((one) => !mayServe(one))];
+  if (leaving.length > 0)
+    await tx.routerBindings.update(
+      { router_id: router.id, agent_id: leaving.map((one) => one.agent_id) },
+      { leaving: true },
+    );
   await dropReplicas(tx, router, removed);
   await addReplicas(tx, call, { router, replicas });
-  return { added: replicas, removed };
+  return { added: replicas, removed, leaving };
 }
 
-/** Whether a router that is not HA should not be left with it. */
 export const isUnusable = (call: Call, agent: AgentRow | undefined): boolean =>
   agent === undefined || !agent.admin_state_up || !call.isAlive(agent);
+
+const isDead = (call: Call, agent: AgentRow | undefined): boolean =>
+  agent !== undefined && !call.isAlive(agent);
+
+/** Whether a router that is not HA should not be left with it. */
+export const isToBeLeft = (call: Call, agent: AgentRow | undefined): boolean =>
+  isUnusable(call, agent) &&
+  (call.settings.automaticL3Failover !== false || agent?.admin_state_up !== true || !isDead(call, agent));
 
 async function unfitAmong(
   tx: Transaction,

@@ -32,6 +32,8 @@ export interface Settings {
   readonly dhcpAgentsPerNetwork: number;
   /** Replicas of an HA router; 3 if not given. */
   readonly maxL3AgentsPerRouter?: number;
+  /** Whether routers that are not HA leave an agent that is dead; true if not given. */
+  readonly automaticL3Failover?: boolean;
   /** Whether a router is HA whose creator does not say; false if not given. */
   readonly l3Ha?: boolean;
   readonly dnsDomain: string;

@@ -98,7 +98,12 @@ function summaryOf(
   const hosts = (some: readonly ReplicaView[]) => some.map(({ host }) => host).join(' and ');
   if (replicas.length === 0) return { state: 'unserved', summary: 'No host has it.' };
   if (!router.ha) {
-    const [only] = replicas as [ReplicaView];
+    const only = replicas.find((one) => !one.leaving) ?? (replicas[0] as ReplicaView);
+    const before = replicas.find((one) => one.leaving && one !== only);
+    if (before && only.alive) {
+      const summary = `${only.host} takes it over from ${before.host}, whose agent is dead, once nobody answers for it there.`;
+      return { state: 'served', summary };
+    }
     if (only.alive) return { state: 'served', summary: `${only.host} has it.` };
     return { state: 'unserved', summary: `${only.host} has it, whose agent is taken for dead.` };
   }

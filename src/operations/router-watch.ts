@@ -52,7 +52,7 @@ function whyUnserved(
   if (all.length === 0) return 'no host has it';
   if (!router.ha) {
     if (all.some((row) => isAlive(row.agent_id))) return null;
-    return `the agent of ${all[0]?.host} is taken for dead, and no other can have it`;
+    return `the agent of ${all[0]?.host} is taken for dead, and no other has it`;
   }
   // agents that tell of no roles
   if (all.every((row) => row.role_details === null)) return null;

@@ -16,6 +16,7 @@ import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
 import { restoreBackup } from './stories/restore-backup.ts';
 import { routerHa, routerStory } from './stories/router.ts';
+import { routerTakeover } from './stories/router-takeover.ts';
 import { rollingRestart } from './stories/rolling-restart.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
@@ -34,6 +35,7 @@ export const STORIES: readonly Story[] = [
   twoServers,
   rollingRestart,
   restoreBackup,
+  routerTakeover,
   // last: of a host that died twice within ten minutes others would have to wait for what is new
   fencing,
 ];

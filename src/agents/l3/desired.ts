@@ -1,5 +1,6 @@
 /** From the mirror to what this host should have of one router. Pure. */
 import { isIP } from 'node:net';
+import type { Link } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import {
   type Body,
@@ -151,6 +152,24 @@ export function desiredRouter(
     shortfalls: [...shortfalls, ...nat.shortfalls],
   };
 }
+
+/** The same while another host may still serve it, and why: as a stand-by of a router that is not HA, rules and links that are down. */
+export function standBack(router: DesiredRouter, reason: string): DesiredRouter {
+  const links = router.links.map((link) => ({ ...link, up: false, addresses: new Map<string, string>() }));
+  const shortfalls: Shortfall[] = [...router.shortfalls, { object: '', state: 'waiting', reason }];
+  return { ...router, links, routes: [], ra: '', shortfalls };
+}
+
+/** Whether this host is to have any of the addresses. */
+export const isToServe = ({ links }: DesiredRouter): boolean =>
+  links.some(({ addresses }) => addresses.size > 0);
+
+/** Whether it has any of them, by a look at its links. */
+export const holdsAny = (desired: DesiredRouter, links: readonly Link[]): boolean =>
+  links.some(({ name, up, addresses }) => {
+    const wanted = desired.links.find((link) => link.name === name)?.addresses;
+    return up && addresses.some((address) => wanted?.has(address));
+  });
 
 /** null: keepalived has nothing to decide. */
 const vrIdOf = ({ ha, ha_vr_id }: RouterBody): number | null => (ha ? ha_vr_id : null);

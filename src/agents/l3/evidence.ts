@@ -78,11 +78,16 @@ export async function askFor(host: Host, claims: readonly Claim[], signal: Abort
 export class Evidence {
   readonly #host: Host;
   readonly #clock: Clock;
-  #applied = '';
+  readonly #table: string;
+  readonly #waitsMs: readonly number[];
+  #applied = false;
 
-  constructor(options: { host: Host; clock: Clock }) {
+  /** `table`: of its own for each that is in use; `waitsMs`: between looks for answers, of which there is one after each. */
+  constructor(options: { host: Host; clock: Clock; table?: string; waitsMs?: readonly number[] }) {
     this.#host = options.host;
     this.#clock = options.clock;
+    this.#table = options.table ?? TABLE;
+    this.#waitsMs = options.waitsMs ?? WAITS_MS;
   }
 
   /** Which of the addresses somebody else answers for now. Throws where that cannot be found out. */
@@ -90,11 +95,11 @@ export class Evidence {
     const fit = claims.filter(isFit);
     if (fit.length === 0) return new Set();
     // A table of our own for as long as it is needed: what was taken down before now is of no use.
-    await this.#host.applyRuleset(null, arrivalsRuleset(fit, { table: TABLE, keptS: KEPT_S }));
-    this.#applied = TABLE;
+    await this.#host.applyRuleset(null, arrivalsRuleset(fit, { table: this.#table, keptS: KEPT_S }));
+    this.#applied = true;
     await askFor(this.#host, fit, signal);
     let seen = new Set<string>();
-    for (const waitMs of WAITS_MS) {
+    for (const waitMs of this.#waitsMs) {
       await sleep(this.#clock, waitMs, signal);
       seen = await this.#seen();
       if (signal.aborted || fit.every(({ address }) => seen.has(address))) break;
@@ -103,14 +108,14 @@ export class Evidence {
   }
 
   async #seen(): Promise<Set<string>> {
-    const argv = ['nft', '-j', 'list', 'set', ...TABLE.split(' '), SEEN];
+    const argv = ['nft', '-j', 'list', 'set', ...this.#table.split(' '), SEEN];
     return new Set(parseSeen((await this.#host.runProgram(null, argv)).stdout, KEPT_S).keys());
   }
 
   /** Nothing is left on the host. */
   async end(): Promise<void> {
-    if (this.#applied === '') return;
-    this.#applied = '';
-    await this.#host.applyRuleset(null, removal(TABLE));
+    if (!this.#applied) return;
+    this.#applied = false;
+    await this.#host.applyRuleset(null, removal(this.#table));
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { id, TestWorld } from '../../../test/support/network-objects.ts';
+import { id, networkBody, TestWorld } from '../../../test/support/network-objects.ts';
 import { subnetOf, TestRouter } from '../../../test/support/router-objects.ts';
 import { FakeHost } from '../../host/fake/fake-host.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
@@ -256,4 +256,71 @@ test('of several replicas without keepalived one has the addresses', async () =>
   b.router.remove('replica/h2');
   await b.converge();
   assert.deepEqual(await addresses(), ['lo', QR, '10.0.1.1/24', QG, '203.0.113.5/24']);
+});
+
+test('a router that another host answers for stands back until it does not; who has it goes on', async (t) => {
+  const b = bench();
+  const time = new ManualClock();
+  let answers = true;
+  const host = new FakeHost({
+    run: (_, argv) => {
+      if (argv[0] !== 'nft') return undefined;
+      return { code: 0, stdout: answers ? '{"val": "203.0.113.5"}' : '', stderr: '' };
+    },
+  });
+  b.world.putNetwork(networkBody(id(0xe), { network_type: 'flat', physical_network: 'physnet1' }));
+  const marked: string[] = [];
+  const live = () => {
+    const stop = new AbortController();
+    const agent = createL3Agent({
+      host,
+      world: b.world,
+      clock: time,
+      asksBy: new Map([['physnet1', 'ext0']]),
+    });
+    const tools = {
+      mark: (key: string) => void marked.push(key),
+      report: () => undefined,
+      incarnation: () => 1,
+    };
+    const running = agent.run?.(tools, stop.signal);
+    t.after(async () => {
+      stop.abort();
+      await running;
+    });
+    const converge = async () => (await agent.reconcile(b.router.key, NEVER)).shortfalls;
+    return { agent, converge };
+  };
+  const pass = async (ms: number) => {
+    for (let left = ms; left > 0; left -= 10) {
+      time.advance(10);
+      for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
+    }
+  };
+  const links = async () =>
+    ((await host.linksIn([b.router.namespace])).get(b.router.namespace) ?? [])
+      .filter(({ name }) => name !== 'lo')
+      .map(({ up, addresses }) => [up, addresses.length]);
+  const first = live();
+  const back = [
+    [false, 0],
+    [false, 0],
+  ];
+  const serves = [
+    [true, 1],
+    [true, 1],
+  ];
+  await first.converge();
+  assert.deepEqual(await links(), back);
+  await pass(200);
+  assert.deepEqual(marked, [b.router.key]);
+  const [shortfall] = await first.converge();
+  assert.equal(shortfall?.state, 'waiting');
+  assert.match(shortfall?.reason ?? '', /^another host answers for 203.0.113.5/);
+  assert.deepEqual(await links(), back);
+  answers = false;
+  await pass(800);
+  assert.deepEqual([await first.converge(), await links()], [[], serves]);
+  answers = true;
+  assert.deepEqual([await live().converge(), await links()], [[], serves], 'a later life has it already');
 });

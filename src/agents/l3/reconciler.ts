@@ -25,6 +25,7 @@ import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
 import { Replica } from './replica.ts';
+import { takeoverEvidence, Takeovers } from './takeover.ts';
 
 export interface L3Options {
   readonly host: Host;
@@ -34,6 +35,9 @@ export interface L3Options {
   readonly user?: string;
   /** What ails this host; without it nothing does. */
   readonly health?: HealthSource;
+  /** Where it is asked who serves a router that is not HA before it is taken over: physical network to link. Without it, nowhere. */
+  readonly asksBy?: ReadonlyMap<string, string>;
+  readonly onFailure?: (error: unknown) => void;
 }
 
 export function createL3Agent(options: L3Options): RoleAgent {
@@ -49,16 +53,22 @@ class L3Agent implements RoleAgent {
   readonly #known = new Map<string, Known>();
   readonly #health: HealthSource | null;
   readonly #conntrackd: ConntrackdFinder;
+  readonly #takeovers: Takeovers;
   #patrolled = 0;
   #tools: RoleTools | undefined;
 
-  constructor({ host, world, clock, user, health }: L3Options) {
+  constructor({ host, world, clock, user, health, asksBy, onFailure = () => undefined }: L3Options) {
     this.#host = host;
     this.#world = world;
     this.#clock = clock;
     this.#user = user ?? 'nobody';
     this.#health = health ?? null;
     this.#conntrackd = new ConntrackdFinder(host);
+    this.#takeovers = new Takeovers({
+      ...{ evidence: takeoverEvidence({ host, clock }), clock, world, onFailure },
+      asksBy: asksBy ?? new Map(),
+      onChange: (id) => this.#tools?.mark(`router/${id}`),
+    });
   }
 
   async run(tools: RoleTools, signal: AbortSignal): Promise<void> {
@@ -66,7 +76,7 @@ class L3Agent implements RoleAgent {
     this.#health?.onChange((id) => {
       for (const one of id === null ? this.#known.keys() : [id]) tools.mark(`router/${one}`);
     });
-    await this.#health?.run(signal);
+    await Promise.all([this.#health?.run(signal), this.#takeovers.run(signal)]);
   }
 
   roles(): readonly ReplicaReport[] | undefined {
@@ -87,6 +97,7 @@ class L3Agent implements RoleAgent {
 
   *keysOf({ group, key, after }: ObjectChange): Iterable<string> {
     const { kind, id } = splitKey(group);
+    if (kind === 'network') yield* this.#takeovers.awaiting(group);
     if (kind !== 'router') return;
     if (after !== undefined && splitKey(key).kind === 'replica') this.#obey(id);
     yield group;
@@ -279,7 +290,9 @@ class L3Agent implements RoleAgent {
     known.taps = first.links.map((link) => link.tap);
     const orderMs = await this.#hurry(first, known);
     const { wiring, table } = await this.#observe(first, known);
-    const desired = first.ha ? (desiredRouter(this.#world, id, known.replica?.holds()) ?? first) : first;
+    const desired = first.ha
+      ? (desiredRouter(this.#world, id, known.replica?.holds()) ?? first)
+      : this.#takeovers.unlessServed(first, wiring);
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
     const plan = planRouter(desired, wiring, table);
     const shortfalls: Shortfall[] = [...desired.shortfalls];
@@ -412,6 +425,7 @@ class L3Agent implements RoleAgent {
   async #remove(id: string): Promise<Outcome> {
     const namespace = namespaceOf(id);
     this.#known.delete(id);
+    this.#takeovers.forget(id);
     const [files, namespaces, ...processes] = await Promise.all([
       this.#host.listFiles(paths(id).directory),
       this.#host.namespaces(),

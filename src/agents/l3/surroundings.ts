@@ -98,6 +98,7 @@ export const witnessTargets = (addresses: readonly string[]): Target[] =>
   addresses.map((address) => ({ path: 'witness', name: address, address, bytes: null }));
 
 export interface Outside {
+  readonly networkId: string;
   /** null: a tunnel leads there. */
   readonly physicalNetwork: string | null;
   /** The router's first IPv4 address there; null: it has none. */
@@ -112,7 +113,7 @@ export function outsideOf(world: World, routerId: string): Outside | null {
     if (owner !== 'network:router_gateway') continue;
     const network = world.group(networkGroup(id))?.get(`network/${id}`) as NetworkBody | undefined;
     const address = fixed_ips.map(({ ip_address }) => ip_address).find((one) => isIPv4(one));
-    return { physicalNetwork: network?.physical_network ?? null, address: address ?? null };
+    return { networkId: id, physicalNetwork: network?.physical_network ?? null, address: address ?? null };
   }
   return null;
 }
