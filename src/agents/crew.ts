@@ -35,6 +35,8 @@ const REPORT_GATHER_MS = 5;
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
 const MAX_SENDING = 2;
+/** How well replicas are may wait so long: who is active is often another a moment later, and is to find nobody busy. */
+const REPORT_HEALTH_MS = 100;
 /** The oldest position that a change may be of. */
 const OLDEST = 1;
 
@@ -65,6 +67,10 @@ export class Crew {
   #wanted = false;
   /** Who is what of routers, as it was sent last. */
   #rolesSent = '';
+  /** All that was sent last but how well replicas are. */
+  #coreSent = '';
+  /** When that is to be sent, though nothing else is new; null: nothing waits. */
+  #healthAt: number | null = null;
   readonly #said: Said;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -239,6 +245,19 @@ export class Crew {
     };
   }
 
+  #forgetSaid(): void {
+    this.#said.forget();
+    this.#coreSent = '';
+  }
+
+  /** In how many ms a report is to go of which nothing is new, or only how well replicas are. */
+  #healthIn(isHealth: boolean): number {
+    if (!isHealth) return 0;
+    const now = this.#options.clock.now();
+    this.#healthAt ??= now + REPORT_HEALTH_MS;
+    return Math.max(0, this.#healthAt - now);
+  }
+
   /**
    * One report under way at a time; what happens meanwhile goes into the next. But another role of a router does not wait for an
    * answer: that report follows at once. A server that takes it first refuses the earlier one, of which it says the whole again.
@@ -250,7 +269,9 @@ export class Crew {
     const { transport, clock, reportIntervalMs } = this.#options;
     const report = this.#report();
     const telling = this.#said.weigh(report, clock.now());
-    const { inMs, nextMs } = telling;
+    const { nextMs } = telling;
+    const core = JSON.stringify({ ...report, counter: 0, roles: standing(report.roles) });
+    const inMs = telling.inMs || this.#healthIn(core === this.#coreSent && telling.times === 0);
     // what was looked at and found to be as it was is no news, however often
     if (inMs > 0) {
       this.reportWithin(inMs);
@@ -259,6 +280,8 @@ export class Crew {
     this.#sending += 1;
     this.#wanted = false;
     this.#rolesSent = standing(report.roles);
+    this.#coreSent = core;
+    this.#healthAt = null;
     transport
       .report(this.#life.server(), { ...report, nextMs })
       .then(
@@ -266,12 +289,12 @@ export class Crew {
           this.#life.onAnswer(answer);
           // who does not take it may not know the agent yet
           if (answer.accepted) this.#said.taken(telling, clock.now());
-          else this.#said.forget();
+          else this.#forgetSaid();
           return answer.accepted ? nextMs : reportIntervalMs;
         },
         // The level is sent again, whole: nothing is lost by a report that did not arrive. It may have been taken all the same.
         () => {
-          this.#said.forget();
+          this.#forgetSaid();
           return REPORT_RETRY_MS;
         },
       )

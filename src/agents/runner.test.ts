@@ -239,7 +239,7 @@ test('another role of a router does not wait for the answer to the report before
   };
   await says('standby', 1, 10);
   await says('standby', 1, 20);
-  assert.deepEqual(sent, ['standby 10'], 'how well it is waits');
+  assert.deepEqual(sent, ['standby 10'], 'how well it is waits for the answer');
   await says('active', 2, 20);
   assert.deepEqual(sent, ['standby 10', 'active 20'], 'who is active does not');
   await says('standby', 3, 20);
@@ -248,5 +248,33 @@ test('another role of a router does not wait for the answer to the report before
   answers[0]?.({ accepted: false });
   await clock.advance(20);
   assert.deepEqual(sent.slice(2), ['standby 20'], 'and what came meanwhile follows');
+  await end();
+});
+
+test('how well a replica is waits for a moment, in which it may become another', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  let tools: RoleTools | undefined;
+  let roles: readonly ReplicaReport[] = [REPLICA];
+  const role: RoleAgent = {
+    ...roleOf(() => CONVERGED),
+    ...{ role: 'l3', allKeys: async () => [], roles: () => roles },
+    run: async (given) => {
+      tools = given;
+    },
+  };
+  const { clock, end } = await run(transport, { role });
+  const says = async (changes: Partial<ReplicaReport>, ms: number) => {
+    const before = seen.accepted.length;
+    roles = roles.map((one) => ({ ...one, ...changes }));
+    tools?.report();
+    await clock.advance(ms);
+    return seen.accepted.slice(before).map((report) => report.roles?.[0]?.penalty);
+  };
+  await clock.advance(1_000);
+  assert.deepEqual(await says({ penalty: 10 }, 90), []);
+  assert.deepEqual(await says({ penalty: 20 }, 20), [20]);
+  assert.deepEqual(await says({ penalty: 30 }, 50), []);
+  assert.deepEqual(await says({ state: 'active', seq: 2 }, 1), [30], 'with the role it goes at once');
+  assert.deepEqual(await says({}, 500), []);
   await end();
 });

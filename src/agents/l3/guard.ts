@@ -124,6 +124,13 @@ export async function beginLease(host: Host, routerId: string, ms: number): Prom
   await host.startProcess({ name: leaseName(routerId), namespace: null, argv, configHash: '' });
 }
 
+/** A life that ended as it began a lease may have left one that nothing ends. */
+export async function endOrphan(host: Host, routerId: string): Promise<void> {
+  const lease = await host.readFile(paths(routerId).lease);
+  if (lease === null || lease === '0\n' || (await host.findProcess(leaseName(routerId))) !== null) return;
+  await host.writeFile(paths(routerId).lease, '0\n');
+}
+
 export async function endLease(host: Host, routerId: string): Promise<void> {
   await host.stopProcess(leaseName(routerId), 0);
   await host.writeFile(paths(routerId).lease, '0\n');

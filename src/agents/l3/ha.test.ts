@@ -207,6 +207,17 @@ test('a lease ends as soon as the one that it was for is gone, and the same orde
   assert.deepEqual([await b.file('lease'), b.isHeld], ['1\n', true], 'another order does');
 });
 
+test('a lease that a life left without what would end it is ended by the next', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  await b.host.writeFile(paths(b.router.id).lease, '1\n');
+  await b.converge();
+  assert.equal(await b.file('lease'), '1\n', 'this life has begun none');
+  b.agent = b.live();
+  await b.converge();
+  assert.equal(await b.file('lease'), '0\n');
+});
+
 test('a move that was forced upon it forgives what ailed it then, and nothing more', async () => {
   const b = new ReplicaBench();
   await b.begin();

@@ -7,7 +7,15 @@ import type { Clock } from '../../lib/clock.ts';
 import { Turns } from '../../lib/turns.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
-import { beginLease, endLease, ensureKeepalived, isMissing, killKeepalived, leaseName } from './guard.ts';
+import {
+  beginLease,
+  endLease,
+  endOrphan,
+  ensureKeepalived,
+  isMissing,
+  killKeepalived,
+  leaseName,
+} from './guard.ts';
 import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
 import type { Health, HealthSource } from './health.ts';
@@ -206,9 +214,11 @@ export class Replica {
     this.#context.health?.tellHeld(this.#id, inForce?.do === 'fault');
     if (inForce !== before) {
       this.#inForce = inForce;
-      await host.writeFile(paths(this.#id).order, renderInForce(inForce, this.#nowOf()));
-      if (inForce?.do === 'fault') await this.#takeLease(inForce);
-      else if (before?.do === 'fault') await this.#endFault();
+      // Beside each other: while it has the addresses and is not to, each millisecond counts.
+      await Promise.all([
+        host.writeFile(paths(this.#id).order, renderInForce(inForce, this.#nowOf())),
+        inForce?.do === 'fault' ? this.#takeLease(inForce) : before?.do === 'fault' && this.#endFault(),
+      ]);
     }
     await this.#track(desired);
     await this.#leave();
@@ -279,6 +289,7 @@ export class Replica {
     );
     this.#inForce = readInForce(order ?? null, this.#nowOf());
     if (this.#inForce?.do === 'fault') await this.#takeLease(this.#inForce);
+    else await endOrphan(host, this.#id);
     const [, state = '', at = '0'] = /^(\w+) (\d{1,15})\n$/.exec(role ?? '') ?? [];
     this.#kept = { state, at: Number(at) };
   }
