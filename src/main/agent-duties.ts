@@ -61,6 +61,18 @@ export function createAgentDuties(options: AgentDutiesOptions) {
   const { store, serverId, call, onReported, onRoles, onRegistered } = options;
   /** What each agent last said of itself here. */
   const requests = new Map<string, WatchRequest>();
+  /** Who is active is being written down: all else that reports bring waits for what is under way of it. */
+  const urgent = new Set<Promise<unknown>>();
+  const rolesOf = async (report: Report): Promise<RolesOutcome | undefined> => {
+    const { host } = report;
+    const taking = store.transact((tx) => takeRoles(tx, call(), { host, report }));
+    urgent.add(taking);
+    try {
+      return (await taking).result;
+    } finally {
+      urgent.delete(taking);
+    }
+  };
   const register = async (request: WatchRequest): Promise<void> => {
     // What it holds is not said again: with many agents that would be most of the memory.
     requests.set(request.host, { ...request, groups: {}, mismatched: [] });
@@ -79,11 +91,10 @@ export function createAgentDuties(options: AgentDutiesOptions) {
     register,
     applyReport: async (report: Report): Promise<ReportAnswer> => {
       const { host } = report;
-      const isOfRoles = report.roles !== undefined;
-      const roles =
-        isOfRoles && (await store.transact((tx) => takeRoles(tx, call(), { host, report }))).result;
+      const roles = report.roles && (await rolesOf(report));
       if (roles) onRoles?.(roles);
-      const hasRoles = Boolean(roles);
+      const hasRoles = roles !== undefined;
+      await Promise.allSettled(urgent);
       const { result } = await store.transact(async (tx) => {
         const place = await heldPlace(tx, report.realised);
         return { place, ...(await applyReport(tx, call(), { host, report, place, hasRoles })) };
