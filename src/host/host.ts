@@ -100,7 +100,19 @@ export interface Route {
   readonly nexthop: string | null;
   /** In a step null: the link by which the next hop is reached. */
   readonly link: string | null;
+  /** Where packets are spread over several next hops (ECMP), those after the first, by `compareHops`. */
+  readonly others?: readonly Hop[];
 }
+
+export interface Hop {
+  readonly nexthop: string;
+  /** As a route's. */
+  readonly link: string | null;
+}
+
+/** The order of a route's next hops, so that equal routes are alike. */
+export const compareHops = (a: Hop, b: Hop): number =>
+  a.nexthop === b.nexthop ? ((a.link ?? '') < (b.link ?? '') ? -1 : 1) : a.nexthop < b.nexthop ? -1 : 1;
 
 export type RouteStep =
   /** Replaces the one of the same destination. With next hop and link both, the next hop need be in no subnet of the link. */

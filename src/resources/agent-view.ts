@@ -29,6 +29,7 @@ import type { ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
 import type { PortForwardingRow } from './port-forwarding.ts';
 import {
   type ReplicaOrder,
+  ROUTER_GATEWAY_OWNER,
   ROUTER_HA_OWNER,
   type RouterBindingRow,
   type RouterPortOwner,
@@ -144,6 +145,8 @@ export interface InterfaceBody {
   readonly fixed_ips: readonly (FixedIp & { readonly prefix: number })[];
   /** Those in which it has an address, by id. */
   readonly subnets: readonly InterfaceSubnet[];
+  /** Of a gateway: the CIDRs of its network's other subnets, whose machines are on the same link. */
+  readonly on_link?: readonly string[];
 }
 
 export interface FloatingIpBody {
@@ -286,7 +289,7 @@ export function replicaBody({ host, rank, order }: RouterBindingRow, row: HostRo
   };
 }
 
-/** `subnets`: at least those in which the port has addresses. */
+/** `subnets`: at least those in which the port has addresses, and of a gateway's network all. */
 export function interfaceBody(
   port: PortRow,
   network: NetworkRow,
@@ -294,6 +297,10 @@ export function interfaceBody(
 ): InterfaceBody {
   const ids = [...new Set(port.fixed_ips.map((ip) => ip.subnet_id))].sort();
   const own = ids.flatMap((id) => subnets.get(id) ?? []);
+  const others = [...subnets.values()].filter(
+    (one) => one.network_id === port.network_id && !ids.includes(one.id),
+  );
+  const isGateway = port.device_owner === ROUTER_GATEWAY_OWNER;
   return {
     port_id: port.id,
     network_id: port.network_id,
@@ -317,6 +324,7 @@ export function interfaceBody(
       ipv6_address_mode: subnet.ipv6_address_mode,
       dns_nameservers: subnet.dns_nameservers,
     })),
+    ...(isGateway ? { on_link: others.map(({ cidr }) => cidr).sort() } : {}),
   };
 }
 

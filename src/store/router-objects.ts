@@ -10,7 +10,7 @@ import {
   routerGroup,
 } from '../resources/agent-view.ts';
 import type { PortRow } from '../resources/port.ts';
-import { ROUTER_PORT_OWNERS, type RouterBindingRow } from '../resources/router.ts';
+import { ROUTER_GATEWAY_OWNER, ROUTER_PORT_OWNERS, type RouterBindingRow } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { View } from './store.ts';
 
@@ -40,7 +40,12 @@ async function putInterfaces(view: View, ports: readonly PortRow[], put: Put): P
   if (ports.length === 0) return;
   const networks = await view.networks.find({ id: [...new Set(ports.map((port) => port.network_id))] });
   const subnetIds = new Set(ports.flatMap((port) => port.fixed_ips.map((ip) => ip.subnet_id)));
-  const subnets = subnetIds.size > 0 ? await view.subnets.find({ id: [...subnetIds] }) : [];
+  const gateways = ports.filter((port) => port.device_owner === ROUTER_GATEWAY_OWNER);
+  const outside = [...new Set(gateways.map((port) => port.network_id))];
+  const subnets = [
+    ...(subnetIds.size > 0 ? await view.subnets.find({ id: [...subnetIds] }) : []),
+    ...(outside.length > 0 ? await view.subnets.find({ network_id: outside }) : []),
+  ];
   const networkOf = new Map(networks.map((network) => [network.id, network]));
   const subnetOf = new Map(subnets.map((subnet) => [subnet.id, subnet]));
   for (const port of ports) {

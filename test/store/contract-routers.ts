@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentObjects } from '../../src/store/agent-objects.ts';
-import type { NetworkBody } from '../../src/resources/agent-view.ts';
+import type { InterfaceBody, NetworkBody } from '../../src/resources/agent-view.ts';
 import { ForeignKeyViolation, type Store, type Transaction, UniqueViolation } from '../../src/store/store.ts';
 import { hints } from './contract-hints.ts';
 import type { WithStore } from './contract.ts';
@@ -263,6 +263,7 @@ function whatAgentsSee(withStore: WithStore): void {
         await tx.floatingIps.update({ id: floatingIpId(1) }, associated);
         await tx.portForwardings.insert([forwarding(1, { floatingIp: 1, router: 1, port: 5 })]);
         await tx.routerBindings.update({ host: 'b' }, { order });
+        await tx.subnets.insert([subnet(3, 1), subnet(4, 2)]);
       });
       await store.view(async (view) => {
         const group = `router/${R1}`;
@@ -309,6 +310,12 @@ function whatAgentsSee(withStore: WithStore): void {
         assert.deepEqual(seen.get('replica/b'), {
           ...{ host: 'b', rank: 1, tunnel_ip: '192.0.2.1', management_ip: '', order },
         });
+        const outside = seen.get(`interface/${portId(2)}`) as InterfaceBody;
+        assert.deepEqual(
+          outside.subnets.map(({ id }) => id),
+          [subnetId(2)],
+        );
+        assert.deepEqual(outside.on_link, [subnet(4, 2).cidr]);
         assert.deepEqual(seen.get(`interface/${portId(1)}`), {
           port_id: portId(1),
           network_id: N1,

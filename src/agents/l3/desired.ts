@@ -1,6 +1,6 @@
 /** From the mirror to what this host should have of one router. Pure. */
 import { isIP } from 'node:net';
-import type { Link } from '../../host/host.ts';
+import { compareHops, type Hop, type Link } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import {
   type Body,
@@ -15,7 +15,7 @@ import {
   tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
-import { type DesiredHa, haOf } from './ha.ts';
+import { type DesiredHa, haOf, reaches } from './ha.ts';
 import { ownAddress } from './keepalived.ts';
 import { natOf } from './nat.ts';
 import type { Elements } from './nftables.ts';
@@ -37,6 +37,8 @@ export interface DesiredLink {
   readonly addresses: ReadonlyMap<string, string>;
   /** Where router advertisements may be asked for. */
   readonly subnets: readonly InterfaceSubnet[];
+  /** CIDRs of neighbours, of whose subnets it has no address. */
+  readonly onLink: readonly string[];
 }
 
 export interface DesiredRoute {
@@ -44,6 +46,8 @@ export interface DesiredRoute {
   readonly nexthop: string | null;
   /** null: whichever reaches the next hop. */
   readonly link: string | null;
+  /** As of the host's routes. */
+  readonly others?: readonly Hop[];
 }
 
 export interface DesiredRouter {
@@ -136,7 +140,7 @@ export function desiredRouter(
     link === gateway ? { ...link, addresses: new Map([...extra, ...link.addresses]) } : link,
   );
   const vrId = vrIdOf(router);
-  const routes = vrId !== null || isFirst(parts, world.host) ? routesOf(router, gateway, shortfalls) : [];
+  const routes = vrId !== null || isFirst(parts, world.host) ? routesOf(router, links, shortfalls) : [];
   const at = { replicas: parts.replicas, host: world.host, shortfalls };
   const ha = vrId === null ? null : haOf(vrId, { links: whole, routes }, at);
   const own = vrId === null ? isFirst(parts, world.host) : ha !== null && holds === true;
@@ -228,6 +232,7 @@ function linksOf({ interfaces }: Parts, host: string, shortfalls: Shortfall[]): 
         up: body.admin_state_up,
         addresses,
         subnets: body.subnets,
+        onLink: (body.on_link ?? []).filter(isCidr),
       },
     ];
   });
@@ -235,11 +240,19 @@ function linksOf({ interfaces }: Parts, host: string, shortfalls: Shortfall[]): 
 
 const withoutPrefix = (address: string): string => address.split('/')[0] ?? '';
 
+function isCidr(text: string): boolean {
+  const [network = '', prefix = ''] = text.split('/');
+  return (
+    isIP(network) !== 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= (isIP(network) === 4 ? 32 : 128)
+  );
+}
+
 function routesOf(
   router: RouterBody,
-  gateway: DesiredLink | undefined,
+  links: readonly DesiredLink[],
   shortfalls: Shortfall[],
 ): DesiredRoute[] {
+  const gateway = links.find((link) => link.kind === 'gateway');
   const routes = new Map<string, DesiredRoute>();
   for (const { gateway_ip: nexthop, ip_version } of gateway?.subnets ?? []) {
     if (gateway === undefined || nexthop === null || isIP(nexthop) !== ip_version || !gateway.up) continue;
@@ -247,12 +260,28 @@ function routesOf(
     // The first of each version, as Neutron's agent has it.
     if (!routes.has(destination)) routes.set(destination, { destination, nexthop, link: gateway.name });
   }
+  for (const destination of gateway?.up ? gateway.onLink : []) {
+    // A network of the router's own goes before what it only looks out to.
+    const isOwn = links.some(({ addresses }) =>
+      [...addresses.keys()].some((own) => overlap(own, destination)),
+    );
+    if (!isOwn) routes.set(destination, { destination, nexthop: null, link: gateway?.name ?? null });
+  }
+  const extra = new Map<string, Map<string, Hop>>();
   for (const { destination, nexthop } of router.routes) {
-    const [network = '', prefix = ''] = destination.split('/');
-    const isWhole = isIP(network) !== 0 && /^\d{1,3}$/.test(prefix) && isIP(nexthop) === isIP(network);
-    // An extra route to everywhere goes before the gateway's.
-    if (isWhole) routes.set(destination, { destination, nexthop, link: null });
+    // Equal destinations are spread over their next hops, and one to everywhere goes before the gateway's.
+    if (isCidr(destination) && isIP(nexthop) === isIP(withoutPrefix(destination)))
+      extra.set(destination, (extra.get(destination) ?? new Map()).set(nexthop, { nexthop, link: null }));
     else shortfalls.push({ object: '', state: 'waiting', reason: `no route: ${destination} by ${nexthop}` });
   }
+  for (const [destination, hops] of extra) {
+    const [first, ...others] = [...hops.values()].sort(compareHops);
+    if (first) routes.set(destination, { destination, ...first, ...(others.length > 0 ? { others } : {}) });
+  }
   return [...routes.values()];
+}
+
+/** Whether a network, or an address with its prefix, overlaps with another. */
+function overlap(one: string, other: string): boolean {
+  return reaches([one], withoutPrefix(other)) || reaches([other], withoutPrefix(one));
 }

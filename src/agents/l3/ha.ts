@@ -1,5 +1,6 @@
 /** What keepalived is to know of an HA router on this host. Pure. */
 import { BlockList, isIP } from 'node:net';
+import type { Hop } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import type { ReplicaBody } from '../../resources/agent-view.ts';
 import type { ReplicaOrder } from '../../resources/router.ts';
@@ -64,19 +65,26 @@ export function linkLocalOf(mac: string): string {
 
 /** By which link is decided here: keepalived sets routes and addresses in an order of its own. */
 function routeOf(
-  { destination, nexthop, link }: DesiredRoute,
+  { destination, nexthop, link, others = [] }: DesiredRoute,
   links: readonly DesiredLink[],
   shortfalls: Shortfall[],
 ): VirtualRoute[] {
-  if (nexthop === null) return [];
-  const by = link ?? links.find(({ addresses }) => reaches([...addresses.keys()], nexthop))?.name;
-  if (by !== undefined) return [{ destination, nexthop, link: by }];
-  const reason = `no route to ${destination}: no subnet of the router has ${nexthop}`;
-  shortfalls.push({ object: '', state: 'waiting', reason });
-  return [];
+  if (nexthop === null) return link === null ? [] : [{ destination, nexthop, link }];
+  const hops = [{ nexthop, link }, ...others].flatMap((hop): Hop[] => {
+    const isBy = ({ addresses, onLink }: DesiredLink) =>
+      reaches([...addresses.keys(), ...onLink], hop.nexthop);
+    const by = hop.link ?? links.find(isBy)?.name;
+    if (by !== undefined) return [{ nexthop: hop.nexthop, link: by }];
+    const reason = `no route to ${destination}: no subnet of the router has ${hop.nexthop}`;
+    shortfalls.push({ object: '', state: 'waiting', reason });
+    return [];
+  });
+  const [first, ...rest] = hops;
+  return first ? [{ destination, ...first, ...(rest.length > 0 ? { others: rest } : {}) }] : [];
 }
 
-function reaches(addresses: readonly string[], nexthop: string): boolean {
+/** Whether an address is in the subnet of one of these, which have prefix lengths. */
+export function reaches(addresses: readonly string[], nexthop: string): boolean {
   const family = isIP(nexthop) === 6 ? 'ipv6' : 'ipv4';
   const subnets = new BlockList();
   for (const address of addresses) {

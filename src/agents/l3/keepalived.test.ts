@@ -22,6 +22,12 @@ const input: KeepalivedInput = {
   routes: [
     { destination: '0.0.0.0/0', nexthop: '203.0.113.1', link: 'qg-000000e1-00' },
     { destination: '198.51.100.0/24', nexthop: '10.0.1.9', link: null },
+    { destination: '192.0.2.0/24', nexthop: null, link: 'qg-000000e1-00' },
+    { destination: '2001:db8::/64', nexthop: null, link: 'qg-000000e1-00' },
+    {
+      ...{ destination: '198.18.0.0/15', nexthop: '10.0.1.8', link: 'qr-000000a1-00' },
+      others: [{ nexthop: '203.0.113.9', link: 'qg-000000e1-00' }],
+    },
   ],
   fifo: '/var/lib/deuteron/l3/r/fifo',
   tracked: '/var/lib/deuteron/l3/r/health',
@@ -69,6 +75,9 @@ vrrp_instance VR_7 {
   virtual_routes {
     0.0.0.0/0 via 203.0.113.1 dev qg-000000e1-00 onlink protocol 157 no_track
     198.51.100.0/24 via 10.0.1.9 protocol 157 no_track
+    192.0.2.0/24 dev qg-000000e1-00 scope link protocol 157 no_track
+    2001:db8::/64 dev qg-000000e1-00 protocol 157 no_track
+    198.18.0.0/15 protocol 157 no_track nexthop via 10.0.1.8 dev qr-000000a1-00 onlink nexthop via 203.0.113.9 dev qg-000000e1-00 onlink
   }
 }
 `,
@@ -90,6 +99,17 @@ test('no word gets in that could end a line or a block', () => {
     { addresses: [{ address: '10.0.0.1/24', link: 'qr no_track' }] },
     { routes: [{ destination: 'default', nexthop: '10.0.0.1', link: null }] },
     { routes: [{ destination: '0.0.0.0/0', nexthop: '10.0.0.1 dev x', link: null }] },
+    { routes: [{ destination: '0.0.0.0/0', nexthop: null, link: null }] },
+    {
+      routes: [
+        {
+          destination: '0.0.0.0/0',
+          nexthop: '10.0.0.1',
+          link: 'x',
+          others: [{ nexthop: '10.0.0.2', link: 'a b' }],
+        },
+      ],
+    },
   ];
   for (const fields of bad)
     assert.throws(() => renderKeepalived({ ...input, ...fields }), JSON.stringify(fields));

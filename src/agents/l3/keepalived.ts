@@ -8,7 +8,7 @@
  * replica moves nothing.
  */
 import { isIP } from 'node:net';
-import { ROUTE_PROTOCOL } from '../../host/host.ts';
+import { type Hop, ROUTE_PROTOCOL } from '../../host/host.ts';
 import { assert } from '../../lib/assert.ts';
 
 export interface VirtualAddress {
@@ -19,9 +19,12 @@ export interface VirtualAddress {
 
 export interface VirtualRoute {
   readonly destination: string;
-  readonly nexthop: string;
+  /** null: what it leads to is on the link itself. */
+  readonly nexthop: string | null;
   /** null: whichever reaches the next hop. */
   readonly link: string | null;
+  /** Further next hops, among which packets are spread. */
+  readonly others?: readonly Hop[];
 }
 
 export interface KeepalivedInput {
@@ -73,6 +76,9 @@ function isAddress(text: string): boolean {
   return isIP(address) !== 0 && !address.includes('%') && /^\d{1,3}$/.test(prefix) && more === undefined;
 }
 
+const linksOf = ({ link, others = [] }: VirtualRoute): string[] =>
+  [link, ...others.map((hop) => hop.link)].flatMap((name) => name ?? []);
+
 /** Throws where a word does not pass the grammar: whatever comes from outside was validated where it entered. */
 function check(input: KeepalivedInput): void {
   const { name, vrId, link, advertMs, fifo, tracked, lease, addresses, routes } = input;
@@ -80,14 +86,30 @@ function check(input: KeepalivedInput): void {
   assert(Number.isInteger(vrId) && vrId >= 1 && vrId <= 255, 'a VRRP id (RFC 5798, 5.2.3)');
   assert(advertMs >= 10 && advertMs <= 40_950 && advertMs % 10 === 0, 'centiseconds (RFC 5798, 5.2.7)');
   assert([fifo ?? '/', tracked, lease].every(isPath), 'absolute paths of plain characters');
-  const links = [link, ...addresses.map((one) => one.link), ...routes.flatMap((one) => one.link ?? [])];
+  const links = [link, ...addresses.map((one) => one.link), ...routes.flatMap(linksOf)];
   assert(links.every(isLink), 'names of links');
   assert(
     addresses.every(({ address }) => isAddress(address)),
     'addresses with prefix',
   );
-  for (const { destination, nexthop } of routes)
-    assert(isAddress(destination) && isAddress(`${nexthop}/0`), 'routes');
+  for (const { destination, nexthop, link: by, others = [] } of routes) {
+    const hops = [...(nexthop === null ? [] : [nexthop]), ...others.map((hop) => hop.nexthop)];
+    const isWhole = hops.length > others.length || (by !== null && others.length === 0);
+    assert(isAddress(destination) && isWhole && hops.every((hop) => isAddress(`${hop}/0`)), 'routes');
+  }
+}
+
+const hopWords = ({ nexthop, link }: Hop): string =>
+  `via ${nexthop}${link === null ? '' : ` dev ${link} onlink`}`;
+
+/** Several next hops come last: what follows one of them is said of it. */
+function routeLine({ destination, nexthop, link, others = [] }: VirtualRoute): string {
+  const end = `protocol ${ROUTE_PROTOCOL} no_track`;
+  if (nexthop === null)
+    return `${destination} dev ${link}${destination.includes(':') ? '' : ' scope link'} ${end}`;
+  const hop = { nexthop, link };
+  if (others.length === 0) return `${destination} ${hopWords(hop)} ${end}`;
+  return `${destination} ${end} ${[hop, ...others].map((one) => `nexthop ${hopWords(one)}`).join(' ')}`;
 }
 
 /**
@@ -98,8 +120,6 @@ export function renderKeepalived(input: KeepalivedInput): string {
   check(input);
   const { name, vrId, link, advertMs, addresses, routes, fifo, tracked, lease } = input;
   const addressLine = (one: VirtualAddress) => `${one.address} dev ${one.link} no_track`;
-  const routeLine = ({ destination, nexthop, link: by }: VirtualRoute) =>
-    `${destination} via ${nexthop}${by === null ? '' : ` dev ${by} onlink`} protocol ${ROUTE_PROTOCOL} no_track`;
   const block = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? '' : `  ${title} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
   return `global_defs {

@@ -1,6 +1,6 @@
 /** The difference between what a router should have on this host and what it has, as ordered steps. Pure. */
 import type { Link, LinkStep, Route, RouteStep, TableState } from '../../host/host.ts';
-import { type DesiredLink, type DesiredRouter, isOurLink } from './desired.ts';
+import { type DesiredLink, type DesiredRoute, type DesiredRouter, isOurLink } from './desired.ts';
 import { cutsOf } from './nat.ts';
 import { MARK, renderChanges, renderTable } from './nftables.ts';
 import type { ObservedWiring } from './observe.ts';
@@ -111,13 +111,20 @@ function routeSteps({ routes }: DesiredRouter, have: readonly Route[]): Planned<
     if (!routes.some(({ destination }) => destination === route.destination))
       steps.push({ op: 'delete', ...route });
   for (const route of routes) {
-    const there = have.some(
-      ({ destination, nexthop, link }) =>
-        destination === route.destination &&
-        nexthop === route.nexthop &&
-        (route.link === null || route.link === link),
-    );
-    if (!there) steps.push({ op: 'set', ...route });
+    const there = have.find(({ destination }) => destination === route.destination);
+    if (!there || !areSame(there, route)) steps.push({ op: 'set', ...route });
   }
   return steps.map((step) => ({ object: '', step }));
 }
+
+function areSame(have: Route, wanted: DesiredRoute): boolean {
+  const [has, wants] = [hopsOf(have), hopsOf(wanted)];
+  return (
+    has.length === wants.length &&
+    wants.every(
+      ({ nexthop, link }, at) => nexthop === has[at]?.nexthop && (link === null || link === has[at].link),
+    )
+  );
+}
+
+const hopsOf = ({ nexthop, link, others = [] }: Route) => [{ nexthop, link }, ...others];

@@ -1,7 +1,7 @@
 /** Routes of namespaces, as far as agents can tell them from the kernel's. */
 import { isIP } from 'node:net';
 import { addressWithPrefix, ipAddress } from '../grammar.ts';
-import type { Link, Route, RouteStep, StepResult } from '../host.ts';
+import type { Hop, Link, Route, RouteStep, StepResult } from '../host.ts';
 
 function bitsOf(address: string): bigint {
   if (isIP(address) === 4) return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
@@ -39,17 +39,32 @@ export class FakeRoutes {
       return null;
     }
     const up = links.filter((link) => link.up);
-    const by = step.link ?? up.find((link) => isNear(link, ipAddress(nexthop ?? '')))?.name;
-    if (by === undefined) return 'Nexthop has invalid gateway.';
-    if (!up.some((link) => link.name === by)) return `no link ${by} that is up`;
-    routes.set(destination, { destination, nexthop, link: by });
+    const hops: Omit<Route, 'destination'>[] = [];
+    for (const hop of [{ nexthop, link: step.link }, ...(step.others ?? [])]) {
+      const by = hop.link ?? up.find((link) => isNear(link, ipAddress(hop.nexthop ?? '')))?.name;
+      if (by === undefined) return 'Nexthop has invalid gateway.';
+      if (!up.some((link) => link.name === by)) return `no link ${by} that is up`;
+      hops.push({ nexthop: hop.nexthop, link: by });
+    }
+    const [first = { nexthop, link: null }, ...others] = hops;
+    routes.set(destination, {
+      destination,
+      ...first,
+      ...(others.length > 0 ? { others: others as Hop[] } : {}),
+    });
     return null;
   }
 
   /** The link is down, or gone: no route leads over it any more. */
   linkLost(namespace: string, link: string): void {
     const routes = this.#spaces.get(namespace);
-    for (const route of routes?.values() ?? []) if (route.link === link) routes?.delete(route.destination);
+    for (const { destination, nexthop, link: by, others = [] } of routes?.values() ?? []) {
+      const hops = nexthop === null ? [] : [{ nexthop, link: by }, ...others];
+      if (by !== link && hops.every((hop) => hop.link !== link)) continue;
+      const [first, ...rest] = hops.filter((hop) => hop.link !== link);
+      if (!first) routes?.delete(destination);
+      else routes?.set(destination, { destination, ...first, ...(rest.length > 0 ? { others: rest } : {}) });
+    }
   }
 
   namespaceLost(namespace: string): void {

@@ -1,38 +1,71 @@
 import { isIP } from 'node:net';
 import { assert } from '../../lib/assert.ts';
 import { addressWithPrefix, ipAddress, linkName, namespaceName } from '../grammar.ts';
-import { ROUTE_PROTOCOL, type Route, type RouteStep, type StepResult } from '../host.ts';
+import {
+  compareHops,
+  type Hop,
+  ROUTE_PROTOCOL,
+  type Route,
+  type RouteStep,
+  type StepResult,
+} from '../host.ts';
 import { runBatch } from './batch.ts';
 import { complaint, type Spawner } from './spawner.ts';
 
 /** The part of `ip -j route` that we read. */
-interface RawRoute {
+interface RawRoute extends RawHop {
   readonly dst?: string;
-  readonly gateway?: string;
-  readonly dev?: string;
+  readonly nexthops?: readonly RawHop[];
 }
 
-/** `family`: of the listing, for what "default" is. */
+interface RawHop {
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly flags?: readonly string[];
+}
+
+/** `family`: of the listing, for what "default" is. A next hop whose link is gone or down is left out: nothing goes by it. */
 export function parseRoutes(json: string, family: 4 | 6): Route[] {
   if (json.trim() === '') return [];
-  return (JSON.parse(json) as RawRoute[]).flatMap(({ dst, gateway, dev }) => {
+  return (JSON.parse(json) as RawRoute[]).flatMap(({ dst, gateway, dev, nexthops }) => {
     if (dst === undefined) return [];
     const whole = dst === 'default' ? (family === 4 ? '0.0.0.0/0' : '::/0') : dst;
     const destination = whole.includes('/') ? whole : `${whole}/${family === 4 ? 32 : 128}`;
-    return [{ destination, nexthop: gateway ?? null, link: dev ?? null }];
+    if (!nexthops) return [{ destination, nexthop: gateway ?? null, link: dev ?? null }];
+    const [first, ...others] = hopsOf(nexthops);
+    if (!first) return [{ destination, nexthop: null, link: null }];
+    return [{ destination, ...first, ...(others.length > 0 ? { others } : {}) }];
   });
 }
 
+const hopsOf = (raw: readonly RawHop[]): Hop[] =>
+  raw
+    .filter(({ flags }) => !flags?.includes('dead'))
+    .flatMap(({ gateway, dev }) => (gateway === undefined ? [] : [{ nexthop: gateway, link: dev ?? null }]))
+    .sort(compareHops);
+
 /** A line of an `ip` batch. */
-function lineOf({ op, destination, nexthop, link }: RouteStep): string {
+function lineOf({ op, destination, nexthop, link, others = [] }: RouteStep): string {
   const words = [`route ${op === 'set' ? 'replace' : 'delete'} ${addressWithPrefix(destination)}`];
+  if (others.length > 0) {
+    assert(nexthop !== null, 'packets are spread over next hops');
+    words.push(`proto ${ROUTE_PROTOCOL}`);
+    // Without next hops all of them go.
+    if (op === 'set')
+      for (const hop of [{ nexthop, link }, ...others]) words.push(`nexthop ${hopWords(hop)}`);
+    return words.join(' ');
+  }
   assert(op === 'delete' || nexthop !== null || link !== null, 'a route leads somewhere');
   if (nexthop !== null) words.push(`via ${ipAddress(nexthop)}`);
   if (link !== null) words.push(`dev ${linkName(link)}`);
   if (op === 'set' && nexthop !== null && link !== null) words.push('onlink');
-  if (nexthop === null && isIP(destination.split('/')[0] ?? '') === 4) words.push('scope link');
+  if (nexthop === null && link !== null && isIP(destination.split('/')[0] ?? '') === 4)
+    words.push('scope link');
   return `${words.join(' ')} proto ${ROUTE_PROTOCOL}`;
 }
+
+const hopWords = ({ nexthop, link }: Hop): string =>
+  `via ${ipAddress(nexthop)}${link === null ? '' : ` dev ${linkName(link)} onlink`}`;
 
 /** The script is fixed; names go in as its arguments. Two lines each: name, family and the JSON of its routes. */
 const DUMP = `p=$1; shift; for n in "$@"; do for f in 4 6; do

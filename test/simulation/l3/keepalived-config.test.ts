@@ -8,7 +8,14 @@ test('what agents write, the model of keepalived reads', () => {
     { address: '203.0.113.7/24', link: 'qg-01234567-89' },
     { address: 'fe80::1/64', link: 'qr-01234567-89' },
   ];
-  const routes = [{ destination: '0.0.0.0/0', nexthop: '203.0.113.1', link: 'qg-01234567-89' }];
+  const routes = [
+    { destination: '0.0.0.0/0', nexthop: '203.0.113.1', link: 'qg-01234567-89' },
+    { destination: '192.0.2.0/24', nexthop: null, link: 'qg-01234567-89' },
+    {
+      ...{ destination: '198.18.0.0/15', nexthop: '10.0.1.8', link: 'qr-01234567-89' },
+      others: [{ nexthop: '203.0.113.9', link: 'qg-01234567-89' }],
+    },
+  ];
   const text = renderKeepalived({
     ...{ name: 'r', vrId: 7, link: 'ha-01234567-89', advertMs: 100, addresses, routes },
     ...{ fifo: '/state/fifo', tracked: '/state/health', lease: '/state/lease' },

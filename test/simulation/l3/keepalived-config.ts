@@ -1,5 +1,7 @@
 /** What a configuration of keepalived says (keepalived.conf(5)), as far as the model follows it. */
 
+import type { Route } from '../../../src/host/host.ts';
+
 export interface TrackedFile {
   /** Absolute. */
   readonly path: string;
@@ -9,12 +11,6 @@ export interface TrackedFile {
 export interface HeldAddress {
   readonly address: string;
   readonly link: string;
-}
-
-export interface Route {
-  readonly destination: string;
-  readonly nexthop: string;
-  readonly link: string | null;
 }
 
 export interface InstanceConfig {
@@ -63,6 +59,18 @@ const addressOf = ({ words }: Block, link: string): HeldAddress => ({
   link: after(words, 'dev') ?? link,
 });
 
+/** What follows a next hop, up to the next one, is said of it. */
+function routeOf(words: readonly string[]): Route {
+  const destination = words[0] ?? '';
+  const at = words.flatMap((word, index) => (word === 'via' ? index : []));
+  const [first, ...others] = at.map((from, n) => ({
+    nexthop: words[from + 1] ?? '',
+    link: after(words.slice(from, at[n + 1]), 'dev') ?? null,
+  }));
+  if (!first) return { destination, nexthop: null, link: after(words, 'dev') ?? null };
+  return { destination, ...first, ...(others.length > 0 ? { others } : {}) };
+}
+
 /** Throws where there is no instance in it that could run. */
 export function readConfig(text: string): InstanceConfig {
   const top = parse(text.split('\n'));
@@ -89,11 +97,7 @@ export function readConfig(text: string): InstanceConfig {
     ...{ vrId, link, addresses, tracked },
     advertMs: Math.round(Number(firstOf(body, 'advert_int') ?? 1) * 1_000),
     priority: Number(firstOf(body, 'priority') ?? 100),
-    routes: inside(body, 'virtual_routes').map(({ words }) => ({
-      destination: words[0] ?? '',
-      nexthop: after(words, 'via') ?? '',
-      link: after(words, 'dev') ?? null,
-    })),
+    routes: inside(body, 'virtual_routes').map(({ words }) => routeOf(words)),
     fifo: firstOf(inside(top, 'global_defs'), 'vrrp_notify_fifo') ?? null,
   };
 }
