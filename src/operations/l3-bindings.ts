@@ -5,6 +5,7 @@ import type { RouterView } from '../resources/router.ts';
 import { planReplicas } from '../scheduling/l3.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { agentNotFound, routerNotFound } from './faults.ts';
+import { noteRemoval } from './l3-removals.ts';
 import { addReplicas, physicalNetworksOf, removeReplicas } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { showRouter } from './router.ts';
@@ -66,7 +67,7 @@ export async function addRouterToL3Agent(
   });
 }
 
-/** Takes a router from an L3 agent. No other takes over by this alone, until the router is changed or the background looks. */
+/** Takes a router from an L3 agent. No other takes over by this alone: for a while only a request gives it to one (l3-removals.ts). */
 export async function removeRouterFromL3Agent(
   tx: Transaction,
   call: Call,
@@ -83,6 +84,7 @@ export async function removeRouterFromL3Agent(
     );
   }
   await removeReplicas(tx, call, { router, bindings });
+  await noteRemoval(tx, call, { router_id: routerId, agent_id: agentId });
 }
 
 /** The routers that an agent has. */

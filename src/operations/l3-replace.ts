@@ -7,6 +7,7 @@ import type { EventRow } from '../resources/event.ts';
 import type { RouterBindingRow, RouterRow } from '../resources/router.ts';
 import { planReplicas } from '../scheduling/l3.ts';
 import type { Tables, Transaction } from '../store/store.ts';
+import { removalsOf } from './l3-removals.ts';
 import { addReplicas, l3Pool, physicalNetworksOf, removeReplicas, replicasOf } from './l3-scheduling.ts';
 import { finishMove, isReady, moveEvent } from './l3-moves.ts';
 import type { Call } from './operation.ts';
@@ -68,6 +69,7 @@ async function begin(
   if (stray.length === 0) return [];
   const missing = Math.max(0, replicasOf(call, router) - (staying.length - stray.length));
   const pool = await l3Pool(tx, call);
+  const barred = (await removalsOf(tx, call, [router])).agents(router.id);
   const { agents } = await aliveAmong(tx, call, bindings);
   const zoneOf = (row: RouterBindingRow) => agents.get(row.agent_id)?.availability_zone ?? '';
   const replicas = planReplicas(
@@ -78,7 +80,7 @@ async function begin(
       staying: staying.filter((row) => !stray.includes(row)).map(zoneOf),
       ranks: bindings.map((row) => row.rank),
     },
-    pool.candidates.filter(({ id }) => !gone.has(id)),
+    pool.candidates.filter(({ id }) => !gone.has(id) && !barred.has(id)),
   ).map((replica) => ({ ...replica, host: pool.agents.get(replica.agentId)?.host ?? '' }));
   const leaving = stray.slice(0, stray.length - (missing - replicas.length));
   if (leaving.length === 0) return [];

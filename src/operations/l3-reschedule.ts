@@ -1,10 +1,11 @@
 /**
  * Routers that should be elsewhere: those that are not HA and whose only host's agent is dead or switched off, and those with fewer
- * replicas than they are to have. Read from rows each time; nothing is queued.
+ * replicas than they are to have. Read from rows each time; nothing is queued. What an operator took away by hand is left (l3-removals.ts).
  */
 import type { EventRow } from '../resources/event.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { record } from './event.ts';
+import { removalsOf } from './l3-removals.ts';
 import { isToBeLeft, l3Pool, replicasOf, scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 
@@ -40,10 +41,13 @@ export async function strayRouters(
     await tables.routerBindings.find({ leaving: false }),
     (binding) => binding.router_id,
   );
+  const removals = await removalsOf(tables, call);
   for (const router of await tables.routers.find({})) {
+    if (removals.isInHand(router.id)) continue;
     const own = bindings.get(router.id) ?? [];
     const has = new Set(own.map((binding) => binding.agent_id));
-    if (own.length < replicasOf(call, router) && candidates.some(({ id }) => !has.has(id)))
+    const barred = own.length === 0 ? new Set() : removals.agents(router.id);
+    if (own.length < replicasOf(call, router) && candidates.some(({ id }) => !has.has(id) && !barred.has(id)))
       found.add(router.id);
   }
   return { ids: [...found], takers };
@@ -58,8 +62,11 @@ export async function rescheduleRouters(
   const routers = await tx.routers.lock({ id: ids });
   const pool = await l3Pool(tx, call);
   const all: Moved[] = [];
+  const removals = await removalsOf(tx, call, routers);
   for (const router of routers) {
-    const { added, removed, leaving } = await scheduleRouter(tx, call, router, pool);
+    if (removals.isInHand(router.id)) continue;
+    const barred = removals.agents(router.id);
+    const { added, removed, leaving } = await scheduleRouter(tx, call, router, { pool, barred });
     if (added.length === 0) continue;
     const from = (leaving[0] ?? removed[0])?.host ?? '';
     const to = added.map((one) => one.host).join(', ');

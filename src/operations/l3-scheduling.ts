@@ -7,6 +7,7 @@ import { ROUTER_HA_OWNER, type RouterBindingRow, type RouterRow } from '../resou
 import { planReplicas, type Replica, type RouterCandidate } from '../scheduling/l3.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { takersAmong } from './dhcp-placement.ts';
+import { removalsOf } from './l3-removals.ts';
 import type { Call } from './operation.ts';
 import { attachedTo } from './router-attached.ts';
 import { bindRouterPorts, createRouterPort } from './router-ports.ts';
@@ -100,6 +101,10 @@ export async function addReplicas(
       }),
     ),
   );
+  const staying = await tx.routerBindings.count({ router_id: router.id, leaving: false });
+  // Once it is where it is to be, where it was taken from before is forgotten.
+  const given = staying < replicasOf(call, router) ? { agent_id: replicas.map((one) => one.agentId) } : {};
+  await tx.routerRemovals.remove({ router_id: router.id, ...given });
   if (router.ha) for (const { host } of replicas) await addHaPort(tx, call, { router, host });
   await bindRouterPorts(tx, call, [router]);
 }
@@ -129,13 +134,14 @@ async function dropReplicas(
  * Gives a router, which is locked, the replicas that it lacks. A replica on a host that does not reach all its networks goes, and so
  * does the only one of a router that is not HA whose agent is dead or switched off, where there is another host for it. Where the
  * agent is dead its host may serve on: such a one is marked as leaving, and goes once the new one serves (l3-moves.ts). `pool`, if
- * given, is kept up to date. Returns the replicas that came, those that went and those that are to go.
+ * given, is kept up to date. `barred` agents are given none, unless there is no other for a router that would be without any. Returns
+ * the replicas that came, those that went and those that are to go.
  */
 export async function scheduleRouter(
   tx: Transaction,
   call: Call,
   router: RouterRow,
-  pool?: L3Pool,
+  { pool, barred = new Set() }: { readonly pool?: L3Pool; readonly barred?: ReadonlySet<string> } = {},
 ): Promise<{
   added: readonly { readonly host: string }[];
   removed: readonly RouterBindingRow[];
@@ -155,16 +161,19 @@ export async function scheduleRouter(
   if (missing <= 0) return { added: [], removed: [], leaving: [] };
   const from = pool ?? (await l3Pool(tx, call));
   const fit = staying.filter((binding) => !unfit.includes(binding));
-  const replicas = planReplicas(
-    {
-      ...{ routerId: router.id, zoneHints: router.availability_zone_hints, physicalNetworks, missing },
-      bound: new Set(bindings.map((binding) => binding.agent_id)),
-      staying: fit.map((binding) => agentOf.get(binding.agent_id)?.availability_zone ?? ''),
-      // Of a router that is not HA the one that is to serve is the first, whatever has not left yet.
-      ranks: (router.ha ? bindings : fit).filter((one) => !unfit.includes(one)).map((one) => one.rank),
-    },
-    from.candidates,
-  ).map((replica) => ({ ...replica, host: from.agents.get(replica.agentId)?.host ?? '' }));
+  const demand = {
+    ...{ routerId: router.id, zoneHints: router.availability_zone_hints, physicalNetworks, missing },
+    bound: new Set(bindings.map((binding) => binding.agent_id)),
+    staying: fit.map((binding) => agentOf.get(binding.agent_id)?.availability_zone ?? ''),
+    // Of a router that is not HA the one that is to serve is the first, whatever has not left yet.
+    ranks: (router.ha ? bindings : fit).filter((one) => !unfit.includes(one)).map((one) => one.rank),
+  };
+  const others = planReplicas(
+    demand,
+    from.candidates.filter(({ id }) => !barred.has(id)),
+  );
+  const chosen = others.length + fit.length > 0 ? others : planReplicas(demand, from.candidates);
+  const replicas = chosen.map((one) => ({ ...one, host: from.agents.get(one.agentId)?.host ?? '' }));
   given(from, replicas);
   const going = unfit.slice(0, replicas.length);
   const mayServe = (one: RouterBindingRow) => !router.ha && isDead(call, agentOf.get(one.agent_id));
@@ -213,9 +222,10 @@ export async function leaveRouters(
   call: Call,
   { host, routers }: { readonly host: string; readonly routers: readonly RouterRow[] },
 ): Promise<void> {
+  const removals = await removalsOf(tx, call, routers);
   for (const router of routers) {
     await tx.ports.remove({ device_id: router.id, device_owner: ROUTER_HA_OWNER, host });
-    const { added } = await scheduleRouter(tx, call, router);
+    const { added } = await scheduleRouter(tx, call, router, { barred: removals.agents(router.id) });
     if (added.length === 0) await bindRouterPorts(tx, call, [router]);
   }
 }

@@ -34,6 +34,14 @@ export interface RouterRow extends StandardAttributes {
   availability_zone_hints: string[];
 }
 
+/** That an operator took a router from an agent; until it has all its replicas. */
+export interface RouterRemovalRow {
+  readonly router_id: string;
+  readonly agent_id: string;
+  /** UTC. */
+  at: string;
+}
+
 /** A replica of a router. */
 export interface RouterBindingRow {
   readonly router_id: string;

@@ -24,7 +24,7 @@ import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
 import type { QuotaRow } from '../resources/quota.ts';
-import type { HaNetworkRow, RouterBindingRow, RouterRow } from '../resources/router.ts';
+import type { HaNetworkRow, RouterBindingRow, RouterRemovalRow, RouterRow } from '../resources/router.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 
 /** Equality (or membership, given an array) on each named column; an empty object is every row. */
@@ -79,6 +79,7 @@ export interface Tables {
   readonly routerBindings: Table<RouterBindingRow>;
   readonly floatingIps: Table<FloatingIpRow>;
   readonly portForwardings: Table<PortForwardingRow>;
+  readonly routerRemovals: Table<RouterRemovalRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

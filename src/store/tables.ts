@@ -213,6 +213,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       description: 'text',
     },
   },
+  routerRemovals: {
+    name: 'router_removals',
+    key: ['router_id', 'agent_id'],
+    columns: { router_id: 'uuid', agent_id: 'uuid', at: 'text' },
+  },
   quotas: {
     name: 'quotas',
     key: ['project_id', 'resource'],

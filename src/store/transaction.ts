@@ -124,6 +124,7 @@ function openTables(session: Session): Tables {
     routerBindings: openTable(session, DESCRIPTIONS.routerBindings),
     floatingIps: openTable(session, DESCRIPTIONS.floatingIps),
     portForwardings: openTable(session, DESCRIPTIONS.portForwardings),
+    routerRemovals: openTable(session, DESCRIPTIONS.routerRemovals),
     quotas: openTable(session, DESCRIPTIONS.quotas),
     leases: openTable(session, DESCRIPTIONS.leases),
     fencings: openTable(session, DESCRIPTIONS.fencings),

@@ -104,6 +104,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
   portForwardings: [
     forwarding(1, { floatingIp: 1, router: 1, port: 90 }, { protocol: 'udp', external_port_last: 9000 }),
   ],
+  routerRemovals: [{ router_id: router(1).id, agent_id: agentId(1), at: '2026-01-01T00:00:00Z' }],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   fencings: [
@@ -138,6 +139,7 @@ const PARENTS_FIRST = [
   'routerBindings',
   'floatingIps',
   'portForwardings',
+  'routerRemovals',
   'quotas',
   'leases',
   'fencings',

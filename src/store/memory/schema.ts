@@ -301,6 +301,13 @@ const portForwardings = define('portForwardings', 'port_forwardings', ['id'], {
   }),
 });
 
+const routerRemovals = define('routerRemovals', 'router_removals', ['router_id', 'agent_id'], {
+  foreignKeys: [
+    { constraint: 'router_removals_router', column: 'router_id', parent: 'routers', cascade: true },
+    { constraint: 'router_removals_agent', column: 'agent_id', parent: 'agents', cascade: true },
+  ],
+});
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -325,6 +332,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   routerBindings,
   floatingIps,
   portForwardings,
+  routerRemovals,
   quotas,
   leases,
   fencings,
