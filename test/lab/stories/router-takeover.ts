@@ -1,5 +1,6 @@
 /** A router that is not HA, and its host: drained, without an agent, without power. Never do two answer for it. */
 import assert from 'node:assert/strict';
+import type { Lab } from '../../../src/lab/lab.ts';
 import { outsideNamespace } from '../../../src/lab/layout.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
@@ -7,8 +8,8 @@ import { Answerers, doubles } from '../ha/answerers.ts';
 import { Pinger } from '../ha/pings.ts';
 import { lengthOf } from '../ha/spans.ts';
 import { switchOff, switchOn } from '../power.ts';
-import { answersOutside, externalNetwork, floatingIp, hostsWith, router } from '../routers.ts';
-import type { Stage } from '../stage.ts';
+import { answersOutside, type External, externalNetwork, floatingIp, hostsWith, router } from '../routers.ts';
+import type { Network, Stage } from '../stage.ts';
 import type { Scene, Story } from '../story.ts';
 
 export const routerTakeover: Story = {
@@ -51,52 +52,97 @@ async function untilMoved(stage: Stage, id: string, { from, address }: { from: s
   return to;
 }
 
-async function tell({ stage, note }: Scene): Promise<void> {
-  const { lab } = stage;
-  const { ground, layout } = lab.place;
-  const external = await externalNetwork(stage);
-  const network = await stage.network();
-  const id = await router(stage, external, [network], { ha: false });
-  const [first = ''] = await shownHosts(stage, id);
-  const others = ['h1', 'h2', 'h3'].filter((host) => host !== first);
-  const { machine, port } = await stage.machineThatAsks(network, others[0]!);
-  await stage.lease(machine);
-  const floating = await floatingIp(stage, external, port.id);
-  await stage.until('the floating IP answers', () => answersOutside(stage, floating.address));
-  await stage.settle();
-  note(`${first} has the router, the machine is on ${others[0]}`);
+/** Where the machine is, and its floating IP. */
+interface Seat {
+  readonly host: string;
+  readonly address: string;
+}
 
-  const outside = [...ground.enter, 'nsenter', `--net=/run/netns/${outsideNamespace(layout.id)}`, '--'];
-  const pinger = new Pinger(outside, floating.address);
-  const answerers = new Answerers(lab, floating.address);
-  const silence = (from: number) => {
-    const spans = pinger.log.silences(from, epochMs());
-    return Math.round(Math.max(0, ...spans.map(lengthOf)));
-  };
+/** On each of these hosts a machine that the outside reaches. */
+async function seats({ stage }: Scene, hosts: readonly string[], on: Ground): Promise<Seat[]> {
+  const made: Seat[] = [];
+  for (const host of hosts) {
+    const { machine, port } = await stage.machineThatAsks(on.network, host);
+    await stage.lease(machine);
+    const { address } = await floatingIp(stage, on.external, port.id);
+    await stage.until(`${address} answers`, () => answersOutside(stage, address));
+    made.push({ host, address });
+  }
+  await stage.settle();
+  return made;
+}
+
+interface Ground {
+  readonly external: External;
+  readonly network: Network;
+}
+
+/** Pings the address all along; says the longest time without an answer, and how many pings of how many were lost. */
+async function pinged(
+  { lab, until }: { lab: Lab; until: Stage['until'] },
+  address: string,
+  deed: () => Promise<unknown>,
+): Promise<{ silenceMs: number; lost: number; sent: number }> {
+  const { ground, layout } = lab.place;
+  const enter = [...ground.enter, 'nsenter', `--net=/run/netns/${outsideNamespace(layout.id)}`, '--'];
+  const pinger = new Pinger(enter, address);
+  try {
+    await until('pings are answered', () => pinger.log.answered > 20);
+    const begunAt = epochMs();
+    await deed();
+    const end = epochMs() - 300;
+    const spans = pinger.log.silences(begunAt, end);
+    return { silenceMs: Math.round(Math.max(0, ...spans.map(lengthOf))), ...pinger.log.count(begunAt, end) };
+  } finally {
+    await pinger.stop();
+  }
+}
+
+async function tell(scene: Scene): Promise<void> {
+  const { stage, note } = scene;
+  const { lab } = stage;
+  const by = { lab, until: stage.until.bind(stage) };
+  const ground = { external: await externalNetwork(stage), network: await stage.network() };
+  const id = await router(stage, ground.external, [ground.network], { ha: false });
+  const [first = ''] = await shownHosts(stage, id);
+  const places = await seats(
+    scene,
+    ['h1', 'h2', 'h3'].filter((host) => host !== first),
+    ground,
+  );
+  const [{ address }] = places as [Seat];
+  note(`${first} has the router`);
+  const answerers = new Answerers(lab, address);
   try {
     await answerers.start();
-    await stage.until('pings are answered', () => pinger.log.answered > 20);
     const begunAt = epochMs();
-
-    await setDrain(stage, first, true);
-    const second = await untilMoved(stage, id, { from: first, address: floating.address });
-    await stage.settle();
-    note(`drained: ${second} has it, after ${silence(begunAt)} ms without an answer`);
+    let second = '';
+    const drained = await pinged(by, address, async () => {
+      await setDrain(stage, first, true);
+      second = await untilMoved(stage, id, { from: first, address });
+      await sleep(realClock, 500);
+    });
+    note(`drained: ${second} has it, after ${drained.silenceMs} ms without an answer`);
     await setDrain(stage, first, false);
+    await stage.settle();
 
-    const deadAt = epochMs();
-    await lab.kill(second, 'agent');
-    const waits = await stage.until('another waits for it', () => waitingFor(stage));
-    assert.deepEqual((await shownHosts(stage, id)).sort(), [`(${second})`, waits].sort());
-    await sleep(realClock, 3_000);
-    const { sent, lost } = pinger.log.count(deadAt, epochMs() - 300);
-    note(`the agent of ${second} is dead, ${waits} waits: ${lost} of ${sent} pings lost`);
-    assert.equal(lost, 0);
+    const { address: beyond } = places.find(({ host }) => host !== second)!;
+    let waits = '';
+    const dead = await pinged(by, beyond, async () => {
+      await lab.kill(second, 'agent');
+      waits = await stage.until('another waits for it', () => waitingFor(stage));
+      assert.deepEqual(await shownHosts(stage, id), [`(${second})`, waits].sort());
+      await sleep(realClock, 3_000);
+    });
+    note(`the agent of ${second} is dead, ${waits} waits: ${dead.lost} of ${dead.sent} pings lost`);
+    assert.equal(dead.lost, 0);
 
-    const offAt = epochMs();
-    await switchOff(lab, second);
-    assert.equal(await untilMoved(stage, id, { from: second, address: floating.address }), waits);
-    note(`${second} has no power: ${waits} serves it after ${silence(offAt)} ms without an answer`);
+    const off = await pinged(by, beyond, async () => {
+      await switchOff(lab, second);
+      assert.equal(await untilMoved(stage, id, { from: second, address: beyond }), waits);
+      await sleep(realClock, 500);
+    });
+    note(`${second} has no power: ${waits} serves it after ${off.silenceMs} ms without an answer`);
 
     await switchOn(lab, second);
     await lab.start(second);
@@ -108,8 +154,8 @@ async function tell({ stage, note }: Scene): Promise<void> {
       [],
       'two answered an ARP request',
     );
-    assert.ok(await answersOutside(stage, floating.address));
+    assert.ok(await answersOutside(stage, beyond));
   } finally {
-    await Promise.all([pinger.stop(), answerers.stop()]);
+    await answerers.stop();
   }
 }
