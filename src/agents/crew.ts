@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { type Controller, createController, type Outcome } from '../reconcile/controller.ts';
 import type { Role } from '../resources/agent.ts';
+import { isCutOff } from '../resources/replica-report.ts';
 import type { Place } from '../resources/place.ts';
 import type { Journal } from '../watch/journal.ts';
 import type { MirrorChange } from '../watch/mirror.ts';
@@ -53,7 +54,7 @@ export interface Life {
 
 /** What others wait for of what is said of routers. */
 const standing = (roles: Report['roles'] = []): string =>
-  roles.map(({ router, state, seq, order }) => `${router} ${state} ${seq} ${order}`).join();
+  roles.map((one) => `${one.router} ${one.state} ${one.seq} ${one.order} ${isCutOff(one)}`).join();
 
 /** One role at work. */
 export class Crew {

@@ -12,7 +12,7 @@ import {
   WAVE_MS,
 } from './judge.ts';
 import { leaseStep } from './lease.ts';
-import { isTold, isUnheard, type Replica } from './replica.ts';
+import { FRESH_MS, isTold, isUnheard, type Replica } from './replica.ts';
 
 const replica = (host: string, state: ReplicaState, changes: Partial<Replica> = {}): Replica => ({
   ...{
@@ -25,7 +25,7 @@ const replica = (host: string, state: ReplicaState, changes: Partial<Replica> = 
     penalty: 0,
     hears: false,
   },
-  ...{ paths: { tunnel: 'up', management: 'up' }, failing: 0, obeys: null, order: null },
+  ...{ paths: { tunnel: 'up', management: 'up' }, failing: 0, obeys: null, obeysSince: null, order: null },
   ...changes,
 });
 const order = (what: ReplicaOrder['do'], changes: Partial<ReplicaOrder> = {}): ReplicaOrder => ({
@@ -35,6 +35,7 @@ const order = (what: ReplicaOrder['do'], changes: Partial<ReplicaOrder> = {}): R
 /** Asked, and has answered that it is. */
 const answered = { order: order('tell'), obeys: 5 };
 const asked = { order: order('tell'), obeys: 4 };
+const cutOff = { paths: { tunnel: 'down', management: 'down' } } as const;
 
 type Case = readonly [string, readonly Replica[], string | undefined, Partial<Judgement>];
 
@@ -300,6 +301,37 @@ test('judge: those who became active together are not judged before who was aske
   assert.deepEqual(found.kind === 'dispute' && found.steps, [{ host: 'h3', do: 'fault' }]);
 });
 
+test('judge: a stand-by that reaches nobody may become active: who is, is asked ahead, once, until it is over', () => {
+  const standby = replica('h2', 'standby', cutOff);
+  const calm = (active: Replica, other = standby) => judge([active, other]);
+  assert.deepEqual(calm(replica('h1', 'active')), { kind: 'calm', ends: [], asks: ['h1'] });
+  assert.deepEqual(calm(replica('h1', 'active', asked)), { kind: 'calm', ends: [], asks: [] });
+  assert.deepEqual(calm(replica('h1', 'active', answered)), { kind: 'calm', ends: [], asks: [] });
+  const back = replica('h2', 'standby');
+  assert.deepEqual(calm(replica('h1', 'active', answered), back), { kind: 'calm', ends: ['h1'], asks: [] });
+});
+
+test('judge: who has answered just now, asked ahead, is not asked again as the other becomes active', () => {
+  const now = 100_000;
+  const judged = (active: Partial<Replica>, newest: Partial<Replica> = cutOff) =>
+    judge(
+      [
+        replica('h1', 'active', { ...answered, obeysSince: now - 100, ...active }),
+        replica('h2', 'active', { since: now - 20, ...newest }),
+      ],
+      { newcomer: 'h2', now },
+    );
+  const found = judged({});
+  assert.deepEqual(found.kind === 'dispute' && found.steps, [{ host: 'h2', do: 'fault' }]);
+  for (const other of [
+    judged({ obeysSince: now - FRESH_MS }),
+    judged({ obeysSince: null }),
+    judged({ obeys: 4 }),
+    judged({}, { paths: { tunnel: 'up', management: 'down' } }),
+  ])
+    assert.equal(other.kind, 'ask', JSON.stringify(other));
+});
+
 test('judge: the reason names what decides', () => {
   const found = judge([replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active')]);
   assert.equal(
@@ -350,7 +382,7 @@ const anyReplica = fc.record({
     paths: fc.record({ tunnel: path, management: path }),
     failing: fc.constantFrom(0, 1),
   },
-  ...{ obeys: fc.option(small), order: orders },
+  ...{ obeys: fc.option(small), obeysSince: fc.option(small), order: orders },
 });
 const someReplicas = fc
   .array(anyReplica, { minLength: 1, maxLength: 5 })

@@ -9,9 +9,10 @@
  * Several stand-bys that hear nobody become active within a moment of each other, and nobody takes over from one that began a
  * moment ago: its first advert alone would have held the other off for longer. So the second of them asks nobody anew.
  */
+import { isCutOff } from '../resources/replica-report.ts';
 import type { ReplicaOrder } from '../resources/router.ts';
 import { byMerit, incumbent, merit } from './choice.ts';
-import { isTold, isUnheard, type Replica } from './replica.ts';
+import { hasJustAnswered, isTold, isUnheard, type Replica } from './replica.ts';
 
 export interface Step {
   readonly host: string;
@@ -46,6 +47,8 @@ export type Judgement =
 export interface JudgeOptions {
   /** The host whose report just now was the first of its being active. */
   readonly newcomer?: string;
+  /** UTC milliseconds. Without it no answer is a fresh one. */
+  readonly now?: number;
   /** Who was told to yield and is active all the same, for long: it is told to step back at once. */
   readonly isStubborn?: (replica: Replica) => boolean;
   /** Those who were asked had time to answer. */
@@ -67,14 +70,14 @@ export const SETTLE_DOUBT_MS = 250;
 export const WAVE_MS = 200;
 
 export function judge(replicas: readonly Replica[], options: JudgeOptions = {}): Judgement {
-  const { newcomer, isStubborn = () => false, isDue = false } = options;
+  const { newcomer, now = null, isStubborn = () => false, isDue = false } = options;
   const active = replicas.filter(isActive);
   if (active.length < 2) {
-    const asks = replicas.some(isHeldBack) ? active.filter(({ order }) => order === null) : [];
+    const asks = replicas.some(isOnItsOwn) ? active.filter(({ order }) => order === null) : [];
     return { kind: 'calm', ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
   }
   const newest = active.find(({ host }) => host === newcomer);
-  const question = newest ? asking(newest, active) : null;
+  const question = newest ? asking(newest, active, now) : null;
   if (question !== null) return question;
   if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf), lookMs: null };
   // a verdict stands, whatever changes while it is carried out
@@ -103,8 +106,14 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
 }
 
 /** Who is to be asked because of one that has only now become active; null: whoever it could have taken over from has answered. */
-function asking(newest: Replica, active: readonly Replica[]): (Judgement & { readonly kind: 'ask' }) | null {
+function asking(
+  newest: Replica,
+  active: readonly Replica[],
+  now: number | null,
+): (Judgement & { readonly kind: 'ask' }) | null {
   const older = active.filter((one) => one !== newest);
+  // they were asked when the newest reached nobody any more: one that was gone by then could not have answered
+  if (now !== null && isCutOff(newest) && older.every((one) => hasJustAnswered(one, now))) return null;
   // an answer that is still to come is as good as one to another question
   const askable = (of: readonly Replica[]) => of.filter((one) => !isUnheard(one));
   const before = older.filter((one) => !isOfOneWave(one, newest));
@@ -138,12 +147,14 @@ const stepFor = ({ hears }: Replica): Step['do'] => (hears ? 'yield' : 'fault');
 
 interface Around {
   readonly active: readonly Replica[];
-  /** Somebody stands back for whoever serves, who is asked again and again whether it does. */
+  /** Somebody stands back for whoever serves, who is asked again and again whether it does, or reaches nobody. */
   readonly isHeld: boolean;
 }
 
 const isActive = ({ state }: Replica): boolean => state === 'active';
 const isHeldBack = ({ order, hears }: Replica): boolean => order?.do === 'fault' && !hears;
+/** Others serve, and it cannot know whether they still do; or it does not know and will become active in a moment. */
+const isOnItsOwn = (one: Replica): boolean => isHeldBack(one) || (one.state === 'standby' && isCutOff(one));
 
 /** Whom a move was forced upon: it holds while it ails, for it would lose the router again; not once another has taken it from there. */
 function isForceOver({ state, penalty, order, incarnation, seq }: Replica): boolean {
@@ -162,7 +173,7 @@ const ENDS: Readonly<Record<ReplicaOrder['do'], (replica: Replica, around: Aroun
 
 /** Those whose orders have done their work, where these are known to be active. */
 function doneAmong(replicas: readonly Replica[], active: readonly Replica[]): string[] {
-  const isHeld = replicas.some(isHeldBack);
+  const isHeld = replicas.some(isOnItsOwn);
   return replicas
     .filter((one) => one.order !== null && ENDS[one.order.do](one, { active, isHeld }))
     .map(hostOf);

@@ -18,6 +18,8 @@ export interface Replica {
   readonly failing: number;
   /** The epoch of the order that it says to know. */
   readonly obeys: number | null;
+  /** When it first said so (UTC milliseconds); null: it knows none. */
+  readonly obeysSince: number | null;
   readonly order: ReplicaOrder | null;
 }
 
@@ -32,12 +34,26 @@ export function replicaOf(row: RouterBindingRow): Replica {
     paths: said?.paths ?? { tunnel: 'unknown', management: 'unknown' },
     failing: said?.checks.filter((check) => !check.ok).length ?? 0,
     obeys: said?.order ?? null,
+    obeysSince: said?.order_at ?? null,
   };
 }
 
 /** Whether it was told something about the role that it is in now. `prefer` is about no role. */
 export const isTold = ({ order, incarnation, seq }: Replica): boolean =>
   order !== null && order.do !== 'prefer' && order.incarnation === incarnation && order.seq === seq;
+
+/**
+ * What was asked ahead, and answered within this, need not be asked again. Less than it takes to step forward for one that is gone: whoever
+ * was told to step back for it looks three times for longer than this.
+ */
+export const FRESH_MS = 350;
+
+/** Asked, and has answered just now. */
+export const hasJustAnswered = (replica: Replica, now: number): boolean =>
+  isTold(replica) &&
+  !isUnheard(replica) &&
+  replica.obeysSince !== null &&
+  Math.abs(now - replica.obeysSince) < FRESH_MS;
 
 /**
  * Told, and not yet known to have heard it: as of now it is only a memory. What it said before may be of a host that has

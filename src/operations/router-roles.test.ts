@@ -86,6 +86,37 @@ test('two actives that hear nobody: with the answer an alert and the verdict, wh
   assert.deepEqual(w.orders(), {});
 });
 
+test('a stand-by that reaches nobody has the active asked: once both are active, that is settled at once', async () => {
+  const w = await roleStage();
+  const paths = { tunnel: 'down', management: 'down' } as const;
+  await w.report('h1', { state: 'active' });
+  w.pass(60_000);
+  await w.report('h2', { paths });
+  assert.deepEqual(w.orders(), { h1: 'tell' });
+  await w.answer('h1');
+  await w.report('h3', { paths });
+  assert.deepEqual([w.orders(), w.row('h1').order?.epoch], [{ h1: 'tell' }, 1], 'asked once');
+  w.pass(300);
+  const { events } = await w.report('h2', { state: 'active' });
+  assert.deepEqual(kinds(events), ['router-role h2', 'alert', 'router-order']);
+  assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault' });
+});
+
+test('a stand-by that reaches nobody, and does again: nothing has come of it; later, the answer is too old', async () => {
+  const w = await roleStage();
+  const [down, up] = (['down', 'up'] as const).map((is) => ({ paths: { tunnel: is, management: is } }));
+  await w.report('h1', { state: 'active' });
+  await w.report('h2', down);
+  await w.answer('h1');
+  w.pass(5_000);
+  assert.deepEqual(kinds((await w.report('h2', { state: 'active' })).events), ['router-role h2']);
+  assert.deepEqual([w.orders(), w.row('h1').order?.epoch], [{ h1: 'tell' }, 2], 'asked anew');
+  await w.report('h2', { state: 'standby' });
+  assert.deepEqual(w.orders(), { h1: 'tell' }, 'while it reaches nobody');
+  await w.report('h2', up);
+  assert.deepEqual([w.orders(), w.alerts()], [{}, []]);
+});
+
 test('two actives that hear one another get time to settle it; then two servers give one verdict', async () => {
   const w = await roleStage();
   await w.report('h1', { state: 'active' });

@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { judge, type Judgement } from '../arbitration/judge.ts';
 import { replicaOf } from '../arbitration/replica.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { ReplicaReport, ReplicaState } from '../resources/replica-report.ts';
+import { isCutOff, type ReplicaReport, type ReplicaState } from '../resources/replica-report.ts';
 import type { RoleDetails, RouterBindingRow } from '../resources/router.ts';
 import type { Transaction } from '../store/store.ts';
 import { eventRow } from './event.ts';
@@ -81,9 +81,14 @@ const isMeritNews = ({ row: { role_details: known }, says }: Said): boolean =>
 const isRivalNews = ({ row: { role_details: known }, says }: Said): boolean =>
   says.state === 'active' && says.rival !== known?.rival;
 
+/** Whether it reaches nobody is another thing than was known: who is active is asked before it may become so as well. */
+const isCutOffNews = ({ row: { role_details: known }, says }: Said): boolean =>
+  says.state === 'standby' && isCutOff(says) !== (known !== null && isCutOff(known));
+
 /** Whether more than the replica's own row depends on it. */
 const isWeighty = (said: Said): boolean =>
   said.isNew ||
+  isCutOffNews(said) ||
   isRivalNews(said) ||
   said.row.role_details?.order !== said.says.order ||
   isMeritNews(said) ||
@@ -98,6 +103,7 @@ export async function weightyRouters(tx: Transaction, told: ReportedRoles): Prom
 
 function detailsOf({ row, says }: Said, now: number): RoleDetails {
   const { state, penalty, reasons, hears, paths, peers, order, rival } = says;
+  const isKnown = row.role_details?.order === order;
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
   const checks = says.checks.map(({ name, ok, forMs, text }) => {
     const before = known.get(name);
@@ -107,6 +113,7 @@ function detailsOf({ row, says }: Said, now: number): RoleDetails {
     ...{ state, penalty, reasons, hears, paths, order, checks },
     ...(peers === undefined ? {} : { peers }),
     ...(rival === undefined ? {} : { rival }),
+    ...(order === null ? {} : { order_at: (isKnown && row.role_details?.order_at) || now }),
   };
 }
 
@@ -217,7 +224,8 @@ async function weigh(
     const { router_id: routerId } = row;
     const replicas = byRouter.get(routerId) ?? [];
     const isNewcomer = says.state === 'active' && (isNew || row.role_details === null);
-    const found = judge(replicas.map(replicaOf), isNewcomer ? { newcomer: host } : {});
+    const now = call.clock.wall().getTime();
+    const found = judge(replicas.map(replicaOf), isNewcomer ? { newcomer: host, now } : {});
     if (found.kind === 'dispute') {
       disputed.set(routerId, found);
       if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });

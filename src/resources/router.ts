@@ -73,6 +73,8 @@ export interface RoleDetails
     'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'peers' | 'order' | 'rival'
   > {
   readonly checks: readonly CheckStanding[];
+  /** When it was first heard to know its order: UTC, in ms, by the clock of the server that took the report. Absent: it knows none. */
+  readonly order_at?: number;
 }
 
 /** A check script's standing; `since` is UTC, for display, `text` what it said when it became so. */

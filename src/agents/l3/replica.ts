@@ -6,7 +6,7 @@ import type { Host } from '../../host/host.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Turns } from '../../lib/turns.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
-import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
+import { isCutOff, type ReplicaReport, type ReplicaState } from '../../resources/replica-report.ts';
 import {
   beginLease,
   endLease,
@@ -81,6 +81,7 @@ export class Replica {
   readonly #wiring = new WiringCost();
   /** What was last said of it. */
   #wiringSaid = 0;
+  #cutOffSaid = false;
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
   /** When to look again; null: when something happens. */
@@ -232,8 +233,11 @@ export class Replica {
     } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
     const until = this.#inForce?.until ?? null;
     const costs = this.#wiringCosts();
-    if (costs !== this.#wiringSaid) {
+    const health = this.#health();
+    const cutOff = health !== null && isCutOff(health);
+    if (costs !== this.#wiringSaid || cutOff !== this.#cutOffSaid) {
       this.#wiringSaid = costs;
+      this.#cutOffSaid = cutOff;
       this.#context.onState(this.#id, this.#state);
     }
     const wiringMs = costs > 0 ? null : this.#wiring.dueIn(clock.now());
