@@ -112,6 +112,22 @@ test('one that has begun is not bothered by a link that leads nowhere for a mome
   assert.equal(await b.file('health'), '0\n', 'nor by that in a new life');
 });
 
+test('a look that begins before addresses have come to rest, and ends after, is followed by another at once', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  b.turn('delete-address');
+  b.clock.advance(395);
+  const { findProcess } = b.host;
+  b.host.findProcess = (name) => {
+    b.clock.advance(5);
+    return findProcess.call(b.host, name);
+  };
+  const { again } = await b.agent.reconcile(b.router.key, new AbortController().signal);
+  assert.equal(again, 1);
+});
+
 test('a later life finds the role as it is, and touches nothing', async () => {
   const b = new ReplicaBench();
   await b.begin();

@@ -10,7 +10,7 @@ import { type HaKind, outside, seatOn, untilCalm } from './grounds.ts';
 import { PING_MS, Pinger } from './pings.ts';
 import type { Row, Sample, Trial } from './row.ts';
 import { aloneSince, begunAt, crowds, lengthOf, longestWith, mostAtOnce } from './spans.ts';
-import { View } from './view.ts';
+import { LOOK_MS, View } from './view.ts';
 
 /** The moment, and who is who in it. */
 export interface Affair extends Trial {
@@ -42,6 +42,8 @@ export interface HaEvent {
   readonly serves: 'another' | 'same' | 'one' | 'any' | 'several';
   /** How long several may hold them at once without being called several. */
   readonly graceMs?: number;
+  /** How often the API is asked who is active, if not as often as is needed to measure that: it makes the server work. */
+  readonly lookMs?: number;
   /** How long it lasts beyond the point at which it is coped with. */
   readonly lastsMs: { readonly short: number; readonly long: number };
   /** Before anything is measured. */
@@ -113,7 +115,7 @@ async function go(event: HaEvent, trial: Trial): Promise<Sample> {
   const watch: Watch = {
     pinger: new Pinger(outside(grounds), pinged.address),
     answerers: new Answerers(grounds.stage.lab, grounds.gateway),
-    view: new View(grounds.stage.lab, grounds.routerId),
+    view: new View(grounds.stage.lab, grounds.routerId, event.lookMs ?? LOOK_MS),
   };
   try {
     await watch.answerers.start();
@@ -258,7 +260,7 @@ function judge(event: HaEvent, affair: Affair, seen: Seen): Sample {
         during.map(({ span, who }) => ({ span, who: who.length === 0 ? [''] : [] })),
         1,
       ),
-      ...(apiMs === null ? {} : { api_behind_ms: apiMs }),
+      ...(apiMs === null || event.lookMs !== undefined ? {} : { api_behind_ms: apiMs }),
       ...(afterwards === null ? {} : { moves_after_heal: movesIn(afterwards) }),
       ...seen.more,
     },

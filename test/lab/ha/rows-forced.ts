@@ -54,6 +54,7 @@ function alertedAt({ grounds }: Affair, from: number): number | undefined {
 export const twoForced: Row = eventRow({
   name: 'two-active-forced',
   needsFresh: true,
+  lookMs: 250,
   summary: 'replicas hear each other on neither path, servers hear all of them: how long two are active',
   budget: { p50Ms: 250, maxMs: 500 },
   figure: 'overlap',

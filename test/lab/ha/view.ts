@@ -3,7 +3,8 @@ import type { Lab } from '../../../src/lab/lab.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
 
-const LOOK_MS = 20;
+/** So often it is asked where that is what is measured. */
+export const LOOK_MS = 20;
 
 export interface Shown {
   readonly at: number;
@@ -28,14 +29,16 @@ export async function shownActive(lab: Lab, routerId: string, server?: string): 
 export class View {
   readonly #lab: Lab;
   readonly #routerId: string;
+  readonly #lookMs: number;
   readonly #ending = new AbortController();
   #running: Promise<void> | undefined;
   /** Each differs from the one before. */
   readonly shown: Shown[] = [];
 
-  constructor(lab: Lab, routerId: string) {
+  constructor(lab: Lab, routerId: string, lookMs: number) {
     this.#lab = lab;
     this.#routerId = routerId;
+    this.#lookMs = lookMs;
   }
 
   start(): void {
@@ -57,7 +60,7 @@ export class View {
         // A server that is down shows nothing; what it showed last is what a client remembers.
         if (!(error instanceof Error)) throw error;
       }
-      await sleep(realClock, LOOK_MS, signal);
+      await sleep(realClock, this.#lookMs, signal);
     }
   }
 }
