@@ -31,6 +31,8 @@ export class ReplicaBench {
   heard = '';
   /** Times that keepalived was killed. */
   kills = 0;
+  /** Times that connections were taken over from another. */
+  takeovers = 0;
   reports = 0;
   isHeld = false;
   isOtherGone = false;
@@ -54,6 +56,7 @@ export class ReplicaBench {
   constructor() {
     this.host = new FakeHost({
       run: (_, argv) => {
+        if (argv.at(-1) === '-R') this.takeovers++;
         if (argv.at(-1)?.endsWith('vrrp.pid')) this.kills++;
         return argv[0] === 'nft' ? { code: 0, stdout: `set heard { ${this.heard} }`, stderr: '' } : undefined;
       },

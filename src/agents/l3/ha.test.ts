@@ -332,6 +332,24 @@ test('an active says whether it hears another, looked at when it matters', async
   assert.deepEqual([hears(), b.role()?.order], [true, 1]);
 });
 
+test('connections are taken over when it becomes active, and not again for what else is said of it', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  assert.equal(b.takeovers, 1);
+  b.heard = '10.0.0.1';
+  b.order({ do: 'tell', seq: b.role()?.seq ?? 0 });
+  await b.settle();
+  assert.equal(b.role()?.order, 1);
+  assert.equal(b.takeovers, 1);
+  b.turn('delete-address');
+  await b.settle();
+  b.turn('add-address');
+  await b.settle();
+  assert.equal(b.takeovers, 2);
+});
+
 test('since when it has its role outlives the agent', async () => {
   const b = new ReplicaBench();
   const forMs = () => b.agent.roles?.()?.[0]?.forMs;

@@ -31,6 +31,8 @@ export interface Known {
   moved: boolean;
   /** It became active: neighbours are to be told of all that it has. */
   rose: boolean;
+  /** It is active and was asked whether it is, or told something: others may be too, and neighbours have heard those. */
+  doubted: boolean;
 }
 
 /** Whether a link's end on the host leads anywhere. */

@@ -24,7 +24,7 @@ import { distrust, isCut, isWiredTo, isWork, type Known, sameTable, unwiredOf } 
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
-import { Replica } from './replica.ts';
+import { Replica, type ReplicaNews } from './replica.ts';
 import { takeoverEvidence, Takeovers } from './takeover.ts';
 
 export interface L3Options {
@@ -180,9 +180,12 @@ class L3Agent implements RoleAgent {
     return [];
   }
 
-  #onState(id: string, state: ReplicaState): void {
+  #onState(id: string, state: ReplicaState, news: ReplicaNews): void {
     const known = this.#known.get(id);
-    if (known && state === 'active') known.rose = true;
+    if (known && state === 'active') {
+      if (news === 'role') known.rose = true;
+      if (news === 'order') known.doubted = true;
+    }
     this.#tools?.mark(`router/${id}`);
     this.#tools?.report();
   }
@@ -309,7 +312,7 @@ class L3Agent implements RoleAgent {
       if (link?.up && link.addresses.size > 0) known.announcements.add(news, link.mac);
     }
     const { rose } = known;
-    if (rose) this.#announceAll(desired, known);
+    if (rose || known.doubted) this.#announceAll(desired, known);
     const againMs = await known.announcements.send((name) => {
       const link = desired.links.find((one) => one.name === name);
       return link !== undefined && isWiredTo(link.tap, known.wiring ?? wiring);
@@ -339,7 +342,7 @@ class L3Agent implements RoleAgent {
     known.replica ??= new Replica(id, {
       ...{ host: this.#host, clock: this.#clock, health: this.#health },
       incarnation: () => this.#tools?.incarnation() ?? 0,
-      onState: (_, state) => this.#onState(id, state),
+      onState: (_, state, news) => this.#onState(id, state, news),
     });
     return known.replica.hurry(ha);
   }
@@ -356,6 +359,7 @@ class L3Agent implements RoleAgent {
   /** keepalived tells the neighbours once it has the addresses, and a second later: switches forget sooner. */
   #announceAll({ links, ha }: DesiredRouter, known: Known): void {
     known.rose = false;
+    known.doubted = false;
     for (const link of links) {
       const isServed = ha?.addresses.some((one) => one.link === link.name);
       if (isServed && link.up) known.announcements.add({ link: link.name, addresses: null }, link.mac);
@@ -463,7 +467,7 @@ class L3Agent implements RoleAgent {
       connections: new Connections(id, { host: this.#host, clock: this.#clock }),
       judged: null,
       moved: false,
-      rose: false,
+      ...{ rose: false, doubted: false },
       announcements: new Announcements(this.#host, this.#clock, namespaceOf(id)),
     };
     this.#known.set(id, fresh);

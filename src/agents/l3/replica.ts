@@ -44,14 +44,17 @@ const STAGGER_MS = 500;
 /** A guard that ends sooner, twice, is not started again and again. */
 const QUICK_MS = 5_000;
 
+/** What is new of a replica: the role itself, what it was told, or how well it is and whom it hears. */
+export type ReplicaNews = 'role' | 'order' | 'health';
+
 export interface ReplicaContext {
   readonly host: Host;
   readonly clock: Clock;
   /** null: nothing is ever wrong with it. */
   readonly health: HealthSource | null;
   incarnation(): number;
-  /** Its state is another. */
-  onState(routerId: string, state: ReplicaState): void;
+  /** Something is to be said of it. */
+  onState(routerId: string, state: ReplicaState, news: ReplicaNews): void;
 }
 
 export class Replica {
@@ -147,7 +150,7 @@ export class Replica {
     const goesOn = isFirst && this.#kept?.state === state;
     this.#since = goesOn ? now - this.#sinceKept() : now;
     this.#context.health?.tellRole(this.#id, state);
-    this.#context.onState(this.#id, state);
+    this.#context.onState(this.#id, state, 'role');
   }
 
   #sinceKept(): number {
@@ -229,7 +232,7 @@ export class Replica {
     // Whoever told something wants to know how it is after that.
     if (inForce !== before) {
       await this.listen();
-      this.#context.onState(this.#id, this.#state);
+      this.#context.onState(this.#id, this.#state, 'order');
     } else if (this.#listenAt !== null && clock.now() >= this.#listenAt) await this.listen();
     const until = this.#inForce?.until ?? null;
     const costs = this.#wiringCosts();
@@ -238,7 +241,7 @@ export class Replica {
     if (costs !== this.#wiringSaid || cutOff !== this.#cutOffSaid) {
       this.#wiringSaid = costs;
       this.#cutOffSaid = cutOff;
-      this.#context.onState(this.#id, this.#state);
+      this.#context.onState(this.#id, this.#state, 'health');
     }
     const wiringMs = costs > 0 ? null : this.#wiring.dueIn(clock.now());
     const unwiredAt = wiringMs === null ? null : clock.now() + wiringMs;
@@ -281,7 +284,7 @@ export class Replica {
     if (state === 'fault') this.#listenAt = clock.now() + LISTEN_MS;
     if (hears === this.#hears) return;
     this.#hears = hears;
-    this.#context.onState(this.#id, state);
+    this.#context.onState(this.#id, state, 'health');
   }
 
   /** What an earlier life left. */
