@@ -313,6 +313,28 @@ test('addresses that a killed keepalived and its guard left are taken away, thou
   assert.equal(b.role()?.state, 'fault');
 });
 
+test('an active whose keepalived cannot be told something keeps what it has', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.turn('add-address');
+  await b.settle();
+  const before = await b.held();
+  const { writeFile } = b.host;
+  b.host.writeFile = async (path, text) => {
+    if (path.endsWith('keepalived.conf')) throw new Error('no space left on device');
+    return writeFile.call(b.host, path, text);
+  };
+  b.router.float(2, '203.0.113.9', '10.0.1.7');
+  for (let times = 0; times < 3; times++) {
+    assert.equal((await b.converge()).length, 1);
+    b.clock.advance(1_000);
+  }
+  const after = await b.held();
+  assert.deepEqual(after[QR], before[QR]);
+  assert.deepEqual(after[QG], [...(before[QG] ?? []), '203.0.113.9/32'].sort());
+  assert.equal(b.role()?.state, 'active');
+});
+
 test('an active says whether it hears another, looked at when it matters', async () => {
   const b = new ReplicaBench();
   const hears = () => b.agent.roles?.()?.[0]?.hears;

@@ -64,6 +64,8 @@ export class Replica {
   #holds: boolean | null = null;
   /** null: not tried yet. */
   #runs: boolean | null = null;
+  /** It was looked for and is not there, and is not started either. That something failed says nothing of it: it may serve. */
+  #isGone = false;
   #state: ReplicaState = 'unknown';
   #seq = 0;
   #since: number;
@@ -108,7 +110,7 @@ export class Replica {
    */
   holds(): boolean | null {
     if (this.settlesIn() > 0) return null;
-    return this.#runs === false ? false : this.#holds;
+    return this.#isGone ? false : this.#holds;
   }
 
   /** In how many ms all addresses are where they belong; 0: they are. */
@@ -380,7 +382,10 @@ export class Replica {
       const text = this.#render(desired);
       const prepare = async () => {
         const [last, before] = this.#startedAt;
-        if (clock.now() - before < QUICK_MS) throw new Error('keepalived ends as soon as it is started');
+        if (clock.now() - before < QUICK_MS) {
+          this.#isGone = true;
+          throw new Error('keepalived ends as soon as it is started');
+        }
         this.#startedAt = [clock.now(), last];
         this.#wiring.begins();
         await this.#track(desired);
@@ -388,6 +393,7 @@ export class Replica {
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
       this.#runs = true;
+      this.#isGone = false;
       this.#wiring.runs(isUnwired(this.#tracked ?? ''));
       if (done !== null) this.#unsettle();
     } catch (error) {
