@@ -320,9 +320,10 @@ class L3Agent implements RoleAgent {
     const isWired = desired.ha && isWiredTo(desired.ha.link.tap, known.wiring ?? wiring);
     if (desired.ha && isWired && (await this.#conntrackd.isThere()))
       await known.connections.ensure(desired.ha, rose);
-    // Left alone for now, whatever time this took: it is looked at once more.
-    const isOpen = desired.ha !== null && (known.moved || !desired.settled);
-    const settlesMs = isOpen ? Math.max(1, known.replica?.settlesIn() ?? 0) : null;
+    // What was left alone for now is looked at once more, whatever time this took; and what keepalived was told just now.
+    const restsIn = known.replica?.settlesIn() ?? 0;
+    const isOpen = desired.ha !== null && (known.moved || !desired.settled || restsIn > 0);
+    const settlesMs = isOpen ? Math.max(1, restsIn) : null;
     const waits = [againMs, weighMs ?? orderMs, settlesMs, decided?.inMs ?? null].filter((ms) => ms !== null);
     return {
       shortfalls,
