@@ -251,7 +251,7 @@ export class Crew {
     this.#coreSent = '';
   }
 
-  /** In how many ms a report is to go of which nothing is new, or only how well replicas are. */
+  /** In how many ms a report is to go of which nothing is new but how well replicas are; 0: now, as all others. */
   #healthIn(isHealth: boolean): number {
     if (!isHealth) return 0;
     const now = this.#options.clock.now();
@@ -271,16 +271,21 @@ export class Crew {
     const report = this.#report();
     const telling = this.#said.weigh(report, clock.now());
     const { nextMs } = telling;
-    const core = JSON.stringify({ ...report, counter: 0, roles: standing(report.roles) });
-    const inMs = telling.inMs || this.#healthIn(core === this.#coreSent && telling.times === 0);
     // what was looked at and found to be as it was is no news, however often
-    if (inMs > 0) {
-      this.reportWithin(inMs);
+    if (telling.inMs > 0) {
+      this.reportWithin(telling.inMs);
+      return;
+    }
+    const roles = standing(report.roles);
+    const core = JSON.stringify({ ...report, counter: 0, roles });
+    const healthMs = this.#healthIn(core === this.#coreSent && telling.times === 0);
+    if (healthMs > 0) {
+      this.reportWithin(healthMs);
       return;
     }
     this.#sending += 1;
     this.#wanted = false;
-    this.#rolesSent = standing(report.roles);
+    this.#rolesSent = roles;
     this.#coreSent = core;
     this.#healthAt = null;
     transport

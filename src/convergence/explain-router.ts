@@ -1,5 +1,5 @@
 /** Why a router is not served as it should be, in sentences. Pure; `operations/explain.ts` brings the facts. */
-import type { ReplicaState } from '../resources/replica-report.ts';
+import { PATHS, type ReplicaState } from '../resources/replica-report.ts';
 import { type Explanation, explained, type FleetFacts, fleetFindings } from './explain.ts';
 import {
   type AgentFacts,
@@ -83,7 +83,7 @@ function replicaFindings(audience: Audience, replica: ReplicaFacts): Finding[] {
     const why = reasons.join('; ');
     found.push(finding(audience, { code: 'replica-penalty', state: 'waiting', ...of, what, why }));
   }
-  const down = (['tunnel', 'management'] as const).filter((path) => paths[path] === 'down');
+  const down = PATHS.filter((path) => paths[path] === 'down');
   if (down.length > 0) {
     const what = `Heartbeats of ${where} do not come by the ${down.join(' and the ')} network`;
     found.push(finding(audience, { code: 'heartbeat-path', state: 'waiting', ...of, what }));

@@ -34,7 +34,7 @@ export interface PeerReport {
 
 /** Nobody answers by either way: it hears no advert, and whoever is well is not heard. */
 export const isCutOff = ({ paths }: Pick<ReplicaReport, 'paths'>): boolean =>
-  paths.tunnel === 'down' && paths.management === 'down';
+  PATHS.every((path) => paths[path] === 'down');
 
 /** One replica, as what is true on the host shows it: which addresses it holds, what its keepalived says. */
 export interface ReplicaReport {

@@ -116,6 +116,9 @@ export const leaseName = (routerId: string): string => `lease-${routerId}`;
 /** Ends by itself what it begins, also where the agent is gone by then. */
 const LEASE = `echo 1 > "$1.new" && mv "$1.new" "$1"; sleep "$2"; echo 0 > "$1.new" && mv "$1.new" "$1"`;
 
+export const isLeaseRunning = async (host: Host, routerId: string): Promise<boolean> =>
+  (await host.findProcess(leaseName(routerId))) !== null;
+
 /** For so long keepalived takes no part; again, and it begins anew. */
 export async function beginLease(host: Host, routerId: string, ms: number): Promise<void> {
   await host.stopProcess(leaseName(routerId), 0);
@@ -127,8 +130,8 @@ export async function beginLease(host: Host, routerId: string, ms: number): Prom
 /** A life that ended as it began a lease may have left one that nothing ends. */
 export async function endOrphan(host: Host, routerId: string): Promise<void> {
   const lease = await host.readFile(paths(routerId).lease);
-  if (lease === null || lease === '0\n' || (await host.findProcess(leaseName(routerId))) !== null) return;
-  await host.writeFile(paths(routerId).lease, '0\n');
+  if (lease === null || lease === '0\n' || (await isLeaseRunning(host, routerId))) return;
+  await endLease(host, routerId);
 }
 
 export async function endLease(host: Host, routerId: string): Promise<void> {

@@ -14,7 +14,7 @@ import {
   ensureKeepalived,
   isMissing,
   killKeepalived,
-  leaseName,
+  isLeaseRunning,
 } from './guard.ts';
 import { namespaceOf } from './desired.ts';
 import type { DesiredHa } from './ha.ts';
@@ -411,7 +411,7 @@ export class Replica {
   /** It is to take no part, by whatever reason; in an earlier life too, until that one's lease ends by itself. */
   async #isLeased(): Promise<boolean> {
     if (this.#inForce?.do === 'fault' || this.#awayAgainAt !== null) return true;
-    return (await this.#context.host.findProcess(leaseName(this.#id))) !== null;
+    return isLeaseRunning(this.#context.host, this.#id);
   }
 
   /** In how many ms it may begin; 0: now, as whoever has begun before may. */
