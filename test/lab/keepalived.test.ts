@@ -4,23 +4,19 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
-import {
-  parseNotice,
-  renderKeepalived,
-  renderTracked,
-  type ReplicaRole,
-} from '../../src/agents/l3/keepalived.ts';
+import { ownAddress, renderKeepalived, renderTracked } from '../../src/agents/l3/keepalived.ts';
 import { inOwnNamespaces } from '../support/own-namespaces.ts';
 import { sh, until } from './l3-stage.ts';
 
 const MISSING =
   spawnSync('sh', ['-c', 'command -v keepalived']).status === 0 ? false : 'SKIPPED: keepalived is missing';
 
+const VR_ID = 7;
+const GATEWAY = '10.0.1.1/24';
+
 interface Replica {
   readonly namespace: string;
-  role: ReplicaRole | null;
   track(isPrimary: boolean, penalty?: number): void;
   readonly kill: () => void;
 }
@@ -51,44 +47,40 @@ async function replica(
 ): Promise<Replica> {
   const at = (name: string) => join(directory, `${name}${rank}`);
   const namespace = `dtn-r${rank}`;
-  sh(`mkfifo ${at('fifo')}`);
   const text = renderKeepalived({
-    ...{ name: `replica${rank}`, vrId: 7, link: 'ha', advertMs: 100 },
-    addresses: [{ address: '10.0.1.1/24', link: 'qr' }],
+    ...{ name: `replica${rank}`, vrId: VR_ID, link: 'ha', advertMs: 100 },
+    addresses: [{ address: GATEWAY, link: 'qr' }],
     routes: [{ destination: '198.51.100.0/24', nexthop: '10.0.1.10', link: null }],
-    ...{ fifo: at('fifo'), tracked: at('health'), lease: at('lease') },
+    ...{ tracked: at('health'), lease: at('lease') },
   });
   writeFileSync(at('conf'), text);
   writeFileSync(at('health'), renderTracked({ rank, isPrimary: false, penalty: 0 }));
-  // Open for writing too: it never comes to an end while keepalived starts anew.
-  const reader = spawn('sh', ['-c', 'exec cat <> "$0"', at('fifo')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
   const files = ['-f', at('conf'), '-p', at('pid'), '-r', at('vpid')];
   const argv = ['netns', 'exec', namespace, 'keepalived', '-P', '-n', '-l', ...files];
   const child = spawn('ip', argv, { stdio: 'ignore', detached: true });
   const made: Replica = {
     namespace,
-    role: null,
     track: (isPrimary, penalty = 0) =>
       writeFileSync(at('health'), renderTracked({ rank, isPrimary, penalty })),
     kill: () => void process.kill(-child.pid!, 'SIGKILL'),
   };
-  const lines = createInterface({ input: reader.stdout });
-  lines.on('line', (line) => {
-    made.role = parseNotice(line)?.role ?? made.role;
-  });
   t.after(() => {
     if (child.exitCode === null && child.signalCode === null) made.kill();
-    reader.kill('SIGKILL');
   });
   return made;
 }
 
-const holds = ({ namespace }: Replica): boolean =>
-  sh(`ip -n ${namespace} -4 address show dev qr`).includes('10.0.1.1');
-const isOnly = (one: Replica, other: Replica) => () =>
-  holds(one) && !holds(other) && one.role === 'primary' && other.role === 'backup';
+const has = (namespace: string, link: string, address: string): boolean =>
+  sh(`ip -n ${namespace} -4 address show dev ${link}`).includes(`inet ${address} `);
+/** As agents look at it: by the address of VRRP itself. */
+const isActive = ({ namespace }: Replica): boolean => has(namespace, 'ha', ownAddress(VR_ID));
+/** What the role is good for. */
+const serves = ({ namespace }: Replica): boolean =>
+  has(namespace, 'qr', GATEWAY) &&
+  sh(`ip -n ${namespace} route`).includes('198.51.100.0/24 via 10.0.1.10 dev qr');
+const isWhole = (one: Replica) => isActive(one) && serves(one);
+const isNothing = (one: Replica) => !isActive(one) && !has(one.namespace, 'qr', GATEWAY);
+const isOnly = (one: Replica, other: Replica) => () => isWhole(one) && isNothing(other);
 
 inOwnNamespaces(import.meta.url, () => {
   test('keepalived takes it, the lower rank leads, health moves the role and healing does not', {
@@ -97,8 +89,6 @@ inOwnNamespaces(import.meta.url, () => {
     const [first, second] = (await replicas(t)) as [Replica, Replica];
     await until('the lower rank leads', isOnly(first, second));
     first.track(true);
-    assert.match(sh(`ip -n ${first.namespace} route`), /198\.51\.100\.0\/24 via 10\.0\.1\.10/);
-
     first.track(true, 60);
     await until('the healthier leads', isOnly(second, first));
     second.track(true);
@@ -106,6 +96,7 @@ inOwnNamespaces(import.meta.url, () => {
     await until('nothing moves when it heals', isOnly(second, first));
 
     second.kill();
-    await until('the other leads', () => holds(first) && first.role === 'primary');
+    await until('the other leads', () => isWhole(first));
+    assert.ok(isWhole(second), 'killed, it leaves behind what it had: guard.ts takes that away');
   });
 });

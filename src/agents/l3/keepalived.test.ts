@@ -1,13 +1,7 @@
 /** Golden texts: whatever changes here changes what every keepalived is told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  BASE_PRIORITY,
-  type KeepalivedInput,
-  parseNotice,
-  renderKeepalived,
-  renderTracked,
-} from './keepalived.ts';
+import { BASE_PRIORITY, type KeepalivedInput, renderKeepalived, renderTracked } from './keepalived.ts';
 
 const input: KeepalivedInput = {
   name: 'h1-0700',
@@ -29,7 +23,6 @@ const input: KeepalivedInput = {
       others: [{ nexthop: '203.0.113.9', link: 'qg-000000e1-00' }],
     },
   ],
-  fifo: '/var/lib/deuteron/l3/r/fifo',
   tracked: '/var/lib/deuteron/l3/r/health',
   lease: '/var/lib/deuteron/l3/r/lease',
 };
@@ -42,7 +35,6 @@ test('a replica as a whole', () => {
   script_user nobody
   enable_script_security
   dynamic_interfaces
-  vrrp_notify_fifo /var/lib/deuteron/l3/r/fifo
   vrrp_garp_master_repeat 5
   vrrp_garp_master_refresh 10
 }
@@ -82,7 +74,6 @@ vrrp_instance VR_7 {
 }
 `,
   );
-  assert.ok(!/fifo/.test(renderKeepalived({ ...input, fifo: null })));
   assert.ok(!/virtual_routes|excluded/.test(renderKeepalived({ ...input, addresses: [], routes: [] })));
 });
 
@@ -92,8 +83,8 @@ test('no word gets in that could end a line or a block', () => {
     { vrId: 256 },
     { advertMs: 15 },
     { link: 'ha }' },
-    { fifo: '/x\n}' },
     { tracked: 'relative' },
+    { tracked: '/x\n}' },
     { lease: '/x y' },
     { addresses: [{ address: '10.0.0.1/24\n}', link: 'qr' }] },
     { addresses: [{ address: '10.0.0.1/24', link: 'qr no_track' }] },
@@ -133,17 +124,4 @@ test('stand-bys stand apart by rank, the primary by none, and nobody falls out',
     [renderTracked(preferred), renderTracked({ ...preferred, penalty: 60 })],
     ['-3\n', '57\n'],
   );
-});
-
-test('notices are told from other lines', () => {
-  assert.deepEqual(parseNotice('INSTANCE "VR_7" MASTER 250\n'), { vrId: 7, role: 'primary', priority: 250 });
-  assert.deepEqual(parseNotice('INSTANCE "VR_7" BACKUP 230'), { vrId: 7, role: 'backup', priority: 230 });
-  assert.equal(parseNotice('INSTANCE "VR_7" STOP 0')?.role, 'fault');
-  for (const line of [
-    '',
-    'GROUP "G" MASTER 0',
-    'INSTANCE "VR_7" MASTER_PRIORITY 190',
-    'INSTANCE "x" MASTER 1',
-  ])
-    assert.equal(parseNotice(line), null);
 });

@@ -37,8 +37,6 @@ export interface KeepalivedInput {
   readonly advertMs: number;
   readonly addresses: readonly VirtualAddress[];
   readonly routes: readonly VirtualRoute[];
-  /** Absolute: where it tells of its roles; null: nowhere. */
-  readonly fifo: string | null;
   /** Absolute: what it takes off its priority. */
   readonly tracked: string;
   /** Absolute: while this file says other than 0, it takes no part. */
@@ -81,11 +79,11 @@ const linksOf = ({ link, others = [] }: VirtualRoute): string[] =>
 
 /** Throws where a word does not pass the grammar: whatever comes from outside was validated where it entered. */
 function check(input: KeepalivedInput): void {
-  const { name, vrId, link, advertMs, fifo, tracked, lease, addresses, routes } = input;
+  const { name, vrId, link, advertMs, tracked, lease, addresses, routes } = input;
   assert(/^[A-Za-z0-9_.-]{1,64}$/.test(name), 'a name of one word');
   assert(Number.isInteger(vrId) && vrId >= 1 && vrId <= 255, 'a VRRP id (RFC 5798, 5.2.3)');
   assert(advertMs >= 10 && advertMs <= 40_950 && advertMs % 10 === 0, 'centiseconds (RFC 5798, 5.2.7)');
-  assert([fifo ?? '/', tracked, lease].every(isPath), 'absolute paths of plain characters');
+  assert([tracked, lease].every(isPath), 'absolute paths of plain characters');
   const links = [link, ...addresses.map((one) => one.link), ...routes.flatMap(linksOf)];
   assert(links.every(isLink), 'names of links');
   assert(
@@ -118,7 +116,7 @@ function routeLine({ destination, nexthop, link, others = [] }: VirtualRoute): s
  */
 export function renderKeepalived(input: KeepalivedInput): string {
   check(input);
-  const { name, vrId, link, advertMs, addresses, routes, fifo, tracked, lease } = input;
+  const { name, vrId, link, advertMs, addresses, routes, tracked, lease } = input;
   const addressLine = (one: VirtualAddress) => `${one.address} dev ${one.link} no_track`;
   const block = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? '' : `  ${title} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
@@ -127,7 +125,7 @@ export function renderKeepalived(input: KeepalivedInput): string {
   script_user nobody
   enable_script_security
   dynamic_interfaces
-${fifo === null ? '' : `  vrrp_notify_fifo ${fifo}\n`}  vrrp_garp_master_repeat 5
+  vrrp_garp_master_repeat 5
   vrrp_garp_master_refresh 10
 }
 track_file health {
@@ -174,21 +172,3 @@ export function renderTracked(standing: Standing): string {
 
 /** Whether a tracked file says that the replica is not wired. */
 export const isUnwired = (tracked: string): boolean => Number(tracked) >= UNWIRED_OFF;
-
-export type ReplicaRole = 'primary' | 'backup' | 'fault';
-
-const ROLES: Readonly<Record<string, ReplicaRole>> = {
-  MASTER: 'primary',
-  BACKUP: 'backup',
-  FAULT: 'fault',
-  // It has ended and left its addresses.
-  STOP: 'fault',
-};
-
-/** A line of the notify FIFO (`INSTANCE "VR_7" MASTER 250`); null for any other. */
-export function parseNotice(line: string): { vrId: number; role: ReplicaRole; priority: number } | null {
-  const found = /^INSTANCE "VR_(\d{1,3})" ([A-Z]+) (\d{1,3})$/.exec(line.trim());
-  const role = ROLES[found?.[2] ?? ''];
-  if (found === null || role === undefined) return null;
-  return { vrId: Number(found[1]), role, priority: Number(found[3]) };
-}

@@ -429,7 +429,6 @@ export class Replica {
     return renderKeepalived({
       name: this.#id,
       ...{ vrId, link: link.name, advertMs: ADVERT_MS, addresses, routes },
-      fifo: null,
       tracked: host.absolute(at.tracked),
       lease: host.absolute(at.lease),
     });

@@ -18,10 +18,9 @@ test('what agents write, the model of keepalived reads', () => {
   ];
   const text = renderKeepalived({
     ...{ name: 'r', vrId: 7, link: 'ha-01234567-89', advertMs: 100, addresses, routes },
-    ...{ fifo: '/state/fifo', tracked: '/state/health', lease: '/state/lease' },
+    ...{ tracked: '/state/health', lease: '/state/lease' },
   });
   assert.deepEqual(readConfig(text), {
-    name: 'VR_7',
     vrId: 7,
     link: 'ha-01234567-89',
     advertMs: 100,
@@ -32,6 +31,5 @@ test('what agents write, the model of keepalived reads', () => {
     ],
     addresses: [{ address: ownAddress(7), link: 'ha-01234567-89' }, ...addresses],
     routes,
-    fifo: '/state/fifo',
   });
 });

@@ -14,7 +14,6 @@ export interface HeldAddress {
 }
 
 export interface InstanceConfig {
-  readonly name: string;
   readonly vrId: number;
   readonly link: string;
   readonly advertMs: number;
@@ -22,7 +21,6 @@ export interface InstanceConfig {
   readonly tracked: readonly TrackedFile[];
   readonly addresses: readonly HeldAddress[];
   readonly routes: readonly Route[];
-  readonly fifo: string | null;
 }
 
 interface Block {
@@ -93,11 +91,9 @@ export function readConfig(text: string): InstanceConfig {
     return file ? [{ path: file.path, weight: Number(after(words, 'weight') ?? file.weight) }] : [];
   });
   return {
-    name: instance.words[1] ?? '',
     ...{ vrId, link, addresses, tracked },
     advertMs: Math.round(Number(firstOf(body, 'advert_int') ?? 1) * 1_000),
     priority: Number(firstOf(body, 'priority') ?? 100),
     routes: inside(body, 'virtual_routes').map(({ words }) => routeOf(words)),
-    fifo: firstOf(inside(top, 'global_defs'), 'vrrp_notify_fifo') ?? null,
   };
 }

@@ -39,9 +39,6 @@ const WAKE_MS = 1;
 const MOST_KEPT = 200;
 /** A tracked file that says so puts the instance in fault. */
 const FAULT = -254;
-const NOTICES: Readonly<Record<VrrpState, string>> = {
-  ...{ off: 'STOP', fault: 'FAULT', backup: 'BACKUP', primary: 'MASTER' },
-};
 
 export class FakeKeepalived implements FakeProgram {
   readonly namespace: string;
@@ -259,9 +256,6 @@ export class FakeKeepalived implements FakeProgram {
     const config = this.#config as InstanceConfig;
     if (state === 'primary') this.#hold(config);
     else this.#letGo(config);
-    const { host } = this.#options;
-    if (config.fifo !== null)
-      host.files.append(config.fifo, `INSTANCE "${config.name}" ${NOTICES[state]} ${this.priority}\n`);
     this.#options.onState(this, state);
   }
 
