@@ -8,7 +8,9 @@
  *    host to the servers, and needs its agent.
  * 2. the peers: other hosts that have replicas of the same HA routers, whose own agents are heard. They ask the host's kernel by the
  *    tunnel and by the management network, and need no agent there. At least one says that nothing answers by either, and none says
- *    that something does.
+ *    that something does. What they say counts only while they say it: a host that came back and whose agent did not is reached, and is
+ *    left alone. So they have to go on asking: replicas stay the dead host's, beside those that others were given, until the host is
+ *    settled (operations/fencing.ts).
  *
  * What the host still does on networks that nobody reaches it by is not asked for: whoever could tell would reach it. That it may still hold
  * addresses is what the power is taken for.
@@ -62,11 +64,15 @@ export type FenceVerdict =
   | { readonly do: 'refuse'; readonly refusal: Refusal; readonly why: string }
   | { readonly do: 'fence'; readonly why: string };
 
+/** Nothing is asked of it, whatever its witnesses say: it is off, or an operator is at work on it. */
+export const isSettled = ({ isDrained, last }: Pick<Suspect, 'isDrained' | 'last'>): boolean =>
+  isDrained || last === 'off';
+
 const NOTHING: FenceVerdict = { do: 'nothing' };
 
 export function judgeFencing(suspect: Suspect, cloud: Cloud, rules: FenceRules): FenceVerdict {
-  const { deadMs, agreedMs, isDrained, last, witnesses } = suspect;
-  if (isDrained || last === 'off' || deadMs < rules.afterMs) return NOTHING;
+  const { deadMs, agreedMs, witnesses } = suspect;
+  if (isSettled(suspect) || deadMs < rules.afterMs) return NOTHING;
   const refused = REFUSALS.map((refusal) => ({ refusal, why: WHY[refusal](suspect, cloud, rules) }));
   const [first] = refused.filter(({ why }) => why !== null);
   // what passes by itself, and what is only to be waited for, is looked at last

@@ -4,6 +4,7 @@ import type { FenceRules } from '../arbitration/fencing.ts';
 import type { Clock } from '../lib/clock.ts';
 import { roleStage } from '../operations/router-stage.ts';
 import { type FenceDevices, fencingDuty, type PowerAnswer } from './fencing.ts';
+import { routerDuty } from './routers.ts';
 
 const RULES: FenceRules = { afterMs: 30_000, windowMs: 600_000, endsMachines: false };
 
@@ -287,4 +288,92 @@ test('while another server that lives acts, nobody takes that for failed', async
   await s.look();
   await s.look(30);
   assert.deepEqual([s.row('h3')?.state, s.devices.acts], ['acting', []]);
+});
+
+/** The stage with hosts to spare, what gives them replicas, and agents that say of their peers what they know of them: of no others. */
+async function spareStage(devices: readonly string[] = ['h2', 'h3']) {
+  const s = await stage();
+  for (const name of ['h4', 'h5', 'h6']) await s.host(name, [], ['l2', 'l3']);
+  s.devices.names = devices;
+  const routers = routerDuty({
+    ...{ store: s.store, call: () => s.call, clock: s.call.clock, fencible: () => s.devices.hosts() },
+    leader: { guard: () => Promise.resolve() },
+  });
+  const bindings = () => s.store.rows('routerBindings');
+  const hosts = () => bindings().map(({ host, leaving }) => (leaving ? `(${host})` : host));
+  /** `silent` answers nobody; only who knew it before says so. */
+  const say = async (silent: string) => {
+    for (const { host } of bindings()) {
+      if (host === silent) continue;
+      const others = bindings().filter((one) => one.host !== host);
+      const asked = others.filter((one) => one.host !== silent || ['h1', 'h2'].includes(host));
+      const peers = asked.map((one) => ({ host: one.host, answers: one.host !== silent }));
+      await s.report(host, { peers, state: host === 'h1' ? 'active' : 'standby' });
+    }
+  };
+  /** h3 is silent for so long: all that goes on meanwhile. */
+  const go = async (seconds: number) => {
+    for (let passed = 0; passed < seconds; passed += 10) {
+      s.pass(10_000);
+      await say('h3');
+      await routers.perform();
+      await s.look();
+    }
+  };
+  await s.die('h3');
+  s.kill(s.agents.get('h3')!);
+  return { ...s, routers, hosts, say, go };
+}
+
+test('a host that has to wait keeps its witnesses, though others were given what it had', async () => {
+  const s = await spareStage();
+  const row = { host: 'h9', number: 8, state: 'off', server_id: 's2', at: '' } as const;
+  await s.run((tx) => tx.fencings.insert([row]));
+  await s.go(300);
+  assert.deepEqual([s.hosts().length, s.hosts().includes('(h3)')], [4, true], 'one more, and its own');
+  assert.deepEqual([s.devices.acts, s.said], [[], ['alert h3 window']]);
+  await s.go(310);
+  assert.deepEqual([s.devices.acts.slice(0, 2), s.row('h3')?.state], [['status h3', 'off h3'], 'off']);
+  await s.go(20);
+  assert.deepEqual([s.hosts().length, s.hosts().includes('(h3)')], [3, false], 'it is off: nobody need ask');
+});
+
+test('a host that is reached again in the meantime, and whose agent is not, is left on', async () => {
+  const s = await spareStage();
+  const row = { host: 'h9', number: 8, state: 'off', server_id: 's2', at: '' } as const;
+  await s.run((tx) => tx.fencings.insert([row]));
+  await s.go(300);
+  await s.report('h2', { peers: [{ host: 'h3', answers: true }] });
+  await s.look(400);
+  assert.deepEqual([s.devices.acts, s.said.at(-1)], [[], 'alert h3 reached']);
+});
+
+test('replicas go from a host that has no device, that an operator drains, or that is heard again', async () => {
+  const none = await spareStage(['h2']);
+  await none.go(90);
+  assert.equal(none.hosts().includes('(h3)'), false, 'no device: nothing to wait for');
+  const drained = await spareStage();
+  drained.devices.isStuck = true;
+  await drained.go(90);
+  assert.equal(drained.hosts().includes('(h3)'), true);
+  await drained.run((tx) => tx.agents.update({ host: 'h3' }, { admin_state_up: false }));
+  await drained.go(10);
+  assert.equal(drained.hosts().includes('(h3)'), false);
+  const heard = await spareStage();
+  heard.devices.isStuck = true;
+  await heard.go(90);
+  await heard.live('h3');
+  heard.revive(heard.agents.get('h3')!);
+  await heard.go(10);
+  assert.deepEqual([heard.hosts().length, heard.hosts().includes('(h3)')], [3, false]);
+});
+
+test('one whose device failed is tried again after the window, by the same witnesses', async () => {
+  const s = await spareStage();
+  s.devices.isStuck = true;
+  await s.go(90);
+  assert.equal(s.row('h3')?.state, 'failed');
+  s.devices.isStuck = false;
+  await s.go(630);
+  assert.deepEqual([s.row('h3')?.state, s.row('h3')?.number], ['off', 2]);
 });

@@ -1,8 +1,9 @@
 /**
  * Keeps routers on hosts whose agents live, and gives HA routers the replicas that they lack, others in the place of those whose agents
- * stay dead or are switched off. What is to be done is read from rows each time (operations/l3-reschedule.ts, l3-replace.ts), by the leader.
+ * stay dead or are switched off; a dead host that may yet be fenced keeps its own beside these, for its witnesses. What is to be done is read from rows each time (operations/l3-reschedule.ts, l3-replace.ts), by the leader.
  */
 import type { Clock } from '../lib/clock.ts';
+import { unsettledHosts } from '../operations/fencing.ts';
 import { replaceable, replaceReplicas } from '../operations/l3-replace.ts';
 import { rescheduleRouters, strayRouters } from '../operations/l3-reschedule.ts';
 import { isUnusable } from '../operations/l3-scheduling.ts';
@@ -17,6 +18,8 @@ export interface RouterDutyOptions {
   readonly call: () => Call;
   readonly clock: Clock;
   readonly leader: { guard(tx: Pick<Transaction, 'leases'>): Promise<void> };
+  /** Hosts that have a fence device; default: none. */
+  readonly fencible?: () => Promise<ReadonlySet<string>>;
   readonly onEvent?: (event: EventRow) => void;
 }
 
@@ -30,7 +33,7 @@ const REPLACE_MS = 60_000;
 const MOST_REPLACED = 50;
 
 export function routerDuty(options: RouterDutyOptions): Duty {
-  const { store, call, clock, leader, onEvent } = options;
+  const { store, call, clock, leader, fencible, onEvent } = options;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let known = '';
   /** Since when this server has known agents to be unusable. */
@@ -38,20 +41,22 @@ export function routerDuty(options: RouterDutyOptions): Duty {
   let last = '';
   const replace = async (): Promise<void> => {
     const now = clock.now();
-    const { ids, gone } = await store.view(async (view) => {
+    const among = (await fencible?.()) ?? new Set<string>();
+    const { ids, gone, kept } = await store.view(async (view) => {
       const agents = (await view.agents.find({ role: 'l3' })).filter((one) => isUnusable(call(), one));
       unusable = new Map(agents.map(({ id }) => [id, unusable.get(id) ?? now]));
       const isGone = ({ id, admin_state_up }: AgentRow) =>
         !admin_state_up || now - (unusable.get(id) ?? now) >= REPLACE_MS;
       const gone = new Set(agents.filter(isGone).map(({ id }) => id));
-      return { gone, ids: await replaceable(view, call(), gone) };
+      const kept = agents.length === 0 ? new Set<string>() : await unsettledHosts(view, among);
+      return { gone, kept, ids: await replaceable(view, call(), { gone, kept }) };
     });
     // those that cannot go on keep none of the others from their turn
     const inTurn = [...ids].sort((a, b) => Number(a <= last) - Number(b <= last) || (a < b ? -1 : 1));
     for (const id of inTurn.slice(0, MOST_REPLACED)) {
       last = id;
       const { result } = await store.transact(async (tx) => {
-        const events = await replaceReplicas(tx, call(), { ids: [id], gone });
+        const events = await replaceReplicas(tx, call(), { ids: [id], gone, kept });
         await leader.guard(tx);
         return events;
       });

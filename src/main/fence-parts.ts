@@ -20,6 +20,17 @@ export async function checkFenceDevices(path: string | null): Promise<void> {
   }
 }
 
+/** Hosts that the file names, as it was last relied on: one that is wrong for a moment ends nobody's place. */
+export function fencibleHosts(path: string | null): () => Promise<ReadonlySet<string>> {
+  let known: ReadonlySet<string> = new Set();
+  if (path === null) return async () => known;
+  const devices = fenceDevicesOf(path);
+  return async () => {
+    known = await devices.hosts().catch(() => known);
+    return known;
+  };
+}
+
 type Parts = Omit<FencingOptions, 'isHeard' | 'promptSince' | 'ownHost' | 'devices' | 'rules'>;
 
 export function fencingDuties(

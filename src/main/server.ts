@@ -24,7 +24,7 @@ import type { ServerConfig } from './config.ts';
 import { createConvergenceParts, tellTo } from './convergence-parts.ts';
 import { drain } from './drain.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts';
-import { checkFenceDevices, fencingDuties } from './fence-parts.ts';
+import { checkFenceDevices, fencibleHosts, fencingDuties } from './fence-parts.ts';
 import { Fleet } from './fleet-metrics.ts';
 import { RouterFigures } from './router-metrics.ts';
 import { chooseIdentity } from './identity.ts';
@@ -146,7 +146,10 @@ function createParts(config: ServerConfig, parts: { store: OpenedStore; settings
     routers.duty,
     arbiter.duty,
     routerWatchDuty({ store, call, leader, clock: realClock, onEvent: tell }),
-    routerDuty({ store, call, leader, clock: realClock, onEvent: tell }),
+    routerDuty({
+      ...{ store, call, leader, clock: realClock, onEvent: tell },
+      fencible: fencibleHosts(config['fence-devices']),
+    }),
     ...fencingDuties(config, { store, call, leader, presence, serverId, clock: realClock, onEvent: tell }),
     {
       name: 'provisioning',

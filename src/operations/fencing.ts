@@ -1,6 +1,7 @@
 /** What is known of hosts that might be fenced, and what is written of it. Decided in arbitration/fencing.ts, performed in the background. */
-import type { Suspect } from '../arbitration/fencing.ts';
+import { isSettled, type Suspect } from '../arbitration/fencing.ts';
 import { timestamp } from '../lib/clock.ts';
+import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { FencingRow } from '../resources/fencing.ts';
 import type { Sighting, Tables, Transaction, View } from '../store/store.ts';
@@ -34,17 +35,41 @@ export async function fenceFacts(view: View, call: Call, among: ReadonlySet<stri
   const ofHost = Map.groupBy(words, ([about]) => about);
   const agents = names.length === 0 ? [] : await view.agents.find({ host: names });
   const ports = names.length === 0 ? [] : await view.ports.find({ host: names });
-  const known = new Map(rows.map((row) => [row.host, row]));
-  const dead = names.map((host): DeadHost => {
-    const { state = 'over', number = 0 } = known.get(host) ?? {};
-    return {
-      ...{ host, number, last: state === 'over' || state === 'spared' ? null : state },
+  const standing = standingAmong(rows, agents);
+  const dead = names.map(
+    (host): DeadHost => ({
+      ...{ host, ...standing(host) },
       witnesses: (ofHost.get(host) ?? []).map(([, word]) => word),
       machines: ports.filter((one) => one.host === host && !one.device_owner.startsWith('network:')).length,
-      isDrained: agents.some((one) => one.host === host && !one.admin_state_up),
-    };
-  });
+    }),
+  );
   return { hosts, bad: bad.size, dead, rows };
+}
+
+/** What was done to hosts, and what an operator does. */
+function standingAmong(rows: readonly FencingRow[], agents: readonly AgentRow[]) {
+  const known = new Map(rows.map((row) => [row.host, row]));
+  return (host: string): Pick<DeadHost, 'number' | 'last' | 'isDrained'> => {
+    const { state = 'over', number = 0 } = known.get(host) ?? {};
+    const isDrained = agents.some((one) => one.host === host && !one.admin_state_up);
+    return { number, isDrained, last: state === 'over' || state === 'spared' ? null : state };
+  };
+}
+
+/**
+ * Of the hosts that have a fence device (`among`) those that are dead and may still be fenced, now or after a window: their replicas
+ * are not removed, for who shares a router with a host asks it, and nobody else is its witness.
+ */
+export async function unsettledHosts(view: View, among: ReadonlySet<string>): Promise<Set<string>> {
+  if (among.size === 0) return new Set();
+  const seen = Map.groupBy(await view.sightings(['']), ({ host }) => host);
+  const names = [...seen].filter(([host, all]) => among.has(host) && isDead(all)).map(([host]) => host);
+  if (names.length === 0) return new Set();
+  const standing = standingAmong(
+    await view.fencings.find({ host: names }),
+    await view.agents.find({ host: names }),
+  );
+  return new Set(names.filter((host) => !isSettled(standing(host))));
 }
 
 type Word = readonly [about: string, word: { readonly host: string; readonly answers: boolean }];

@@ -14,13 +14,21 @@ import type { Call } from './operation.ts';
 import { moveTo, planFailover } from './router-failover.ts';
 import { aliveAmong, shownState } from './router-view.ts';
 
-/** HA routers with a replica at one of these agents that another agent could have, and all where one is leaving. */
+/** Who is to have no replicas, and who keeps them meanwhile. */
+export interface Departures {
+  /** Agents. */
+  readonly gone: ReadonlySet<string>;
+  /** Hosts whose replicas are not removed, though others were given them: their peers are to go on asking them. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** HA routers with a replica at an agent that is gone which another agent could have, and all where one is leaving that may. */
 export async function replaceable(
   tables: Tables,
   call: Call,
-  gone: ReadonlySet<string>,
+  { gone, kept }: Departures,
 ): Promise<readonly string[]> {
-  const leaving = await tables.routerBindings.find({ leaving: true });
+  const leaving = (await tables.routerBindings.find({ leaving: true })).filter((row) => !kept.has(row.host));
   const found = new Set(leaving.map((row) => row.router_id));
   const own =
     gone.size === 0 ? [] : await tables.routerBindings.find({ agent_id: [...gone], leaving: false });
@@ -44,7 +52,7 @@ export async function replaceable(
 export async function replaceReplicas(
   tx: Transaction,
   call: Call,
-  { ids, gone }: { readonly ids: readonly string[]; readonly gone: ReadonlySet<string> },
+  { ids, gone, kept }: Departures & { readonly ids: readonly string[] },
 ): Promise<EventRow[]> {
   const events: EventRow[] = [];
   for (const router of await tx.routers.lock({ id: ids })) {
@@ -53,7 +61,7 @@ export async function replaceReplicas(
       continue;
     }
     events.push(...(await begin(tx, call, { router, gone })));
-    events.push(...(await finish(tx, call, router)));
+    events.push(...(await finish(tx, call, { router, kept })));
   }
   return events;
 }
@@ -93,10 +101,15 @@ async function begin(
   return [await moveEvent(tx, call, { router, kind: 'move-begun', leaving, to })];
 }
 
-async function finish(tx: Transaction, call: Call, router: RouterRow): Promise<EventRow[]> {
+async function finish(
+  tx: Transaction,
+  call: Call,
+  { router, kept }: Pick<Departures, 'kept'> & { readonly router: RouterRow },
+): Promise<EventRow[]> {
   const all = await tx.routerBindings.find({ router_id: router.id });
   const leaving = all.filter((row) => row.leaving);
-  if (leaving.length === 0) return [];
+  const going = leaving.filter((row) => !kept.has(row.host));
+  if (going.length === 0) return [];
   const { isAlive, agents } = await aliveAmong(tx, call, all);
   const staying = all.filter((row) => !row.leaving && isAlive(row.agent_id));
   const wanted = Math.min(replicasOf(call, router), all.length - leaving.length);
@@ -108,10 +121,9 @@ async function finish(tx: Transaction, call: Call, router: RouterRow): Promise<E
   // what a dead agent's host does is not known: it may serve on, until another is seen to
   const tells = all.some((row) => row.role_details !== null);
   if (tells && active.length === 0) return [];
-  await removeReplicas(tx, call, { router, bindings: leaving });
-  return [
-    await moveEvent(tx, call, { router, kind: 'move-done', leaving, to: ready.map((row) => row.host) }),
-  ];
+  await removeReplicas(tx, call, { router, bindings: going });
+  const to = ready.map((row) => row.host);
+  return [await moveEvent(tx, call, { router, kind: 'move-done', leaving: going, to })];
 }
 
 /** The one that leaves is active: another is to be first. */

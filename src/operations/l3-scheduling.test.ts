@@ -69,9 +69,9 @@ test('a dead agent’s host keeps a router until another serves it, or its agent
   const to = from === 'h1' ? 'h2' : 'h1';
   const move = () => b.run((tx) => rescheduleRouters(tx, b.call, [one.id]));
   const finish = async () =>
-    (await b.run((tx) => replaceReplicas(tx, b.call, { ids: [one.id], gone: new Set() }))).map(
-      ({ kind, host }) => `${kind} ${host}`,
-    );
+    (
+      await b.run((tx) => replaceReplicas(tx, b.call, { ids: [one.id], gone: new Set(), kept: new Set() }))
+    ).map(({ kind, host }) => `${kind} ${host}`);
   let counter = 0;
   const report = async (waits: boolean) => {
     const place = await b.store.view((view) => view.head());
