@@ -30,6 +30,7 @@ import { addPortForwardings } from './port-forwardings.ts';
 import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
 import type { Route } from './route.ts';
+import { addTags } from './tags.ts';
 import { addVersions } from './versions.ts';
 
 export interface ApiLog {
@@ -191,7 +192,10 @@ function refuseOtherMethods(app: FastifyInstance, methods: ReadonlyMap<string, S
 function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): void {
   addVersions(api, collections);
   addExtensions(api);
-  for (const it of collections) addResource(api, it);
+  for (const it of collections) {
+    addResource(api, it);
+    addTags(api, it);
+  }
   addDhcpScheduling(api);
   addRouters(api);
   addPortForwardings(api);

@@ -1,7 +1,7 @@
 /** What the generic routes need of a resource: its attribute map and its operations, whatever its row's type. */
 import type { Call, IfMatch } from '../operations/operation.ts';
 import type { AttributeMap } from '../resources/attribute.ts';
-import type { ListQuery, Tables, Transaction } from '../store/store.ts';
+import type { ListQuery, StandardTable, Tables, Transaction } from '../store/store.ts';
 import type { ListRequest } from './list-query.ts';
 import type { Computed, Row } from './view.ts';
 
@@ -11,6 +11,8 @@ export interface Write {
 }
 
 export interface Operations<AnyRow> {
+  /** Where its rows are, if they have the standard attributes. */
+  readonly table?: StandardTable;
   /** Absent: cannot be created through the API; `noCreate` says so. */
   create?(tx: Transaction, call: Call, rows: readonly Record<string, unknown>[]): Promise<AnyRow[]>;
   update(tx: Transaction, call: Call, write: Write & { changes: Record<string, unknown> }): Promise<AnyRow>;

@@ -48,6 +48,7 @@ async function ownsItsNetwork(tables: Tables, call: Call, row: Record<string, un
 }
 
 const networks = collection<NetworkRow>(networkMap, {
+  table: 'networks',
   create: createNetwork,
   update: updateNetwork,
   remove: deleteNetwork,
@@ -63,6 +64,7 @@ const networks = collection<NetworkRow>(networkMap, {
 });
 
 const subnets = collection<SubnetRow>(subnetMap, {
+  table: 'subnets',
   create: (tx, call, rows) => createSubnet(tx, call, rows as readonly SubnetCreate[]),
   update: updateSubnet,
   remove: deleteSubnet,
@@ -96,6 +98,7 @@ async function narrowPorts(tables: Tables, request: ListRequest): Promise<string
 }
 
 const ports = collection<PortRow>(portMap, {
+  table: 'ports',
   create: (tx, call, rows) => createPort(tx, call, rows as readonly PortCreate[]),
   update: updatePort,
   remove: deletePort,

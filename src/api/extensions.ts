@@ -51,8 +51,10 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('sorting', 'Sorting support', 'Extension that indicates that sorting is enabled.', '2016-06-12T00:00:00'),
   extension('standard-attr-description', 'standard-attr-description', 'Extension to add descriptions to standard attributes', '2016-02-10T10:00:00'),
   extension('standard-attr-revisions', 'Resource revision numbers', 'Shows the revision number of resources with standard attributes.', '2016-04-11T10:00:00'),
+  extension('standard-attr-tag', 'Tag support for resources with standard attribute: port, subnet, network, router, floatingip', 'Enables to set tag on resources with standard attribute.', '2017-01-01T00:00:00'),
   extension('standard-attr-timestamp', 'Resource timestamps', 'Adds created_at and updated_at to resources with standard attributes.', '2016-09-12T10:00:00'),
   extension('subnet-service-types', 'Subnet service types', 'Provides ability to set the subnet service_types field', '2016-03-15T18:00:00'),
+  extension('tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Allow to tag ports during bulk creation', '2019-12-29T19:00:00'),
 ];
 
 const EXTENSION = object({ alias: TEXT, name: TEXT, description: TEXT, updated: TEXT, links: array({}) });

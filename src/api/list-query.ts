@@ -2,6 +2,7 @@
 import type { Caller } from '../operations/operation.ts';
 import type { Attribute, AttributeMap } from '../resources/attribute.ts';
 import { Fault } from '../resources/errors.ts';
+import { TAG_FILTERS, type TagFilter } from '../resources/tags.ts';
 import type { ListFilter } from '../store/store.ts';
 import { maySee } from './policy.ts';
 import type { Row } from './view.ts';
@@ -12,8 +13,6 @@ export interface ListRequest {
   readonly computed: readonly { readonly attribute: Attribute; readonly values: readonly unknown[] }[];
   /** `fixed_ips=ip_address=...`: values by key. */
   readonly fixedIps: ReadonlyMap<string, readonly string[]>;
-  /** `YYYY-MM-DDTHH:MM:SSZ`: only what changed then or later. */
-  readonly changedSince: string | undefined;
   /** A filter that no row can pass was given: the answer is empty. */
   readonly impossible: boolean;
   readonly sort: readonly { readonly column: string; readonly descending: boolean }[];
@@ -86,13 +85,22 @@ function readFixedIps(values: readonly string[]): Map<string, string[]> {
   return found;
 }
 
-function readChangedSince(parameters: URLSearchParams): string | undefined {
+/** `changed_since=YYYY-MM-DDTHH:MM:SSZ`: only what changed then or later. */
+function readChangedSince(map: AttributeMap, parameters: URLSearchParams): ListFilter<Row>[] {
   const given = parameters.get('changed_since');
-  if (given === null) return undefined;
+  if (given === null || !map.byName.get('updated_at')?.column) return [];
   const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z?$/.exec(given);
   if (!match || Number.isNaN(Date.parse(`${match[1]}Z`)))
     throw badInput('The input changed_since must be in the following format: YYYY-MM-DDTHH:MM:SSZ');
-  return `${match[1]}Z`;
+  return [{ column: 'updated_at', operator: 'from', values: [`${match[1]}Z`] }];
+}
+
+const isTagFilter = (map: AttributeMap, name: string): name is TagFilter =>
+  Object.hasOwn(TAG_FILTERS, name) && map.byName.has('tags');
+
+function readTagFilter(name: TagFilter, texts: readonly string[]): ListFilter<Row> {
+  const words = texts.flatMap((text) => text.split(',')).filter((word) => word !== '');
+  return { column: 'tags', operator: TAG_FILTERS[name].operator, values: [...new Set(words)] };
 }
 
 /** The values that a filter names, as stored; undefined where none of them can ever be. */
@@ -114,17 +122,20 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
     const attribute = map.byName.get(name);
     return attribute?.filter && maySee(caller, attribute) ? attribute : undefined;
   };
-  const unknown = names.filter((name) => !mayFilter(name));
+  const unknown = names.filter((name) => !mayFilter(name) && !isTagFilter(map, name));
   if (unknown.length > 0)
     throw badRequest(`${quoted(unknown).slice(0, 500)} is invalid attribute for filtering`);
-  const changedSince = map.byName.has('updated_at') ? readChangedSince(parameters) : undefined;
-  const filters: ListFilter<Row>[] = [];
+  const filters = readChangedSince(map, parameters);
   const computed: ListRequest['computed'][number][] = [];
   let fixedIps = new Map<string, string[]>();
   let impossible = false;
   for (const name of names) {
-    const attribute = mayFilter(name) as Attribute;
     const texts = parameters.getAll(name);
+    if (isTagFilter(map, name)) {
+      filters.push(readTagFilter(name, texts));
+      continue;
+    }
+    const attribute = mayFilter(name) as Attribute;
     if (name === 'fixed_ips') {
       fixedIps = readFixedIps(texts);
       continue;
@@ -138,7 +149,6 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
     filters,
     computed,
     fixedIps,
-    changedSince,
     impossible,
     sort: readSort(map, parameters, caller),
     limit: readLimit(parameters),

@@ -1,5 +1,6 @@
 /** What the OpenAPI document says of a resource, from the attribute map that requests are checked against. */
 import { schemaOf, type AttributeMap } from '../resources/attribute.ts';
+import { TAG_FILTERS } from '../resources/tags.ts';
 import type { JsonSchema } from '../resources/values.ts';
 import type { Collection } from './collection.ts';
 import { array, type Description, object, query, ref, TEXT } from './route.ts';
@@ -13,7 +14,7 @@ const IF_MATCH: JsonSchema = {
 
 /** The document's name for the schema of what such a resource looks like. */
 export const schemaName = (map: AttributeMap): string =>
-  map.singular.charAt(0).toUpperCase() + map.singular.slice(1);
+  map.singular.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 const FIELDS = 'Show these attributes only.';
 const namesOf = (which: readonly { name: string }[]): JsonSchema =>
@@ -21,10 +22,16 @@ const namesOf = (which: readonly { name: string }[]): JsonSchema =>
 
 function listParameters(map: AttributeMap): JsonSchema[] {
   const filters = map.attributes
-    .filter((attribute) => attribute.filter)
+    .filter((attribute) => attribute.filter && attribute.name !== 'tags')
     .map(({ name }) => query(name, `Only those with this ${name}; may be repeated.`, array(TEXT)));
+  const tags = Object.entries(map.byName.has('tags') ? TAG_FILTERS : {});
+  const since = map.byName.get('updated_at')?.column
+    ? [query('changed_since', 'Only those changed then (YYYY-MM-DDTHH:MM:SSZ) or later.', TEXT)]
+    : [];
   return [
     ...filters,
+    ...tags.map(([name, { description }]) => query(name, description, TEXT)),
+    ...since,
     query('fields', FIELDS, namesOf(map.attributes)),
     query(
       'sort_key',

@@ -139,8 +139,7 @@ async function updateRow(
 const BY_ID = { column: 'id', descending: false } as const;
 
 /** Whether a row passes the filters that are not asked of the store. */
-function passes(request: ListRequest, row: Row, computed: Record<string, unknown>): boolean {
-  if (request.changedSince !== undefined && String(row['updated_at']) < request.changedSince) return false;
+function passes(request: ListRequest, computed: Record<string, unknown>): boolean {
   return request.computed.every(({ attribute, values }) => {
     const value = 'constant' in attribute.type ? attribute.type.constant : computed[attribute.name];
     return values.includes(value);
@@ -160,7 +159,7 @@ async function listRows(it: Collection, tables: Tables, call: Call, request: Lis
   if (request.impossible || narrowed?.length === 0) return { rows: [], computed: () => ({}) };
   const backwards = request.reverse && request.limit > 0;
   const order = [...request.sort, ...(request.sort.some(({ column }) => column === 'id') ? [] : [BY_ID])];
-  const lateFilters = request.computed.length > 0 || request.changedSince !== undefined;
+  const lateFilters = request.computed.length > 0;
   const found = await it.list(tables, call, {
     filters,
     sort: backwards ? order.map(({ column, descending }) => ({ column, descending: !descending })) : order,
@@ -168,7 +167,7 @@ async function listRows(it: Collection, tables: Tables, call: Call, request: Lis
     ...(request.limit > 0 && !lateFilters ? { limit: request.limit } : {}),
   });
   const computed = await it.compute(tables, call, found);
-  let rows = lateFilters ? found.filter((row) => passes(request, row, computed(row))) : found;
+  let rows = lateFilters ? found.filter((row) => passes(request, computed(row))) : found;
   if (request.limit > 0) rows = rows.slice(0, request.limit);
   return { rows: backwards ? rows.reverse() : rows, computed };
 }
@@ -178,7 +177,7 @@ function addReads(api: Api, it: Collection): void {
   const says = describe(it);
   const fieldsOf = (parameters: URLSearchParams) =>
     parameters.getAll('fields').filter((field) => field !== '');
-  api.route({ method: 'GET', url: `/v2.0/${map.plural}`, says: says.list }, async (request, reply) => {
+  api.route({ method: 'GET', url: `/v2.0/${map.path}`, says: says.list }, async (request, reply) => {
     const call = api.callOf(request);
     if (it.adminOnly && !call.caller.isAdmin) return reply.send(JSON.stringify({ [map.plural]: [] }));
     const parameters = request.query as URLSearchParams;
@@ -196,7 +195,7 @@ function addReads(api: Api, it: Collection): void {
     }
     return reply.send(JSON.stringify(answer));
   });
-  api.route({ method: 'GET', url: `/v2.0/${map.plural}/:id`, says: says.show }, async (request, reply) => {
+  api.route({ method: 'GET', url: `/v2.0/${map.path}/:id`, says: says.show }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
     if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
@@ -212,7 +211,7 @@ function addReads(api: Api, it: Collection): void {
 function addCreate(api: Api, it: Collection): void {
   const { map } = it;
   const says = describe(it).create;
-  api.route({ method: 'POST', url: `/v2.0/${map.plural}`, says }, async (request, reply) => {
+  api.route({ method: 'POST', url: `/v2.0/${map.path}`, says }, async (request, reply) => {
     const call = api.callOf(request);
     if (it.adminOnly) adminOnly(call.caller, `create_${map.singular}`);
     if (it.noCreate !== undefined) throw new Fault('BadRequest', `Bad ${map.plural} request: ${it.noCreate}`);
@@ -233,7 +232,7 @@ function addCreate(api: Api, it: Collection): void {
 function addUpdateAndDelete(api: Api, it: Collection): void {
   const { map } = it;
   const says = describe(it);
-  api.route({ method: 'PUT', url: `/v2.0/${map.plural}/:id`, says: says.update }, async (request, reply) => {
+  api.route({ method: 'PUT', url: `/v2.0/${map.path}/:id`, says: says.update }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
     if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
@@ -246,18 +245,15 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     });
     return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
   });
-  api.route(
-    { method: 'DELETE', url: `/v2.0/${map.plural}/:id`, says: says.delete },
-    async (request, reply) => {
-      const call = api.callOf(request);
-      const id = pathId(map, request);
-      if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
-      if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
-      const ifMatch = readIfMatch(request.headers['if-match']);
-      const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
-      return sendWritten(reply, { status: 204, place });
-    },
-  );
+  api.route({ method: 'DELETE', url: `/v2.0/${map.path}/:id`, says: says.delete }, async (request, reply) => {
+    const call = api.callOf(request);
+    const id = pathId(map, request);
+    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
+    const ifMatch = readIfMatch(request.headers['if-match']);
+    const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
+    return sendWritten(reply, { status: 204, place });
+  });
 }
 
 /** Adds the routes of one resource. */

@@ -26,6 +26,7 @@ import type { ListQuery, Tables } from '../store/store.ts';
 import { collection } from './collection.ts';
 
 export const routerCollection = collection<RouterView>(routerMap, {
+  table: 'routers',
   create: (tx, call, rows) => createRouter(tx, call, rows as readonly RouterCreate[]),
   update: (tx, call, write) => updateRouter(tx, call, { ...write, changes: write.changes as RouterChanges }),
   remove: deleteRouter,
@@ -60,6 +61,7 @@ async function forwardingsOf(tables: Tables, ids: readonly string[]): Promise<Ma
 }
 
 export const floatingIpCollection = collection<FloatingIpRow>(floatingIpMap, {
+  table: 'floatingIps',
   create: (tx, call, rows) => createFloatingIp(tx, call, rows as readonly FloatingIpCreate[]),
   update: (tx, call, write) =>
     updateFloatingIp(tx, call, { ...write, changes: write.changes as FloatingIpChanges }),

@@ -33,7 +33,7 @@ export function addVersions(api: Api, collections: readonly Collection[]): void 
       const resources = collections.map(({ map }) => ({
         name: map.singular,
         collection: map.plural,
-        links: [{ rel: 'self', href: `${base}/${map.plural}` }],
+        links: [{ rel: 'self', href: `${base}/${map.path}` }],
       }));
       return reply.send(JSON.stringify({ resources })) as never;
     },

@@ -30,6 +30,7 @@ function subnet(id: string, cidr: string, mode: Ipv6Mode | null = null): SubnetR
     service_types: [],
     dns_publish_fixed_ip: false,
     revision_number: 0,
+    tags: [],
     created_at: '',
     updated_at: '',
   };

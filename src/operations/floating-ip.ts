@@ -184,11 +184,7 @@ async function createFloatingPort(
 }
 
 async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): Promise<FloatingIpRow> {
-  const standard = newAttributes(call, {
-    ...(asked.id ? { id: asked.id } : {}),
-    ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
-    description: asked.description ?? '',
-  });
+  const standard = newAttributes(call, asked);
   if (asked.fixed_ip_address && !asked.port_id)
     throw bad('fixed_ip_address cannot be specified without a port_id');
   const externalId = asked.floating_network_id ?? '';

@@ -35,11 +35,7 @@ function mtuOf(call: Call, asked: number | null | undefined, type: NetworkRow['n
 
 function networkRow(call: Call, asked: NetworkCreate, segment: Segment): NetworkRow {
   return {
-    ...newAttributes(call, {
-      ...(asked.id ? { id: asked.id } : {}),
-      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
-      description: asked.description ?? '',
-    }),
+    ...newAttributes(call, asked),
     name: asked.name ?? '',
     admin_state_up: asked.admin_state_up ?? true,
     status: 'ACTIVE',

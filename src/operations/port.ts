@@ -82,11 +82,7 @@ export function portRow(
   const host = asked.host ?? '';
   const vnic_type = asked.vnic_type ?? 'normal';
   return {
-    ...newAttributes(call, {
-      ...(asked.id ? { id: asked.id } : {}),
-      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
-      description: asked.description ?? '',
-    }),
+    ...newAttributes(call, asked),
     name: asked.name ?? '',
     network_id: network.id,
     admin_state_up: asked.admin_state_up ?? true,

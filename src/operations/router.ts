@@ -55,11 +55,7 @@ async function insertRouter(tx: Transaction, router: RouterRow): Promise<void> {
 
 async function createOne(tx: Transaction, call: Call, asked: RouterCreate): Promise<RouterRow> {
   const ha = asked.ha ?? call.settings.l3Ha ?? false;
-  const standard = newAttributes(call, {
-    ...(asked.id ? { id: asked.id } : {}),
-    ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
-    description: asked.description ?? '',
-  });
+  const standard = newAttributes(call, asked);
   const place = ha ? await chooseHaPlace(tx, call, standard.project_id) : undefined;
   const router: RouterRow = {
     ...standard,

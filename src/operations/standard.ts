@@ -3,7 +3,7 @@ import { timestamp } from '../lib/clock.ts';
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
-import type { Tables } from '../store/store.ts';
+import type { StandardTable, Table, Tables } from '../store/store.ts';
 import { networkNotFound } from './faults.ts';
 import type { Call, IfMatch } from './operation.ts';
 
@@ -19,19 +19,22 @@ export interface DeleteRequest {
   readonly ifMatch?: IfMatch;
 }
 
+/** The standard attributes that a create may name. */
+export type StandardCreate = {
+  readonly [K in 'id' | 'project_id' | 'description' | 'tags']?: StandardAttributes[K] | null | undefined;
+};
+
 /** The attributes of a new row, with what the client named. */
-export function newAttributes(
-  call: Call,
-  given: { readonly id?: string; readonly project_id?: string; readonly description?: string },
-): StandardAttributes {
+export function newAttributes(call: Call, given: StandardCreate): StandardAttributes {
   const now = timestamp(call.clock);
   return {
-    id: given.id ?? call.random.uuid(),
+    id: given.id || call.random.uuid(),
     project_id: given.project_id ?? call.caller.projectId,
     description: given.description ?? '',
     revision_number: 1,
     created_at: now,
     updated_at: now,
+    tags: given.tags ?? [],
   };
 }
 
@@ -52,6 +55,10 @@ export function checkRevision(row: { readonly revision_number: number }, ifMatch
     );
   }
 }
+
+/** A table by its name, as one of rows that have the standard attributes. */
+export const standardTable = (tables: Tables, name: StandardTable): Table<StandardAttributes> =>
+  tables[name] as unknown as Table<StandardAttributes>;
 
 /** Whether the row is the caller's own to change. */
 export const owns = (call: Call, row: { readonly project_id: string }): boolean =>

@@ -48,11 +48,7 @@ export function subnetRow(call: Call, asked: SubnetCreate): SubnetRow {
   const cidr = checkCidr(asked.cidr, ip_version);
   const gateway_ip = checkGateway(cidr, asked.gateway_ip);
   const row: SubnetRow = {
-    ...newAttributes(call, {
-      ...(asked.id ? { id: asked.id } : {}),
-      ...(typeof asked.project_id === 'string' ? { project_id: asked.project_id } : {}),
-      description: asked.description ?? '',
-    }),
+    ...newAttributes(call, asked),
     name: asked.name ?? '',
     network_id: asked.network_id ?? '',
     ip_version,

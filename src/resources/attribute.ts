@@ -33,6 +33,8 @@ export interface Attribute {
 export interface AttributeMap {
   readonly singular: string;
   readonly plural: string;
+  /** Its name in URLs: `security-groups`. */
+  readonly path: string;
   /** The fault for an id that is not there, and the words before it: "Network <id> could not be found." */
   readonly missing: { readonly type: FaultType; readonly title: string; readonly end?: '' };
   readonly attributes: readonly Attribute[];
@@ -42,10 +44,15 @@ export interface AttributeMap {
 /** The parts that the row's type checks: a column must be one of the row's. */
 export type AttributeOf<Row> = Omit<Attribute, 'column'> & { readonly column: (keyof Row & string) | null };
 
+/** Makes a map; its `path`, if not given, is its plural with hyphens, as Neutron mostly has it. */
 export function attributeMap<Row>(
-  map: Omit<AttributeMap, 'attributes' | 'byName'> & { readonly attributes: readonly AttributeOf<Row>[] },
+  map: Omit<AttributeMap, 'attributes' | 'byName' | 'path'> & {
+    readonly attributes: readonly AttributeOf<Row>[];
+    readonly path?: string;
+  },
 ): AttributeMap {
-  return { ...map, byName: new Map(map.attributes.map((attribute) => [attribute.name, attribute])) };
+  const byName = new Map(map.attributes.map((attribute) => [attribute.name, attribute]));
+  return { path: map.plural.replaceAll('_', '-'), ...map, byName };
 }
 
 export function missingFault(map: AttributeMap, id: string): Fault {

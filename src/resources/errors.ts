@@ -81,6 +81,7 @@ export const FAULT_STATUS = {
   OverQuota: 409,
   QuotaResourceUnknown: 404,
   TenantQuotaNotFound: 404,
+  TagNotFound: 404,
   NetworkHostedByDHCPAgent: 409,
   NetworkNotHostedByDhcpAgent: 409,
   InvalidDHCPAgent: 404,

@@ -3,7 +3,7 @@ import { attributeMap } from './attribute.ts';
 import { extraDhcpOpts } from './dhcp-options.ts';
 import { dnsName } from './dns-names.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
+import { NAME, NETWORK_ID, standardHead, standardTailTaggedAtOnce } from './standard-attributes.ts';
 import {
   boolean,
   constant,
@@ -280,6 +280,6 @@ export const portMap = attributeMap<PortRow>({
       type: constant(null, 'QoS policies are not there yet'),
       description: 'Always null: QoS policies are not there yet.',
     },
-    ...standardTail,
+    ...standardTailTaggedAtOnce,
   ],
 });

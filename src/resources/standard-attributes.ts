@@ -1,7 +1,8 @@
 /** The attributes that every resource with standard attributes has, in front of and behind its own. */
 import type { AttributeOf } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
-import { constant, integer, name, shown, text, uuid } from './values.ts';
+import { tagList } from './tags.ts';
+import { integer, name, shown, text, uuid } from './values.ts';
 
 type Standard = AttributeOf<StandardAttributes>;
 
@@ -85,15 +86,25 @@ export const NETWORK_ID = {
 /** `id`, the project under both its names, `description`. */
 export const standardHead: readonly Standard[] = [ID, PROJECT, TENANT, DESCRIPTION];
 
-/** Revision, times, and the tags that there are not yet. */
-export const standardTail: readonly Standard[] = [
+const TAGS: Standard = {
+  name: 'tags',
+  column: 'tags',
+  type: tagList,
+  filter: true,
+  description: 'Words to find it by, set under its `/tags`.',
+};
+
+const REVISION_AND_TIMES: readonly Standard[] = [
   REVISION,
   time('created_at', 'When it was created (UTC).'),
   time('updated_at', 'When it was last changed (UTC).'),
-  {
-    name: 'tags',
-    column: null,
-    type: constant([], 'tags are not there yet'),
-    description: 'Always empty: tags are not there yet.',
-  },
+];
+
+/** Revision, times, tags. */
+export const standardTail: readonly Standard[] = [...REVISION_AND_TIMES, TAGS];
+
+/** The same where tags may also be given when it is created. */
+export const standardTailTaggedAtOnce: readonly Standard[] = [
+  ...REVISION_AND_TIMES,
+  { ...TAGS, post: 'owner', default: [] },
 ];

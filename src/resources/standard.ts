@@ -7,4 +7,6 @@ export interface StandardAttributes {
   /** `2026-01-31T12:00:00Z` */
   created_at: string;
   updated_at: string;
+  /** Different, sorted. */
+  tags: string[];
 }

@@ -113,12 +113,35 @@ export function filterCondition<R extends Row>(
     const values = filter.values.map((value) => readAs(kind, value));
     return membership(description, filter.column, values, parameters);
   }
-  const start = filter.operator === 'contains' ? '%' : '';
-  const patterns = filter.values
-    .filter((value) => canHold('text', value))
-    .map((value) => `${start}${(value as string).replace(/[\\%_]/g, '\\$&')}%`);
+  const held = filter.values.filter((value) => canHold('text', value));
+  const list = () => `${parameters.add(held)}::text[]`;
+  const name = quote(filter.column);
+  switch (filter.operator) {
+    case 'from':
+      return held.length === 0 ? null : `${name} >= any(${list()})`;
+    case 'has all':
+      return held.length < filter.values.length ? null : `${name} ?& ${list()}`;
+    case 'has any':
+      return `${name} ?| ${list()}`;
+    case 'lacks some':
+      return held.length < filter.values.length ? 'true' : `not (${name} ?& ${list()})`;
+    case 'lacks all':
+      return `not (${name} ?| ${list()})`;
+    case 'contains':
+      return likeCondition(name, { start: '%', values: held }, parameters);
+    case 'prefix':
+      return likeCondition(name, { start: '', values: held }, parameters);
+  }
+}
+
+function likeCondition(
+  column: string,
+  { start, values }: { readonly start: string; readonly values: readonly unknown[] },
+  parameters: Parameters,
+): string | null {
+  const patterns = values.map((value) => `${start}${(value as string).replace(/[\\%_]/g, '\\$&')}%`);
   if (patterns.length === 0) return null;
-  return `${quote(filter.column)}::text like any(${parameters.add(patterns)}::text[])`;
+  return `${column}::text like any(${parameters.add(patterns)}::text[])`;
 }
 
 export function ascending<R extends Row>(columns: readonly (keyof R & string)[]): SortKey<R>[] {

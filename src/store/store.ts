@@ -25,15 +25,20 @@ import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resource
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
 import type { QuotaRow } from '../resources/quota.ts';
 import type { HaNetworkRow, RouterBindingRow, RouterRemovalRow, RouterRow } from '../resources/router.ts';
+import type { StandardAttributes } from '../resources/standard.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
+import type { TagOperator } from '../resources/tags.ts';
 
 /** Equality (or membership, given an array) on each named column; an empty object is every row. */
 export type Where<Row> = { readonly [Column in keyof Row]?: Row[Column] | readonly Row[Column][] };
 
 export type ListFilter<Row> = {
   readonly column: keyof Row & string;
-  /** in: equals one of; contains: text has the substring; prefix: text starts with. Values are compared as the column's type. */
-  readonly operator: 'in' | 'contains' | 'prefix';
+  /**
+   * in: equals one of; contains: text has the substring; prefix: text starts with; from: text is one of them or sorts after it.
+   * Values are compared as the column's type. The operators of tags ask which of the values a list of text has.
+   */
+  readonly operator: 'in' | 'contains' | 'prefix' | 'from' | TagOperator;
   readonly values: readonly unknown[];
 };
 
@@ -85,6 +90,15 @@ export interface Tables {
   readonly fencings: Table<FencingRow>;
   readonly events: Table<EventRow>;
 }
+
+/** The names of tables whose rows have the standard attributes. */
+export type StandardTable = {
+  [Name in keyof Tables]: Tables[Name] extends Table<infer Row>
+    ? Row extends StandardAttributes
+      ? Name
+      : never
+    : never;
+}[keyof Tables];
 
 /** The log, as far as the reader sees it. */
 export interface Log {

@@ -13,6 +13,7 @@ const standard = {
   revision_number: 'bigint',
   created_at: 'text',
   updated_at: 'text',
+  tags: 'jsonb',
 } as const;
 
 export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<RowOf<Name> & TableRow> } = {

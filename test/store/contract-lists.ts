@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NetworkRow } from '../../src/resources/network.ts';
-import type { ListQuery, Store } from '../../src/store/store.ts';
+import type { ListFilter, ListQuery, Store } from '../../src/store/store.ts';
 import type { WithStore } from './contract.ts';
 import { network, networkId } from './rows.ts';
 
@@ -73,6 +73,30 @@ const SORTS: readonly ListQuery<NetworkRow>['sort'][] = [
 ];
 
 export function listTests(withStore: WithStore): void {
+  test('by tags, and by what changed since', () =>
+    withStore(async (store) => {
+      const rows = [['red'], ['blue', 'red'], ['blue'], [], ["o'clock", '"%_']].map((tags, at) =>
+        network(at + 1, { tags, updated_at: `2026-01-0${at + 1}T00:00:00Z` }),
+      );
+      await store.transact((tx) => tx.networks.insert(rows));
+      const found = (operator: ListFilter<NetworkRow>['operator'], ...values: string[]) =>
+        numbers(store, { filters: [{ column: 'tags', operator, values }] });
+      assert.deepEqual(await found('has all', 'red'), [1, 2]);
+      assert.deepEqual(await found('has all', 'red', 'blue'), [2]);
+      assert.deepEqual(await found('has all', 'red', 'a\u0000b'), []);
+      assert.deepEqual(await found('has any', 'red', 'blue', 'a\u0000b'), [1, 2, 3]);
+      assert.deepEqual(await found('has any', '"%_'), [5]);
+      assert.deepEqual(await found('has any'), []);
+      assert.deepEqual(await found('lacks some', 'red', 'blue'), [1, 3, 4, 5]);
+      assert.deepEqual(await found('lacks some', 'a\u0000b'), [1, 2, 3, 4, 5]);
+      assert.deepEqual(await found('lacks all', 'red', "o'clock", 'a\u0000b'), [3, 4]);
+      const since = (...values: string[]) =>
+        numbers(store, { filters: [{ column: 'updated_at', operator: 'from', values }] });
+      assert.deepEqual(await since('2026-01-04T00:00:00Z'), [4, 5]);
+      assert.deepEqual(await since('2026-01-04T00:00:01Z'), [5]);
+      assert.deepEqual(await since(), []);
+    }));
+
   test('sorted by any columns in any directions, nulls as in PostgreSQL, ties by id', () =>
     withStore(async (store) => {
       const rows = mixedRows();

@@ -29,6 +29,7 @@ const standard = (id: string) => ({
   revision_number: 0,
   created_at: WHEN,
   updated_at: WHEN,
+  tags: [],
 });
 
 export function network(n: number, changes: Partial<NetworkRow> = {}): NetworkRow {

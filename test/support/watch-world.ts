@@ -310,7 +310,10 @@ export class WatchWorld {
   }
 }
 
-const standard = { project_id: 'p', description: '', revision_number: 1, created_at: '', updated_at: '' };
+const standard = {
+  ...{ project_id: 'p', description: '', revision_number: 1, created_at: '', updated_at: '' },
+  tags: [],
+};
 
 export function hostRow(name: string, tunnel_ip = '192.0.2.1'): HostRow {
   return { name, credential_hash: null, tunnel_ip, management_ip: '', physical_networks: [], created_at: '' };

@@ -1,4 +1,5 @@
 /** Plain rows: copying, matching and sorting, as PostgreSQL would with the "C" collation. */
+import type { TagOperator } from '../../resources/tags.ts';
 import type { ListFilter, ListQuery } from '../store.ts';
 
 export type AnyRow = Record<string, unknown>;
@@ -46,11 +47,26 @@ function sameAsColumn(value: unknown, given: unknown): boolean {
   return String(value) === String(given);
 }
 
+/** What each operator of tags asks. */
+const TAG_TESTS: Readonly<
+  Record<TagOperator, (has: (word: unknown) => boolean, words: readonly unknown[]) => boolean>
+> = {
+  'has all': (has, words) => words.every(has),
+  'has any': (has, words) => words.some(has),
+  'lacks some': (has, words) => !words.every(has),
+  'lacks all': (has, words) => !words.some(has),
+};
+
 export function passes(row: AnyRow, filter: ListFilter<AnyRow>): boolean {
   const value = row[filter.column];
+  if (filter.operator in TAG_TESTS) {
+    const has = (word: unknown) => (value as unknown[]).includes(word);
+    return TAG_TESTS[filter.operator as TagOperator](has, filter.values);
+  }
   return filter.values.some((given) => {
     if (filter.operator === 'in') return sameAsColumn(value, given);
     if (value === null) return false;
+    if (filter.operator === 'from') return String(value) >= String(given);
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     return filter.operator === 'contains' ? text.includes(String(given)) : text.startsWith(String(given));
   });
