@@ -65,6 +65,8 @@ export class Crew {
   #counter = 0;
   /** Reports under way. */
   #sending = 0;
+  /** Gives up on those. */
+  #leaving = new AbortController();
   #wanted = false;
   /** Who is what of routers, as it was sent last. */
   #rolesSent = '';
@@ -191,6 +193,12 @@ export class Crew {
     return this.agent.reconcile(key, signal);
   }
 
+  /** The server that was reported to is left: what is under way to it may never be answered, and holds nothing up. */
+  leave(): void {
+    this.#leaving.abort();
+    this.#leaving = new AbortController();
+  }
+
   /** Whoever is reported to from now on may not know what was said before. */
   sayAnew(): void {
     this.#said.again();
@@ -289,7 +297,7 @@ export class Crew {
     this.#coreSent = core;
     this.#healthAt = null;
     transport
-      .report(this.#life.server(), { ...report, nextMs })
+      .report(this.#life.server(), { ...report, nextMs }, this.#leaving.signal)
       .then(
         (answer) => {
           this.#life.onAnswer(answer);

@@ -251,6 +251,33 @@ test('another role of a router does not wait for the answer to the report before
   await end();
 });
 
+test('a report to a server that stands still is given up with its watch, and goes to the next server', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  let silent: number | undefined;
+  let endWatch = (): void => undefined;
+  const two: Transport = {
+    servers: 2,
+    connect(server, request, listener) {
+      silent ??= server;
+      if (server === silent) endWatch = () => listener.onEnd({ reason: 'nothing heard' });
+      return transport.connect(server, request, listener);
+    },
+    report: (server, report, signal) => {
+      if (server !== silent) return transport.report(server, report);
+      return new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new Error('given up')), { once: true });
+      });
+    },
+  };
+  const { clock, end } = await run(two, { role: { ...roleOf(() => CONVERGED), allKeys: async () => [] } });
+  await clock.advance(3_000);
+  assert.equal(seen.accepted.length, 0);
+  endWatch();
+  await clock.advance(1_000);
+  await end();
+  assert.notEqual(seen.accepted.length, 0);
+});
+
 test('how well a replica is waits for a moment, in which it may become another', async () => {
   const { seen, transport } = serverThatKnows(1);
   let tools: RoleTools | undefined;

@@ -92,6 +92,7 @@ export class AgentRunner {
       },
       onState: (state) => {
         options.onState?.(state);
+        if (state.name === 'waiting') for (const crew of this.#crews) crew.leave();
         if (state.name === 'live') this.#onLive();
       },
       onRemedy: (remedy) => this.#onRemedy(remedy),

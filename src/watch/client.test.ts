@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
@@ -7,9 +8,13 @@ import { realClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { HttpTransport } from './client.ts';
-import type { Frame } from './protocol.ts';
+import type { Frame, Report } from './protocol.ts';
 import { encodeFrame } from './wire.ts';
 
+const REPORT: Report = {
+  ...{ version: 1, host: 'a', role: 'l3', incarnation: 1, counter: 1 },
+  ...{ realised: null, exceptions: [], exceptionCount: 0, configurations: {} },
+};
 const HELLO: Frame = { type: 'hello', version: 1, server: 's', mode: 'groups' };
 
 /** What an agent makes of these lines of a server. */
@@ -71,6 +76,37 @@ test('the pace that one server asked for is kept to while the next has not answe
     const close = connect(() => undefined);
     assert.equal(clock.next(), 300);
     close();
+  } finally {
+    transport.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test('a report is given up when its signal says so, and holds on to nothing when it is answered', async () => {
+  const waiting: http.ServerResponse[] = [];
+  let isSlow = false;
+  const server = http.createServer((_request, response) => {
+    if (isSlow) waiting.push(response);
+    else response.end('{"accepted": true}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const servers = [`http://127.0.0.1:${port}`];
+  const transport = new HttpTransport({
+    ...{ servers, credential: 'c', random: seededRandom(1) },
+    clock: new ManualClock(),
+  });
+  const leaving = new AbortController();
+  try {
+    assert.deepEqual(await transport.report(0, REPORT, leaving.signal), { accepted: true });
+    assert.equal(getEventListeners(leaving.signal, 'abort').length, 0);
+    isSlow = true;
+    const arrived = new Promise<void>((resolve) => server.once('request', () => resolve()));
+    const given = assert.rejects(transport.report(0, REPORT, leaving.signal), { name: 'AbortError' });
+    await arrived;
+    leaving.abort();
+    await given;
   } finally {
     transport.close();
     server.closeAllConnections();

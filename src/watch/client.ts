@@ -123,12 +123,11 @@ export class HttpTransport implements Transport {
     return close;
   }
 
-  report(server: number, report: Report): Promise<ReportAnswer> {
+  report(server: number, report: Report, signal?: AbortSignal): Promise<ReportAnswer> {
     return new Promise((resolve, reject) => {
       const sent = this.#request(server, {
-        path: REPORT_PATH,
-        agents: this.#reportAgents,
-        type: 'application/json',
+        ...{ path: REPORT_PATH, agents: this.#reportAgents, type: 'application/json' },
+        ...(signal === undefined ? {} : { signal }),
       });
       const cancel = this.#options.clock.after(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () =>
         sent.destroy(new Error('no answer in time')),
@@ -174,7 +173,12 @@ export class HttpTransport implements Transport {
 
   #request(
     server: number,
-    what: { path: string; agents: { http: http.Agent; https: https.Agent }; type: string },
+    what: {
+      path: string;
+      agents: { http: http.Agent; https: https.Agent };
+      type: string;
+      signal?: AbortSignal;
+    },
   ): http.ClientRequest {
     const url = new URL(what.path, this.#urls[server]);
     const headers = { authorization: `Bearer ${this.#options.credential}`, 'content-type': what.type };
@@ -184,7 +188,8 @@ export class HttpTransport implements Transport {
       watched === undefined || isAddress(url.hostname)
         ? { lookup: this.#addresses.lookup }
         : { hostname: watched, servername: url.hostname, headers: { ...headers, host: url.host } };
-    const options = { method: 'POST', headers, ...where };
+    const { signal } = what;
+    const options = { method: 'POST', headers, ...where, ...(signal === undefined ? {} : { signal }) };
     return url.protocol === 'https:'
       ? https.request(url, { ...options, agent: what.agents.https })
       : http.request(url, { ...options, agent: what.agents.http });

@@ -22,6 +22,8 @@ export interface Transport {
    * before `connect` has returned.
    */
   connect(server: number, request: WatchRequest, listener: WatchListener): () => void;
-  /** Delivers a report to that server. Rejects if it did not arrive, or was refused. */
-  report(server: number, report: Report): Promise<ReportAnswer>;
+  /**
+   * Delivers a report to that server. Rejects if it did not arrive, or was refused; and once `signal` aborts, whatever became of it.
+   */
+  report(server: number, report: Report, signal?: AbortSignal): Promise<ReportAnswer>;
 }

@@ -64,12 +64,19 @@ export class Network {
         const connection = new Connection(this, { life, pace, server, listener });
         return connection.open(JSON.stringify(request));
       },
-      report: (index, report) => this.#report(life, servers[index] as Listening, JSON.stringify(report)),
+      report: (index, report, signal) =>
+        this.#report(life, servers[index] as Listening, { text: JSON.stringify(report), signal }),
     };
   }
 
-  #report(life: Incarnation, server: Listening, text: string): Promise<ReportAnswer> {
+  #report(
+    life: Incarnation,
+    server: Listening,
+    { text, signal }: { readonly text: string; readonly signal: AbortSignal | undefined },
+  ): Promise<ReportAnswer> {
     return new Promise((resolve, reject) => {
+      const leave = () => reject(new Error('the server was left'));
+      signal?.addEventListener('abort', leave, { once: true });
       const tell = (afterMs: number, settle: () => void) => {
         if (this.isParted(life.name, server.name, 'down')) return;
         this.scheduler.after(afterMs, '', () => life.enter(settle));
@@ -94,7 +101,10 @@ export class Network {
         their.atDeath(() => fail('connection reset'));
         their.enter(take);
       };
-      this.scheduler.after(REPORT_TIMEOUT_MS, '', () => life.enter(() => reject(new Error('timed out'))));
+      this.scheduler.after(REPORT_TIMEOUT_MS, '', () => {
+        signal?.removeEventListener('abort', leave);
+        life.enter(() => reject(new Error('timed out')));
+      });
       const copies = happens(this.random, this.weather.duplication) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
         if (this.isLost() || this.isParted(life.name, server.name, 'up')) continue;
