@@ -146,9 +146,12 @@ export class RoleWatch {
     if (now !== before) {
       scheduler.note(`${id} is held by ${now || 'nobody'}`);
       if (before !== undefined && holders.length === 1 && now !== this.#stood.get(id)) this.#moved(id);
+      // one that nobody had, and that one has now, was taken from nobody: a replica that had begun just before does that
+      const isTaken = before === '' && holders.length === 1;
       const isStatic =
         truth.isUnattended() &&
         scheduler.now - this.#disturbedAt > SETTLE_MS &&
+        !isTaken &&
         !this.#isReleased(id, holders);
       if (isStatic && before !== undefined)
         throw new Violation(
