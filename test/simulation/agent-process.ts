@@ -57,6 +57,11 @@ export class AgentProcess {
     return this.life?.alive ? (this.#door?.underWay() ?? 0) : 0;
   }
 
+  /** Something that it has asked of its host is drawn out by the weather: what needs it waits. */
+  get isHeldUp(): boolean {
+    return this.life?.alive === true && this.#door?.isDrawnOut() === true;
+  }
+
   start(): void {
     const { scheduler, random, wallOffset, hasHost } = this.#options;
     if (this.life?.alive || !hasHost()) return;

@@ -23,6 +23,8 @@ export interface HostDoorOptions {
 const CALL_MS = 0.5;
 const STEP_MS = 0.2;
 const TINY_MS = 0.001;
+/** No call takes so long but by the weather. */
+const DRAWN_OUT_MS = 100;
 const INJECTED = 'injected: no memory';
 const FULL = 'no space left on device';
 /** A disk that is slow. */
@@ -40,6 +42,8 @@ export interface HostDoor {
   readonly host: Host;
   /** How many calls are not answered yet. */
   underWay(): number;
+  /** One of these is drawn out by the weather. */
+  isDrawnOut(): boolean;
 }
 
 export function openHostDoor(options: HostDoorOptions): HostDoor {
@@ -50,11 +54,15 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
   };
 
   let count = 0;
+  let drawnOut = 0;
   let lastEvent = Number.NEGATIVE_INFINITY;
-  const counted = <Result>(answer: Promise<Result>): Promise<Result> => {
+  const counted = <Result>(answer: Promise<Result>, beforeMs = 0): Promise<Result> => {
+    const more = beforeMs > DRAWN_OUT_MS ? 1 : 0;
     count += 1;
+    drawnOut += more;
     const end = () => {
       count -= 1;
+      drawnOut -= more;
     };
     answer.then(end, end);
     return answer;
@@ -109,17 +117,18 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
       if (own) return own;
       const method = target[name as keyof Host] as unknown;
       if (typeof method !== 'function') return method;
-      return (...args: unknown[]) =>
-        counted(
-          life.call(`host ${String(name)} ${describe(args)}`, delays(WRITES.has(name)), () => {
-            if (WRITES.has(name) && disk.isFull()) throw new Error(FULL);
-            if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
-            return method.apply(target, args);
-          }),
-        );
+      return (...args: unknown[]) => {
+        const times = delays(WRITES.has(name));
+        const answer = life.call(`host ${String(name)} ${describe(args)}`, times, () => {
+          if (WRITES.has(name) && disk.isFull()) throw new Error(FULL);
+          if (!NEVER_FAIL.has(name) && happens(random, weather().failedStep)) throw new Error(INJECTED);
+          return method.apply(target, args);
+        });
+        return counted(answer, times.before);
+      };
     },
   });
-  return { host: proxy, underWay: () => count };
+  return { host: proxy, underWay: () => count, isDrawnOut: () => drawnOut > 0 };
 }
 
 function describe(args: readonly unknown[]): string {

@@ -22,6 +22,8 @@ export class RoleWatch {
   readonly #world: L3World;
   readonly #two = new Since();
   readonly #none = new Since();
+  /** Routers that only an agent puts right, which the weather holds up. */
+  readonly #heldUp = new Set<string>();
   readonly service: ServiceWatch;
   /** By router, who held it when it was last looked at. */
   readonly #held = new Map<string, string>();
@@ -69,25 +71,27 @@ export class RoleWatch {
 
   async look(): Promise<void> {
     if (!this.#isOn) return;
-    const { scheduler, truth } = this.#world;
+    const { scheduler, truth, machines } = this.#world;
     const pairs: string[] = [];
     const lacking: string[] = [];
     const all = new Map<string, readonly L3Machine[]>();
+    this.#heldUp.clear();
     for (const id of truth.routers()) {
       if (!truth.hasSign(id)) continue;
       const holders = await truth.holders(id);
       all.set(id, holders);
       pairs.push(...(await this.#pairs(id, holders)));
       if (holders.length === 0) lacking.push(...(await this.#able(id)));
-      for (const machine of this.#world.machines)
+      for (const machine of machines)
         if (machine.keepalivedOf(id)?.state === 'fault')
           this.#stoodBackAt.set(`${id} ${machine.name}`, scheduler.now);
       this.#follow(id, holders);
     }
     await this.service.look(all, this.#isFair);
     const { now } = scheduler;
+    const isHeldUp = (name: string) => this.#heldUp.has(name.split(' ')[1] ?? '');
     for (const [name, forMs] of this.#two.look(pairs, now)) this.#judgeTwo(name, forMs);
-    for (const [name, forMs] of this.#none.look(lacking, now)) this.#judgeNone(name, forMs);
+    for (const [name, forMs] of this.#none.look(lacking, now, isHeldUp)) this.#judgeNone(name, forMs);
   }
 
   async #pairs(id: string, holders: readonly L3Machine[]): Promise<string[]> {
@@ -123,13 +127,12 @@ export class RoleWatch {
   async #able(id: string): Promise<string[]> {
     const { truth, machines } = this.#world;
     // what another hand took from the primary only its agent puts back
-    const isRobbed = machines.some(
-      (machine) =>
-        machine.isTakingPart(id) &&
-        machine.keepalivedOf(id)?.state === 'primary' &&
-        !truth.isAgentWell(machine.name),
+    const robbed = machines.filter(
+      (machine) => machine.isTakingPart(id) && machine.keepalivedOf(id)?.state === 'primary',
     );
-    if (isRobbed) return [];
+    if (robbed.some(({ name }) => !truth.isAgentWell(name))) return [];
+    // a call that takes seconds is the weather's doing, not the agent's
+    if (robbed.some(({ name }) => this.#world.agent(name).isHeldUp)) this.#heldUp.add(id);
     const names: string[] = [];
     for (const machine of machines) {
       const how = await truth.readiness(machine, id);
