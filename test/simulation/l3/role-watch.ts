@@ -15,12 +15,18 @@ export const TWO_MS: Readonly<Record<Evidence, readonly [number, number]>> = {
 };
 /** How long there may be none while a replica takes part all that time; who was told to stand back does so for 10 s. */
 export const NONE_MS: Readonly<Record<Readiness, number>> = { free: 1_500, leased: 13_000 };
+/**
+ * So long an agent may go without being heard by a server that could, for each server that there is: until it gives up one that does not
+ * answer it (6 s), or says nothing any more (three bookmarks, of 2.5 s each), and has come to another. Meanwhile no server knows of two.
+ */
+const UNHEARD_MS = 8_000;
 /** After the last fault the wires may still settle. */
 const SETTLE_MS = 3_000;
 
 export class RoleWatch {
   readonly #world: L3World;
   readonly #two = new Since();
+  readonly #unheard = new Since();
   readonly #none = new Since();
   /** Routers that only an agent puts right, which the weather holds up. */
   readonly #heldUp = new Set<string>();
@@ -71,7 +77,7 @@ export class RoleWatch {
 
   async look(): Promise<void> {
     if (!this.#isOn) return;
-    const { scheduler, truth, machines } = this.#world;
+    const { scheduler, truth, machines, servers } = this.#world;
     const pairs: string[] = [];
     const lacking: string[] = [];
     const all = new Map<string, readonly L3Machine[]>();
@@ -89,8 +95,19 @@ export class RoleWatch {
     }
     await this.service.look(all, this.#isFair);
     const { now } = scheduler;
+    const names = machines.map(({ name }) => name);
+    const unheard = this.#unheard.look(
+      names.filter((name) => truth.isUnheard(name)),
+      now,
+    );
+    const finds = (name: string) =>
+      (unheard.get(name) ?? Number.POSITIVE_INFINITY) <= servers.length * UNHEARD_MS;
+    const isUnknown = (name: string) => {
+      const [how, , ...both] = name.split(' ');
+      return how === 'server' && both.some(finds);
+    };
     const isHeldUp = (name: string) => this.#heldUp.has(name.split(' ')[1] ?? '');
-    for (const [name, forMs] of this.#two.look(pairs, now)) this.#judgeTwo(name, forMs);
+    for (const [name, forMs] of this.#two.look(pairs, now, isUnknown)) this.#judgeTwo(name, forMs);
     for (const [name, forMs] of this.#none.look(lacking, now, isHeldUp)) this.#judgeNone(name, forMs);
   }
 

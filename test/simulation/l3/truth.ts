@@ -99,10 +99,17 @@ export class Truth {
     return machine.keepalivedOf(routerId)?.state === 'fault' ? 'leased' : 'free';
   }
 
-  /** What another hand took from an HA segment, or came to it meanwhile, only an agent that is well and knows of it puts there. */
+  /**
+   * What another hand took from an HA segment, or came to it meanwhile, only an agent that is well and knows of it puts there: one that no
+   * server was heard by since the other's replica was made sends it nothing. Where a server hears both, two are judged by that.
+   */
   async canHear(routerId: string, one: L3Machine, other: L3Machine): Promise<boolean> {
-    const knows = (name: string) => this.isAgentWell(name) && this.#world.agent(name).hasSynced;
-    if ([one, other].every(({ name }) => knows(name))) return true;
+    const knows = ({ name }: L3Machine, of: L3Machine) => {
+      const { hasSynced, mirror } = this.#world.agent(name);
+      const replicas = mirror?.group(`router/${routerId}`);
+      return this.isAgentWell(name) && hasSynced && replicas?.has(`replica/${of.name}`) === true;
+    };
+    if (knows(one, other) && knows(other, one)) return true;
     const hears = async (from: L3Machine, to: L3Machine) => {
       const link = from.keepalivedOf(routerId)?.config?.link;
       const reached = link === undefined ? [] : await this.#world.segment.reached(from, link);
@@ -116,21 +123,30 @@ export class Truth {
     return life?.alive === true && !life.isFrozen;
   }
 
-  /** By what it could be known now that the two both have the router. */
-  evidence(routerId: string, one: L3Machine, other: L3Machine): Evidence[] {
+  /** Names of the servers that could hear its agent now. */
+  #serversOf(name: string): string[] {
     const { underlay, servers, troubles } = this.#world;
-    const both = [one, other];
-    const agents = both.every(({ name }) => this.isAgentWell(name));
     const hasNoDatabase = (server: string) =>
       troubles.has('no database') || troubles.has(`no database ${server}`);
-    const isServed = (name: string) =>
-      servers.some(
-        (server) =>
-          server.life?.alive &&
-          !server.life.isFrozen &&
-          !hasNoDatabase(server.name) &&
-          underlay.joins('management', name, server.name),
-      );
+    const hears = ({ name: server, life }: (typeof servers)[number]) =>
+      life?.alive && !life.isFrozen && !hasNoDatabase(server) && underlay.joins('management', name, server);
+    return servers.filter(hears).map((server) => server.name);
+  }
+
+  /** A server could hear its agent, and none does: it has yet to find out that the one it went to stands still, or did not hear it. */
+  isUnheard(name: string): boolean {
+    const able = this.#serversOf(name);
+    const isHeard = [...this.#world.network.connections].some(
+      ({ agent, server }) => agent === name && able.includes(server),
+    );
+    return able.length > 0 && !isHeard;
+  }
+
+  /** By what it could be known now that the two both have the router. */
+  evidence(routerId: string, one: L3Machine, other: L3Machine): Evidence[] {
+    const { underlay } = this.#world;
+    const both = [one, other];
+    const agents = both.every(({ name }) => this.isAgentWell(name));
     const found: Evidence[] = [];
     const takePart = both.every((machine) => machine.isTakingPart(routerId));
     const isJoined = (['tunnel', 'management'] as const).some((wire) =>
@@ -139,7 +155,7 @@ export class Truth {
     if (takePart && isJoined) found.push('heartbeat');
     const isLeft = (machine: L3Machine) => machine.keepalivedOf(routerId) === undefined;
     if (both.some((machine) => isLeft(machine) && this.isAgentWell(machine.name))) found.push('agent');
-    if (agents && both.every(({ name }) => isServed(name))) found.push('server');
+    if (agents && both.every(({ name }) => this.#serversOf(name).length > 0)) found.push('server');
     const isLone = both.some((machine) => this.isAlone(machine));
     if (agents && takePart && isLone && underlay.joins('external', one.name, other.name))
       found.push('outside');
