@@ -1,6 +1,9 @@
 /** What the generic routes need of a resource: its attribute map and its operations, whatever its row's type. */
 import type { Call, IfMatch } from '../operations/operation.ts';
+import { type Plain, plainOperations } from '../operations/plain.ts';
 import type { AttributeMap } from '../resources/attribute.ts';
+import type { StandardAttributes } from '../resources/standard.ts';
+import type { ValueType } from '../resources/values.ts';
 import type { ListQuery, StandardTable, Tables, Transaction } from '../store/store.ts';
 import type { ListRequest } from './list-query.ts';
 import type { Computed, Row } from './view.ts';
@@ -31,12 +34,37 @@ export interface Operations<AnyRow> {
   narrow?(tables: Tables, request: ListRequest): Promise<string[] | undefined>;
 }
 
+/** What a `PUT` below one of them does beside the update of attributes: `/v2.0/routers/ID/add_extraroutes`. */
+export interface Action<AnyRow> {
+  /** The end of its path, and its name in the OpenAPI document. */
+  readonly name: string;
+  readonly summary: string;
+  /** What its body has, all of it. */
+  readonly body: Readonly<Record<string, ValueType>>;
+  /** Whether the body has that as one of the resource: `{"router": {"routes": ...}}`. */
+  readonly wrapped?: true;
+  run(
+    tx: Transaction,
+    call: Call,
+    asked: { readonly id: string; readonly values: Record<string, unknown> },
+  ): Promise<AnyRow>;
+}
+
+interface Extra<AnyRow> {
+  /** Only admins may read it. */
+  readonly adminOnly?: true;
+  /** Why it cannot be created. */
+  readonly noCreate?: string;
+  readonly actions?: readonly Action<AnyRow>[];
+}
+
 export interface Collection extends Omit<Operations<Row>, 'compute'> {
   readonly map: AttributeMap;
   /** Only admins may read it. */
   readonly adminOnly: boolean;
   /** Why it cannot be created. */
   readonly noCreate?: string;
+  readonly actions: readonly Action<Row>[];
   compute(tables: Tables, call: Call, rows: readonly Row[]): Promise<Computed>;
 }
 
@@ -44,7 +72,17 @@ export interface Collection extends Omit<Operations<Row>, 'compute'> {
 export function collection<AnyRow extends { readonly id: string }>(
   map: AttributeMap,
   operations: Operations<AnyRow>,
-  extra: { adminOnly?: true; noCreate?: string } = {},
+  extra: Extra<AnyRow> = {},
 ): Collection {
-  return { map, adminOnly: false, ...extra, ...(operations as unknown as Operations<Row>) };
+  const erased = { ...operations, ...extra } as unknown as Operations<Row> & Extra<Row>;
+  return { map, adminOnly: false, actions: [], ...erased };
+}
+
+/** A resource that is rows of one table and little more. */
+export function plainCollection<AnyRow extends StandardAttributes>(
+  it: Plain<AnyRow>,
+  extra: Extra<AnyRow> & Partial<Pick<Operations<AnyRow>, 'compute'>> = {},
+): Collection {
+  const compute = () => Promise.resolve(() => ({}));
+  return collection<AnyRow>(it.map, { compute, ...plainOperations(it) }, extra);
 }

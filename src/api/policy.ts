@@ -53,5 +53,5 @@ export function adminOnly(caller: Caller, rule: string): void {
 }
 
 export function maySee(caller: Caller, attribute: Attribute): boolean {
-  return attribute.see === undefined || caller.isAdmin;
+  return attribute.see === undefined || (attribute.see === 'admin' && caller.isAdmin);
 }

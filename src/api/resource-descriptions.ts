@@ -2,7 +2,8 @@
 import { schemaOf, type AttributeMap } from '../resources/attribute.ts';
 import { TAG_FILTERS } from '../resources/tags.ts';
 import type { JsonSchema } from '../resources/values.ts';
-import type { Collection } from './collection.ts';
+import type { Action, Collection } from './collection.ts';
+import type { Row } from './view.ts';
 import { array, type Description, object, query, ref, TEXT } from './route.ts';
 
 const IF_MATCH: JsonSchema = {
@@ -86,6 +87,22 @@ export function describe({ map, noCreate }: Collection): Readonly<Record<Verb, D
       answer: one,
     },
     delete: { id: `delete_${singular}`, summary: 'Deletes it.', parameters: [IF_MATCH], status: 204 },
+  };
+}
+
+/** What to say of an action. */
+export function describeAction(
+  { map }: Collection,
+  { name, summary, body, wrapped }: Omit<Action<Row>, 'run'>,
+): Description {
+  const own = object(
+    Object.fromEntries(Object.entries(body).map(([part, type]): [string, JsonSchema] => [part, type.schema])),
+  );
+  return {
+    id: name,
+    summary,
+    body: wrapped ? object({ [map.singular]: own }) : own,
+    answer: object({ [map.singular]: ref(schemaName(map)) }),
   };
 }
 

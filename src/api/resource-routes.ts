@@ -13,11 +13,11 @@ import { formatPlace, type Place } from '../resources/place.ts';
 import { canonicalUuid, isPlainObject } from '../resources/values.ts';
 import type { ListFilter, Tables, Transaction } from '../store/store.ts';
 import type { Api } from './app.ts';
-import type { Collection } from './collection.ts';
+import type { Action, Collection } from './collection.ts';
 import { readListQuery, type ListRequest } from './list-query.ts';
 import { pageLinks } from './paging.ts';
 import { adminOnly, checkAttributes, checkProject } from './policy.ts';
-import { describe } from './resource-descriptions.ts';
+import { describe, describeAction } from './resource-descriptions.ts';
 import { bodyMaker, type Row } from './view.ts';
 
 const badRequest = (message: string): Fault => new Fault('HTTPBadRequest', message);
@@ -256,9 +256,41 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
   });
 }
 
+/** What the body of an action holds. Throws Fault for what is missing, unknown or wrong. */
+function actionValues({ map }: Collection, action: Action<Row>, given: unknown): Record<string, unknown> {
+  const outer = requireObject(given);
+  const body = action.wrapped ? outer[map.singular] : outer;
+  const values: Record<string, unknown> = {};
+  for (const [name, type] of Object.entries(action.body)) {
+    if (!isPlainObject(body) || !Object.hasOwn(body, name))
+      throw badRequest(`Unable to find '${name}' in request body`);
+    const reading = type.read(body[name]);
+    if ('reason' in reading) throw badRequest(`Invalid input for ${name}. Reason: ${reading.reason}.`);
+    values[name] = reading.value;
+  }
+  return values;
+}
+
+function addAction(api: Api, it: Collection, action: Action<Row>): void {
+  const { map } = it;
+  const says = describeAction(it, action);
+  const url = `/v2.0/${map.path}/:id/${action.name}`;
+  api.route({ method: 'PUT', url, says }, async (request, reply) => {
+    const call = api.callOf(request);
+    const asked = { id: pathId(map, request), values: actionValues(it, action, request.body) };
+    const toBody = bodyMaker(map, call.caller, []);
+    const { result, place } = await api.store.transact(async (tx) => {
+      const row = await action.run(tx, call, asked);
+      return toBody(row, await it.compute(tx, call, [row]));
+    });
+    return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
+  });
+}
+
 /** Adds the routes of one resource. */
 export function addResource(api: Api, it: Collection): void {
   addReads(api, it);
   addCreate(api, it);
   addUpdateAndDelete(api, it);
+  for (const action of it.actions) addAction(api, it, action);
 }

@@ -9,6 +9,7 @@ import {
   updateFloatingIp,
 } from '../operations/floating-ip.ts';
 import {
+  changeRoutes,
   createRouter,
   deleteRouter,
   listRouters,
@@ -18,14 +19,24 @@ import {
   updateRouter,
   zonesOfRouters,
 } from '../operations/router.ts';
+import { hostRoutes } from '../resources/address-values.ts';
 import { floatingIpMap, type FloatingIpRow } from '../resources/floating-ip.ts';
 import { type PortForwardingRow, shownForwarding } from '../resources/port-forwarding.ts';
 import type { PortRow } from '../resources/port.ts';
 import { routerMap, type RouterRow, type RouterView } from '../resources/router.ts';
+import type { HostRoute } from '../resources/subnet.ts';
 import type { ListQuery, Tables } from '../store/store.ts';
-import { collection } from './collection.ts';
+import { type Action, collection, type Operations } from './collection.ts';
 
-export const routerCollection = collection<RouterView>(routerMap, {
+const extraRoutes = (list: 'add' | 'remove', summary: string): Action<RouterView> => ({
+  name: `${list}_extraroutes`,
+  summary,
+  body: { routes: hostRoutes },
+  wrapped: true,
+  run: (tx, call, { id, values }) => changeRoutes(tx, call, { id, [list]: values['routes'] as HostRoute[] }),
+});
+
+const routerOperations: Operations<RouterView> = {
   table: 'routers',
   create: (tx, call, rows) => createRouter(tx, call, rows as readonly RouterCreate[]),
   update: (tx, call, write) => updateRouter(tx, call, { ...write, changes: write.changes as RouterChanges }),
@@ -39,6 +50,13 @@ export const routerCollection = collection<RouterView>(routerMap, {
     );
     return (row) => ({ availability_zones: zones.get(row.id) ?? [] });
   },
+};
+
+export const routerCollection = collection<RouterView>(routerMap, routerOperations, {
+  actions: [
+    extraRoutes('add', 'Adds routes to those that there are.'),
+    extraRoutes('remove', 'Removes some routes.'),
+  ],
 });
 
 function portDetails(port: PortRow | undefined): object | null {

@@ -1,4 +1,4 @@
-/** What routers have beside create, show, list, update and delete: interfaces, single routes, and the agents that have them. */
+/** What routers have beside what their collection says: interfaces, and the agents that have them. */
 import { agentView } from '../operations/agent.ts';
 import {
   addRouterToL3Agent,
@@ -6,17 +6,14 @@ import {
   removeRouterFromL3Agent,
   routersOfL3Agent,
 } from '../operations/l3-bindings.ts';
-import { changeRoutes } from '../operations/router.ts';
 import {
   addRouterInterface,
   type InterfaceRequest,
   removeRouterInterface,
 } from '../operations/router-interface.ts';
-import { hostRoutes } from '../resources/address-values.ts';
 import { agentMap } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import { routerMap } from '../resources/router.ts';
-import type { HostRoute } from '../resources/subnet.ts';
 import { canonicalUuid, display, isPlainObject } from '../resources/values.ts';
 import type { Api } from './app.ts';
 import { agentCollection, routerCollection } from './collections.ts';
@@ -35,8 +32,6 @@ const INTERFACE_BODY = {
   properties: { subnet_id: ID, port_id: ID },
   additionalProperties: false,
 };
-const ROUTES_BODY = object({ router: object({ routes: hostRoutes.schema }) });
-const ROUTER = object({ router: ref('Router') });
 
 const SAYS = {
   add_router_interface: {
@@ -50,18 +45,6 @@ const SAYS = {
     summary: 'Detaches a subnet or a port, which is deleted.',
     body: INTERFACE_BODY,
     answer: INTERFACE,
-  },
-  add_extraroutes: {
-    id: 'add_extraroutes',
-    summary: 'Adds routes to those that there are.',
-    body: ROUTES_BODY,
-    answer: ROUTER,
-  },
-  remove_extraroutes: {
-    id: 'remove_extraroutes',
-    summary: 'Removes some routes.',
-    body: ROUTES_BODY,
-    answer: ROUTER,
   },
   routers: {
     id: 'list_routers_on_l3_agent',
@@ -107,16 +90,6 @@ function interfaceIn(given: unknown, routerId: string, isAddition: boolean): Int
   return asked;
 }
 
-function routesIn(given: unknown): HostRoute[] {
-  const { router } = requireObject(given);
-  if (!isPlainObject(router) || !('routes' in router))
-    throw new Fault('HTTPBadRequest', "Unable to find 'routes' in request body");
-  const reading = hostRoutes.read(router['routes']);
-  if ('reason' in reading)
-    throw new Fault('HTTPBadRequest', `Invalid input for routes. Reason: ${reading.reason}.`);
-  return reading.value as HostRoute[];
-}
-
 function addInterfaces(api: Api): void {
   for (const [verb, operation] of [
     ['add_router_interface', addRouterInterface],
@@ -129,26 +102,6 @@ function addInterfaces(api: Api): void {
       const asked = interfaceIn(request.body, routerId, verb === 'add_router_interface');
       const { result, place } = await api.store.transact((tx) => operation(tx, call, asked));
       return sendWritten(reply, { status: 200, place, body: result });
-    });
-  }
-}
-
-function addRoutes(api: Api): void {
-  for (const [verb, list] of [
-    ['add_extraroutes', 'add'],
-    ['remove_extraroutes', 'remove'],
-  ] as const) {
-    const url = `/v2.0/routers/:id/${verb}`;
-    api.route({ method: 'PUT', url, says: SAYS[verb] }, async (request, reply) => {
-      const call = api.callOf(request);
-      const id = pathId(routerMap, request);
-      const routes = routesIn(request.body);
-      const toBody = bodyMaker(routerMap, call.caller, []);
-      const { result, place } = await api.store.transact(async (tx) => {
-        const row = (await changeRoutes(tx, call, { id, [list]: routes })) as unknown as Row;
-        return toBody(row, await routerCollection.compute(tx, call, [row]));
-      });
-      return sendWritten(reply, { status: 200, place, body: { router: result } });
     });
   }
 }
@@ -211,6 +164,5 @@ function addScheduling(api: Api): void {
 
 export function addRouters(api: Api): void {
   addInterfaces(api);
-  addRoutes(api);
   addScheduling(api);
 }

@@ -3,6 +3,13 @@ import { ISOLATION_RULES } from '../agents/l3/isolation.ts';
 import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
 import type { OptionTable, Settled } from './options.ts';
 
+const quota = (limit: number, what: string) =>
+  ({
+    kind: 'integer',
+    ...{ min: -1, max: 2_147_483_647, default: limit },
+    help: `${what} a project may have; -1 for any number.`,
+  }) as const;
+
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const LOG_LEVEL = {
@@ -156,41 +163,11 @@ export const SERVER_OPTIONS = {
     placeholder: 'NAME',
     help: 'Domain of names that DHCP gives out.',
   },
-  'quota-network': {
-    kind: 'integer',
-    min: -1,
-    max: 2_147_483_647,
-    default: 100,
-    help: 'Networks a project may have; -1 for any number.',
-  },
-  'quota-subnet': {
-    kind: 'integer',
-    min: -1,
-    max: 2_147_483_647,
-    default: 100,
-    help: 'Subnets a project may have; -1 for any number.',
-  },
-  'quota-port': {
-    kind: 'integer',
-    min: -1,
-    max: 2_147_483_647,
-    default: 500,
-    help: 'Ports a project may have; -1 for any number.',
-  },
-  'quota-router': {
-    kind: 'integer',
-    min: -1,
-    max: 2_147_483_647,
-    default: 10,
-    help: 'Routers a project may have; -1 for any number.',
-  },
-  'quota-floatingip': {
-    kind: 'integer',
-    min: -1,
-    max: 2_147_483_647,
-    default: 50,
-    help: 'Floating IPs a project may have; -1 for any number.',
-  },
+  'quota-network': quota(100, 'Networks'),
+  'quota-subnet': quota(100, 'Subnets'),
+  'quota-port': quota(500, 'Ports'),
+  'quota-router': quota(10, 'Routers'),
+  'quota-floatingip': quota(50, 'Floating IPs'),
   'drain-seconds': {
     kind: 'integer',
     min: 0,

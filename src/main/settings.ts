@@ -18,6 +18,14 @@ function vniRange(text: string): [number, number] {
   return [low, high];
 }
 
+/** Every option `quota-x`, by x. */
+function quotasIn(config: ServerConfig): Record<string, number> {
+  const limits = Object.entries(config).filter(([name]) => name.startsWith('quota-'));
+  return Object.fromEntries(
+    limits.map(([name, limit]) => [name.slice('quota-'.length).replaceAll('-', '_'), limit as number]),
+  );
+}
+
 /** What operations decide by, from the configuration. Throws ConfigurationError. */
 export function settingsFrom(config: ServerConfig): Settings {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){2}$/i.test(config['mac-prefix'])) {
@@ -34,13 +42,7 @@ export function settingsFrom(config: ServerConfig): Settings {
     maxL3AgentsPerRouter: config['max-l3-agents-per-router'],
     l3Ha: config['l3-ha'],
     automaticL3Failover: config['automatic-l3-failover'],
-    quotas: {
-      network: config['quota-network'],
-      subnet: config['quota-subnet'],
-      port: config['quota-port'],
-      router: config['quota-router'],
-      floatingip: config['quota-floatingip'],
-    },
+    quotas: quotasIn(config),
     maxDnsNameservers: MAX_DNS_NAMESERVERS,
     maxHostRoutes: MAX_HOST_ROUTES,
     maxFixedIpsPerPort: MAX_FIXED_IPS,

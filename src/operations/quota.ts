@@ -1,19 +1,29 @@
 /** Limits by project. A project without a row of its own has the configured default; -1 is no limit. */
 import { Fault } from '../resources/errors.ts';
 import type { QuotaRow } from '../resources/quota.ts';
-import { RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
+import {
+  RunAgain,
+  type StandardTable,
+  type Tables,
+  type Transaction,
+  UniqueViolation,
+} from '../store/store.ts';
 import type { Call } from './operation.ts';
+import { standardTable } from './standard.ts';
 
-/** The resources that have a quota, and what is counted for them. */
-const COUNTS = {
-  network: (tables, project_id) => tables.networks.count({ project_id }),
-  subnet: (tables, project_id) => tables.subnets.count({ project_id }),
-  port: (tables, project_id) => tables.ports.count({ project_id }),
-  router: (tables, project_id) => tables.routers.count({ project_id }),
-  floatingip: (tables, project_id) => tables.floatingIps.count({ project_id }),
-} satisfies Record<string, (tables: Tables, projectId: string) => Promise<number>>;
+/** The resources that have a quota, and the tables whose rows are counted for them. */
+const COUNTED = {
+  network: 'networks',
+  subnet: 'subnets',
+  port: 'ports',
+  router: 'routers',
+  floatingip: 'floatingIps',
+} as const satisfies Record<string, StandardTable>;
 
-export type CountedResource = keyof typeof COUNTS;
+const used = (tables: Tables, resource: CountedResource, project_id: string): Promise<number> =>
+  standardTable(tables, COUNTED[resource]).count({ project_id });
+
+export type CountedResource = keyof typeof COUNTED;
 
 export interface QuotaDetail {
   readonly limit: number;
@@ -21,7 +31,7 @@ export interface QuotaDetail {
   readonly reserved: number;
 }
 
-const isCounted = (resource: string): resource is CountedResource => Object.hasOwn(COUNTS, resource);
+const isCounted = (resource: string): resource is CountedResource => Object.hasOwn(COUNTED, resource);
 
 /** Refuses with OverQuota if creating these many more would exceed a project's limit. */
 export async function checkQuota(
@@ -33,8 +43,8 @@ export async function checkQuota(
     const own = await tx.quotas.get({ project_id: projectId, resource: request.resource });
     const limit = own?.limit ?? call.settings.quotas[request.resource] ?? -1;
     if (limit < 0) continue;
-    const used = await COUNTS[request.resource](tx, projectId);
-    if (used + rows.length > limit) {
+    const count = await used(tx, request.resource, projectId);
+    if (count + rows.length > limit) {
       throw new Fault('OverQuota', `Quota exceeded for resources: ['${request.resource}'].`);
     }
   }
@@ -42,7 +52,7 @@ export async function checkQuota(
 
 /** The configured limits. */
 export function defaultQuota(call: Call): Record<string, number> {
-  return Object.fromEntries(Object.keys(COUNTS).map((name) => [name, call.settings.quotas[name] ?? -1]));
+  return Object.fromEntries(Object.keys(COUNTED).map((name) => [name, call.settings.quotas[name] ?? -1]));
 }
 
 /** A project's limits: its own, else the defaults. */
@@ -64,7 +74,7 @@ export async function quotaUsage(
   const details: Record<string, QuotaDetail> = {};
   for (const [resource, limit] of Object.entries(await showQuota(tables, call, projectId))) {
     if (!isCounted(resource)) continue;
-    details[resource] = { limit, used: await COUNTS[resource](tables, projectId), reserved: 0 };
+    details[resource] = { limit, used: await used(tables, resource, projectId), reserved: 0 };
   }
   return details;
 }

@@ -25,7 +25,8 @@ export interface Attribute {
   readonly default?: unknown;
   /** The setter's limit holds only for values of which this is true. */
   readonly limitedTo?: (value: unknown) => boolean;
-  readonly see?: 'admin';
+  /** nobody: it is only asked for. */
+  readonly see?: 'admin' | 'nobody';
   readonly filter?: true;
   readonly sort?: true;
 }
@@ -137,7 +138,9 @@ export function readUpdate(map: AttributeMap, given: unknown): ReadBody {
 
 /** The JSON Schema of a resource as it is shown, created or updated. */
 export function schemaOf(map: AttributeMap, use: 'shown' | 'post' | 'put'): JsonSchema {
-  const attributes = map.attributes.filter((attribute) => use === 'shown' || attribute[use] !== undefined);
+  const attributes = map.attributes.filter((attribute) =>
+    use === 'shown' ? attribute.see !== 'nobody' : attribute[use] !== undefined,
+  );
   const properties = attributes.map((attribute) => {
     const setter = use === 'shown' ? undefined : attribute[use];
     return [
@@ -148,7 +151,7 @@ export function schemaOf(map: AttributeMap, use: 'shown' | 'post' | 'put'): Json
         ...(use === 'post' && attribute.default !== undefined ? { default: attribute.default } : {}),
         ...(use === 'shown' && !attribute.post && !attribute.put ? { readOnly: true } : {}),
         ...(setter === undefined || setter === 'owner' ? {} : { 'x-set-by': setter }),
-        ...(attribute.see === undefined ? {} : { 'x-seen-by': attribute.see }),
+        ...(attribute.see === 'admin' ? { 'x-seen-by': attribute.see } : {}),
       },
     ];
   });

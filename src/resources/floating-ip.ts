@@ -21,7 +21,7 @@ export interface FloatingIpRow extends StandardAttributes {
   position: number | null;
 }
 
-/** The attribute map of floating IPs. `subnet_id` is only asked for, never shown. */
+/** The attribute map of floating IPs. */
 export const floatingIpMap = attributeMap<FloatingIpRow & { subnet_id?: string | null }>({
   singular: 'floatingip',
   plural: 'floatingips',
@@ -43,6 +43,7 @@ export const floatingIpMap = attributeMap<FloatingIpRow & { subnet_id?: string |
       column: 'subnet_id',
       type: nullable(uuid),
       post: 'owner',
+      see: 'nobody',
       description: 'The subnet that its address is to be of.',
     },
     {
