@@ -37,6 +37,7 @@ import { canonicalUuid } from '../resources/values.ts';
 import type { ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
 import type { ListRequest } from './list-query.ts';
+import { plainCollections } from './plain-collections.ts';
 import { floatingIpCollection, routerCollection } from './router-collections.ts';
 
 const NOTHING = {};
@@ -157,6 +158,7 @@ export const collections: readonly Collection[] = [
   ports,
   routerCollection,
   floatingIpCollection,
+  ...plainCollections,
   agents,
 ];
 /** For the routes that show them below other paths. */

@@ -1,6 +1,7 @@
 /** What a client finds out before it knows anything: versions, extensions, the document, health, methods. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { collections } from '../../src/api/collections.ts';
 import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 
 let reason: string | null = null;
@@ -17,10 +18,7 @@ test('versions, as clients look for them', async () => {
   const { resources } = await api.expect(200, 'GET', '/v2.0/', { as: '' });
   assert.deepEqual(
     resources.map((it: Json) => [it.name, it.links[0].href]),
-    ['network', 'subnet', 'port', 'router', 'floatingip', 'agent'].map((name) => [
-      name,
-      `${api.url}/v2.0/${name}s`,
-    ]),
+    collections.map(({ map }) => [map.singular, `${api.url}/v2.0/${map.path}`]),
   );
 });
 
@@ -131,18 +129,19 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/quotas/{project} get put delete',
     '/v2.0/quotas/{project}/default get',
     '/v2.0/quotas/{project}/details get',
-    '/v2.0/routers/{id}/add_extraroutes put',
     '/v2.0/routers/{id}/add_router_interface put',
     '/v2.0/routers/{id}/l3-agents get',
-    '/v2.0/routers/{id}/remove_extraroutes put',
     '/v2.0/routers/{id}/remove_router_interface put',
   ];
-  const standard = ['floatingips', 'networks', 'ports', 'routers', 'subnets'].flatMap((path) => [
-    `/v2.0/${path} get post`,
-    `/v2.0/${path}/{id} get put delete`,
-    `/v2.0/${path}/{id}/tags get put delete`,
-    `/v2.0/${path}/{id}/tags/{tag} get put delete`,
-  ]);
+  const standard = collections
+    .filter(({ table }) => table !== undefined)
+    .flatMap(({ map: { path }, actions }) => [
+      `/v2.0/${path} get post`,
+      `/v2.0/${path}/{id} get put delete`,
+      `/v2.0/${path}/{id}/tags get put delete`,
+      `/v2.0/${path}/{id}/tags/{tag} get put delete`,
+      ...actions.map(({ name }) => `/v2.0/${path}/{id}/${name} put`),
+    ]);
   assert.deepEqual(methods.sort(), [...others, ...standard].sort());
   const operations: Json[] = Object.values(document.paths).flatMap((item) => Object.values(item as object));
   const ids = operations.map((operation) => operation.operationId);
