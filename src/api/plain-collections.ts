@@ -1,4 +1,27 @@
 /** The resources that are rows of one table and little more: docs/how-to/add-a-resource.md. */
-import type { Collection } from './collection.ts';
+import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
+import type { AddressGroupRow } from '../resources/address-group.ts';
+import { networkCidrs } from '../resources/address-values.ts';
+import { type Action, type Collection, plainCollection } from './collection.ts';
 
-export const plainCollections: readonly Collection[] = [];
+const addresses = (
+  verb: 'add' | 'remove',
+  { change, summary }: { readonly change: typeof addAddresses; readonly summary: string },
+): Action<AddressGroupRow> => ({
+  name: `${verb}_addresses`,
+  summary,
+  body: { addresses: networkCidrs },
+  run: (tx, call, { id, values }) => change(tx, call, { id, addresses: values['addresses'] as string[] }),
+});
+
+export const plainCollections: readonly Collection[] = [
+  plainCollection(addressGroups, {
+    actions: [
+      addresses('add', { change: addAddresses, summary: 'Adds addresses, none of which may be there yet.' }),
+      addresses('remove', {
+        change: removeAddresses,
+        summary: 'Takes addresses away, all of which must be there.',
+      }),
+    ],
+  }),
+];

@@ -8,6 +8,7 @@ import {
   ipAddress,
   macAddress,
   nameservers,
+  networkCidrs,
   routeCidr,
 } from './address-values.ts';
 import type { ValueType } from './values.ts';
@@ -91,4 +92,17 @@ test('fixed IPs: the same subnet twice is two addresses, the same address is not
   assert.deepEqual(read(fixedIps, [{ subnet_id }, { subnet_id }]), [{ subnet_id }, { subnet_id }]);
   assert.deepEqual(read(fixedIps, [{ ip_address: '2001:DB8::1' }]), [{ ip_address: '2001:db8::1' }]);
   refused(fixedIps, [{ ip_address: '::1' }, { ip_address: '0::1' }], [{}], [{ subnet_id: null }], 'x');
+});
+
+test('networks lose the bits after their prefix, and are each there once', () => {
+  const read = (...addresses: unknown[]) => networkCidrs.read(addresses);
+  assert.deepEqual(read('10.1.2.3/12', '0.0.0.0/0', '255.255.255.255/32', '192.0.2.255/25'), {
+    value: ['10.0.0.0/12', '0.0.0.0/0', '255.255.255.255/32', '192.0.2.128/25'],
+  });
+  assert.deepEqual(read('2001:DB8:0:0:ffff::1/65', 'fd00::1/128', 'ffff::/1', '::/0'), {
+    value: ['2001:db8:0:0:8000::/65', 'fd00::1/128', '8000::/1', '::/0'],
+  });
+  for (const wrong of ['10.0.0.1', '10.0.0.1/33', '::/129', 'x', '', 1, null])
+    assert.ok('reason' in read(wrong), String(wrong));
+  assert.ok('reason' in read('10.0.0.1/24', '10.0.0.2/24'));
 });

@@ -14,11 +14,9 @@ function canonicalIp(value: unknown): string | undefined {
 const isMulticast = (address: string): boolean =>
   isIPv4(address) ? Number.parseInt(address, 10) >= 224 : address.startsWith('ff');
 
-/** The bits of a canonical address after the first `prefix`: zero for a network's own address. */
-function hostBits(address: string, prefix: number): bigint {
-  const v4 = isIPv4(address);
+function numberOf(address: string): bigint {
   let value = 0n;
-  if (v4) {
+  if (isIPv4(address)) {
     for (const part of address.split('.')) value = (value << 8n) | BigInt(part);
   } else {
     const [head = '', tail] = address.split('::');
@@ -27,7 +25,20 @@ function hostBits(address: string, prefix: number): bigint {
     const zeros = Array<string>(8 - left.length - right.length).fill('0');
     for (const group of [...left, ...zeros, ...right]) value = (value << 16n) | BigInt(`0x${group}`);
   }
-  return value & ((1n << BigInt((v4 ? 32 : 128) - prefix)) - 1n);
+  return value;
+}
+
+/** The bits of a canonical address after the first `prefix`: zero for a network's own address. */
+const hostBits = (address: string, prefix: number): bigint =>
+  numberOf(address) & ((1n << BigInt((isIPv4(address) ? 32 : 128) - prefix)) - 1n);
+
+/** A canonical address with all bits after the first `prefix` cleared. */
+function networkAddress(address: string, prefix: number): string {
+  const value = numberOf(address) - hostBits(address, prefix);
+  const part = (at: number, bits: number) => (value >> BigInt(at * bits)) & ((1n << BigInt(bits)) - 1n);
+  if (isIPv4(address)) return [3, 2, 1, 0].map((at) => part(at, 8)).join('.');
+  const groups = [7, 6, 5, 4, 3, 2, 1, 0].map((at) => part(at, 16).toString(16));
+  return canonicalIp(groups.join(':')) ?? address;
 }
 
 function parseCidr(value: unknown): { address: string; prefix: number } | undefined {
@@ -60,6 +71,15 @@ export const cidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'
   if (!found) return { reason: `'${display(value)}' is not a valid IP subnet` };
   return { value: `${found.address}/${found.prefix}` };
 });
+
+const networkCidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'] }, (value) => {
+  const found = parseCidr(value);
+  if (!found) return { reason: `'${display(value)}' isn't a recognized IP subnet cidr` };
+  return { value: `${networkAddress(found.address, found.prefix)}/${found.prefix}` };
+});
+
+/** CIDRs of networks, each once; bits after the prefix are cleared. */
+export const networkCidrs: ValueType = listOf(networkCidr, { max: 10_000, what: 'address', nullIs: [] });
 
 /** A route's destination: no bits after the prefix, not loopback, not multicast. */
 export const routeCidr: ValueType = typeOf({ type: 'string', examples: ['10.1.0.0/16'] }, (value) => {

@@ -14,6 +14,7 @@
  * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.
  * - `view` gives one REPEATABLE READ READ ONLY transaction: every read in it is of the same state.
  */
+import type { AddressGroupRow } from '../resources/address-group.ts';
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { FencingRow } from '../resources/fencing.ts';
@@ -85,6 +86,7 @@ export interface Tables {
   readonly floatingIps: Table<FloatingIpRow>;
   readonly portForwardings: Table<PortForwardingRow>;
   readonly routerRemovals: Table<RouterRemovalRow>;
+  readonly addressGroups: Table<AddressGroupRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

@@ -219,6 +219,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['router_id', 'agent_id'],
     columns: { router_id: 'uuid', agent_id: 'uuid', at: 'text' },
   },
+  addressGroups: {
+    name: 'address_groups',
+    key: ['id'],
+    columns: { ...standard, name: 'text', addresses: 'jsonb' },
+  },
   quotas: {
     name: 'quotas',
     key: ['project_id', 'resource'],

@@ -10,7 +10,7 @@ import { scopes } from './scopes.ts';
 import { fleet, sightings } from './sightings.ts';
 import { Session, type StatementNames } from './session.ts';
 import { type Log, RunAgain, StoreUnavailable, type Tables, type Transaction, type View } from './store.ts';
-import { openTable } from './table.ts';
+import { openTable, type Row, type TableDescription } from './table.ts';
 import { DESCRIPTIONS } from './tables.ts';
 import type { Vigil } from './vigil.ts';
 
@@ -109,27 +109,12 @@ function openLog(session: Session): Log {
   };
 }
 
+const ALL = Object.entries(DESCRIPTIONS) as [string, TableDescription<Row>][];
+
+/** Each table by its name; the cast ends where the generic ones get the types of their rows. */
 function openTables(session: Session): Tables {
-  return {
-    networks: openTable(session, DESCRIPTIONS.networks),
-    subnets: openTable(session, DESCRIPTIONS.subnets),
-    ports: openTable(session, DESCRIPTIONS.ports),
-    ipAllocations: openTable(session, DESCRIPTIONS.ipAllocations),
-    provisioningBlocks: openTable(session, DESCRIPTIONS.provisioningBlocks),
-    hosts: openTable(session, DESCRIPTIONS.hosts),
-    agents: openTable(session, DESCRIPTIONS.agents),
-    dhcpBindings: openTable(session, DESCRIPTIONS.dhcpBindings),
-    haNetworks: openTable(session, DESCRIPTIONS.haNetworks),
-    routers: openTable(session, DESCRIPTIONS.routers),
-    routerBindings: openTable(session, DESCRIPTIONS.routerBindings),
-    floatingIps: openTable(session, DESCRIPTIONS.floatingIps),
-    portForwardings: openTable(session, DESCRIPTIONS.portForwardings),
-    routerRemovals: openTable(session, DESCRIPTIONS.routerRemovals),
-    quotas: openTable(session, DESCRIPTIONS.quotas),
-    leases: openTable(session, DESCRIPTIONS.leases),
-    fencings: openTable(session, DESCRIPTIONS.fencings),
-    events: openTable(session, DESCRIPTIONS.events),
-  };
+  const tables = ALL.map(([name, description]) => [name, openTable(session, description)] as const);
+  return Object.fromEntries(tables) as unknown as Tables;
 }
 
 /** Gives the connection back whatever happens; undoes an unfinished transaction. A collision outranks what came of it. */

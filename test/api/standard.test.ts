@@ -24,6 +24,7 @@ const SAMPLES: Readonly<Record<string, () => object | Promise<object>>> = {
   subnets: async () => ({ network_id: await ownNetwork(), cidr: '10.0.0.0/24', ip_version: 4 }),
   ports: async () => ({ network_id: await ownNetwork() }),
   routers: () => ({}),
+  address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
   floatingips: () => ({ floating_network_id: external }),
 };
 

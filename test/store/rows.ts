@@ -22,7 +22,7 @@ export const routerId = (n: number) => uuid(5, n);
 export const floatingIpId = (n: number) => uuid(6, n);
 export const forwardingId = (n: number) => uuid(7, n);
 
-const standard = (id: string) => ({
+export const standard = (id: string) => ({
   id,
   project_id: 'p1',
   description: '',

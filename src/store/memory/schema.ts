@@ -308,6 +308,8 @@ const routerRemovals = define('routerRemovals', 'router_removals', ['router_id',
   ],
 });
 
+const addressGroups = define('addressGroups', 'address_groups', ['id']);
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -333,6 +335,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   floatingIps,
   portForwardings,
   routerRemovals,
+  addressGroups,
   quotas,
   leases,
   fencings,

@@ -1,0 +1,48 @@
+import { type AddressGroupRow, addressGroupMap } from '../resources/address-group.ts';
+import { Fault } from '../resources/errors.ts';
+import type { Transaction } from '../store/store.ts';
+import type { Call } from './operation.ts';
+import { changeRow, type Plain } from './plain.ts';
+
+export const addressGroups: Plain<AddressGroupRow> = { map: addressGroupMap, table: 'addressGroups' };
+
+export interface AddressesRequest {
+  readonly id: string;
+  readonly addresses: readonly string[];
+}
+
+const quoted = (addresses: readonly string[]): string => `[${addresses.map((one) => `'${one}'`).join(', ')}]`;
+
+/** Adds addresses, none of which may be there yet. */
+export function addAddresses(
+  tx: Transaction,
+  call: Call,
+  { id, addresses }: AddressesRequest,
+): Promise<AddressGroupRow> {
+  const change = (group: AddressGroupRow) => {
+    const present = addresses.filter((one) => group.addresses.includes(one));
+    if (present.length > 0) {
+      const message = `Addresses ${quoted(present)} already exist in the address group ${id}.`;
+      throw new Fault('AddressesAlreadyExist', message);
+    }
+    return { addresses: [...group.addresses, ...addresses] };
+  };
+  return changeRow(tx, { it: addressGroups, call }, { id, rule: 'add_addresses', change });
+}
+
+/** Takes addresses away, all of which must be there. */
+export function removeAddresses(
+  tx: Transaction,
+  call: Call,
+  { id, addresses }: AddressesRequest,
+): Promise<AddressGroupRow> {
+  const change = (group: AddressGroupRow) => {
+    const absent = addresses.filter((one) => !group.addresses.includes(one));
+    if (absent.length > 0) {
+      const message = `Addresses ${quoted(absent)} not found in the address group ${id}.`;
+      throw new Fault('AddressesNotFound', message);
+    }
+    return { addresses: group.addresses.filter((one) => !addresses.includes(one)) };
+  };
+  return changeRow(tx, { it: addressGroups, call }, { id, rule: 'remove_addresses', change });
+}
