@@ -100,14 +100,15 @@ export class Truth {
   }
 
   /**
-   * What another hand took from an HA segment, or came to it meanwhile, only an agent that is well and knows of it puts there: one that no
-   * server was heard by since the other's replica was made sends it nothing. Where a server hears both, two are judged by that.
+   * What another hand took from an HA segment, or came to it meanwhile, only an agent that is well and knows of it puts there: one that has
+   * heard no server since the other's replica was made sends it nothing. Where a server hears both, two are judged by that.
    */
   async canHear(routerId: string, one: L3Machine, other: L3Machine): Promise<boolean> {
+    const made = this.replicas(routerId).map(({ host }) => host);
     const knows = ({ name }: L3Machine, of: L3Machine) => {
       const { hasSynced, mirror } = this.#world.agent(name);
-      const replicas = mirror?.group(`router/${routerId}`);
-      return this.isAgentWell(name) && hasSynced && replicas?.has(`replica/${of.name}`) === true;
+      const isNew = made.includes(of.name) && !mirror?.group(`router/${routerId}`)?.has(`replica/${of.name}`);
+      return this.isAgentWell(name) && hasSynced && !isNew;
     };
     if (knows(one, other) && knows(other, one)) return true;
     const hears = async (from: L3Machine, to: L3Machine) => {
