@@ -18,6 +18,7 @@ function extension(...[alias, name, description, updated]: [string, string, stri
 // biome-ignore format: one line each reads as a table
 export const EXTENSIONS: readonly Extension[] = [
   extension('address-group', 'Address group', 'Support address group', '2020-07-15T10:00:00'),
+  extension('address-scope', 'Address scope', 'Address scopes extension.', '2015-07-26T10:00:00'),
   extension('agent', 'agent', 'The agent management extension.', '2013-02-03T10:00:00'),
   extension('availability_zone', 'Availability Zone', 'The availability zone extension.', '2015-01-01T10:00:00'),
   extension('binding', 'Port Binding', 'Expose port bindings of a virtual port to external application', '2014-02-03T10:00:00'),

@@ -1,5 +1,6 @@
 /** The resources that are rows of one table and little more: docs/how-to/add-a-resource.md. */
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
+import { addressScopes } from '../operations/address-scope.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
 import { networkCidrs } from '../resources/address-values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
@@ -24,4 +25,5 @@ export const plainCollections: readonly Collection[] = [
       }),
     ],
   }),
+  plainCollection(addressScopes),
 ];

@@ -82,6 +82,8 @@ export const FAULT_STATUS = {
   QuotaResourceUnknown: 404,
   TenantQuotaNotFound: 404,
   TagNotFound: 404,
+  AddressScopeNotFound: 404,
+  AddressScopeUpdateError: 400,
   AddressGroupNotFound: 404,
   AddressesNotFound: 404,
   AddressesAlreadyExist: 400,

@@ -1,7 +1,7 @@
 import { attributeMap } from './attribute.ts';
 import { dnsDomain } from './dns-names.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, standardHead, standardTail } from './standard-attributes.ts';
+import { NAME, SHARED, standardHead, standardTail } from './standard-attributes.ts';
 import { boolean, constant, integer, listOf, name, nullIsAbsent, oneOf, shown, text } from './values.ts';
 
 export type NetworkType = 'vxlan' | 'flat' | 'vlan';
@@ -52,17 +52,7 @@ export const networkMap = attributeMap<NetworkRow>({
       sort: true,
       description: 'Its state as a whole.',
     },
-    {
-      name: 'shared',
-      column: 'shared',
-      type: boolean,
-      post: 'admin',
-      put: 'admin',
-      default: false,
-      filter: true,
-      sort: true,
-      description: 'Whether every project may use it.',
-    },
+    SHARED,
     {
       name: 'router:external',
       column: 'external',

@@ -2,7 +2,7 @@
 import type { AttributeOf } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
 import { tagList } from './tags.ts';
-import { integer, name, shown, text, uuid } from './values.ts';
+import { boolean, integer, name, shown, text, uuid } from './values.ts';
 
 type Standard = AttributeOf<StandardAttributes>;
 
@@ -70,6 +70,18 @@ export const NAME = {
   filter: true,
   sort: true,
   description: 'For humans; need not be unique.',
+} as const;
+
+export const SHARED = {
+  name: 'shared',
+  column: 'shared',
+  type: boolean,
+  post: 'admin',
+  put: 'admin',
+  default: false,
+  filter: true,
+  sort: true,
+  description: 'Whether every project may use it.',
 } as const;
 
 export const NETWORK_ID = {

@@ -15,6 +15,7 @@
  * - `view` gives one REPEATABLE READ READ ONLY transaction: every read in it is of the same state.
  */
 import type { AddressGroupRow } from '../resources/address-group.ts';
+import type { AddressScopeRow } from '../resources/address-scope.ts';
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { FencingRow } from '../resources/fencing.ts';
@@ -87,6 +88,7 @@ export interface Tables {
   readonly portForwardings: Table<PortForwardingRow>;
   readonly routerRemovals: Table<RouterRemovalRow>;
   readonly addressGroups: Table<AddressGroupRow>;
+  readonly addressScopes: Table<AddressScopeRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

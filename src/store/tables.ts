@@ -224,6 +224,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['id'],
     columns: { ...standard, name: 'text', addresses: 'jsonb' },
   },
+  addressScopes: {
+    name: 'address_scopes',
+    key: ['id'],
+    columns: { ...standard, name: 'text', ip_version: 'integer', shared: 'boolean' },
+  },
   quotas: {
     name: 'quotas',
     key: ['project_id', 'resource'],

@@ -25,6 +25,7 @@ const SAMPLES: Readonly<Record<string, () => object | Promise<object>>> = {
   ports: async () => ({ network_id: await ownNetwork() }),
   routers: () => ({}),
   address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
+  address_scopes: () => ({ ip_version: 6 }),
   floatingips: () => ({ floating_network_id: external }),
 };
 

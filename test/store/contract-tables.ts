@@ -107,6 +107,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
   ],
   routerRemovals: [{ router_id: router(1).id, agent_id: agentId(1), at: '2026-01-01T00:00:00Z' }],
   addressGroups: [{ ...standard(networkId(7)), name: 'a', addresses: ['10.0.0.0/24'], tags: ["o'clock"] }],
+  addressScopes: [{ ...standard(networkId(8)), name: 's', ip_version: 6, shared: true }],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   fencings: [

@@ -310,6 +310,8 @@ const routerRemovals = define('routerRemovals', 'router_removals', ['router_id',
 
 const addressGroups = define('addressGroups', 'address_groups', ['id']);
 
+const addressScopes = define('addressScopes', 'address_scopes', ['id']);
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -336,6 +338,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   portForwardings,
   routerRemovals,
   addressGroups,
+  addressScopes,
   quotas,
   leases,
   fencings,
