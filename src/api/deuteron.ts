@@ -1,6 +1,6 @@
 /** What Deuteron adds to the Networking API: hosts with their credentials. Admins only. */
 import type { FastifyRequest } from 'fastify';
-import { addHost, listHosts, removeHost } from '../operations/host.ts';
+import { addHost, type ListedHost, listHosts, removeHost } from '../operations/host.ts';
 import type { HostRow } from '../resources/agent.ts';
 import { Fault } from '../resources/errors.ts';
 import { isPlainObject } from '../resources/values.ts';
@@ -13,11 +13,16 @@ const HOST = {
   ...{ name: TEXT, tunnel_ip: TEXT, management_ip: TEXT },
   ...{ physical_networks: array(TEXT), created_at: TEXT },
 };
+/** null: it has none, or it was not asked yet. */
+const FENCE_DEVICE = {
+  ...object({ ok: { type: 'boolean' }, since: TEXT, at: TEXT, message: TEXT }),
+  type: ['object', 'null'],
+} as const;
 const SAYS = {
   list: {
     id: 'list_hosts',
     summary: 'The hosts whose agents may come.',
-    answer: object({ hosts: array(object(HOST)) }),
+    answer: object({ hosts: array(object({ ...HOST, fence_device: FENCE_DEVICE })) }),
   },
   create: {
     id: 'create_host',
@@ -38,6 +43,12 @@ const SAYS = {
 function shown(host: HostRow) {
   const { name, tunnel_ip, management_ip, physical_networks, created_at } = host;
   return { name, tunnel_ip, management_ip, physical_networks, created_at };
+}
+
+function listed({ host, fenceDevice }: ListedHost) {
+  if (fenceDevice === null) return { ...shown(host), fence_device: null };
+  const { ok, since, at, message } = fenceDevice;
+  return { ...shown(host), fence_device: { ok, since, at, message } };
 }
 
 function nameIn(given: unknown): string {
@@ -62,7 +73,7 @@ export function addDeuteron(api: Api, secret: () => string): void {
   api.route({ method: 'GET', url: '/v2.0/deuteron/hosts', says: SAYS.list }, async (request, reply) => {
     adminOnly(api.callOf(request).caller, 'get_host');
     const hosts = await api.store.view((view) => listHosts(view));
-    return reply.send(JSON.stringify({ hosts: hosts.map(shown) }));
+    return reply.send(JSON.stringify({ hosts: hosts.map(listed) }));
   });
   api.route({ method: 'POST', url: '/v2.0/deuteron/hosts', says: SAYS.create }, async (request, reply) => {
     const call = api.callOf(request);

@@ -46,8 +46,11 @@ export interface PowerAnswer {
 export interface FenceDevices {
   /** Hosts that have one. Rejects where what names them cannot be relied on. */
   hosts(): Promise<ReadonlySet<string>>;
-  /** Rejects for nothing that the device does. `off` says what came of it, `status` what is so. */
-  act(host: string, action: 'status' | 'off'): Promise<PowerAnswer>;
+  /**
+   * Rejects for nothing that the device does. `off` says what came of it, `status` what is so. A device is asked one thing at a
+   * time, whoever asks; the time (of its own, by default) begins with its turn.
+   */
+  act(host: string, action: 'status' | 'off', timeoutMs?: number): Promise<PowerAnswer>;
 }
 
 export interface FencingOptions {

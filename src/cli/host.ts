@@ -2,14 +2,14 @@ import { parseArgs } from 'node:util';
 import { callApi, ENDPOINT_HELP, ENDPOINT_OPTIONS, endpointFrom } from './api-client.ts';
 import { type Command, type CommandIo, EXIT_DONE, UsageError } from './command.ts';
 import { drain } from './drain.ts';
-import { formatTable } from './table.ts';
+import { formatTable, toSecond } from './table.ts';
 
 const USAGE = `usage: deuteron host add NAME | list | drain NAME [--undo] [--force] [--wait S] | remove NAME [--force]
 
 Hosts whose agents may connect. Each has a credential of its own: it is shown once, by add, and kept hashed.
 
   add NAME           make the host known and print its credential; put it into the agent's credential file
-  list               the hosts, where they are on the tunnel and management networks, since when
+  list               the hosts, where they are on the tunnel and management networks, since when, and what their fence devices said last
   drain NAME         empty it before maintenance: its DHCP and L3 agents are switched off, what they have goes to others, HA routers
                      that are active there move at once, routers that are not HA are away for a moment. Says what is left; asked
                      again, it moves what could not be moved before
@@ -29,6 +29,15 @@ interface HostBody {
   /** A server from before it says nothing of it. */
   management_ip?: string;
   created_at: string;
+  /** null: none, or it was not asked yet. A server from before it says nothing of it. */
+  fence_device?: { ok: boolean; since: string; at: string; message: string } | null;
+}
+
+function fenceDeviceOf({ fence_device: device }: HostBody): string {
+  if (!device) return '-';
+  return device.ok
+    ? `answers (${toSecond(device.at)})`
+    : `FAILS since ${toSecond(device.since)}: ${device.message}`;
 }
 
 async function run(args: string[], io: CommandIo): Promise<number> {
@@ -52,8 +61,11 @@ async function run(args: string[], io: CommandIo): Promise<number> {
     else
       io.out(
         formatTable(
-          ['NAME', 'TUNNEL IP', 'MANAGEMENT IP', 'ADDED'],
-          hosts.map((host) => [host.name, host.tunnel_ip || '-', host.management_ip || '-', host.created_at]),
+          ['NAME', 'TUNNEL IP', 'MANAGEMENT IP', 'ADDED', 'FENCE DEVICE'],
+          hosts.map((host) => [
+            ...[host.name, host.tunnel_ip || '-', host.management_ip || '-', host.created_at],
+            fenceDeviceOf(host),
+          ]),
         ),
       );
     return EXIT_DONE;

@@ -257,6 +257,14 @@ export const SERVER_OPTIONS = {
     placeholder: 'S',
     help: 'One host is fenced in so long, whichever it is and whichever server does it.',
   },
+  'fence-check-seconds': {
+    kind: 'integer',
+    min: 60,
+    max: 604_800,
+    default: 3600,
+    placeholder: 'S',
+    help: 'How often each fence device is asked for the power of its host, while that is heard; a tenth sooner or later.',
+  },
   'fence-vm-hosts': {
     kind: 'flag',
     default: false,

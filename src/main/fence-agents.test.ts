@@ -79,3 +79,28 @@ test('a file or an agent that others may change is not relied on, nor a file tha
   await assert.rejects(readFenceFile(`${file}.none`), /there is no such file/);
   assert.equal((await fenceDevicesOf(`${file}.none`).act('h3', 'off')).power, 'unknown');
 });
+
+test('a device is asked one thing at a time, by whichever host and whoever asks; another one beside it', async (t) => {
+  const { at, program, file } = place(
+    t,
+    `#!/bin/sh
+at=$(dirname "$0")
+while IFS='=' read -r key value; do [ "$key" = ip ] && ip=$value; done
+mkdir "$at/busy-$ip" || { echo "twice at once"; exit 1; }
+if [ "$ip" = 192.0.2.2 ]; then while [ ! -e "$at/go" ]; do sleep 0.02; done; fi
+rmdir "$at/busy-$ip"
+echo "Status: ON"
+`,
+  );
+  const section = (host: string, ip: string) => `[${host}]\nagent = ${program}\nip = ${ip}\nplug = ${host}\n`;
+  const sections = [section('h1', '192.0.2.1'), section('h2', '192.0.2.2'), section('h3', '192.0.2.2')];
+  writeFileSync(file, sections.join(''));
+  const devices = fenceDevicesOf(file);
+  const held = [devices.act('h2', 'status'), devices.act('h3', 'status', 5_000), devices.act('h2', 'status')];
+  assert.equal((await devices.act('h1', 'status')).power, 'on', 'it waits for no other device');
+  writeFileSync(join(at, 'go'), '');
+  assert.deepEqual(
+    (await Promise.all(held)).map(({ power }) => power),
+    ['on', 'on', 'on'],
+  );
+});

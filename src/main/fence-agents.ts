@@ -9,7 +9,8 @@ import { problemsOf, problemsOfPath } from '../agents/l3/check-script.ts';
 import type { FenceDevices, PowerAnswer } from '../background/fencing.ts';
 import { createProgramFacts } from '../host/linux/program-facts.ts';
 import { realClock } from '../lib/clock.ts';
-import { type FenceDevice, fenceInput, parseFenceFile, withoutSecrets } from './fence-file.ts';
+import { Turns } from '../lib/turns.ts';
+import { type FenceDevice, fenceInput, nameOfDevice, parseFenceFile, withoutSecrets } from './fence-file.ts';
 
 const TIMEOUT_MS = 60_000;
 /** Between being asked to end and being ended, and until nobody waits any more. */
@@ -113,13 +114,20 @@ export function powerOf({ code, out }: Pick<AgentRun, 'code' | 'out'>): PowerAns
 
 /** The devices of the file, which is read anew each time. */
 export function fenceDevicesOf(path: string): FenceDevices {
+  const turns = new Map<string, Turns>();
+  const turnsOf = (device: FenceDevice): Turns => {
+    const name = nameOfDevice(device);
+    const known = turns.get(name) ?? new Turns();
+    turns.set(name, known);
+    return known;
+  };
   return {
     hosts: async () => new Set((await readFenceFile(path)).keys()),
-    async act(host, action) {
+    async act(host, action, timeoutMs = TIMEOUT_MS) {
       try {
         const device = (await readFenceFile(path)).get(host);
         if (device === undefined) return { power: 'unknown', text: `${path} names it no more` };
-        const run = await runFenceAgent(device, action);
+        const run = await turnsOf(device).take(() => runFenceAgent(device, action, timeoutMs));
         const { text } = run;
         if (action === 'status') return { power: powerOf(run), text };
         return { power: run.code === 0 ? 'off' : 'unknown', text };

@@ -56,6 +56,19 @@ test('test asks the device, by its file alone', async (t) => {
   assert.deepEqual([failed.code, failed.out.endsWith('no way in with <password>\n')], [1, true]);
 });
 
+test('verify asks each device if it is told to', async (t) => {
+  const on = device(t, 'echo Status: ON');
+  const { code, out } = await run('verify', on.file, '--ask');
+  assert.deepEqual([code, /POWER\n.*on\n$/s.test(out)], [0, true]);
+  const lost = device(t, 'echo no way in with hush-hush >&2; exit 1');
+  const failed = await run('verify', lost.file, '--ask', '--json');
+  assert.equal(failed.code, 1);
+  const { devices, problems } = JSON.parse(failed.out);
+  assert.deepEqual(devices[0].power, 'unknown');
+  assert.deepEqual(problems, ['h3: it does not say whether the power is on: no way in with <password>']);
+  assert.equal((await run('verify', lost.file)).code, 0);
+});
+
 test('wrong usage is told', async (t) => {
   const { file } = device(t, 'exit 0');
   for (const args of [[], ['off', 'h3'], ['test'], ['test', 'h3'], ['test', 'h4', '--fence-devices', file]])

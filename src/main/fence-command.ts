@@ -5,31 +5,42 @@ import { formatTable } from '../cli/table.ts';
 import { powerOf, problemsOfAgent, problemsOfFile, readFenceFile, runFenceAgent } from './fence-agents.ts';
 import { environmentName } from './options.ts';
 
+interface Output {
+  readonly isJson: boolean;
+  readonly io: CommandIo;
+}
+
 const VARIABLE = environmentName('fence-devices');
 
-const USAGE = `usage: deuteron fence verify FILE [--json]
+const USAGE = `usage: deuteron fence verify FILE [--ask] [--json]
        deuteron fence test HOST [--fence-devices FILE] [--json]
 
 Fence devices switch hosts off that neither servers nor other hosts reach. See docs/operate/fencing.md. Nothing here switches anything.
 
   verify FILE         whether a server would rely on the file: owner and mode of every step of its path and of each agent's, and
-                      what is in it. Shows hosts and agents, and no password
+                      what is in it. Shows hosts and agents, and no password. What servers were told by devices: deuteron host list
+    --ask             also ask each device for the power of its host, one after the other; one that does not say is a problem
   test HOST           asks the host's device for the power, as a server would (action "status"). Do this while the host runs: a device
                       that says "off" then is another host's
     --fence-devices FILE
                       the file [$${VARIABLE}]
   --json              print JSON
 
-Exit codes: 0 it may be relied on (verify), the device answers (test); 1 it may not, it does not; 2 wrong usage.`;
+Exit codes: 0 it may be relied on (verify; with --ask: and all devices answer), the device answers (test); 1 it may not, it does not; 2 wrong usage.`;
 
-async function verify(path: string, isJson: boolean, io: CommandIo): Promise<number> {
+async function verify(path: string, isAsked: boolean, { isJson, io }: Output): Promise<number> {
   const problems = await problemsOfFile(path);
-  const devices: { host: string; agent: string }[] = [];
+  const devices: { host: string; agent: string; power?: string }[] = [];
   if (problems.length === 0) {
     try {
-      for (const { host, agent } of (await readFenceFile(path)).values()) {
-        devices.push({ host, agent });
-        for (const problem of await problemsOfAgent(agent)) problems.push(`${host}: ${problem}`);
+      for (const device of (await readFenceFile(path)).values()) {
+        const { host, agent } = device;
+        const found = await problemsOfAgent(agent);
+        const run = isAsked && found.length === 0 ? await runFenceAgent(device, 'status') : null;
+        const power = run === null ? undefined : powerOf(run);
+        if (power === 'unknown') found.push(`it does not say whether the power is on: ${run?.text}`);
+        devices.push({ host, agent, ...(power === undefined ? {} : { power }) });
+        for (const problem of found) problems.push(`${host}: ${problem}`);
       }
     } catch (error) {
       problems.push((error as Error).message);
@@ -40,8 +51,8 @@ async function verify(path: string, isJson: boolean, io: CommandIo): Promise<num
     if (devices.length > 0)
       io.out(
         formatTable(
-          ['HOST', 'AGENT'],
-          devices.map(({ host, agent }) => [host, agent]),
+          ['HOST', 'AGENT', ...(isAsked ? ['POWER'] : [])],
+          devices.map(({ host, agent, power }) => [host, agent, ...(isAsked ? [power ?? '-'] : [])]),
         ),
       );
     io.out(problems.map((line) => `${line}\n`).join(''));
@@ -49,7 +60,7 @@ async function verify(path: string, isJson: boolean, io: CommandIo): Promise<num
   return problems.length > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-async function ask(path: string, host: string, { isJson, io }: { isJson: boolean; io: CommandIo }) {
+async function ask(path: string, host: string, { isJson, io }: Output): Promise<number> {
   const device = (await readFenceFile(path)).get(host);
   if (device === undefined) throw new UsageError(`${path} names no device of ${host}`);
   const run = await runFenceAgent(device, 'status');
@@ -64,14 +75,18 @@ async function run(args: string[], io: CommandIo): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { 'fence-devices': { type: 'string' }, json: { type: 'boolean', default: false } },
+    options: {
+      'fence-devices': { type: 'string' },
+      ask: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
   });
   const [verb, what, ...rest] = positionals;
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
   if (verb !== 'verify' && verb !== 'test')
     throw new UsageError(verb === undefined ? 'verify or test?' : `no such verb: ${verb}`);
   if (what === undefined) throw new UsageError(`${verb} needs ${verb === 'verify' ? 'a file' : 'a host'}`);
-  if (verb === 'verify') return verify(what, values.json, io);
+  if (verb === 'verify') return verify(what, values.ask, { isJson: values.json, io });
   const path = values['fence-devices'] ?? io.env[VARIABLE];
   if (path === undefined) throw new UsageError(`test needs --fence-devices, or ${VARIABLE}`);
   return ask(path, what, { isJson: values.json, io });

@@ -22,6 +22,8 @@ const SECTION = /^\[([A-Za-z0-9][A-Za-z0-9._-]{0,254})\]$/;
 const KEY = /^[a-z][a-z0-9_-]{0,63}$/i;
 /** What is said by the server itself, and what would write the passwords somewhere. */
 const NOT_ALLOWED = /^(action|option|nodename|debug|debug[_-]file|verbose|verbose[_-]level)$/;
+/** As fence-agents name it, today and before. */
+const ADDRESS = /^(ip|ipaddr)$/i;
 const SECRET = /pass|secret|token|key|kg|community/i;
 
 /** @throws Error that names the line, and no value. */
@@ -58,6 +60,12 @@ export function parseFenceFile(text: string): Map<string, FenceDevice> {
       return [name, { host: name, agent, settings }];
     }),
   );
+}
+
+/** By it hosts on one and the same device are known: an agent at an address. A device without one is its host's alone. */
+export function nameOfDevice({ host, agent, settings }: FenceDevice): string {
+  const found = settings.find(([key]) => ADDRESS.test(key));
+  return found === undefined ? `${agent} for ${host}` : `${agent} at ${found[1]}`;
 }
 
 /** What the agent reads from its standard input (fence-agents: FenceAgentAPI): `key=value` lines. */

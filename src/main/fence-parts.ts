@@ -1,7 +1,8 @@
 /** Wires fencing, where the operator named devices. */
 import { hostname } from 'node:os';
 import type { Duty } from '../background/duties.ts';
-import { fencingDuty, type FencingOptions } from '../background/fencing.ts';
+import { fenceCheckDuty } from '../background/fence-checks.ts';
+import { type FenceDevices, fencingDuty, type FencingOptions } from '../background/fencing.ts';
 import type { AgentPresence } from '../background/presence.ts';
 import type { ServerConfig } from './config.ts';
 import { fenceDevicesOf, problemsOfAgent, readFenceFile } from './fence-agents.ts';
@@ -31,6 +32,12 @@ export function fencibleHosts(path: string | null): () => Promise<ReadonlySet<st
   };
 }
 
+/** Without a file there is nothing to ask: what was told of devices before is over. */
+const NO_DEVICES: FenceDevices = {
+  hosts: async () => new Set(),
+  act: async () => ({ power: 'unknown', text: 'there is no fence device' }),
+};
+
 type Parts = Omit<FencingOptions, 'isHeard' | 'promptSince' | 'ownHost' | 'devices' | 'rules'>;
 
 export function fencingDuties(
@@ -38,14 +45,23 @@ export function fencingDuties(
   { presence, ...parts }: Parts & { readonly presence: AgentPresence },
 ): Duty[] {
   const path = config['fence-devices'];
-  if (path === null) return [];
+  const devices = path === null ? NO_DEVICES : fenceDevicesOf(path);
+  const check = fenceCheckDuty({
+    ...{ ...parts, devices },
+    rules: {
+      everyMs: config['fence-check-seconds'] * 1000,
+      silentMs: config['agent-down-seconds'] * 1000,
+    },
+  });
+  if (path === null) return [check];
   return [
+    check,
     fencingDuty({
       ...parts,
       isHeard: (id) => presence.isHeard(id),
       promptSince: (now) => presence.attention.since(now),
       ownHost: hostname(),
-      devices: fenceDevicesOf(path),
+      devices,
       rules: {
         afterMs: config['fence-after-seconds'] * 1000,
         windowMs: config['fence-window-seconds'] * 1000,

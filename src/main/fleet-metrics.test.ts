@@ -28,13 +28,16 @@ test('agents that nobody hears are counted, dead or not', async () => {
   assert.deepEqual(await w.unheard(), ['l2 2', 'dhcp 1', 'l3 0']);
 });
 
-test('fenced hosts are counted until they are heard again', async () => {
+test('fenced hosts are counted until they are heard again, and devices by what they said', async () => {
   const w = await world();
   const row = { number: 1, state: 'off', server_id: 'server', at: '' } as const;
   await w.run((tx) => tx.fencings.insert([{ ...row, host: 'h1' }]));
   await w.run((tx) => tx.fencings.insert([{ ...row, host: 'h2', number: 2, state: 'over' }]));
+  const check = { host: 'h3', ok: false, since: '', at: '', message: '' };
+  await w.run((tx) => tx.fenceChecks.insert([check, { ...check, host: 'h4', ok: true }]));
   await w.fleet.count();
   assert.deepEqual(w.fleet.fenced, { acting: 0, off: 1, failed: 0 });
+  assert.deepEqual(w.fleet.fenceDevices, { answers: 1, fails: 1 });
 });
 
 test('a fleet that is silent as a whole shows, though nobody is taken for dead', async () => {

@@ -31,6 +31,8 @@ export class Fleet {
   leavingBindings = 0;
   /** Hosts by how their last fencing ended, as long as they were not heard since. */
   fenced: Readonly<Record<(typeof FENCED)[number], number>> = { acting: 0, off: 0, failed: 0 };
+  /** Fence devices by what they said when they were last asked. */
+  fenceDevices = { answers: 0, fails: 0 };
 
   /** `servers`: those that live. */
   constructor(store: Pick<Store, 'view'>, servers: () => readonly string[]) {
@@ -64,6 +66,10 @@ export class Fleet {
         off: await ofState('off'),
         failed: await ofState('failed'),
       };
+      this.fenceDevices = {
+        answers: await view.fenceChecks.count({ ok: true }),
+        fails: await view.fenceChecks.count({ ok: false }),
+      };
       this.leavingBindings = await view.dhcpBindings.count({ leaving: true });
     });
   }
@@ -92,6 +98,11 @@ export function registerFleetMetrics(registry: Registry, { fleet, leader, resche
     ...{ type: 'gauge', name: 'deuteron_fenced_hosts', labels: ['state'] },
     help: 'Hosts by how their fencing ended, until they are heard again (all servers say the same).',
     read: () => by('state', fleet.fenced),
+  });
+  show(registry, {
+    ...{ type: 'gauge', name: 'deuteron_fence_devices', labels: ['state'] },
+    help: 'Fence devices by whether they answered as they should when they were last asked (all servers say the same).',
+    read: () => by('state', fleet.fenceDevices),
   });
   show(registry, {
     ...{ type: 'gauge', name: 'deuteron_mass_silences' },

@@ -22,7 +22,7 @@ test('a credential is known by its hash only, and ends when it is renewed', asyn
   assert.equal(await find('s3cret'), undefined);
   assert.equal((await find('new'))?.name, 'h1');
   assert.deepEqual(
-    (await b.store.view((view) => listHosts(view))).map((one) => one.name),
+    (await b.store.view((view) => listHosts(view))).map(({ host }) => host.name),
     ['h1'],
   );
 });

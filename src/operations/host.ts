@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { timestamp } from '../lib/clock.ts';
 import type { HostRow } from '../resources/agent.ts';
+import type { FenceCheckRow } from '../resources/fencing.ts';
 import { Fault } from '../resources/errors.ts';
 import { ROUTER_PORT_OWNERS } from '../resources/router.ts';
 import type { Tables, Transaction } from '../store/store.ts';
@@ -63,8 +64,18 @@ export async function renewCredential(
   return { host, credential };
 }
 
+/** A host, and what its fence device said last; null: it has none, or it was not asked yet. */
+export interface ListedHost {
+  readonly host: HostRow;
+  readonly fenceDevice: FenceCheckRow | null;
+}
+
 /** Every host, by name. */
-export const listHosts = (tables: Tables): Promise<HostRow[]> => tables.hosts.find({});
+export async function listHosts(tables: Tables): Promise<ListedHost[]> {
+  const checks = new Map((await tables.fenceChecks.find({})).map((row) => [row.host, row]));
+  const hosts = await tables.hosts.find({});
+  return hosts.map((host) => ({ host, fenceDevice: checks.get(host.name) ?? null }));
+}
 
 /** The host whose credential this is. */
 export const hostByCredential = (tables: Tables, credential: string): Promise<HostRow | undefined> =>

@@ -12,6 +12,7 @@ export const ROUTER_ALERTS = [
   'check-fails-everywhere',
   'fencing-refused',
   'fencing-failed',
+  'fence-device',
 ] as const;
 export type RouterAlert = (typeof ROUTER_ALERTS)[number];
 

@@ -21,3 +21,15 @@ export type FencingState =
   | 'spared'
   /** The host was heard again after it was off. */
   | 'over';
+
+/** What a host's fence device said when it was last asked in ordinary times. */
+export interface FenceCheckRow {
+  readonly host: string;
+  /** It said that the host is on. */
+  ok: boolean;
+  /** Since when that is so, and when it was last asked (UTC, for display). */
+  since: string;
+  at: string;
+  /** What it said, or what is wrong. */
+  message: string;
+}

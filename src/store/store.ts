@@ -18,7 +18,7 @@ import type { AddressGroupRow } from '../resources/address-group.ts';
 import type { AddressScopeRow } from '../resources/address-scope.ts';
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
-import type { FencingRow } from '../resources/fencing.ts';
+import type { FenceCheckRow, FencingRow } from '../resources/fencing.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
@@ -92,6 +92,7 @@ export interface Tables {
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;
+  readonly fenceChecks: Table<FenceCheckRow>;
   readonly events: Table<EventRow>;
 }
 

@@ -244,6 +244,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['host'],
     columns: { host: 'text', number: 'bigint', state: 'text', server_id: 'text', at: 'text' },
   },
+  fenceChecks: {
+    name: 'fence_checks',
+    key: ['host'],
+    columns: { host: 'text', ok: 'boolean', since: 'text', at: 'text', message: 'text' },
+  },
   events: {
     name: 'events',
     key: ['id'],

@@ -16,6 +16,7 @@ function device(t: TestContext, host: string) {
   t.after(() => rmSync(at, { recursive: true, force: true }));
   const [agent, file] = [join(at, 'agent'), join(at, 'devices')];
   const script = `#!/bin/sh
+[ -e ${at}/broken ] && { echo "no way in with hush-hush"; exit 1; }
 while IFS='=' read -r key value; do [ "$key" = action ] && action=$value; done
 echo "$action" >> ${at}/told
 case $action in
@@ -29,7 +30,8 @@ esac
   chmodSync(file, 0o600);
   const told = () =>
     existsSync(join(at, 'told')) ? readFileSync(join(at, 'told'), 'utf8').trimEnd().split('\n') : [];
-  return { file, told };
+  const breaks = () => writeFileSync(join(at, 'broken'), '');
+  return { file, told, breaks };
 }
 
 async function api(server: ServerProcess, method: string, path: string, body?: unknown) {
@@ -93,6 +95,29 @@ test('a host that falls silent for servers and peers is switched off, and the AP
   const shown = found.map((one: { kind: string; data: { step?: string } }) => one.data.step ?? one.kind);
   assert.deepEqual(shown, ['agent-died', 'begun', 'status', 'off-told', 'off']);
   assert.equal(JSON.stringify(found).includes('hush-hush'), false);
+});
+
+test('a device that does not let the server in is an alert, and is shown with its host', async (t) => {
+  const { file, breaks } = device(t, 'h3');
+  breaks();
+  const args = ['--identity', 'none', '--fence-devices', file, '--agent-down-seconds', '2'];
+  const server = await startServer({ args });
+  t.after(() => server.stop());
+  const { credential } = (await api(server, 'POST', '/v2.0/deuteron/hosts', { host: { name: 'h3' } })).host;
+  const agent = new HollowAgent({
+    ...{ host: 'h3', credential, agentPort: server.agentPort, role: 'l3', beats: true },
+    onFrame: () => undefined,
+  });
+  t.after(() => agent.end());
+  agent.connect();
+  const shown = async () => (await api(server, 'GET', '/v2.0/deuteron/hosts')).hosts[0].fence_device;
+  const open = async (): Promise<number> => {
+    const { events } = await api(server, 'GET', '/v2.0/deuteron/events?host=h3&open=true');
+    return events.filter((one: { data: { alert: string } }) => one.data.alert === 'fence-device').length;
+  };
+  await until('it is shown to fail', async () => (await shown())?.ok === false);
+  assert.equal(await open(), 1);
+  assert.match((await shown()).message, /no way in with <password>/);
 });
 
 test('a server does not start with a file that everybody may read', async (t) => {

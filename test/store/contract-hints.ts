@@ -231,6 +231,8 @@ function otherHints(withStore: WithStore): void {
       await hints(store, (tx) => tx.leases.insert([{ name: 'duties', holder: 's', term: 1, beat: 1 }]), null);
       const fencing = { host: 'a', number: 1, state: 'acting', server_id: 's', at: '' } as const;
       await hints(store, (tx) => tx.fencings.insert([fencing]), null);
+      const check = { host: 'a', ok: true, since: '', at: '', message: '' };
+      await hints(store, (tx) => tx.fenceChecks.insert([check]), null);
       await hints(store, (tx) => tx.ports.find({}), null);
       await hints(store, async () => 'nothing', null);
       await hints(store, (tx) => tx.ports.update({ id: portId(9) }, { host: 'a' }), null);

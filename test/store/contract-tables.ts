@@ -113,6 +113,15 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
   fencings: [
     { host: 'h9', number: 2 ** 53 - 1, state: 'failed', server_id: 's"1', at: '2026-01-01T00:00:00Z' },
   ],
+  fenceChecks: [
+    {
+      host: 'h9',
+      ok: false,
+      since: '2026-01-01T00:00:00Z',
+      at: '2026-01-01T01:00:00Z',
+      message: 'no "way" in',
+    },
+  ],
   events: [
     {
       id: networkId(77),
@@ -146,6 +155,7 @@ const PARENTS_FIRST = [
   'quotas',
   'leases',
   'fencings',
+  'fenceChecks',
   'events',
 ] as const;
 

@@ -320,6 +320,8 @@ const fencings = define('fencings', 'fencings', ['host'], {
   uniques: [{ constraint: 'fencings_number', columns: ['number'] }],
 });
 
+const fenceChecks = define('fenceChecks', 'fence_checks', ['host']);
+
 const events = define('events', 'events', ['id']);
 
 export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
@@ -342,6 +344,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   quotas,
   leases,
   fencings,
+  fenceChecks,
   events,
 };
 
