@@ -18,8 +18,9 @@ export interface Operations<AnyRow> {
   readonly table?: StandardTable;
   /** Absent: cannot be created through the API; `noCreate` says so. */
   create?(tx: Transaction, call: Call, rows: readonly Record<string, unknown>[]): Promise<AnyRow[]>;
-  update(tx: Transaction, call: Call, write: Write & { changes: Record<string, unknown> }): Promise<AnyRow>;
-  remove(tx: Transaction, call: Call, write: Write): Promise<void>;
+  /** Absent, and `remove` as well: it can only be read. */
+  update?(tx: Transaction, call: Call, write: Write & { changes: Record<string, unknown> }): Promise<AnyRow>;
+  remove?(tx: Transaction, call: Call, write: Write): Promise<void>;
   show(tables: Tables, call: Call, id: string): Promise<AnyRow>;
   list(tables: Tables, call: Call, query: ListQuery<AnyRow>): Promise<AnyRow[]>;
   /** The attributes that are no columns, read for all rows at once. */

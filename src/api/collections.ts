@@ -36,6 +36,7 @@ import { subnetMap, type SubnetRow } from '../resources/subnet.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
+import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
 import { floatingIpCollection, routerCollection } from './router-collections.ts';
@@ -159,6 +160,7 @@ export const collections: readonly Collection[] = [
   routerCollection,
   floatingIpCollection,
   ...plainCollections,
+  ipAvailabilityCollection,
   agents,
 ];
 /** For the routes that show them below other paths. */

@@ -4,7 +4,7 @@ import type { Attribute, AttributeMap } from '../resources/attribute.ts';
 import { Fault } from '../resources/errors.ts';
 import { TAG_FILTERS, type TagFilter } from '../resources/tags.ts';
 import type { ListFilter } from '../store/store.ts';
-import { maySee } from './policy.ts';
+import { mayAskBy } from './policy.ts';
 import type { Row } from './view.ts';
 
 export interface ListRequest {
@@ -57,7 +57,7 @@ function readSort(map: AttributeMap, parameters: URLSearchParams, caller: Caller
     throw badRequest('The number of sort_keys and sort_dirs must be same');
   const sortable = (key: string) => {
     const attribute = map.byName.get(key);
-    return attribute?.sort && maySee(caller, attribute) ? (attribute.column ?? undefined) : undefined;
+    return attribute?.sort && mayAskBy(caller, attribute) ? (attribute.column ?? undefined) : undefined;
   };
   const absent = keys.filter((key) => sortable(key) === undefined);
   if (absent.length > 0) throw badRequest(`${quoted(absent)} is invalid attribute for sort_keys`);
@@ -120,7 +120,7 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
   const names = [...new Set(parameters.keys())].filter((name) => !CONTROL.has(name));
   const mayFilter = (name: string) => {
     const attribute = map.byName.get(name);
-    return attribute?.filter && maySee(caller, attribute) ? attribute : undefined;
+    return attribute?.filter && mayAskBy(caller, attribute) ? attribute : undefined;
   };
   const unknown = names.filter((name) => !mayFilter(name) && !isTagFilter(map, name));
   if (unknown.length > 0)

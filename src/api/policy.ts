@@ -55,3 +55,7 @@ export function adminOnly(caller: Caller, rule: string): void {
 export function maySee(caller: Caller, attribute: Attribute): boolean {
   return attribute.see === undefined || (attribute.see === 'admin' && caller.isAdmin);
 }
+
+/** Whether lists may be asked for by it: what only admins see would be told to others by what is found. */
+export const mayAskBy = (caller: Caller, attribute: Attribute): boolean =>
+  attribute.see !== 'admin' || caller.isAdmin;

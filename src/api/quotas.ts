@@ -9,7 +9,7 @@ import {
 } from '../operations/quota.ts';
 import type { Call } from '../operations/operation.ts';
 import { Fault } from '../resources/errors.ts';
-import { display, integer, isPlainObject, isStorable } from '../resources/values.ts';
+import { boolean, display, integer, isPlainObject, isStorable } from '../resources/values.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Api } from './app.ts';
 import { adminOnly } from './policy.ts';
@@ -74,8 +74,8 @@ function readLimits(call: Call, given: unknown): Record<string, number> {
   const limits: Record<string, number> = {};
   const unknown: string[] = [];
   for (const [resource, value] of Object.entries(quota)) {
-    // clients send these beside the limits; every update here takes effect at once, forced or not
-    if (resource === 'force' || resource === 'check_limit' || resource === 'tenant_id') continue;
+    // clients send these beside the limits; without check_limit an update takes effect whatever is used, forced or not
+    if (['force', 'check_limit', 'tenant_id', 'project_id'].includes(resource)) continue;
     if (!known.has(resource)) {
       unknown.push(resource);
       continue;
@@ -88,6 +88,14 @@ function readLimits(call: Call, given: unknown): Record<string, number> {
   if (unknown.length > 0)
     throw new Fault('HTTPBadRequest', `Unrecognized attribute(s) '${display(unknown.join(', '))}'`);
   return limits;
+}
+
+/** `check_limit`: refuse limits below what is used (Neutron's extension quota-check-limit). */
+function checksLimit(given: unknown): boolean {
+  const asked = (requireObject(given)['quota'] as Record<string, unknown>)['check_limit'] ?? false;
+  const reading = boolean.read(asked);
+  if ('value' in reading) return reading.value as boolean;
+  throw new Fault('HTTPBadRequest', `Invalid input for check_limit. Reason: ${reading.reason}.`);
 }
 
 export function addQuotas(api: Api): void {
@@ -139,7 +147,8 @@ export function addQuotas(api: Api): void {
     adminOnly(call.caller, 'update_quota');
     const projectId = projectOf(request);
     const limits = readLimits(call, request.body);
-    const { result, place } = await api.store.transact((tx) => updateQuota(tx, call, { projectId, limits }));
+    const asked = { projectId, limits, checkUsed: checksLimit(request.body) };
+    const { result, place } = await api.store.transact((tx) => updateQuota(tx, call, asked));
     const quota = { ...result, project_id: projectId, tenant_id: projectId };
     return sendWritten(reply, { status: 200, place, body: { quota } });
   });

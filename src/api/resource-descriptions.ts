@@ -107,11 +107,11 @@ export function describeAction(
 }
 
 /** The schemas that those descriptions refer to. */
-export function schemasOf({ map, noCreate }: Collection): Record<string, JsonSchema> {
+export function schemasOf({ map, create, update }: Collection): Record<string, JsonSchema> {
   const name = schemaName(map);
   return {
     [name]: schemaOf(map, 'shown'),
-    ...(noCreate === undefined ? { [`${name}Create`]: schemaOf(map, 'post') } : {}),
-    [`${name}Update`]: schemaOf(map, 'put'),
+    ...(create ? { [`${name}Create`]: schemaOf(map, 'post') } : {}),
+    ...(update ? { [`${name}Update`]: schemaOf(map, 'put') } : {}),
   };
 }

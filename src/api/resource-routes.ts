@@ -123,7 +123,7 @@ async function createRows(
 }
 
 async function updateRow(
-  it: Collection,
+  it: Collection & Required<Pick<Collection, 'update'>>,
   tx: Transaction,
   call: Call,
   write: { id: string; ifMatch: IfMatch; body: ReadBody },
@@ -211,6 +211,7 @@ function addReads(api: Api, it: Collection): void {
 function addCreate(api: Api, it: Collection): void {
   const { map } = it;
   const says = describe(it).create;
+  if (!it.create && it.noCreate === undefined) return;
   api.route({ method: 'POST', url: `/v2.0/${map.path}`, says }, async (request, reply) => {
     const call = api.callOf(request);
     if (it.adminOnly) adminOnly(call.caller, `create_${map.singular}`);
@@ -230,7 +231,8 @@ function addCreate(api: Api, it: Collection): void {
 }
 
 function addUpdateAndDelete(api: Api, it: Collection): void {
-  const { map } = it;
+  const { map, update, remove } = it;
+  if (!update || !remove) return;
   const says = describe(it);
   api.route({ method: 'PUT', url: `/v2.0/${map.path}/:id`, says: says.update }, async (request, reply) => {
     const call = api.callOf(request);
@@ -240,7 +242,7 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     const body = readUpdate(map, updateItem(map, request.body));
     const toBody = bodyMaker(map, call.caller, []);
     const { result, place } = await api.store.transact(async (tx) => {
-      const row = await updateRow(it, tx, call, { id, ifMatch, body });
+      const row = await updateRow({ ...it, update }, tx, call, { id, ifMatch, body });
       return toBody(row, await it.compute(tx, call, [row]));
     });
     return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
@@ -251,7 +253,7 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
     if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
     const ifMatch = readIfMatch(request.headers['if-match']);
-    const { place } = await api.store.transact((tx) => it.remove(tx, call, { id, ifMatch }));
+    const { place } = await api.store.transact((tx) => remove(tx, call, { id, ifMatch }));
     return sendWritten(reply, { status: 204, place });
   });
 }

@@ -102,17 +102,35 @@ async function insertQuota(tx: Transaction, row: QuotaRow): Promise<void> {
   }
 }
 
-/** Sets limits of a project; the others stay. */
+async function checkAboveUsed(
+  tx: Transaction,
+  projectId: string,
+  limits: Readonly<Record<string, number>>,
+): Promise<void> {
+  for (const [resource, limit] of Object.entries(limits)) {
+    const count = limit < 0 ? 0 : await used(tx, resource as CountedResource, projectId);
+    if (limit < 0 || count <= limit) continue;
+    const message = `Quota limit ${limit} for ${resource} must be greater than or equal to already used ${count}`;
+    throw new Fault('HTTPBadRequest', message);
+  }
+}
+
+/** Sets limits of a project; the others stay. With `checkUsed` no limit may be below what is used. */
 export async function updateQuota(
   tx: Transaction,
   call: Call,
-  request: { readonly projectId: string; readonly limits: Readonly<Record<string, number>> },
+  request: {
+    readonly projectId: string;
+    readonly limits: Readonly<Record<string, number>>;
+    readonly checkUsed?: boolean;
+  },
 ): Promise<Record<string, number>> {
   const unknown = Object.keys(request.limits).filter((resource) => !isCounted(resource));
   if (unknown.length > 0) {
     const names = unknown.map((name) => `'${name}'`).join(', ');
     throw new Fault('QuotaResourceUnknown', `Unknown quota resources [${names}].`);
   }
+  if (request.checkUsed) await checkAboveUsed(tx, request.projectId, request.limits);
   for (const [resource, limit] of Object.entries(request.limits)) {
     const key = { project_id: request.projectId, resource };
     const updated = await tx.quotas.update(key, { limit });

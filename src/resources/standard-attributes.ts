@@ -14,7 +14,7 @@ const ID: Standard = {
   sort: true,
   description: 'The id, chosen by the server.',
 };
-const PROJECT: Standard = {
+export const PROJECT = {
   name: 'project_id',
   column: 'project_id',
   type: text(255),
@@ -22,15 +22,15 @@ const PROJECT: Standard = {
   filter: true,
   sort: true,
   description: 'The project that owns it; only an admin may name another than its own.',
-};
-const TENANT: Standard = {
+} as const satisfies Standard;
+export const TENANT = {
   name: 'tenant_id',
   column: 'project_id',
   type: text(255),
   filter: true,
   sort: true,
   description: 'An older name of project_id.',
-};
+} as const satisfies Standard;
 const DESCRIPTION: Standard = {
   name: 'description',
   column: 'description',

@@ -122,6 +122,8 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/extensions/{alias} get',
     '/v2.0/floatingips/{floatingip}/port_forwardings get post',
     '/v2.0/floatingips/{floatingip}/port_forwardings/{id} get put delete',
+    '/v2.0/network-ip-availabilities get',
+    '/v2.0/network-ip-availabilities/{id} get',
     '/v2.0/networks/{id}/dhcp-agents get',
     '/v2.0/quotas get',
     '/v2.0/quotas/project get',

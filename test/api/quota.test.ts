@@ -50,3 +50,15 @@ test('members read their own and set none', async () => {
     tenant: { tenant_id: 'red' },
   });
 });
+
+test('a limit below what is used is refused to who asks for that check, and to nobody else', async () => {
+  const path = '/v2.0/quotas/checked';
+  for (const name of ['a', 'b']) await api.make('networks', { name }, 'checked');
+  const set = (quota: object) => ({ body: { quota } });
+  const words = 'Quota limit 1 for network must be greater than or equal to already used 2';
+  const tooLow = set({ network: 1, check_limit: true });
+  await api.refused([400, 'HTTPBadRequest', words], 'PUT', path, tooLow);
+  await api.expect(200, 'PUT', path, set({ network: 2, subnet: -1, check_limit: 'True' }));
+  await api.expect(200, 'PUT', path, set({ network: 1 }));
+  await api.refused([400, 'HTTPBadRequest'], 'PUT', path, set({ network: 9, check_limit: 'x' }));
+});
