@@ -25,7 +25,14 @@ const replica = (host: string, state: ReplicaState, changes: Partial<Replica> = 
     penalty: 0,
     hears: false,
   },
-  ...{ paths: { tunnel: 'up', management: 'up' }, failing: 0, obeys: null, obeysSince: null, order: null },
+  ...{
+    paths: { tunnel: 'up', management: 'up' },
+    failing: 0,
+    obeys: null,
+    obeysSince: null,
+    cutOffSince: null,
+    order: null,
+  },
   ...changes,
 });
 const order = (what: ReplicaOrder['do'], changes: Partial<ReplicaOrder> = {}): ReplicaOrder => ({
@@ -332,6 +339,68 @@ test('judge: who has answered just now, asked ahead, is not asked again as the o
     assert.equal(other.kind, 'ask', JSON.stringify(other));
 });
 
+test('judge: who says of itself that it reaches nobody, as another becomes active, need not be asked', () => {
+  const now = 100_000;
+  const said = { ...cutOff, cutOffSince: now - 100 };
+  const before = (changes: Partial<Replica> = {}) => replica('h1', 'active', { ...said, ...changes });
+  const newest = (changes: Partial<Replica> = {}) =>
+    replica('h2', 'active', { ...cutOff, since: now - 20, ...changes });
+  const steps = (found: Judgement) =>
+    found.kind === 'dispute' ? found.steps.map(({ host }) => host) : found.kind;
+  for (const replicas of [
+    [before(), newest()],
+    // a question is under way
+    [before(asked), newest()],
+    // it says so only after the other has begun
+    [before({ cutOffSince: now }), newest({ since: now - 200 })],
+  ]) {
+    assert.deepEqual(steps(judge(replicas, { newcomer: 'h2', now })), ['h2']);
+    assert.deepEqual(steps(judge(replicas, { now })), ['h2'], 'whoever has told something');
+  }
+  // it may have lost its power since
+  const old = before({ cutOffSince: now - 20 - FRESH_MS });
+  assert.equal(judge([old, newest()], { newcomer: 'h2', now }).kind, 'ask');
+  const later = now + FRESH_MS;
+  assert.equal(judge([before(asked), newest()], { now: later }).kind, 'await', 'nor has it answered');
+  assert.deepEqual(
+    steps(judge([before(), newest()], { now: later, isDue: true })),
+    ['h2'],
+    'it was not asked',
+  );
+  assert.equal(judge([before(), newest()], { newcomer: 'h2' }).kind, 'ask', 'by no clock');
+});
+
+test('judge: of several that were before one has said so: the others are asked', () => {
+  const now = 100_000;
+  const said = replica('h1', 'active', { ...cutOff, cutOffSince: now - 100 });
+  const silent = replica('h3', 'active', { since: now - 5_000 });
+  const newest = replica('h2', 'active', { since: now - 20 });
+  const asks = { kind: 'ask', hosts: ['h3'], lookMs: null };
+  assert.deepEqual(judge([said, silent, newest], { newcomer: 'h2', now }), asks);
+  const all = { kind: 'ask', hosts: ['h1', 'h3', 'h2'], lookMs: null };
+  assert.deepEqual(judge([said, silent, newest], { now }), all);
+});
+
+test('judge: two that became active together and reach nobody cannot settle it, whoever was before', () => {
+  const now = 100_000;
+  const lone = (host: string, ago: number) =>
+    replica(host, 'active', { ...cutOff, since: now - ago, cutOffSince: now - ago });
+  const found = judge([replica('h1', 'active', asked), lone('h2', 30), lone('h3', 20)], { now });
+  assert.deepEqual(found.kind === 'dispute' && found.hosts, ['h2', 'h3']);
+});
+
+test('judge: who has said just now that it reaches nobody is not asked for those who may become active', () => {
+  const now = 100_000;
+  const standby = replica('h2', 'standby', cutOff);
+  const judged = (ago: number) =>
+    judge([replica('h1', 'active', { ...cutOff, cutOffSince: now - ago }), standby], { now });
+  assert.deepEqual(judged(10), { kind: 'calm', ends: [], asks: [] });
+  assert.deepEqual(judged(FRESH_MS), { kind: 'calm', ends: [], asks: ['h1'] });
+  const serving = replica('h1', 'active', { ...cutOff, cutOffSince: now });
+  const held = replica('h2', 'fault', { ...cutOff, order: order('fault', { seq: 2 }) });
+  assert.deepEqual(judge([serving, held], { now }), { kind: 'calm', ends: [], asks: ['h1'] });
+});
+
 test('judge: the reason names what decides', () => {
   const found = judge([replica('h1', 'active', { ...answered, ...down }), replica('h2', 'active')]);
   assert.equal(
@@ -382,7 +451,7 @@ const anyReplica = fc.record({
     paths: fc.record({ tunnel: path, management: path }),
     failing: fc.constantFrom(0, 1),
   },
-  ...{ obeys: fc.option(small), obeysSince: fc.option(small), order: orders },
+  ...{ obeys: fc.option(small), obeysSince: fc.option(small), cutOffSince: fc.option(small), order: orders },
 });
 const someReplicas = fc
   .array(anyReplica, { minLength: 1, maxLength: 5 })
@@ -390,8 +459,9 @@ const someReplicas = fc
 
 test('judge: somebody is left to serve, whatever was said, and in whatever order it is looked at', () => {
   fc.assert(
-    fc.property(someReplicas, fc.boolean(), (replicas, isStubborn) => {
-      const options = { isStubborn: () => isStubborn };
+    fc.property(someReplicas, fc.boolean(), fc.option(small), (replicas, isStubborn, now) => {
+      const options = { isStubborn: () => isStubborn, ...(now === null ? {} : { now }) };
+      const isKnown = (one: Replica) => !isUnheard(one) || (now !== null && one.cutOffSince !== null);
       const found = judge(replicas, options);
       const mirrored = judge([...replicas].reverse(), options);
       assert.equal(mirrored.kind, found.kind);
@@ -401,11 +471,11 @@ test('judge: somebody is left to serve, whatever was said, and in whatever order
       const keep = byHost.get(found.keep)!;
       const isToGo = (keep.order?.do === 'yield' || keep.order?.do === 'fault') && isTold(keep);
       assert.deepEqual(found.ends, isToGo ? [keep.host] : [], 'who keeps it is not to go');
-      assert.ok(keep.state === 'active' && !isUnheard(keep), 'who keeps it is known to be active');
+      assert.ok(keep.state === 'active' && isKnown(keep), 'who keeps it is known to be active');
       for (const step of found.steps) {
         const it = byHost.get(step.host)!;
         assert.notEqual(step.host, found.keep);
-        assert.ok(it.state === 'active' && !isUnheard(it), 'only who is known to be active is told');
+        assert.ok(it.state === 'active' && isKnown(it), 'only who is known to be active is told');
         assert.ok(step.do === 'yield' || !it.hears || isStubborn, 'who hears others is not stopped at once');
       }
     }),

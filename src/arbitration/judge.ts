@@ -4,7 +4,8 @@
  *
  * Two rows that say `active` are not two replicas that are: a host without power says nothing any more. So whoever was active
  * before the newest is asked first (`tell`), through the same rows by which all agents learn what is to be; an answer bears the
- * epoch of the question. Only who answered, or has only now become active, is counted.
+ * epoch of the question. Only who answered, or has only now become active, is counted; and who has said of itself, as the newest
+ * became active, that it reaches nobody (`isVouched`).
  *
  * Several stand-bys that hear nobody become active within a moment of each other, and nobody takes over from one that began a
  * moment ago: its first advert alone would have held the other off for longer. So the second of them asks nobody anew.
@@ -12,7 +13,7 @@
 import { isCutOff } from '../resources/replica-report.ts';
 import type { ReplicaOrder } from '../resources/router.ts';
 import { byMerit, incumbent, merit } from './choice.ts';
-import { hasJustAnswered, isTold, isUnheard, type Replica } from './replica.ts';
+import { hasJustAnswered, isJustCutOff, isTold, isUnheard, isVouched, type Replica } from './replica.ts';
 
 export interface Step {
   readonly host: string;
@@ -73,15 +74,21 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   const { newcomer, now = null, isStubborn = () => false, isDue = false } = options;
   const active = replicas.filter(isActive);
   if (active.length < 2) {
-    const asks = replicas.some(isOnItsOwn) ? active.filter(({ order }) => order === null) : [];
+    // who may become active needs no more than it has just said; who stands back for it asks again and again
+    const isHeld = replicas.some(isHeldBack);
+    const isUnasked = (one: Replica) => one.order === null && (isHeld || !isJustCutOff(one, now));
+    const asks = replicas.some(isOnItsOwn) ? active.filter(isUnasked) : [];
     return { kind: 'calm', ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
   }
   const newest = active.find(({ host }) => host === newcomer);
-  const question = newest ? asking(newest, active, now) : null;
+  const vouched = vouchedAmong(active, now);
+  const question = newest ? asking(newest, active, { now, vouched }) : null;
   if (question !== null) return question;
-  if (!active.some(isTold)) return { kind: 'ask', hosts: active.map(hostOf), lookMs: null };
+  if (!active.some(isTold) && vouched.length < active.length - 1)
+    return { kind: 'ask', hosts: active.map(hostOf), lookMs: null };
+  const isCounted = (one: Replica) => !isUnheard(one) || vouched.includes(one);
   // a verdict stands, whatever changes while it is carried out
-  const heard = Map.groupBy(byMerit(active.filter((one) => !isUnheard(one))), isToGo);
+  const heard = Map.groupBy(byMerit(active.filter(isCounted)), isToGo);
   const counted = [...(heard.get(false) ?? []), ...(heard.get(true) ?? [])];
   const [keep, ...others] = counted;
   const [next] = others;
@@ -92,7 +99,8 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
     return { kind: 'await', hosts: asked.map(hostOf), ends: doneAmong(others, counted) };
   }
   // stand-bys that became active together may yet settle it, and who was before may yet answer
-  if (!isDue && !counted.some(isTold)) return { kind: 'ask', hosts: [], lookMs: SETTLE_HEARD_MS };
+  if (!isDue && !counted.some(isTold) && vouched.length === 0)
+    return { kind: 'ask', hosts: [], lookMs: SETTLE_HEARD_MS };
   const steps = others.flatMap((one): Step[] => {
     if (!isTold(one) || one.order?.do === 'tell') return [{ host: one.host, do: stepFor(one) }];
     return one.order?.do === 'yield' && isStubborn(one) ? [{ host: one.host, do: 'fault' }] : [];
@@ -105,17 +113,27 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   };
 }
 
+/** Those of whom nothing need be asked: they were there as the newest became active. */
+function vouchedAmong(active: readonly Replica[], now: number | null): readonly Replica[] {
+  const since = (one: Replica) => one.since ?? Number.NEGATIVE_INFINITY;
+  const newest = byMerit(active).reduce((best, one) => (since(one) > since(best) ? one : best));
+  return active.filter((one) => one !== newest && isVouched(one, newest, now));
+}
+
 /** Who is to be asked because of one that has only now become active; null: whoever it could have taken over from has answered. */
 function asking(
   newest: Replica,
   active: readonly Replica[],
-  now: number | null,
+  { now, vouched }: { readonly now: number | null; readonly vouched: readonly Replica[] },
 ): (Judgement & { readonly kind: 'ask' }) | null {
   const older = active.filter((one) => one !== newest);
+  const isVouchedFor = (one: Replica) => vouched.includes(one);
   // they were asked when the newest reached nobody any more: one that was gone by then could not have answered
-  if (now !== null && isCutOff(newest) && older.every((one) => hasJustAnswered(one, now))) return null;
+  const isSure = (one: Replica) =>
+    isVouchedFor(one) || (now !== null && isCutOff(newest) && hasJustAnswered(one, now));
+  if (older.every(isSure)) return null;
   // an answer that is still to come is as good as one to another question
-  const askable = (of: readonly Replica[]) => of.filter((one) => !isUnheard(one));
+  const askable = (of: readonly Replica[]) => of.filter((one) => !isUnheard(one) && !isVouchedFor(one));
   const before = older.filter((one) => !isOfOneWave(one, newest));
   if (before.length === older.length || before.length === 0)
     return { kind: 'ask', hosts: askable(older).map(hostOf), lookMs: null };
@@ -123,7 +141,7 @@ function asking(
   const hosts = askable(before)
     .filter((one) => !isTold(one))
     .map(hostOf);
-  return before.every((one) => isTold(one) && !isUnheard(one))
+  return before.every((one) => isVouchedFor(one) || (isTold(one) && !isUnheard(one)))
     ? null
     : { kind: 'ask', hosts, lookMs: SETTLE_HEARD_MS };
 }

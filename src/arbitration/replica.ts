@@ -20,6 +20,8 @@ export interface Replica {
   readonly obeys: number | null;
   /** When it first said so (UTC milliseconds); null: it knows none. */
   readonly obeysSince: number | null;
+  /** When it first said, in this role, that it reaches nobody (UTC milliseconds); null: it does not. */
+  readonly cutOffSince: number | null;
   readonly order: ReplicaOrder | null;
 }
 
@@ -35,6 +37,7 @@ export function replicaOf(row: RouterBindingRow): Replica {
     failing: said?.checks.filter((check) => !check.ok).length ?? 0,
     obeys: said?.order ?? null,
     obeysSince: said?.order_at ?? null,
+    cutOffSince: said?.cut_off_at ?? null,
   };
 }
 
@@ -61,3 +64,19 @@ export const hasJustAnswered = (replica: Replica, now: number): boolean =>
  */
 export const isUnheard = (replica: Replica): boolean =>
   isTold(replica) && replica.obeys !== replica.order?.epoch;
+
+/**
+ * An active one whose own word came as the newest became active that it reaches nobody: as good as an answer, and there sooner. A host
+ * that loses its power says no such thing, and one that said it long ago may have lost its power since. Where it was asked as well and has
+ * not answered, the word is believed for as long as an answer would be.
+ */
+export function isVouched(replica: Replica, newest: Replica, now: number | null): boolean {
+  const { cutOffSince } = replica;
+  if (now === null || cutOffSince === null || newest.since === null) return false;
+  const isNear = cutOffSince > newest.since - FRESH_MS;
+  return isNear && (!isUnheard(replica) || now - cutOffSince < FRESH_MS);
+}
+
+/** It has said so just now: whoever wants to know whether it serves knows it. */
+export const isJustCutOff = ({ cutOffSince }: Replica, now: number | null): boolean =>
+  now !== null && cutOffSince !== null && now - cutOffSince < FRESH_MS;

@@ -85,7 +85,10 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
     await giveOrders(tx, rows, askOf(dead.map((row) => row.host)));
     rows = await read();
   }
-  const found = judge(rows.map(replicaOf), { isDue: true, ...(isStubborn ? { isStubborn } : {}) });
+  const found = judge(rows.map(replicaOf), {
+    ...{ isDue: true, now: call.clock.wall().getTime() },
+    ...(isStubborn ? { isStubborn } : {}),
+  });
   await followUp(tx, rows, found);
   const isSettled = found.kind === 'calm' || (found.kind === 'await' && dead.length > 0);
   if (isSettled && isRivalSeen(rows)) return tellOfRival(tx, call, rows);

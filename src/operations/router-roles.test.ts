@@ -159,6 +159,40 @@ test('stand-bys that become active together: who was before is asked once, and w
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
 });
 
+test('who was before has said that it reaches nobody: the alert and the verdict come with the first word of another', async () => {
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  for (const isFirst of [true, false]) {
+    const w = await roleStage();
+    await w.report('h1', { state: 'active' });
+    await w.report('h1', { paths: { tunnel: 'down', management: 'up' } });
+    w.pass(5_000);
+    const says = {
+      h1: () => w.report('h1', cut),
+      h2: () => w.report('h2', { state: 'active', ...cut }),
+    };
+    const before = await (isFirst ? says.h1() : says.h2());
+    assert.ok(!kinds(before.events).includes('alert'));
+    w.pass(30);
+    const { events } = await (isFirst ? says.h2() : says.h1());
+    assert.deepEqual(kinds(events).slice(-2), ['alert', 'router-order'], `${isFirst}`);
+    assert.equal(w.orders()['h2'], 'fault');
+    w.pass(20);
+    await w.report('h3', { state: 'active', ...cut });
+    assert.equal(w.orders()['h3'], 'fault');
+  }
+});
+
+test('that somebody reaches nobody, of whom it was known before, is no answer', async () => {
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  await w.report('h1', cut);
+  w.pass(5_000);
+  await w.report('h1', { ...cut, penalty: 60 });
+  await w.report('h2', { state: 'active', ...cut });
+  assert.deepEqual([w.orders(), w.alerts()], [{ h1: 'tell' }, []]);
+});
+
 test('the third of them comes after the answer: it is judged at once', async () => {
   const w = await roleStage();
   await w.report('h1', { state: 'active' });

@@ -81,9 +81,13 @@ const isMeritNews = ({ row: { role_details: known }, says }: Said): boolean =>
 const isRivalNews = ({ row: { role_details: known }, says }: Said): boolean =>
   says.state === 'active' && says.rival !== known?.rival;
 
-/** Whether it reaches nobody is another thing than was known: who is active is asked before it may become so as well. */
+/**
+ * Whether it reaches nobody is another thing than was known: who is active is asked before a stand-by may become so as well, and an active
+ * one that says it is there.
+ */
 const isCutOffNews = ({ row: { role_details: known }, says }: Said): boolean =>
-  says.state === 'standby' && isCutOff(says) !== (known !== null && isCutOff(known));
+  (says.state === 'standby' || says.state === 'active') &&
+  isCutOff(says) !== (known !== null && isCutOff(known));
 
 /** Whether more than the replica's own row depends on it. */
 const isWeighty = (said: Said): boolean =>
@@ -101,7 +105,7 @@ export async function weightyRouters(tx: Transaction, told: ReportedRoles): Prom
   return (await saidBy(tx, told)).filter(isWeighty).map(({ row }) => row.router_id);
 }
 
-function detailsOf({ row, says }: Said, now: number): RoleDetails {
+function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
   const { state, penalty, reasons, hears, paths, peers, order, rival } = says;
   const isKnown = row.role_details?.order === order;
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
@@ -114,6 +118,7 @@ function detailsOf({ row, says }: Said, now: number): RoleDetails {
     ...(peers === undefined ? {} : { peers }),
     ...(rival === undefined ? {} : { rival }),
     ...(order === null ? {} : { order_at: (isKnown && row.role_details?.order_at) || now }),
+    ...(isCutOff(says) ? { cut_off_at: (!isNew && row.role_details?.cut_off_at) || now } : {}),
   };
 }
 
@@ -225,7 +230,7 @@ async function weigh(
     const replicas = byRouter.get(routerId) ?? [];
     const isNewcomer = says.state === 'active' && (isNew || row.role_details === null);
     const now = call.clock.wall().getTime();
-    const found = judge(replicas.map(replicaOf), isNewcomer ? { newcomer: host, now } : {});
+    const found = judge(replicas.map(replicaOf), { now, ...(isNewcomer ? { newcomer: host } : {}) });
     if (found.kind === 'dispute') {
       disputed.set(routerId, found);
       if (found.settleMs > 0) disputes.push({ routerId, settleMs: found.settleMs });

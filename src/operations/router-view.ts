@@ -14,7 +14,7 @@ const SHOWN_EVENTS = 20;
 /** An order as it is shown; `known`: the agent says that it is in force. */
 export type ShownOrder = Pick<ReplicaOrder, 'do' | 'why' | 'epoch'> & { readonly known: boolean };
 
-export interface ReplicaView extends Omit<RoleDetails, 'state' | 'order' | 'order_at'> {
+export interface ReplicaView extends Omit<RoleDetails, 'state' | 'order' | 'order_at' | 'cut_off_at'> {
   readonly host: string;
   readonly agent_id: string;
   readonly rank: number;
@@ -82,7 +82,7 @@ const NOTHING_SAID: RoleDetails = {
 
 function replicaView(row: RouterBindingRow, alive: boolean, ha_state: ReplicaView['ha_state']): ReplicaView {
   const { host, agent_id, rank, leaving, role_details, role_since, order } = row;
-  const { state, order: _, order_at: __, ...said } = role_details ?? NOTHING_SAID;
+  const { state, order: _, order_at: __, cut_off_at: ___, ...said } = role_details ?? NOTHING_SAID;
   const known = replicaOf(row).obeys === order?.epoch;
   return {
     ...{ host, agent_id, rank, alive, leaving, ha_state, state, ...said },

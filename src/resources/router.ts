@@ -75,6 +75,8 @@ export interface RoleDetails
   readonly checks: readonly CheckStanding[];
   /** When it was first heard to know its order: UTC, in ms, by the clock of the server that took the report. Absent: it knows none. */
   readonly order_at?: number;
+  /** When it first said, in this role, that it reaches nobody; likewise. Absent: it does not. */
+  readonly cut_off_at?: number;
 }
 
 /** A check script's standing; `since` is UTC, for display, `text` what it said when it became so. */
