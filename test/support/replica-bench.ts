@@ -38,12 +38,15 @@ export class ReplicaBench {
   isOtherGone = false;
   /** It leaves the addresses to another, of its own accord. */
   isAway = false;
+  /** It may be that nobody hears it. */
+  isHeldBack = false;
   #penalty = 0;
   readonly #health: HealthSource = {
     current: () => ({
       ...{ penalty: this.#penalty, reasons: [], checks: [], peers: [] },
       ...(this.isOtherGone ? { isOtherGone: true } : {}),
       ...(this.isAway ? { isAway: true } : {}),
+      ...(this.isHeldBack ? { isHeldBack: true } : {}),
       paths: { tunnel: 'unknown', management: 'unknown' },
     }),
     ...{ onChange: () => undefined, tellRole: () => undefined, onHostEvent: () => undefined },

@@ -77,3 +77,59 @@ test('a lease that ended while there was no agent is not in force in the next li
   await b.settle();
   assert.deepEqual([await stands(b), b.kills], [['0\n', 'standby'], 0]);
 });
+
+test('a stand-by is kept from rising for a moment, without a program, and stays a stand-by', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.isHeldBack = true;
+  await b.converge();
+  assert.deepEqual(
+    [await stands(b), b.host.process(leaseName(b.router.id))],
+    [['1\n', 'standby'], undefined],
+  );
+  b.isHeldBack = false;
+  await b.converge();
+  assert.deepEqual(await stands(b), ['0\n', 'standby']);
+});
+
+test('one that rose in the moment in which it was kept from it goes again; one that was active before goes on', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.isHeldBack = true;
+  await b.converge();
+  b.turn('add-address');
+  await b.converge();
+  assert.deepEqual(await stands(b), ['1\n', 'active']);
+  const other = await active();
+  other.isHeldBack = true;
+  await other.converge();
+  assert.deepEqual(await stands(other), ['0\n', 'active']);
+});
+
+test('what keeps it from rising for a moment turns into a lease, and ends none', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.isHeldBack = true;
+  await b.converge();
+  Object.assign(b, { isHeldBack: false, isAway: true });
+  await b.converge();
+  assert.deepEqual([await stands(b), seconds(b)], [['1\n', 'fault'], 10]);
+  b.isAway = false;
+  b.order({ do: 'fault' });
+  b.isHeldBack = true;
+  await b.converge();
+  b.isHeldBack = false;
+  await b.converge();
+  assert.deepEqual(await stands(b), ['1\n', 'fault'], 'a server told it');
+});
+
+test('a life that ends while it keeps a replica from rising leaves nothing that does', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  b.isHeldBack = true;
+  await b.converge();
+  b.isHeldBack = false;
+  b.agent = b.live();
+  await b.converge();
+  assert.equal(await b.file('lease'), '0\n');
+});

@@ -217,9 +217,9 @@ test('a stand-by asks who has the addresses before it is sure to be alone, and t
   const all = [2, 3].flatMap((n) => [`192.0.2.${n}`, `198.51.100.${n}`]);
   for (const address of all) made.silent.add(address);
   await made.pass(200);
-  assert.equal(made.now.isAway, undefined);
+  assert.deepEqual([made.now.isAway, made.now.isHeldBack], [undefined, true]);
   await made.pass(100);
-  assert.equal(made.now.isAway, true);
+  assert.deepEqual([made.now.isAway, made.now.isHeldBack], [true, undefined]);
   // What nobody answers for it does not stay away from.
   for (const address of all) made.silent.delete(address);
   await made.pass(2_500);
@@ -227,6 +227,28 @@ test('a stand-by asks who has the addresses before it is sure to be alone, and t
   for (const address of all) made.silent.add(address);
   await made.pass(2_000);
   assert.equal(made.now.isAway, undefined);
+});
+
+test('a stand-by that all have missed once is kept from rising until one answers; an active one is not', async (t) => {
+  const made = await stage(t);
+  const all = [2, 3].flatMap((n) => [`192.0.2.${n}`, `198.51.100.${n}`]);
+  const isHeldBack = async (role: 'active' | 'standby', silent: readonly string[]) => {
+    made.health.tellRole(made.router.id, role);
+    for (const address of silent) made.silent.add(address);
+    await made.pass(100);
+    const { isHeldBack = false, isAway } = made.now;
+    assert.equal(isAway, undefined);
+    for (const address of silent) made.silent.delete(address);
+    await made.pass(100);
+    assert.equal(made.now.isHeldBack, undefined, 'they answer again');
+    return isHeldBack;
+  };
+  assert.equal(await isHeldBack('active', all), false);
+  assert.equal(await isHeldBack('standby', all), true);
+  assert.equal(await isHeldBack('standby', all.slice(1)), false, 'one answers');
+  made.carrier('ext0', 'ext0', false);
+  await made.pass(100);
+  assert.equal(await isHeldBack('standby', all), false, 'nobody can be asked');
 });
 
 test('an external link that is not there takes no evidence from routers that have another', async (t) => {

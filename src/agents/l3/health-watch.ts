@@ -128,8 +128,11 @@ class HealthWatch implements HealthSource {
       this.#isolation.heard();
       onChange();
     };
-    const onDoubt = () => this.#isolation.doubt();
-    this.#reachability = new Reachability({ host, clock, onChange: onAnswers, onDoubt, onFailure });
+    this.#reachability = new Reachability({
+      ...{ host, clock, onChange: onAnswers, onFailure },
+      onDoubt: () => this.#isolation.doubt(),
+      onHush: (isHushed) => this.#isolation.hush(isHushed),
+    });
     this.#isolation = new IsolationWatch({
       ...{ host, clock, rule: options.isolation ?? 'off', onChange, onFailure },
       routers: () => this.#claims(),
@@ -321,6 +324,7 @@ class HealthWatch implements HealthSource {
       penalty,
       reasons: away === null ? ailments : [away, ...ailments],
       ...(away === null ? {} : { isAway: true }),
+      ...(this.#isolation.isHeldBack(routerId) ? { isHeldBack: true } : {}),
       ...(this.#isolation.isGone(routerId) ? { isOtherGone: true } : {}),
       ...(rival === undefined ? {} : { rival }),
       paths: {

@@ -37,6 +37,8 @@ export interface Health {
   readonly peers: readonly PeerReport[];
   /** Nobody hears this host, and another has the addresses (isolation.ts): the replica leaves them to it for now. */
   readonly isAway?: true;
+  /** It may be that nobody hears this host, which is known in a moment: a stand-by is not to begin before (isolation-watch.ts). */
+  readonly isHeldBack?: true;
   /** A server told it to step back for another, which has been seen on the external network, and is no more (isolation.ts). */
   readonly isOtherGone?: true;
   /** It is active here, and another host answers for its address on the external network (rivals.ts); absent: not known. */

@@ -59,6 +59,8 @@ export class IsolationWatch {
   readonly #held = new Map<string, Absence>();
   #company: Company = NO_COMPANY;
   #isDoubted = false;
+  /** Stand-bys that are not to begin before it is known whether anybody answers. */
+  #heldBack: ReadonlySet<string> = new Set();
   #early: { readonly at: number; readonly answers: ReadonlyMap<string, boolean> } | null = null;
   #wake = new AbortController();
 
@@ -99,6 +101,27 @@ export class IsolationWatch {
     if (this.#company.aloneSince !== null) return;
     this.#isDoubted = true;
     this.#wake.abort();
+  }
+
+  /**
+   * All have missed the last question, or that is over. A stand-by misses its heartbeats in the same moment, and who answers on the external
+   * network is not known before that: so it is kept from rising for as long as that lasts, and then by what `stance` says of it.
+   */
+  hush(isHushed: boolean): void {
+    const { rule, onChange } = this.#options;
+    if (rule !== 'evidence') return;
+    const standbys = isHushed ? [...this.#options.routers()].filter((one) => this.#mayHoldBack(one)) : [];
+    if (standbys.length === 0 && this.#heldBack.size === 0) return;
+    this.#heldBack = new Set(standbys.map(({ id }) => id));
+    onChange();
+  }
+
+  #mayHoldBack({ id, claim }: { readonly id: string; readonly claim: Claim | null }): boolean {
+    return !this.#active.has(id) && claim !== null && this.#options.carries(claim.link) === true;
+  }
+
+  isHeldBack(routerId: string): boolean {
+    return this.#heldBack.has(routerId);
   }
 
   #answersEarly(): ReadonlyMap<string, boolean> {
@@ -187,8 +210,8 @@ export class IsolationWatch {
         this.#held.set(id, absence(held, claim !== null && carries(claim.link) ? other : null));
       const activeSince = this.#active.get(id) ?? null;
       const situation = { now: clock.now(), aloneSince, activeSince, other, rule, place };
-      const cut = claim !== null && isCut();
-      this.#stances.set(id, stance(this.#stances.get(id) ?? PRESENT, { ...situation, isCut: cut }));
+      const canAsk = claim !== null && (isCut() || carries(claim.link) === true);
+      this.#stances.set(id, stance(this.#stances.get(id) ?? PRESENT, { ...situation, canAsk }));
     }
     if (this.#awayNow() !== before) onChange();
   }

@@ -59,7 +59,7 @@ function play(
       const other = before.some((active, one) => active && one !== host);
       stances[host] = stance(stances[host] ?? PRESENT, {
         ...{ now, aloneSince: isAlone ? 0 : null, activeSince: since[host] ?? null },
-        ...{ other, rule, place: host, isCut: false },
+        ...{ other, rule, place: host, canAsk: true },
       });
       if (stances[host]?.isAway || isDead(host)) since[host] = null;
       else if (now >= (takesOverAt ?? 0)) since[host] ??= now;
@@ -98,13 +98,20 @@ test('strict: who is alone goes whatever it sees; off: it never does', () => {
   assert.deepEqual(play([off, joined], 20).at(-1), [0, 1]);
 });
 
-test('a stand-by without carriers asks before it begins, and begins when nobody answers', () => {
-  const at = { now: 0, aloneSince: 0, activeSince: null, rule: 'evidence', place: 1, isCut: true } as const;
+test('a stand-by that is alone asks before it begins, and begins when nobody answers, or when it is told nothing', () => {
+  const at = { now: 0, aloneSince: 0, activeSince: null, rule: 'evidence', place: 1, canAsk: true } as const;
   let it = stance(PRESENT, { ...at, other: null });
   assert.equal(it.isAway, true);
   for (let look = 1; look <= 5; look++) it = stance(it, { ...at, other: false });
   assert.equal(it.isAway, true);
-  assert.equal(stance(it, { ...at, other: false }).isAway, false);
+  it = stance(it, { ...at, other: false });
+  assert.equal(it.isAway, false);
+  assert.equal(stance(it, { ...at, other: null }).isAway, false, 'until it has risen');
+  assert.equal(stance(it, { ...at, other: true }).isAway, true);
+  const untold = stance(PRESENT, { ...at, other: null });
+  assert.equal(stance(untold, { ...at, now: 2_999, other: null }).isAway, true);
+  assert.equal(stance(untold, { ...at, now: 3_000, other: null }).isAway, false);
+  assert.equal(stance(PRESENT, { ...at, canAsk: false, other: null }).isAway, false);
   assert.equal(stance(PRESENT, { ...at, activeSince: -60_000, other: null }).isAway, false);
 });
 
@@ -117,7 +124,7 @@ test('company again ends it once adverts are heard, and without evidence nothing
     other: true,
     rule: 'evidence',
     place: 0,
-    isCut: false,
+    canAsk: true,
   } as const;
   const back = stance(away, at);
   assert.equal(back.isAway, true);

@@ -6,8 +6,9 @@
  * has to go:
  *
  * - Who was active before it was alone waits longest: the others may be as alone as it is, and then it is for them to go.
- * - Who became active because it was alone goes at once. A stand-by whose own links have lost their carriers does not begin
- *   before it has asked.
+ * - A stand-by that is alone does not begin before it has asked. It is kept from it (`isHushed` of isolation-watch.ts) before it is known
+ *   to be alone: heartbeats that are missed would make it active in that very moment.
+ * - Who became active because it was alone all the same goes at once.
  *
  * So with every path cut but the external network one replica stays, and it is the one that was; and of one that alone is cut
  * off the others, who hear each other and ask nobody, take over. A server that is away is no evidence of anything.
@@ -52,8 +53,8 @@ export interface Situation {
   readonly activeSince: number | null;
   /** Another answered for its address just now; null: that was not asked, or cannot be. */
   readonly other: boolean | null;
-  /** Its links have lost their carriers, and whether another answers can be asked. */
-  readonly isCut: boolean;
+  /** Whether another answers can be found out. */
+  readonly canAsk: boolean;
   readonly rule: IsolationRule;
   /** Its place among the replicas: those who are away come back one after another. */
   readonly place: number;
@@ -69,6 +70,8 @@ const RETURN_MS = 1_500;
 const SURE_AFTER = 3;
 /** Nobody has answered so often: whoever it was is gone. By place, the next one needs so many more. */
 const GONE_AFTER = 3;
+/** A stand-by to which its questions have told nothing at all does not wait for longer. */
+const UNTOLD_MS = 3_000;
 
 export function stance(before: Stance, situation: Situation): Stance {
   const { now, aloneSince, other, rule } = situation;
@@ -84,14 +87,20 @@ function comeBack(before: Stance, now: number): Stance {
 }
 
 function isAway(before: Stance, situation: Situation): boolean {
-  const { now, activeSince, isCut, rule, place } = situation;
+  const { now, activeSince, canAsk, rule } = situation;
   const { answers } = before;
   const aloneSince = situation.aloneSince ?? now;
   if (rule === 'strict') return before.isAway || now - aloneSince >= PATIENCE_MS;
-  if (before.isAway) return answers > -GONE_AFTER * (1 + place);
-  const isNewcomer = activeSince === null || activeSince > aloneSince - NEWCOMER_MS;
-  if (isNewcomer) return answers > 0 || (isCut && activeSince === null);
+  if (before.isAway) return isUnsure(answers, situation);
+  if (activeSince === null) return answers > 0 || (canAsk && isUnsure(answers, situation));
+  if (activeSince > aloneSince - NEWCOMER_MS) return answers > 0;
   return now - aloneSince >= PATIENCE_MS && answers >= SURE_AFTER;
+}
+
+/** Somebody answers, or may yet. */
+function isUnsure(answers: number, { now, canAsk, place, aloneSince }: Situation): boolean {
+  if (answers === 0) return canAsk && now - (aloneSince ?? now) < UNTOLD_MS;
+  return answers > -GONE_AFTER * (1 + place);
 }
 
 /** What a replica that a server told to step back sees of the one that it stepped back for. */

@@ -31,6 +31,8 @@ const LARGE_INTERVAL_MS = 1_000;
 const SILENT_AFTER = 3;
 /** So many of all, and one begins to ask elsewhere. */
 const DOUBTED_AFTER = 2;
+/** One of each, and it is hushed: in time for stand-bys to be kept from rising by what is cut for all. */
+const HUSHED_AFTER = 1;
 const INSIDE_INTERVAL_MS = 200;
 /** Longer than it takes to hear that a host has no replica any more, and so nothing inside. */
 const SILENT_INSIDE_AFTER = 10;
@@ -64,6 +66,13 @@ const doesAnswer = (asked: Asked): boolean => {
   return questionsOf(asked).every(({ answers }) => answers !== false);
 };
 
+/** It answers something. */
+const isThere = ({ small, inside }: Asked): boolean =>
+  small.answers === true || (inside?.answers === true && inside.misses < SILENT_AFTER);
+
+/** The question by which it is known to be there. */
+const heardBy = ({ small, inside }: Asked): Question => (small.answers === true ? small : (inside ?? small));
+
 /** One that never answered, a firewall before it for one, says nothing by its silence. */
 const hasGoneSilent = ({ small, inside, isMute }: Asked): boolean =>
   isMute ? inside?.answers === false : small.answers === false;
@@ -72,6 +81,8 @@ export class Reachability {
   readonly #host: Host;
   readonly #onChange: () => void;
   readonly #onDoubt: () => void;
+  readonly #onHush: (isHushed: boolean) => void;
+  #isHushed = false;
   readonly #onFailure: (error: unknown) => void;
   readonly #asked = new Map<string, Asked>();
   readonly #clock: Clock;
@@ -83,12 +94,15 @@ export class Reachability {
     onChange: () => void;
     /** All that answered have missed some questions, not yet enough to be silent. */
     onDoubt?: () => void;
+    /** All that answered have missed the last question, or that is over: somebody has answered, or it is known that nobody does. */
+    onHush?: (isHushed: boolean) => void;
     onFailure: (error: unknown) => void;
   }) {
     this.#host = options.host;
     this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onDoubt = options.onDoubt ?? (() => undefined);
+    this.#onHush = options.onHush ?? (() => undefined);
     this.#onFailure = options.onFailure;
   }
 
@@ -131,6 +145,15 @@ export class Reachability {
   }
 
   #told(asked: Asked, question: Question, answered: boolean): void {
+    this.#count(asked, question, answered);
+    // last: what follows from knowing that nobody answers has begun by then
+    const isHushed = this.#isHush;
+    if (isHushed === this.#isHushed) return;
+    this.#isHushed = isHushed;
+    this.#onHush(isHushed);
+  }
+
+  #count(asked: Asked, question: Question, answered: boolean): void {
     const { small, inside } = asked;
     question.misses = answered ? 0 : question.misses + 1;
     if (answered) this.#heardAt = this.#clock.now();
@@ -187,11 +210,12 @@ export class Reachability {
   /** Whether anyone answers at all, by whatever path; null: of nobody is it known. */
   anybody(): boolean | null {
     const known = [...this.#asked.values()].filter(({ small }) => small.answers !== null);
-    if (known.length === 0) return null;
-    return known.some(
-      ({ small, inside }) =>
-        small.answers === true || (inside?.answers === true && inside.misses < SILENT_AFTER),
-    );
+    return known.length === 0 ? null : known.some(isThere);
+  }
+
+  get #isHush(): boolean {
+    const there = [...this.#asked.values()].filter(isThere);
+    return there.length > 0 && there.every((one) => heardBy(one).misses >= HUSHED_AFTER);
   }
 
   get #isDoubted(): boolean {

@@ -80,6 +80,8 @@ export class Replica {
   #desired: DesiredHa | null = null;
   /** When the lease by which it leaves the addresses to another is told again; null: it does not. */
   #awayAgainAt: number | null = null;
+  /** It is kept from rising for a moment, by no program: whoever comes after this life ends it (`endOrphan`). */
+  #isHeldBack = false;
   /** When a keepalived that still has the addresses though it is to take no part is killed; null: it obeys. */
   #insistAt: number | null = null;
   readonly #hurries = new Turns();
@@ -317,13 +319,22 @@ export class Replica {
     const { host, clock } = this.#context;
     const health = this.#health();
     if (health?.isAway) {
+      this.#isHeldBack = false;
       if (clock.now() < (this.#awayAgainAt ?? 0)) return;
       this.#awayAgainAt = clock.now() + LEASE_MS / 2;
       await beginLease(host, this.#id, LEASE_MS);
     } else if (health !== null && this.#awayAgainAt !== null) {
       this.#awayAgainAt = null;
       if (this.#inForce?.do !== 'fault') await endLease(host, this.#id);
-    }
+    } else if (health !== null) await this.#holdBack(health.isHeldBack === true);
+  }
+
+  /** Who holds the addresses goes on; who rose in the very moment in which it was to be kept from it does not. */
+  async #holdBack(isWanted: boolean): Promise<void> {
+    const { host } = this.#context;
+    if (isWanted === this.#isHeldBack || (isWanted && this.#holds !== false)) return;
+    this.#isHeldBack = isWanted;
+    if (this.#inForce?.do !== 'fault') await host.writeFile(paths(this.#id).lease, isWanted ? '1\n' : '0\n');
   }
 
   /** A keepalived that is stopped, or hangs, keeps the addresses whatever it is told. */
@@ -410,7 +421,7 @@ export class Replica {
 
   /** It is to take no part, by whatever reason; in an earlier life too, until that one's lease ends by itself. */
   async #isLeased(): Promise<boolean> {
-    if (this.#inForce?.do === 'fault' || this.#awayAgainAt !== null) return true;
+    if (this.#inForce?.do === 'fault' || this.#awayAgainAt !== null || this.#isHeldBack) return true;
     return isLeaseRunning(this.#context.host, this.#id);
   }
 
