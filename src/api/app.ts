@@ -21,7 +21,7 @@ import { addExtensions } from './extensions.ts';
 import { faultAnswer } from './faults.ts';
 import { addHealth } from './health.ts';
 import type { Identify } from './identity.ts';
-import { checkCharset, readJsonBody } from './json-body.ts';
+import { checkCharset, checkMediaType, readJsonBody } from './json-body.ts';
 import { addMetrics } from './metrics.ts';
 import { addOpenApi } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
@@ -100,14 +100,21 @@ function makeServer(options: ApiOptions): FastifyInstance {
     clientErrorHandler: answerClientError,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  const read = (
+    request: FastifyRequest,
+    body: unknown,
+    done: (error: Error | null, body?: unknown) => void,
+  ) => {
     try {
+      checkMediaType(request.method, request.headers['content-type']);
       checkCharset(request.headers['content-type']);
       done(null, readJsonBody(body as Buffer));
     } catch (error) {
       done(error as Error);
     }
-  });
+  };
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, read);
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, read);
   app.decorateRequest('caller', undefined);
   return app;
 }

@@ -4,7 +4,7 @@ import { type Plain, plainOperations } from '../operations/plain.ts';
 import type { AttributeMap } from '../resources/attribute.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
 import type { ValueType } from '../resources/values.ts';
-import type { ListQuery, StandardTable, Tables, Transaction } from '../store/store.ts';
+import type { ListFilter, ListQuery, StandardTable, Tables, Transaction } from '../store/store.ts';
 import type { ListRequest } from './list-query.ts';
 import type { Computed, Row } from './view.ts';
 
@@ -31,8 +31,8 @@ export interface Operations<AnyRow> {
   ): Promise<(row: AnyRow) => Record<string, unknown>>;
   /** Whether the caller's project owns the network that the row is, or is in; a Fault if it may not see it. */
   ownsNetwork?(tables: Tables, call: Call, row: Record<string, unknown>): Promise<boolean>;
-  /** Ids to which a list is narrowed by filters that no single column answers; undefined: not narrowed. */
-  narrow?(tables: Tables, request: ListRequest): Promise<string[] | undefined>;
+  /** What a list is asked by instead of filters that no column answers (attributes that it `narrows`, `fixed_ips`). */
+  narrow?(tables: Tables, request: ListRequest): Promise<readonly ListFilter<Row>[]>;
 }
 
 /** What a `PUT` below one of them does beside the update of attributes: `/v2.0/routers/ID/add_extraroutes`. */

@@ -34,11 +34,12 @@ import { formatPlace } from '../resources/place.ts';
 import { portMap, type FixedIp, type PortRow } from '../resources/port.ts';
 import { subnetMap, type SubnetRow } from '../resources/subnet.ts';
 import { canonicalUuid } from '../resources/values.ts';
-import type { ListQuery, Tables } from '../store/store.ts';
+import type { ListFilter, ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
 import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
+import type { Row } from './view.ts';
 import { floatingIpCollection, routerCollection } from './router-collections.ts';
 
 const NOTHING = {};
@@ -74,6 +75,7 @@ const subnets = collection<SubnetRow>(subnetMap, {
   list: listSubnets,
   compute: () => Promise.resolve(() => NOTHING),
   ownsNetwork: ownsItsNetwork,
+  narrow: narrowSubnets,
 });
 
 /** The names of a port's addresses: its own, or one made of the address, in the server's domain (Neutron's way). */
@@ -85,18 +87,28 @@ function dnsAssignment(port: PortRow, domain: string): object[] {
   });
 }
 
-async function narrowPorts(tables: Tables, request: ListRequest): Promise<string[] | undefined> {
-  if (request.fixedIps.size === 0) return undefined;
+/** By whether every project may use the subnet's network. */
+async function narrowSubnets(tables: Tables, { narrowing }: ListRequest): Promise<ListFilter<Row>[]> {
+  const shared = narrowing.get('shared') as boolean[] | undefined;
+  if (!shared) return [];
+  const networks = await tables.networks.find({ shared });
+  return [{ column: 'network_id', operator: 'in', values: networks.map(({ id }) => id) }];
+}
+
+async function narrowPorts(tables: Tables, request: ListRequest): Promise<ListFilter<Row>[]> {
+  if (request.fixedIps.size === 0) return [];
+  const by = (ids: readonly string[]) => [{ column: 'id', operator: 'in', values: ids }] as const;
   const subnetIds = request.fixedIps.get('subnet_id')?.map(canonicalUuid);
   const known = subnetIds?.filter((id) => id !== undefined);
-  if (known?.length === 0) return [];
+  if (known?.length === 0) return [...by([])];
   const addresses = request.fixedIps.get('ip_address');
   const substrings = request.fixedIps.get('ip_address_substr');
-  return portIdsByFixedIp(tables, {
+  const ids = await portIdsByFixedIp(tables, {
     ...(known ? { subnetIds: known } : {}),
     ...(addresses ? { addresses: addresses.map((address) => address.toLowerCase()) } : {}),
     ...(substrings ? { substrings: substrings.map((part) => part.toLowerCase()) } : {}),
   });
+  return [...by(ids)];
 }
 
 const ports = collection<PortRow>(portMap, {

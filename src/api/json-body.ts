@@ -34,6 +34,16 @@ export function checkCharset(contentType: string | undefined): void {
   }
 }
 
+/**
+ * Throws Fault UnsupportedMediaType for what does not say that it is JSON. Some clients say nothing in their updates, and
+ * Neutron takes those for JSON; a POST without a type is what pages of other sites can make a browser send without asking
+ * first (a simple request of the Fetch standard), so there it must be said.
+ */
+export function checkMediaType(method: string, contentType = ''): void {
+  if (/^\s*application\/json\s*(;|$)/i.test(contentType) || (contentType === '' && method !== 'POST')) return;
+  throw new Fault('UnsupportedMediaType', 'The request body must be sent as application/json.');
+}
+
 /** The value, or undefined for an empty body. Throws Fault HTTPBadRequest for what is no JSON in UTF-8. */
 export function readJsonBody(text: Buffer): unknown {
   if (text.length === 0) return undefined;

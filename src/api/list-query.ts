@@ -11,6 +11,8 @@ export interface ListRequest {
   readonly filters: readonly ListFilter<Row>[];
   /** Filters on attributes that are no columns, with the values as read. */
   readonly computed: readonly { readonly attribute: Attribute; readonly values: readonly unknown[] }[];
+  /** The values that are asked for of each attribute that narrows. */
+  readonly narrowing: ReadonlyMap<string, readonly unknown[]>;
   /** `fixed_ips=ip_address=...`: values by key. */
   readonly fixedIps: ReadonlyMap<string, readonly string[]>;
   /** A filter that no row can pass was given: the answer is empty. */
@@ -127,6 +129,7 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
     throw badRequest(`${quoted(unknown).slice(0, 500)} is invalid attribute for filtering`);
   const filters = readChangedSince(map, parameters);
   const computed: ListRequest['computed'][number][] = [];
+  const narrowing = new Map<string, unknown[]>();
   let fixedIps = new Map<string, string[]>();
   let impossible = false;
   for (const name of names) {
@@ -142,12 +145,14 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
     }
     const values = readFilter(attribute, texts);
     if (values === undefined) impossible = true;
+    else if (attribute.narrows) narrowing.set(name, values);
     else if (attribute.column === null) computed.push({ attribute, values });
     else filters.push({ column: attribute.column, operator: 'in', values });
   }
   return {
     filters,
     computed,
+    narrowing,
     fixedIps,
     impossible,
     sort: readSort(map, parameters, caller),

@@ -2,7 +2,7 @@
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
 import { addressScopes } from '../operations/address-scope.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
-import { networkCidrs } from '../resources/address-values.ts';
+import { networksOrAddresses } from '../resources/address-values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
 
 const addresses = (
@@ -11,7 +11,7 @@ const addresses = (
 ): Action<AddressGroupRow> => ({
   name: `${verb}_addresses`,
   summary,
-  body: { addresses: networkCidrs },
+  body: { addresses: networksOrAddresses },
   run: (tx, call, { id, values }) => change(tx, call, { id, addresses: values['addresses'] as string[] }),
 });
 

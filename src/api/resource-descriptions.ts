@@ -33,7 +33,7 @@ function listParameters(map: AttributeMap): JsonSchema[] {
     ...filters,
     ...tags.map(([name, { description }]) => query(name, description, TEXT)),
     ...since,
-    query('fields', FIELDS, namesOf(map.attributes)),
+    query('fields', FIELDS, namesOf(map.attributes.filter(({ see }) => see !== 'nobody'))),
     query(
       'sort_key',
       'Sort by this attribute.',
@@ -66,7 +66,7 @@ export function describe({ map, noCreate }: Collection): Readonly<Record<Verb, D
     show: {
       id: `show_${singular}`,
       summary: 'The one with that id.',
-      parameters: [query('fields', FIELDS, namesOf(map.attributes))],
+      parameters: [query('fields', FIELDS, namesOf(map.attributes.filter(({ see }) => see !== 'nobody')))],
       answer: one,
     },
     create:

@@ -153,10 +153,9 @@ async function listRows(it: Collection, tables: Tables, call: Call, request: Lis
   if (request.marker !== undefined && request.limit > 0 && marker === undefined)
     throw missingFault(it.map, request.marker);
   const after = marker === undefined ? undefined : await it.show(tables, call, marker);
-  const narrowed = await it.narrow?.(tables, request);
-  const filters: ListFilter<Row>[] = [...request.filters];
-  if (narrowed) filters.push({ column: 'id', operator: 'in', values: narrowed });
-  if (request.impossible || narrowed?.length === 0) return { rows: [], computed: () => ({}) };
+  const filters: ListFilter<Row>[] = [...request.filters, ...((await it.narrow?.(tables, request)) ?? [])];
+  if (request.impossible || filters.some(({ operator, values }) => operator === 'in' && values.length === 0))
+    return { rows: [], computed: () => ({}) };
   const backwards = request.reverse && request.limit > 0;
   const order = [...request.sort, ...(request.sort.some(({ column }) => column === 'id') ? [] : [BY_ID])];
   const lateFilters = request.computed.length > 0;

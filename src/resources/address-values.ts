@@ -78,6 +78,15 @@ const networkCidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'
   return { value: `${networkAddress(found.address, found.prefix)}/${found.prefix}` };
 });
 
+/** The same, or an address, which is a network by itself. */
+const networkOrAddress: ValueType = typeOf(networkCidr.schema, (value) => {
+  const address = canonicalIp(value);
+  return networkCidr.read(address === undefined ? value : `${address}/${isIPv4(address) ? 32 : 128}`);
+});
+
+/** As `networkCidrs`; an address is a network by itself. */
+export const networksOrAddresses: ValueType = listOf(networkOrAddress, { max: 10_000, what: 'address' });
+
 /** CIDRs of networks, each once; bits after the prefix are cleared. */
 export const networkCidrs: ValueType = listOf(networkCidr, { max: 10_000, what: 'address', nullIs: [] });
 

@@ -28,6 +28,8 @@ export interface Attribute {
   /** nobody: it is only asked for. */
   readonly see?: 'admin' | 'nobody';
   readonly filter?: true;
+  /** Its filter is answered by the resource's collection, which turns it into others. */
+  readonly narrows?: true;
   readonly sort?: true;
 }
 

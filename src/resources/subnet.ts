@@ -152,6 +152,15 @@ export const subnetMap = attributeMap<SubnetRow>({
       description: 'Kept for an external DNS service; nothing reads it yet.',
     },
     {
+      name: 'shared',
+      column: null,
+      type: boolean,
+      see: 'nobody',
+      filter: true,
+      narrows: true,
+      description: 'Whether every project may use its network.',
+    },
+    {
       name: 'subnetpool_id',
       column: null,
       type: constant(null, 'subnet pools are not there yet'),

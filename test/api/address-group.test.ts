@@ -45,10 +45,18 @@ test('refuses what is there already, what is not there, and what is no network',
     as,
     body,
   });
-  for (const addresses of ['10.0.0.0/24', ['10.0.0.1'], ['10.0.0.0/33'], ['nonsense'], [1]])
+  await refused([404, 'AddressesNotFound', '/32'], 'PUT', `${path}/remove_addresses`, {
+    as,
+    body: { addresses: ['10.0.0.1'] },
+  });
+  for (const addresses of ['10.0.0.0/24', null, ['10.0.0.0/33'], ['nonsense'], [1]])
     for (const verb of ['add_addresses', 'remove_addresses'])
       await refused([400, 'HTTPBadRequest'], 'PUT', `${path}/${verb}`, { as, body: { addresses } });
   await refused([400, 'HTTPBadRequest'], 'PUT', `${path}/add_addresses`, { as, body: {} });
+  await refused([400, 'HTTPBadRequest'], 'POST', url, {
+    as,
+    body: { address_group: { addresses: ['10.0.0.1'] } },
+  });
   await refused([400, 'HTTPBadRequest'], 'PUT', path, { as, body: { address_group: { addresses: [] } } });
   await refused([404, 'AddressGroupNotFound'], 'PUT', `${path}/add_addresses`, { as: 'blue', body });
   assert.deepEqual((await api.expect(200, 'GET', path, { as })).address_group.addresses, ['10.0.0.0/24']);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { startApi, type ApiUnderTest } from './api-under-test.ts';
+import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 import { badRequests, type World } from './bad-requests.ts';
 import { addAgent } from './agents.ts';
 
@@ -122,4 +122,17 @@ test('what is not even HTTP gets a NeutronError as well', async () => {
   assert.match(await sendBytes('NONSENSE\r\n\r\n'), /^HTTP\/1.1 400 [\s\S]*"NeutronError"/);
   const long = `GET /v2.0/networks?name=${'x'.repeat(100_000)} HTTP/1.1\r\nhost: x\r\n\r\n`;
   assert.match(await sendBytes(long), /^HTTP\/1.1 431 [\s\S]*"NeutronError"/);
+});
+
+test('a body without a content type is JSON in an update, and refused in what another site could send', async () => {
+  const send = (method: string, path: string) =>
+    fetch(`${api.url}${path}`, {
+      method,
+      headers: { authorization: 'as admin' },
+      body: new Blob(['{"network": {"name": "silent"}}']),
+    });
+  const { network } = await api.expect(201, 'POST', '/v2.0/networks', { body: { network: {} } });
+  const updated = await send('PUT', `/v2.0/networks/${network.id}`);
+  assert.deepEqual([updated.status, ((await updated.json()) as Json).network.name], [200, 'silent']);
+  assert.equal((await send('POST', '/v2.0/networks')).status, 415);
 });

@@ -119,3 +119,20 @@ test('a page begins after its marker even if filters leave the marker out', asyn
   const { id } = (await get('mtu=1401')).networks[0];
   assert.equal(await list(`sort_key=mtu&sort_dir=asc&limit=9&marker=${id}&admin_state_up=True`), '24');
 });
+
+test('subnets are found by whether their network is shared', async () => {
+  for (const shared of [true, false]) {
+    const { id } = await api.make('networks', { shared, name: 'of subnets' }, 'admin');
+    await api.make(
+      'subnets',
+      { network_id: id, cidr: '10.0.0.0/24', ip_version: 4, name: `${shared}` },
+      'admin',
+    );
+  }
+  const found = async (query: string): Promise<string[]> =>
+    (await api.expect(200, 'GET', `/v2.0/subnets?${query}`)).subnets.map((one: Json) => one.name);
+  assert.deepEqual(await found('shared=True'), ['true']);
+  assert.deepEqual(await found('shared=false'), ['false']);
+  assert.deepEqual((await found('shared=0&shared=1')).sort(), ['false', 'true']);
+  assert.deepEqual(await found('shared=True&name=false'), []);
+});
