@@ -158,10 +158,11 @@ export class Crew {
   onChanges(changes: readonly MirrorChange[], place: Place | null, since: number): void {
     let marked = false;
     for (const change of changes) {
+      const afterMs = this.agent.patienceMs?.(change) ?? 0;
       for (const key of this.agent.keysOf(change)) {
         // what has not been looked at in this life may owe everything, should this be the first look at it and fail
         const isUnseen = this.#first === undefined || this.#first.has(key);
-        this.controller.mark(key, isUnseen ? OLDEST : since, { urgent: place !== null });
+        this.controller.mark(key, isUnseen ? OLDEST : since, { urgent: place !== null, afterMs });
         marked = true;
       }
     }

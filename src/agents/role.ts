@@ -39,6 +39,8 @@ export interface RoleAgent {
   readonly role: Role;
   /** The keys (e.g. `network/<id>`) that this change bears on. Cheap and pure. */
   keysOf(change: ObjectChange): Iterable<string>;
+  /** For how many ms what this change asks for may wait here, so that several are done at once; 0, or no such method: it may not. */
+  patienceMs?(change: ObjectChange): number;
   /**
    * The keys to look at again after something happened on the host; 'all' when that cannot be told, 'patrol' when a patrol
    * of everything can tell.

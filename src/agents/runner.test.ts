@@ -305,3 +305,37 @@ test('how well a replica is waits for a moment, in which it may become another',
   assert.deepEqual(await says({}, 500), []);
   await end();
 });
+
+test('what a role lets wait is not said to be realised meanwhile', async () => {
+  const { seen, transport } = serverThatKnows(1);
+  const at: number[] = [];
+  const role: RoleAgent = {
+    ...roleOf(() => CONVERGED),
+    allKeys: async () => [],
+    keysOf: ({ group }) => [group],
+    patienceMs: ({ key }) => (key === 'subnet/s' ? 100 : 0),
+    reconcile: async () => {
+      at.push(clock.now());
+      return CONVERGED;
+    },
+  };
+  const { clock, end } = await run(transport, { role });
+  const to = { position: 2, tag: 2 };
+  const group = 'network/a';
+  const change = { id: 's', network_id: 'a' } as never;
+  const from = clock.now();
+  seen.tell({ type: 'batch', from: PLACE, to, enter: { [group]: {} }, leave: [], changes: {} });
+  seen.tell({
+    ...{ type: 'batch', from: to, to: { position: 3, tag: 3 }, enter: {}, leave: [] },
+    changes: { [group]: { 'subnet/s': change } },
+  });
+  await clock.advance(99);
+  assert.deepEqual(at, []);
+  assert.ok(
+    seen.accepted.every(({ realised, exceptions }) => (realised?.position ?? 0) < 3 || exceptions.length > 0),
+  );
+  await clock.advance(401);
+  assert.deepEqual(at, [from + 100]);
+  assert.deepEqual([seen.accepted.at(-1)?.realised?.position, seen.accepted.at(-1)?.exceptions], [3, []]);
+  await end();
+});

@@ -69,6 +69,20 @@ function linkTests(make: MakeHost): void {
     assert.ok(!(await host.links()).some((link) => link.name === 'tap1'));
   });
 
+  test('steps that are to wait are not begun before they may, nor if they may not', async (t) => {
+    const host = make(t);
+    const made = async () => (await host.links(['brq3'])).length;
+    const steps = [{ op: 'add-bridge', name: 'brq3', mtu: 1450 }] as const;
+    assert.deepEqual(await host.changeLinks(null, steps, Promise.resolve(false)), [null]);
+    assert.equal(await made(), 0);
+    const go = Promise.withResolvers<boolean>();
+    const done = host.changeLinks(null, steps, go.promise);
+    assert.equal(await made(), 0);
+    go.resolve(true);
+    assert.deepEqual(await done, [null]);
+    assert.equal(await made(), 1);
+  });
+
   test('a step that fails says so and does not hold the others', async (t) => {
     const host = make(t);
     const results = await host.changeLinks(null, [

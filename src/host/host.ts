@@ -282,8 +282,12 @@ export interface Host {
   links(names?: readonly string[]): Promise<Link[]>;
   /** Links of several namespaces at once; a namespace that is not there is left out. */
   linksIn(namespaces: readonly string[]): Promise<Map<string, Link[]>>;
-  /** null: the host's own namespace. */
-  changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]>;
+  /** null: the host's own namespace. `mayBegin`: nothing is done before it resolves, nor at all where it says false. */
+  changeLinks(
+    namespace: string | null,
+    steps: readonly LinkStep[],
+    mayBegin?: Promise<boolean>,
+  ): Promise<StepResult[]>;
 
   /** Our routes in several namespaces; a namespace that is not there is left out. */
   routes(namespaces: readonly string[]): Promise<Map<string, Route[]>>;

@@ -308,3 +308,80 @@ test('no timer is left for keys that owe nothing', async (t) => {
   await pass(500);
   assert.equal(clock.next(), undefined);
 });
+
+test('a change that may wait is owed at once, and done with others of its key', async (t) => {
+  const { controller, runs, pass } = bench(t);
+  controller.mark('a', 4, { afterMs: 100 });
+  await pass(60);
+  controller.mark('a', 5, { afterMs: 100 });
+  assert.deepEqual(controller.pending(), [{ key: 'a', since: 4, shortfalls: [] }]);
+  let isIdle = false;
+  void controller.idle().then(() => {
+    isIdle = true;
+  });
+  await pass(39);
+  assert.deepEqual([runs.length, isIdle], [0, false]);
+  await pass(1);
+  assert.equal(runs.length, 1, 'counted from the first');
+  await runs[0]!.end();
+  assert.deepEqual([controller.pending(), isIdle], [[], true]);
+  await pass(1_000);
+  assert.equal(runs.length, 1);
+});
+
+test('a change that may wait goes along with a run that something else asks for', async (t) => {
+  const { controller, runs, pass } = bench(t);
+  controller.mark('a', 4, { afterMs: 100 });
+  controller.mark('a', 0, { urgent: true });
+  await settle();
+  assert.equal(runs.length, 1);
+  await runs[0]!.end();
+  assert.deepEqual(controller.pending(), []);
+  controller.mark('a', 5);
+  controller.mark('a', 6, { afterMs: 100 });
+  await pass(1_000);
+  assert.equal(runs.length, 2);
+  await runs[1]!.end();
+  await pass(1_000);
+  assert.deepEqual([runs.length, controller.pending()], [2, []]);
+});
+
+test('a change that may wait and comes during a run waits on after it, but for no backoff', async (t) => {
+  const { controller, runs, pass } = bench(t);
+  controller.mark('a', 4);
+  await settle();
+  controller.mark('a', 5, { afterMs: 100 });
+  await pass(40);
+  controller.mark('a', 6, { afterMs: 100 });
+  await runs[0]!.end();
+  assert.deepEqual(controller.pending(), [{ key: 'a', since: 5, shortfalls: [] }]);
+  await pass(59);
+  assert.equal(runs.length, 1);
+  await pass(1);
+  assert.equal(runs.length, 2);
+  controller.mark('a', 7, { afterMs: 100 });
+  await pass(200);
+  assert.equal(runs.length, 2, 'never a second worker');
+  for (let failure = 0; failure < 8; failure++) {
+    await runs.at(-1)!.end(failed('x'));
+    controller.mark('a', 8 + failure, { afterMs: 100 });
+    controller.mark('a', 0);
+    await pass(100);
+    assert.equal(runs.length, 3 + failure);
+  }
+});
+
+test('a change that still waits when the loop is stopped is done by the next', async (t) => {
+  const { controller, runs, stop, finished } = bench(t);
+  controller.mark('a', 4, { afterMs: 100 });
+  await settle();
+  stop.abort();
+  await finished;
+  const second = new AbortController();
+  const later = controller.run(second.signal);
+  await settle();
+  assert.deepEqual(keys(runs), ['a']);
+  await runs[0]!.end();
+  second.abort();
+  await later;
+});

@@ -8,6 +8,7 @@
  * - A failure backs off its key only (R19); a reconciler that throws is a failure with the error as its reason (R18).
  * - Marks without a position (drift) run a key at most five times in a row, then every 100 ms, or every second while it
  *   fails: a program that dies as often as it is started does not take the machine with it. A change runs it at once.
+ * - A change that may wait (`afterMs`) is owed from the start, and done with the key's next run, whatever asks for that one.
  * - A run that exceeds `timeoutMs` is a stall: `onStall` is told (the agent process exits and is restarted: R24).
  */
 import { backoffMs } from './backoff.ts';
@@ -60,7 +61,8 @@ export interface Pending {
 }
 
 export interface Controller {
-  mark(key: string, position: number, options?: { urgent?: boolean }): void;
+  /** `afterMs`: a change may wait so long for others of its key, counted from the first that waits. */
+  mark(key: string, position: number, options?: { urgent?: boolean; afterMs?: number }): void;
   /** Every key with shortfalls or with marks of a position above 0 that are not realised, in key order. */
   pending(): Pending[];
   /** Resolves once no key is queued or running (shortfalls that wait or back off do not count). */
@@ -77,7 +79,7 @@ const DRIFT_INTERVAL_FAILING_MS = 1000;
 interface Timer {
   readonly at: number;
   readonly cancel: () => void;
-  /** Set by a mark for drift, not by backoff or `again`. */
+  /** Set by a mark for drift and by none for a change, not by backoff or `again`. */
   readonly drift: boolean;
   readonly urgent: boolean;
 }
@@ -87,6 +89,8 @@ interface KeyState {
   running: boolean;
   /** Marked while it ran: for a change or for drift only, urgently or not. */
   again: { readonly change: boolean; readonly urgent: boolean } | null;
+  /** When changes that came while it ran have waited long enough, which is all that is asked for unless `again` says more. */
+  laterAt: number | null;
   /** Oldest position marked and not taken by a run; taken by the run under way; covered by a run that left shortfalls. */
   marked: number | null;
   taken: number | null;
@@ -122,11 +126,12 @@ class KeyController implements Controller {
     this.#options = options;
   }
 
-  mark(key: string, position: number, { urgent = false }: { urgent?: boolean } = {}): void {
+  mark(key: string, position: number, { urgent = false, afterMs = 0 } = {}): void {
     const state = this.#stateOf(key);
     if (position > 0) state.marked = oldest(state.marked, position);
     const change = position > 0;
-    if (state.running) {
+    if (change && afterMs > 0) this.#later(state, this.#options.clock.now() + afterMs);
+    else if (state.running) {
       const before = state.again;
       state.again = {
         change: change || (before?.change ?? false),
@@ -165,7 +170,10 @@ class KeyController implements Controller {
       });
     }
     this.#signal = null;
-    for (const state of this.#states.values()) this.#stopTimer(state);
+    for (const state of this.#states.values()) {
+      this.#stopTimer(state);
+      if (state.marked !== null) this.#queue.add(state.key, false);
+    }
   }
 
   #stateOf(key: string): KeyState {
@@ -175,6 +183,7 @@ class KeyController implements Controller {
         key,
         running: false,
         again: null,
+        laterAt: null,
         marked: null,
         taken: null,
         owed: null,
@@ -187,6 +196,12 @@ class KeyController implements Controller {
       this.#states.set(key, state);
     }
     return state;
+  }
+
+  /** A run that is to come takes it along. */
+  #later(state: KeyState, at: number): void {
+    if (state.running) state.laterAt ??= at;
+    else if (!this.#queue.has(state.key)) this.#startTimer(state, at, { drift: false, urgent: true });
   }
 
   #enqueue(state: KeyState, urgent: boolean): void {
@@ -216,7 +231,7 @@ class KeyController implements Controller {
   #startTimer(state: KeyState, at: number, why: { drift: boolean; urgent: boolean }): void {
     const before = state.timer;
     const due = before === null ? at : Math.min(before.at, at);
-    const drift = why.drift || (before?.drift ?? false);
+    const drift = state.marked === null && (why.drift || (before?.drift ?? false));
     const urgent = why.urgent || (before?.urgent ?? false);
     this.#stopTimer(state);
     const cancel = this.#options.clock.after(Math.max(0, due - this.#options.clock.now()), () => {
@@ -257,7 +272,7 @@ class KeyController implements Controller {
 
   #isIdle(): boolean {
     if (this.#queue.size > 0 || this.#runs.size > 0) return false;
-    for (const state of this.#states.values()) if (state.timer?.drift) return false;
+    for (const { timer, marked } of this.#states.values()) if (timer?.drift || marked !== null) return false;
     return true;
   }
 
@@ -291,9 +306,10 @@ class KeyController implements Controller {
   }
 
   #settle(state: KeyState, outcome: Outcome): void {
-    const { again } = state;
+    const { again, laterAt } = state;
     state.running = false;
     state.again = null;
+    state.laterAt = null;
     state.owed = outcome.shortfalls.length > 0 ? (oldest(state.owed, state.taken) ?? 0) : null;
     state.taken = null;
     state.shortfalls = outcome.shortfalls;
@@ -303,6 +319,7 @@ class KeyController implements Controller {
     else if (again?.change) this.#enqueue(state, again.urgent);
     else {
       this.#schedule(state, failed, outcome.again);
+      if (laterAt !== null) this.#later(state, laterAt);
       if (again) this.#enqueueForDrift(state, again.urgent);
       if (state.timer === null) this.#forgetLater(state);
     }

@@ -88,8 +88,10 @@ export function openHostDoor(options: HostDoorOptions): HostDoor {
   const special: Partial<Host> = {
     probe: (asked, onAnswer, signal) => probe(asked, onAnswer, signal),
     absolute: (path) => host.absolute(path),
-    changeLinks: (namespace, steps) =>
-      counted(stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step]))),
+    changeLinks: async (namespace, steps, mayBegin) => {
+      if (mayBegin && !(await mayBegin)) return steps.map(() => null);
+      return counted(stepByStep<LinkStep>('link', steps, (step) => host.changeLinks(namespace, [step])));
+    },
     changeFloodEntries: (steps) =>
       counted(stepByStep<FloodStep>('flood', steps, (step) => host.changeFloodEntries([step]))),
     follow: (onEvent, signal) =>

@@ -54,14 +54,25 @@ class Failures {
   }
 }
 
-/** Throws where not even a namespace can be had. */
-export async function applyPlan(host: Host, desired: DesiredRouter, plan: Plan): Promise<Applied> {
+/**
+ * Throws where not even a namespace can be had. `mayGoOn`: links in the namespace wait for it, but the table does not; false:
+ * they stay as they are.
+ */
+export async function applyPlan(
+  host: Host,
+  desired: DesiredRouter,
+  { plan, mayGoOn }: { readonly plan: Plan; readonly mayGoOn: Promise<boolean> | null },
+): Promise<Applied> {
   const { namespace, id } = desired;
   const failures = new Failures();
-  const change = async (inside: string | null, planned: readonly Planned<LinkStep>[]) => {
+  const change = async (
+    inside: string | null,
+    planned: readonly Planned<LinkStep>[],
+    mayBegin?: Promise<boolean>,
+  ) => {
     if (planned.length === 0) return;
     const steps = planned.map(({ step }) => step);
-    failures.collect(planned, await host.changeLinks(inside, steps));
+    failures.collect(planned, await host.changeLinks(inside, steps, mayBegin));
   };
   if (plan.makeNamespace) {
     await host.writeFile(paths(id).mark, '');
@@ -76,7 +87,7 @@ export async function applyPlan(host: Host, desired: DesiredRouter, plan: Plan):
   if (plan.prepare) await ruling;
   await change(namespace, plan.leavings);
   await change(null, plan.outer);
-  await change(namespace, plan.inner);
+  await change(namespace, plan.inner, mayGoOn ?? undefined);
   const ruled = await ruling;
   const steps = plan.routes.map(({ step }) => step);
   if (steps.length > 0) failures.collect(plan.routes, await host.changeRoutes(namespace, steps));

@@ -1,8 +1,10 @@
 /** What the reconciler knows of one router, and what it asks of it. */
-import type { TableState } from '../../host/host.ts';
-import type { Announcements } from './announce.ts';
-import type { Connections } from './connections.ts';
-import type { DesiredLink } from './desired.ts';
+import type { Host, TableState } from '../../host/host.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { Ahead } from './ahead.ts';
+import { Announcements } from './announce.ts';
+import { Connections } from './connections.ts';
+import { type DesiredLink, namespaceOf } from './desired.ts';
 import type { ObservedWiring } from './observe.ts';
 import type { Plan } from './plan.ts';
 import type { Replica } from './replica.ts';
@@ -25,6 +27,7 @@ export interface Known {
   /** null: it is not HA, or not looked at yet. */
   replica: Replica | null;
   readonly connections: Connections;
+  readonly ahead: Ahead;
   /** The look at the host by which its role was last judged. */
   judged: ObservedWiring | null;
   /** keepalived moved addresses since the links were read. */
@@ -34,6 +37,14 @@ export interface Known {
   /** It is active and was asked whether it is, or told something: others may be too, and neighbours have heard those. */
   doubted: boolean;
 }
+
+export const nothingKnown = (id: string, host: Host, clock: Clock): Known => ({
+  ...{ wiring: null, table: null, news: 0, cuts: null, ra: null, taps: [], replica: null },
+  ...{ judged: null, moved: false, rose: false, doubted: false },
+  connections: new Connections(id, { host, clock }),
+  ahead: new Ahead(),
+  announcements: new Announcements(host, clock, namespaceOf(id)),
+});
 
 /** Whether a link's end on the host leads anywhere. */
 export const isWiredTo = (tap: string, { taps }: ObservedWiring): boolean => taps.get(tap)?.master != null;

@@ -6,26 +6,36 @@ import { splitKey } from '../../resources/agent-view.ts';
 import type { ReplicaReport, ReplicaState } from '../../resources/replica-report.ts';
 import type { ObjectChange, RoleAgent, RoleTools, World } from '../role.ts';
 import { ensureAdvertiser, RA_PREFIX, raName, stopAdvertiser } from './advertiser.ts';
-import { Announcements } from './announce.ts';
+import { addressSteps, foreseen } from './ahead.ts';
 import { applyPlan, cut } from './apply.ts';
-import {
-  Connections,
-  ConntrackdFinder,
-  CONNTRACKD_PREFIX,
-  conntrackdName,
-  stopConntrackd,
-} from './connections.ts';
+import { ConntrackdFinder, CONNTRACKD_PREFIX, conntrackdName, stopConntrackd } from './connections.ts';
 import { type DesiredRouter, desiredRouter, isHaHere, isRouterId, namespaceOf, routerOf } from './desired.ts';
 import { endLease, KEEPALIVED_PREFIX, keepalivedName, leaseName, stopKeepalived } from './guard.ts';
 import type { DesiredHa } from './ha.ts';
 import type { HealthSource } from './health.ts';
 import { ownAddress } from './keepalived.ts';
-import { distrust, isCut, isWiredTo, isWork, type Known, sameTable, unwiredOf } from './known.ts';
+import {
+  distrust,
+  isCut,
+  isWiredTo,
+  isWork,
+  type Known,
+  nothingKnown,
+  sameTable,
+  unwiredOf,
+} from './known.ts';
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
 import { Replica, type ReplicaNews } from './replica.ts';
 import { takeoverEvidence, Takeovers } from './takeover.ts';
+
+/**
+ * A stand-by needs an address, and rules for it, should it become active, and is woken then: the host that serves it now goes
+ * first, also where both share CPUs, for keepalived takes some 20 ms of one to read a thousand addresses anew.
+ */
+const STANDBY_PATIENCE_MS = 100;
+const MAY_WAIT: ReadonlySet<string> = new Set(['floating-ip', 'forwarding']);
 
 export interface L3Options {
   readonly host: Host;
@@ -101,6 +111,12 @@ class L3Agent implements RoleAgent {
     if (kind !== 'router') return;
     if (after !== undefined && splitKey(key).kind === 'replica') this.#obey(id);
     yield group;
+  }
+
+  patienceMs({ group, key }: ObjectChange): number {
+    const { kind, id } = splitKey(group);
+    const mayWait = kind === 'router' && MAY_WAIT.has(splitKey(key).kind);
+    return mayWait && this.#known.get(id)?.replica?.standsBy ? STANDBY_PATIENCE_MS : 0;
   }
 
   /** What a server tells a replica is not to wait for work that is under way on its router. */
@@ -292,6 +308,7 @@ class L3Agent implements RoleAgent {
     const known = this.#knownOf(id);
     known.taps = first.links.map((link) => link.tap);
     const orderMs = await this.#hurry(first, known);
+    if (known.replica) await known.ahead.takeBack(this.#host, first.namespace, known.replica);
     const { wiring, table } = await this.#observe(first, known);
     const desired = first.ha
       ? (desiredRouter(this.#world, id, known.replica?.holds()) ?? first)
@@ -300,10 +317,13 @@ class L3Agent implements RoleAgent {
     const plan = planRouter(desired, wiring, table);
     const shortfalls: Shortfall[] = [...desired.shortfalls];
     const changes = isWork(plan);
-    if (changes) shortfalls.push(...(await this.#apply(desired, known, plan)));
+    const isAhead = known.replica?.isActive && addressSteps(desired, plan) !== null;
+    const early = desired.ha && isAhead ? this.#decide(desired.ha, known, wiring) : null;
+    const mayGoOn = early === null ? null : early.then(() => known.replica?.isActive ?? false);
+    if (changes) shortfalls.push(...(await this.#apply(desired, known, { plan, mayGoOn })));
     shortfalls.push(...(await this.#cut(desired, known)));
     known.replica?.wires(unwiredOf(desired.links, known.wiring ?? wiring));
-    const decided = desired.ha ? await this.#decide(desired.ha, known, wiring) : null;
+    const decided = desired.ha && (await (early ?? this.#decide(desired.ha, known, wiring)));
     const weighMs = decided === null ? null : await this.#weigh(desired, known);
     shortfalls.push(...(decided?.shortfalls ?? []));
     const advertised = desired.settled && (await this.#advertise(desired, known));
@@ -354,7 +374,7 @@ class L3Agent implements RoleAgent {
   }
 
   #decide(ha: DesiredHa, known: Known, wiring: ObservedWiring) {
-    return known.replica?.ensure(ha, isWiredTo(ha.link.tap, known.wiring ?? wiring));
+    return known.replica?.ensure(ha, isWiredTo(ha.link.tap, known.wiring ?? wiring)) ?? Promise.resolve(null);
   }
 
   /** keepalived tells the neighbours once it has the addresses, and a second later: switches forget sooner. */
@@ -387,13 +407,24 @@ class L3Agent implements RoleAgent {
     return { wiring, table };
   }
 
-  async #apply(desired: DesiredRouter, known: Known, plan: Plan): Promise<readonly Shortfall[]> {
+  async #apply(
+    desired: DesiredRouter,
+    known: Known,
+    { plan, mayGoOn }: { plan: Plan; mayGoOn: Promise<boolean> | null },
+  ): Promise<readonly Shortfall[]> {
     await this.#remember(desired.id, known, plan.cuts);
     const rewires = plan.outer.length + plan.inner.length + plan.leavings.length + plan.routes.length > 0;
-    if (rewires || plan.makeNamespace) known.wiring = null;
+    const steps = addressSteps(desired, plan);
+    if (steps !== null) known.ahead.notes(steps);
+    if (steps !== null && known.wiring !== null) {
+      // A thousand addresses take longer to read than to change: once keepalived is at rest is soon enough.
+      known.wiring = known.judged = foreseen(known.wiring, steps);
+      known.moved = true;
+    } else if (rewires || plan.makeNamespace) known.wiring = null;
     known.table = null;
     const { news } = known;
-    const { shortfalls, ruled } = await applyPlan(this.#host, desired, plan);
+    const { shortfalls, ruled } = await applyPlan(this.#host, desired, { plan, mayGoOn });
+    if (shortfalls.length > 0) known.wiring = null;
     // Events of our own steps come too: only a namespace that went takes the table with it.
     if (ruled && (known.news === news || !plan.makeNamespace))
       known.table = { mark: MARK, maps: new Map(Object.entries(desired.elements)) };
@@ -457,20 +488,7 @@ class L3Agent implements RoleAgent {
   #knownOf(id: string): Known {
     const found = this.#known.get(id);
     if (found) return found;
-    const fresh: Known = {
-      wiring: null,
-      table: null,
-      news: 0,
-      cuts: null,
-      ra: null,
-      taps: [],
-      replica: null,
-      connections: new Connections(id, { host: this.#host, clock: this.#clock }),
-      judged: null,
-      moved: false,
-      ...{ rose: false, doubted: false },
-      announcements: new Announcements(this.#host, this.#clock, namespaceOf(id)),
-    };
+    const fresh = nothingKnown(id, this.#host, this.#clock);
     this.#known.set(id, fresh);
     return fresh;
   }

@@ -115,6 +115,21 @@ export class Replica {
     return this.#isGone ? false : this.#holds;
   }
 
+  /** By what was seen last. */
+  get isActive(): boolean {
+    return this.#holds === true;
+  }
+
+  /** Its keepalived runs, was told all, and has done it. */
+  get isAtRest(): boolean {
+    return this.#runs === true && this.settlesIn() === 0;
+  }
+
+  /** Another is active, by what was seen last. */
+  get standsBy(): boolean {
+    return this.#state === 'standby';
+  }
+
   /** In how many ms all addresses are where they belong; 0: they are. */
   settlesIn(): number {
     return Math.max(0, this.#settledAt - this.#context.clock.now());

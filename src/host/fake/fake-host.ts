@@ -238,7 +238,12 @@ export class FakeHost implements Host {
     return found;
   }
 
-  async changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]> {
+  async changeLinks(
+    namespace: string | null,
+    steps: readonly LinkStep[],
+    mayBegin?: Promise<boolean>,
+  ): Promise<StepResult[]> {
+    if (mayBegin && !(await mayBegin)) return steps.map(() => null);
     return steps.map((step) => this.#links.change(namespace, step));
   }
 

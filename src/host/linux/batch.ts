@@ -3,16 +3,19 @@ import { complaint, type Finished, type Spawner } from './spawner.ts';
 
 /**
  * Runs lines through `ip -batch` or `bridge -batch` in one process and gives each line its own result. With `-force` the
- * tool goes on after a failure and writes `Command failed -:N` behind the complaints of line N.
+ * tool goes on after a failure and writes `Command failed -:N` behind the complaints of line N. `mayBegin`: lines are handed over
+ * once it resolves; false: none are.
  */
 export async function runBatch(
   spawner: Spawner,
   program: readonly string[],
   lines: readonly string[],
+  mayBegin?: Promise<boolean>,
 ): Promise<StepResult[]> {
   if (lines.length === 0) return [];
+  const text = `${lines.join('\n')}\n`;
   const finished = await spawner.run([...program, '-force', '-batch', '-'], {
-    input: `${lines.join('\n')}\n`,
+    input: mayBegin?.then((may) => (may ? text : '')) ?? text,
   });
   return resultsOf(finished, lines.length);
 }

@@ -241,7 +241,11 @@ export function createLinks(spawner: Spawner) {
       return new Map(outputs.flatMap((output) => [...output]));
     },
 
-    async changeLinks(namespace: string | null, steps: readonly LinkStep[]): Promise<StepResult[]> {
+    async changeLinks(
+      namespace: string | null,
+      steps: readonly LinkStep[],
+      mayBegin?: Promise<boolean>,
+    ): Promise<StepResult[]> {
       const lines: string[] = [];
       const owner: number[] = [];
       for (const [index, step] of steps.entries()) {
@@ -251,7 +255,8 @@ export function createLinks(spawner: Spawner) {
         }
       }
       const results: StepResult[] = steps.map(() => null);
-      for (const [index, result] of (await runBatch(spawner, ip(namespace), lines)).entries()) {
+      const done = await runBatch(spawner, ip(namespace), lines, mayBegin);
+      for (const [index, result] of done.entries()) {
         const step = owner[index];
         assert(step !== undefined, 'each line has its step');
         results[step] ??= result;

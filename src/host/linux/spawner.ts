@@ -9,7 +9,8 @@ export interface Finished {
 }
 
 export interface RunOptions {
-  readonly input?: string;
+  /** A promise: the program is started, and waits for it. */
+  readonly input?: string | Promise<string>;
   readonly timeoutMs?: number;
 }
 
@@ -101,7 +102,11 @@ function runOne(
     child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
     // EPIPE when the program ends before it read everything: its exit code says what happened.
     child.stdin?.on('error', () => child.stdin?.destroy());
-    child.stdin?.end(input);
+    // Who never says what it is to do has it do nothing.
+    Promise.resolve(input).then(
+      (text) => child.stdin?.end(text),
+      () => child.stdin?.end(),
+    );
     const finish = (code: number, extra: string) => {
       cancel();
       resolve({
