@@ -140,7 +140,8 @@ export function desiredRouter(
     link === gateway ? { ...link, addresses: new Map([...extra, ...link.addresses]) } : link,
   );
   const vrId = vrIdOf(router);
-  const routes = vrId !== null || isFirst(parts, world.host) ? routesOf(router, links, shortfalls) : [];
+  const isServed = vrId !== null || isFirst(parts, world.host);
+  const routes = isServed ? routesOf(router, { links, vrId }, shortfalls) : [];
   const at = { replicas: parts.replicas, host: world.host, shortfalls };
   const ha = vrId === null ? null : haOf(vrId, { links: whole, routes }, at);
   const own = vrId === null ? isFirst(parts, world.host) : ha !== null && holds === true;
@@ -249,7 +250,7 @@ function isCidr(text: string): boolean {
 
 function routesOf(
   router: RouterBody,
-  links: readonly DesiredLink[],
+  { links, vrId }: { links: readonly DesiredLink[]; vrId: number | null },
   shortfalls: Shortfall[],
 ): DesiredRoute[] {
   const gateway = links.find((link) => link.kind === 'gateway');
@@ -268,11 +269,20 @@ function routesOf(
     if (!isOwn) routes.set(destination, { destination, nexthop: null, link: gateway?.name ?? null });
   }
   const extra = new Map<string, Map<string, Hop>>();
+  const refuse = (reason: string) => shortfalls.push({ object: '', state: 'waiting', reason });
   for (const { destination, nexthop } of router.routes) {
+    const isSound = isCidr(destination) && isIP(nexthop) === isIP(withoutPrefix(destination));
+    if (!isSound) {
+      refuse(`no route: ${destination} by ${nexthop}`);
+      continue;
+    }
+    // Set, it would take the place of the kernel's own route, which nothing brings back.
+    if (isConnected(destination, links, vrId)) {
+      refuse(`no route to ${destination} by ${nexthop}: it is a network that the router has a link to`);
+      continue;
+    }
     // Equal destinations are spread over their next hops, and one to everywhere goes before the gateway's.
-    if (isCidr(destination) && isIP(nexthop) === isIP(withoutPrefix(destination)))
-      extra.set(destination, (extra.get(destination) ?? new Map()).set(nexthop, { nexthop, link: null }));
-    else shortfalls.push({ object: '', state: 'waiting', reason: `no route: ${destination} by ${nexthop}` });
+    extra.set(destination, (extra.get(destination) ?? new Map()).set(nexthop, { nexthop, link: null }));
   }
   for (const [destination, hops] of extra) {
     const [first, ...others] = [...hops.values()].sort(compareHops);
@@ -280,6 +290,23 @@ function routesOf(
   }
   return [...routes.values()];
 }
+
+/** Whether it is the network of one of the router's addresses, or, of the one between the replicas, a part of it. */
+function isConnected(destination: string, links: readonly DesiredLink[], vrId: number | null): boolean {
+  const prefix = prefixOf(destination);
+  const isOf = (address: string) => reaches([address], withoutPrefix(destination));
+  return (
+    (vrId !== null && isOf(ownAddress(vrId)) && prefix >= prefixOf(ownAddress(vrId))) ||
+    links.some(({ kind, addresses }) =>
+      [...addresses.keys()].some((address) => {
+        const own = prefixOf(address);
+        return isOf(address) && (kind === 'ha' ? prefix >= own : prefix === own);
+      }),
+    )
+  );
+}
+
+const prefixOf = (address: string): number => Number(address.split('/')[1]);
 
 /** Whether a network, or an address with its prefix, overlaps with another. */
 function overlap(one: string, other: string): boolean {

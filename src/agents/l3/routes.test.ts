@@ -81,3 +81,34 @@ test('keepalived is told of them with their links, which it does not find out it
     { ...beyond, link: QG },
   ]);
 });
+
+test('no route takes the place of a network that the router has a link to, nor parts what is between replicas', () => {
+  const { world, router, routes } = cloud();
+  const spread = desiredRouter(world, router.id)?.routes;
+  const within = { destination: '10.0.1.128/25', nexthop: '10.0.1.9' };
+  const own = ['10.0.1.0/24', '203.0.113.0/24'].map((destination) => ({ destination, nexthop: '10.0.1.9' }));
+  router.set({ routes: [...routes, within, ...own] });
+  const alone = desiredRouter(world, router.id);
+  assert.deepEqual(alone?.routes, [...(spread ?? []), { ...within, link: null }]);
+  const told = (destination: string) => ({
+    ...{ object: '', state: 'waiting' },
+    reason: `no route to ${destination} by 10.0.1.9: it is a network that the router has a link to`,
+  });
+  assert.deepEqual(alone.shortfalls, [told('10.0.1.0/24'), told('203.0.113.0/24')]);
+
+  const between = ['169.254.192.0/18', '169.254.192.0/19', '169.254.0.0/24', '169.254.0.7/32'];
+  const others = between.map((destination) => ({ destination, nexthop: '10.0.1.9' }));
+  const beyond = { destination: '169.254.0.0/16', nexthop: '10.0.1.9' };
+  router.set({ ha: true, ha_vr_id: 7, routes: [within, beyond, ...own, ...others] });
+  const ha = { owner: 'network:router_ha_interface', host: 'h1', ip: '169.254.192.7' } as const;
+  router.attach(0xcc1, id(0xc), subnetOf('169.254.192.0/18', null), ha);
+  const desired = desiredRouter(world, router.id);
+  assert.deepEqual(desired?.ha?.routes, [
+    ...[DEFAULT, ...ON_LINK],
+    ...[within, beyond].map((route) => ({ ...route, link: QR })),
+  ]);
+  assert.deepEqual(
+    desired.shortfalls,
+    [...own, ...others].map(({ destination }) => told(destination)),
+  );
+});
