@@ -67,7 +67,7 @@ export async function addRouterToL3Agent(
   });
 }
 
-/** Takes a router from an L3 agent. No other takes over by this alone: for a while only a request gives it to one (l3-removals.ts). */
+/** Takes a router from an L3 agent; from one that has it not, nothing, as in Neutron. No other takes over by this alone: for a while only a request gives it to one (l3-removals.ts). */
 export async function removeRouterFromL3Agent(
   tx: Transaction,
   call: Call,
@@ -77,12 +77,7 @@ export async function removeRouterFromL3Agent(
   if (!router) throw routerNotFound(routerId);
   await l3Agent(tx, agentId);
   const bindings = await tx.routerBindings.find({ router_id: routerId, agent_id: agentId });
-  if (bindings.length === 0) {
-    throw new Fault(
-      'RouterNotHostedByL3Agent',
-      `The router ${routerId} is not hosted by the L3 agent ${agentId}.`,
-    );
-  }
+  if (bindings.length === 0) return;
   await removeReplicas(tx, call, { router, bindings });
   await noteRemoval(tx, call, { router_id: routerId, agent_id: agentId });
 }

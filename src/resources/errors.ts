@@ -39,7 +39,6 @@ export const FAULT_STATUS = {
   PortHasBindingFloatingIP: 409,
   InvalidL3Agent: 404,
   RouterHostedByL3Agent: 409,
-  RouterNotHostedByL3Agent: 409,
   RouterNotMovable: 409,
   NetworkNotFound: 404,
   SubnetNotFound: 404,
