@@ -7,7 +7,7 @@ import { type ListQuery, RunAgain, type Tables, type Transaction, UniqueViolatio
 import { badRequest, floatingIpNotFound, networkNotFound, portNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { showPort } from './port.ts';
-import { DISASSOCIATED, FLOATING_IP_OWNER } from './port-routing.ts';
+import { DISASSOCIATED, FLOATING_IP_OWNER, mayBeReached } from './port-routing.ts';
 import { checkQuota } from './quota.ts';
 import { createRouterPort } from './router-ports.ts';
 import {
@@ -111,8 +111,7 @@ async function associate(tx: Transaction, call: Call, asked: AssociationRequest)
       `Cannot process floating IP association with Port ${portId}, since that port is owned by a different project`,
     );
   }
-  if (found.device_owner.startsWith('network:'))
-    throw bad(`Port ${portId} is unable to be assigned a floating IP`);
+  if (!mayBeReached(found)) throw bad(`Port ${portId} is unable to be assigned a floating IP`);
   const { subnet_id, ip_address } = addressOf(found, asked.address);
   const between = { port: found, subnetId: subnet_id, externalId };
   const routerId = await routerBetween(tx, between);

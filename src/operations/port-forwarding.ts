@@ -9,7 +9,7 @@ import { badRequest, floatingIpNotFound, portNotFound } from './faults.ts';
 import { routerBetween, showFloatingIp } from './floating-ip.ts';
 import type { Call } from './operation.ts';
 import { showPort } from './port.ts';
-import { removeForwardings } from './port-routing.ts';
+import { mayBeReached, removeForwardings } from './port-routing.ts';
 import { given, touched } from './standard.ts';
 
 type Asked = Partial<Omit<PortForwardingView, 'id' | 'floating_ip_id'>>;
@@ -111,6 +111,7 @@ async function targetOf(
     );
   }
   const seen = await showPort(tx, call, portId);
+  if (!mayBeReached(seen)) throw bad(`Port ${portId} is unable to be the internal port of a port forwarding`);
   const { subnet_id, ip_address } = addressIn(seen, address);
   const between = { port: seen, subnetId: subnet_id, externalId: fip.floating_network_id };
   const router_id = await routerBetween(tx, between);
@@ -220,7 +221,7 @@ export async function deletePortForwarding(tx: Transaction, call: Call, named: N
   await showFloatingIp(tx, call, named.floatingIpId);
   await tx.floatingIps.lock({ id: named.floatingIpId });
   const row = await forwardingOf(tx, named);
-  await removeForwardings(tx, [row.id]);
+  await removeForwardings(tx, call, [row.id]);
 }
 
 export async function showPortForwarding(

@@ -2,7 +2,7 @@
 import { Fault } from '../resources/errors.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { FixedIp, PortRow } from '../resources/port.ts';
-import { INTERFACE_OWNERS, ROUTER_PORT_OWNERS } from '../resources/router.ts';
+import { INTERFACE_OWNERS, ROUTER_HA_OWNER, ROUTER_PORT_OWNERS } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { Transaction } from '../store/store.ts';
 import { badRequest } from './faults.ts';
@@ -10,6 +10,16 @@ import type { Call } from './operation.ts';
 import { touched } from './standard.ts';
 
 export const FLOATING_IP_OWNER = 'network:floatingip';
+
+/**
+ * For their ports no floating IP stands, and no forwarding leads to them. Neutron refuses the ports of DHCP only; the other two come and go
+ * by themselves as well, and no router leads to them.
+ */
+const UNREACHED_OWNERS: readonly string[] = ['network:dhcp', ROUTER_HA_OWNER, FLOATING_IP_OWNER];
+
+/** Whether floating IPs and forwardings may lead to the port. */
+export const mayBeReached = ({ device_owner }: Pick<PortRow, 'device_owner'>): boolean =>
+  !UNREACHED_OWNERS.includes(device_owner);
 
 async function isInUse(tx: Transaction, { id, device_id, device_owner }: PortRow): Promise<boolean> {
   if (device_owner === FLOATING_IP_OWNER) return (await tx.floatingIps.count({ floating_port_id: id })) > 0;
@@ -66,8 +76,8 @@ export async function checkRouterDevice(
 /** Refuses to take an address away for which a floating IP stands. */
 export async function checkFloatingKept(
   tx: Transaction,
-  port: PortRow,
-  fixedIps: readonly FixedIp[],
+  call: Call,
+  { port, fixedIps }: { readonly port: PortRow; readonly fixedIps: readonly FixedIp[] },
 ): Promise<void> {
   const kept = new Set(fixedIps.map((ip) => ip.ip_address));
   if (port.fixed_ips.every((ip) => kept.has(ip.ip_address))) return;
@@ -82,6 +92,7 @@ export async function checkFloatingKept(
   const gone = forwardings.filter((one) => !kept.has(one.internal_ip_address));
   await removeForwardings(
     tx,
+    call,
     gone.map((one) => one.id),
   );
 }
@@ -91,13 +102,18 @@ export const DISASSOCIATED = {
 } as const satisfies Partial<FloatingIpRow>;
 
 /** A floating IP whose last forwarding goes is free again. */
-export async function removeForwardings(tx: Transaction, ids: readonly string[]): Promise<void> {
+export async function removeForwardings(tx: Transaction, call: Call, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   const removed = await tx.portForwardings.remove({ id: ids });
   for (const id of new Set(removed.map((one) => one.floating_ip_id))) {
-    if ((await tx.portForwardings.count({ floating_ip_id: id })) === 0)
-      await tx.floatingIps.update({ id }, { router_id: null, status: 'DOWN' });
+    if ((await tx.portForwardings.count({ floating_ip_id: id })) === 0) await free(tx, call, id);
   }
+}
+
+async function free(tx: Transaction, call: Call, id: string): Promise<void> {
+  const [floating] = await tx.floatingIps.lock({ id });
+  const changes = { router_id: null, status: 'DOWN' } as const;
+  if (floating) await tx.floatingIps.update({ id }, { ...changes, ...touched(call, floating) });
 }
 
 /** Frees what stands for a port that is to be deleted, which is locked. Those of other projects are an admin's to free. */
@@ -115,6 +131,13 @@ export async function releaseFloatingIps(tx: Transaction, call: Call, port: Port
   const forwardings = await tx.portForwardings.find({ internal_port_id: port.id });
   await removeForwardings(
     tx,
+    call,
     forwardings.map((one) => one.id),
   );
+}
+
+/** Deletes ports of routers, and frees what stands for them. */
+export async function removeAttached(tx: Transaction, call: Call, ids: readonly string[]): Promise<void> {
+  for (const port of await tx.ports.lock({ id: ids })) await releaseFloatingIps(tx, call, port);
+  await tx.ports.remove({ id: ids });
 }

@@ -308,7 +308,7 @@ export async function updatePort(
     Object.assign(changed, await rebound(tx, { port, network, changed, hostNamed: 'host' in plain }));
   if (requests !== undefined || changed.mac_address !== undefined) {
     const fixed_ips = await changedAddresses(tx, call, { port: { ...port, ...changed }, requests });
-    await checkFloatingKept(tx, port, fixed_ips);
+    await checkFloatingKept(tx, call, { port, fixedIps: fixed_ips });
     await checkUsesKept(tx, { port, fixedIps: fixed_ips, router: of?.router });
     await setAddresses(tx, port, fixed_ips);
     changed.fixed_ips = fixed_ips;

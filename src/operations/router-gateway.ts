@@ -14,6 +14,7 @@ import type { Tables, Transaction } from '../store/store.ts';
 import { badRequest, networkNotFound } from './faults.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses } from './port.ts';
+import { removeAttached } from './port-routing.ts';
 import { attachedTo, haSubnets } from './router-attached.ts';
 import { createRouterPort, preferredHost } from './router-ports.ts';
 import { checkOverlaps, checkRoutesKept } from './router-rules.ts';
@@ -72,7 +73,11 @@ function asksForOthers(asked: GatewayRequest, has: readonly FixedIp[]): boolean 
 }
 
 /** Takes the gateway of a router away, which is locked; refused while floating IPs need it. */
-export async function removeGateway(tx: Transaction, router: RouterRow, port: PortRow): Promise<RouterRow> {
+export async function removeGateway(
+  tx: Transaction,
+  call: Call,
+  { router, port }: { readonly router: RouterRow; readonly port: PortRow },
+): Promise<RouterRow> {
   if ((await tx.floatingIps.count({ router_id: router.id })) > 0) {
     throw new Fault(
       'RouterExternalGatewayInUseByFloatingIp',
@@ -80,7 +85,7 @@ export async function removeGateway(tx: Transaction, router: RouterRow, port: Po
     );
   }
   const [updated = router] = await tx.routers.update({ id: router.id }, { gw_port_id: null });
-  await tx.ports.remove({ id: port.id });
+  await removeAttached(tx, call, [port.id]);
   return updated;
 }
 
@@ -130,7 +135,7 @@ export async function setGateway(
         await changePortAddresses(tx, call, { port: locked, requests: asked.external_fixed_ips ?? [] });
     }
   } else {
-    if (port) now = await removeGateway(tx, now, port);
+    if (port) now = await removeGateway(tx, call, { router: now, port });
     if (asked) now = await addGateway(tx, call, { router: now, asked });
   }
   if (now.routes.length > 0) checkRoutesKept(now.routes, await attachedTo(tx, router.id));

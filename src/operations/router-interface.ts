@@ -11,6 +11,7 @@ import { scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses, showPort } from './port.ts';
 import { interfaceOwner, lockRouter } from './router.ts';
+import { checkFloatingKept, removeAttached } from './port-routing.ts';
 import { attachedTo, haSubnets } from './router-attached.ts';
 import { bindRouterPorts, createRouterPort, preferredHost } from './router-ports.ts';
 import {
@@ -161,6 +162,7 @@ const notThere = (routerId: string, portId: string): Fault =>
 
 async function removeByPort(
   tx: Transaction,
+  call: Call,
   {
     router,
     attached,
@@ -178,7 +180,7 @@ async function removeByPort(
     );
   }
   for (const subnet of subnets) await checkUnused(tx, router, subnet);
-  await tx.ports.remove({ id: portId });
+  await removeAttached(tx, call, [portId]);
   return infoOf(router, port, subnets);
 }
 
@@ -201,11 +203,12 @@ async function removeBySubnet(
   }
   await checkUnused(tx, router, subnet);
   const rest = port.fixed_ips.filter((ip) => ip.subnet_id !== subnetId);
-  if (rest.length === 0) await tx.ports.remove({ id: port.id });
+  if (rest.length === 0) await removeAttached(tx, call, [port.id]);
   else {
     await tx.networks.lock({ id: port.network_id });
     const [locked] = await tx.ports.lock({ id: port.id });
     if (!locked) throw new RunAgain();
+    await checkFloatingKept(tx, call, { port: locked, fixedIps: rest });
     await changePortAddresses(tx, call, { port: locked, requests: rest });
   }
   return infoOf(router, port, [subnet]);
@@ -220,7 +223,7 @@ export async function removeRouterInterface(
   const router = await lockRouter(tx, call, routerId);
   const attached = await attachedTo(tx, routerId);
   let info: InterfaceInfo;
-  if (portId !== undefined) info = await removeByPort(tx, { router, attached, portId, subnetId });
+  if (portId !== undefined) info = await removeByPort(tx, call, { router, attached, portId, subnetId });
   else if (subnetId !== undefined) info = await removeBySubnet(tx, call, { router, attached, subnetId });
   else throw bad('Either subnet_id or port_id must be specified');
   await tx.routers.update({ id: routerId }, touched(call, router));

@@ -200,7 +200,7 @@ export async function deleteRouter(
     throw new Fault('RouterInUse', `Router ${id} has ports still attached: ${ids}`);
   }
   const gateway = ports.find((port) => port.device_owner === ROUTER_GATEWAY_OWNER);
-  if (gateway) await removeGateway(tx, router, gateway);
+  if (gateway) await removeGateway(tx, call, { router, port: gateway });
   await tx.ports.remove({ id: ports.map((port) => port.id) });
   await tx.routers.remove({ id });
   if (router.ha_network_id !== null) await releaseHaNetwork(tx, router.ha_network_id);

@@ -178,6 +178,42 @@ test('what is refused, and why', async () => {
   await refused([409, 'IpAddressAlreadyAllocated'], ...post(exact, 'admin'));
 });
 
+test('for the port of a router within, and of any other service but DHCP, one may stand; it is free when that goes', async () => {
+  const { out, net, router } = await cloud();
+  const inner = await make('routers', {});
+  const link = await make('ports', { network_id: net.id });
+  const interfaces = (verb: string) => `/v2.0/routers/${inner.id}/${verb}_router_interface`;
+  const attach = { as: 'demo', body: { port_id: link.id } };
+  await api.expect(200, 'PUT', interfaces('add'), attach);
+  const here = { floating_network_id: out.id };
+  const bound = await make('floatingips', { ...here, port_id: link.id });
+  assert.deepEqual([bound.router_id, bound.fixed_ip_address], [router.id, link.fixed_ips[0].ip_address]);
+  const forwarded = await make('floatingips', here);
+  const web = { protocol: 'tcp', external_port: 80, internal_port: 80 };
+  const foreign = await make('ports', { network_id: net.id, device_owner: 'network:foo' }, 'admin');
+  const path = `/v2.0/floatingips/${forwarded.id}`;
+  const body = (internal_port_id: string) => ({
+    as: 'admin',
+    body: { port_forwarding: { ...web, internal_port_id } },
+  });
+  await api.expect(201, 'POST', `${path}/port_forwardings`, body(foreign.id));
+  await api.expect(200, 'PUT', interfaces('remove'), attach);
+  const free = (await api.expect(200, 'GET', `/v2.0/floatingips/${bound.id}`)).floatingip;
+  assert.deepEqual(
+    [free.port_id, free.router_id, free.revision_number],
+    [null, null, bound.revision_number + 1],
+  );
+  const dhcp = await make('ports', { network_id: net.id, device_owner: 'network:dhcp' }, 'admin');
+  const why = `Port ${dhcp.id} is unable to be assigned a floating IP`;
+  await refused(
+    [400, 'BadRequest', why],
+    'POST',
+    '/v2.0/floatingips',
+    floating({ ...here, port_id: dhcp.id }, 'admin'),
+  );
+  await refused([400, 'BadRequest', dhcp.id], 'POST', `${path}/port_forwardings`, body(dhcp.id));
+});
+
 test('idle floating IPs go with their network', async () => {
   const out = await make('networks', { 'router:external': true }, 'admin');
   await make('subnets', { network_id: out.id, cidr: '198.51.100.0/24', ip_version: 4 }, 'admin');
@@ -274,8 +310,12 @@ test('port forwardings: made, changed, listed, refused where they collide, gone 
     `${all}/${id}`,
     { as: 'demo' },
   );
+  const last = (await api.expect(200, 'GET', `/v2.0/floatingips/${fip.id}`, { as: 'demo' })).floatingip;
+  assert.equal(last.port_forwardings.length, 1);
   await api.expect(204, 'DELETE', `/v2.0/ports/${port.id}`, { as: 'demo' });
   const after = (await api.expect(200, 'GET', `/v2.0/floatingips/${fip.id}`, { as: 'demo' })).floatingip;
   assert.deepEqual([after.router_id, after.port_forwardings], [null, []]);
+  // one forwarding was left, and went with the port
+  assert.equal(after.revision_number, last.revision_number + 1);
   await api.expect(204, 'DELETE', `/v2.0/floatingips/${fip.id}`, { as: 'demo' });
 });
