@@ -164,3 +164,14 @@ test('subnets with automatic addresses come while ports are renamed and deleted'
   );
   assert.deepEqual(api.bugs, []);
 });
+
+test('the owner says whose ports get addresses in it', async () => {
+  const { id } = await api.make('networks', {}, 'red');
+  const asked = { network_id: id, ip_version: 4, cidr: '10.9.0.0/24', service_types: ['compute:x'] };
+  const made = await api.make('subnets', asked, 'red');
+  assert.deepEqual(made.service_types, ['compute:x']);
+  const path = `/v2.0/subnets/${made.id}`;
+  const body = { subnet: { service_types: [] } };
+  const { subnet } = await api.expect(200, 'PUT', path, { as: 'red', body });
+  assert.deepEqual([subnet.service_types, subnet.revision_number], [[], made.revision_number + 1]);
+});
