@@ -1,6 +1,7 @@
 /** The resources that are rows of one table and little more: docs/how-to/add-a-resource.md. */
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
 import { addressScopes } from '../operations/address-scope.ts';
+import { rbacPolicies } from '../operations/rbac-policy.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
 import { networksOrAddresses } from '../resources/address-values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
@@ -26,4 +27,5 @@ export const plainCollections: readonly Collection[] = [
     ],
   }),
   plainCollection(addressScopes),
+  plainCollection(rbacPolicies),
 ];

@@ -168,6 +168,7 @@ export const SERVER_OPTIONS = {
   'quota-port': quota(500, 'Ports'),
   'quota-router': quota(10, 'Routers'),
   'quota-floatingip': quota(50, 'Floating IPs'),
+  'quota-rbac-policy': quota(10, 'RBAC policies'),
   'drain-seconds': {
     kind: 'integer',
     min: 0,

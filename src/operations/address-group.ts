@@ -4,7 +4,11 @@ import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 import { changeRow, type Plain } from './plain.ts';
 
-export const addressGroups: Plain<AddressGroupRow> = { map: addressGroupMap, table: 'addressGroups' };
+export const addressGroups: Plain<AddressGroupRow> = {
+  map: addressGroupMap,
+  table: 'addressGroups',
+  shared: 'shared',
+};
 
 export interface AddressesRequest {
   readonly id: string;

@@ -4,7 +4,17 @@
  */
 import { type AttributeMap, missingFault } from '../resources/attribute.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
-import type { ListQuery, StandardTable, Table, Tables, Transaction } from '../store/store.ts';
+import type { Fault } from '../resources/errors.ts';
+import { followColumn, forgetSharing, sharedWithCaller } from './sharing.ts';
+import {
+  type ListFilter,
+  type ListQuery,
+  type StandardTable,
+  type Table,
+  type Tables,
+  type Transaction,
+  UniqueViolation,
+} from '../store/store.ts';
 import { forbidden } from './faults.ts';
 import type { Call } from './operation.ts';
 import { checkQuota, type CountedResource } from './quota.ts';
@@ -25,11 +35,13 @@ export interface Plain<Row extends StandardAttributes> {
   readonly table: StandardTable;
   /** The quota in which its rows count. */
   readonly quota?: CountedResource;
-  /** The column that says whether every project sees it. */
+  /** The column that says whether every project sees it. Policies may share it with single ones (resources/rbac-policy.ts). */
   readonly shared?: keyof Row & string;
+  /** The fault for a row that a unique key refuses. */
+  readonly taken?: () => Fault;
   /** Looks at a row that is about to be written; `before` is null where it is new. Throws a Fault for what may not be. */
   readonly check?: (tx: Transaction, call: Call, change: Change<Row>) => Promise<void> | void;
-  /** Throws a Fault while something needs the row, which is locked and about to go. */
+  /** Throws a Fault while something needs the row, which is locked and about to go, or takes away what goes with it. */
   readonly checkUnused?: (tx: Transaction, call: Call, row: Row) => Promise<void>;
 }
 
@@ -47,8 +59,25 @@ export interface Asked<Row extends StandardAttributes> {
 const tableOf = <Row extends StandardAttributes>(tables: Tables, it: Plain<Row>): Table<Row> =>
   tables[it.table] as unknown as Table<Row>;
 
-const sees = <Row extends StandardAttributes>({ it, call }: Asked<Row>, row: Row): boolean =>
-  owns(call, row) || (it.shared !== undefined && row[it.shared] === true);
+const isShared = <Row extends StandardAttributes>({ shared }: Plain<Row>, row: Row): boolean =>
+  shared !== undefined && row[shared] === true;
+
+/** Whether the caller may see the row. */
+export async function seesRow<Row extends StandardAttributes>(
+  tables: Tables,
+  { it, call }: Asked<Row>,
+  row: Row,
+): Promise<boolean> {
+  if (owns(call, row) || isShared(it, row)) return true;
+  return it.shared !== undefined && (await sharedIds(tables, { it, call }, row.id)).length > 0;
+}
+
+const sharedIds = <Row extends StandardAttributes>(
+  tables: Tables,
+  { it, call }: Asked<Row>,
+  id?: string,
+): Promise<string[]> =>
+  sharedWithCaller(tables, call, { type: it.map.singular, ...(id === undefined ? {} : { id }) });
 
 /** A new row: what the client named, else the map's defaults, else null. */
 function newRow<Row extends StandardAttributes>(
@@ -72,8 +101,21 @@ export async function createRows<Row extends StandardAttributes>(
   const rows = values.map((one) => newRow(asked, one));
   if (it.quota) await checkQuota(tx, call, { resource: it.quota, rows });
   for (const after of rows) await it.check?.(tx, call, { before: null, after });
-  await tableOf(tx, it).insert(rows);
+  await orTaken(it, tableOf(tx, it).insert(rows));
+  for (const row of rows.filter((one) => isShared(it, one)))
+    await followColumn(tx, call, { type: it.map.singular, object: row, withAll: true });
   return rows;
+}
+
+async function orTaken<Row extends StandardAttributes, Result>(
+  { taken }: Plain<Row>,
+  write: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await write;
+  } catch (error) {
+    throw taken && error instanceof UniqueViolation ? taken() : error;
+  }
 }
 
 export async function showRow<Row extends StandardAttributes>(
@@ -81,13 +123,28 @@ export async function showRow<Row extends StandardAttributes>(
   asked: Asked<Row>,
   id: string,
 ): Promise<Row> {
-  const [row] = await tableOf(tables, asked.it).find({ id } as object);
-  if (!row || !sees(asked, row)) throw missingFault(asked.it.map, id);
-  return row;
+  const { it, call } = asked;
+  const [row] = await tableOf(tables, it).find({ id } as object);
+  if (!row || !(await seesRow(tables, asked, row))) throw missingFault(it.map, id);
+  // what is shown to whom it is shared with says so
+  return it.shared && !owns(call, row) ? { ...row, [it.shared]: true } : row;
+}
+
+/** What a filter by the shared column means to someone with whom these ids are shared as well. */
+async function sharedFilter<Row extends StandardAttributes>(
+  tables: Tables,
+  { it, ids }: { readonly it: Plain<Row>; readonly ids: readonly string[] },
+  filter: ListFilter<Row>,
+): Promise<ListFilter<Row>[]> {
+  if (filter.column !== it.shared || ids.length === 0) return [filter];
+  if (filter.values.length > 1) return [];
+  if (filter.values[0] === false) return [filter, { column: 'id', operator: 'not in', values: ids }];
+  const withAll = await tableOf(tables, it).find({ [it.shared]: true } as object);
+  return [{ column: 'id', operator: 'in', values: [...ids, ...withAll.map(({ id }) => id)] }];
 }
 
 /** A page of what the caller sees: their own and what is shared; an admin sees all. */
-export function listRows<Row extends StandardAttributes>(
+export async function listRows<Row extends StandardAttributes>(
   tables: Tables,
   { it, call }: Asked<Row>,
   query: ListQuery<Row>,
@@ -95,8 +152,20 @@ export function listRows<Row extends StandardAttributes>(
   const table = tableOf(tables, it);
   if (call.caller.isAdmin) return table.list(query);
   const own = { column: 'project_id', operator: 'in', values: [call.caller.projectId] } as const;
-  const all = it.shared ? [{ column: it.shared, operator: 'in', values: [true] } as const] : [];
-  return table.list({ ...query, anyOf: [own, ...all] });
+  const { shared } = it;
+  if (!shared) return table.list({ ...query, anyOf: [own] });
+  const ids = await sharedIds(tables, { it, call });
+  const filters = await Promise.all(query.filters.map((filter) => sharedFilter(tables, { it, ids }, filter)));
+  const rows = await table.list({
+    ...query,
+    filters: filters.flat(),
+    anyOf: [
+      own,
+      { column: shared, operator: 'in', values: [true] },
+      { column: 'id', operator: 'in', values: ids },
+    ],
+  });
+  return rows.map((row) => (owns(call, row) ? row : { ...row, [shared]: true }));
 }
 
 async function lockRow<Row extends StandardAttributes>(
@@ -105,7 +174,7 @@ async function lockRow<Row extends StandardAttributes>(
   { id, ifMatch, rule }: DeleteRequest & { readonly rule: string },
 ): Promise<Row> {
   const [row] = await tableOf(tx, asked.it).lock({ id } as object);
-  if (!row || !sees(asked, row)) throw missingFault(asked.it.map, id);
+  if (!row || !(await seesRow(tx, asked, row))) throw missingFault(asked.it.map, id);
   if (!owns(asked.call, row)) throw forbidden(rule);
   checkRevision(row, ifMatch);
   return row;
@@ -127,10 +196,11 @@ export async function changeRow<Row extends StandardAttributes>(
   const before = await lockRow(tx, asked, { ...named, rule: rule ?? `update_${it.map.singular}` });
   const changed = differing<Row>(before, change(before));
   await it.check?.(tx, call, { before, after: { ...before, ...changed } });
-  const [after = before] = await tableOf(tx, it).update({ id: before.id } as object, {
-    ...changed,
-    ...touched(call, before),
-  });
+  const columns = { ...changed, ...touched(call, before) };
+  const [after = before] = await orTaken(it, tableOf(tx, it).update({ id: before.id } as object, columns));
+  const withAll = isShared(it, after);
+  if (withAll !== isShared(it, before))
+    await followColumn(tx, call, { type: it.map.singular, object: after, withAll });
   return after;
 }
 
@@ -142,6 +212,7 @@ async function removeRow<Row extends StandardAttributes>(
   const { it, call } = asked;
   const row = await lockRow(tx, asked, { ...named, rule: `delete_${it.map.singular}` });
   await it.checkUnused?.(tx, call, row);
+  await forgetSharing(tx, it.map.singular, row.id);
   await tableOf(tx, it).remove({ id: row.id } as object);
 }
 

@@ -18,6 +18,7 @@ const COUNTED = {
   port: 'ports',
   router: 'routers',
   floatingip: 'floatingIps',
+  rbac_policy: 'rbacPolicies',
 } as const satisfies Record<string, StandardTable>;
 
 const used = (tables: Tables, resource: CountedResource, project_id: string): Promise<number> =>

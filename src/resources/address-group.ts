@@ -1,13 +1,14 @@
 import { networkCidrs } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, standardHead, standardTail } from './standard-attributes.ts';
+import { NAME, SHOWN_SHARED, standardHead, standardTail } from './standard-attributes.ts';
 
 /** An address group as stored: addresses under one name, for rules to refer to. */
 export interface AddressGroupRow extends StandardAttributes {
   name: string;
   /** CIDRs without bits after their prefix, each once. */
   addresses: string[];
+  shared: boolean;
 }
 
 export const addressGroupMap = attributeMap<AddressGroupRow>({
@@ -25,6 +26,7 @@ export const addressGroupMap = attributeMap<AddressGroupRow>({
       default: [],
       description: 'CIDRs; a single address is one with /32 or /128.',
     },
+    SHOWN_SHARED,
     ...standardTail,
   ],
 });

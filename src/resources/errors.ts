@@ -81,6 +81,8 @@ export const FAULT_STATUS = {
   QuotaResourceUnknown: 404,
   TenantQuotaNotFound: 404,
   TagNotFound: 404,
+  RbacPolicyNotFound: 404,
+  DuplicateRbacPolicy: 409,
   AddressScopeNotFound: 404,
   AddressScopeUpdateError: 400,
   AddressGroupNotFound: 404,

@@ -84,6 +84,17 @@ export const SHARED = {
   description: 'Whether every project may use it.',
 } as const;
 
+/** The same where only policies say so. */
+export const SHOWN_SHARED = {
+  name: 'shared',
+  column: 'shared',
+  type: boolean,
+  default: false,
+  filter: true,
+  sort: true,
+  description: 'Whether the caller may use it though it may be of another project.',
+} as const;
+
 export const NETWORK_ID = {
   name: 'network_id',
   column: 'network_id',

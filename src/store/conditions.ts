@@ -117,6 +117,11 @@ export function filterCondition<R extends Row>(
   const list = () => `${parameters.add(held)}::text[]`;
   const name = quote(filter.column);
   switch (filter.operator) {
+    case 'not in': {
+      const kind = description.columns[filter.column];
+      const values = filter.values.filter((value) => canHold(kind, value));
+      return `(${name} is null or ${name} <> all(${parameters.add(values)}::${kind}[]))`;
+    }
     case 'from':
       return held.length === 0 ? null : `${name} >= any(${list()})`;
     case 'has all':

@@ -25,6 +25,7 @@ import type { NetworkRow } from '../resources/network.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
+import type { RbacPolicyRow } from '../resources/rbac-policy.ts';
 import type { QuotaRow } from '../resources/quota.ts';
 import type { HaNetworkRow, RouterBindingRow, RouterRemovalRow, RouterRow } from '../resources/router.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
@@ -37,10 +38,10 @@ export type Where<Row> = { readonly [Column in keyof Row]?: Row[Column] | readon
 export type ListFilter<Row> = {
   readonly column: keyof Row & string;
   /**
-   * in: equals one of; contains: text has the substring; prefix: text starts with; from: text is one of them or sorts after it.
+   * in: equals one of; not in: none of them (null is none of them); contains: text has the substring; prefix: text starts with; from: text is one of them or sorts after it.
    * Values are compared as the column's type. The operators of tags ask which of the values a list of text has.
    */
-  readonly operator: 'in' | 'contains' | 'prefix' | 'from' | TagOperator;
+  readonly operator: 'in' | 'not in' | 'contains' | 'prefix' | 'from' | TagOperator;
   readonly values: readonly unknown[];
 };
 
@@ -89,6 +90,7 @@ export interface Tables {
   readonly routerRemovals: Table<RouterRemovalRow>;
   readonly addressGroups: Table<AddressGroupRow>;
   readonly addressScopes: Table<AddressScopeRow>;
+  readonly rbacPolicies: Table<RbacPolicyRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

@@ -222,12 +222,17 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
   addressGroups: {
     name: 'address_groups',
     key: ['id'],
-    columns: { ...standard, name: 'text', addresses: 'jsonb' },
+    columns: { ...standard, name: 'text', addresses: 'jsonb', shared: 'boolean' },
   },
   addressScopes: {
     name: 'address_scopes',
     key: ['id'],
     columns: { ...standard, name: 'text', ip_version: 'integer', shared: 'boolean' },
+  },
+  rbacPolicies: {
+    name: 'rbac_policies',
+    key: ['id'],
+    columns: { ...standard, object_type: 'text', object_id: 'uuid', action: 'text', target_tenant: 'text' },
   },
   quotas: {
     name: 'quotas',

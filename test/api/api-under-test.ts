@@ -53,7 +53,7 @@ export interface ApiUnderTest {
   ask(method: string, path: string, asked?: Asked): Promise<Answer>;
   /** Asks, and fails unless the answer has that status; gives the body. */
   expect(status: number, method: string, path: string, asked?: Asked): Promise<Json>;
-  /** Makes one of that collection (`routers`). */
+  /** Makes one of that collection (`routers`, `rbac_policies`). */
   make(plural: string, body: object, as: string): Promise<Json>;
   /** Asks, and fails unless the answer is that status and error type, with these words in its message. */
   refused(
@@ -148,9 +148,9 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     ask,
     expect,
     async make(plural, body, as) {
-      const singular = plural.slice(0, -1);
+      const singular = plural.replace(/ies$/, 'ys').slice(0, -1);
       const asked = { as, body: { [singular]: body } };
-      return (await expect(201, 'POST', `/v2.0/${plural}`, asked))[singular];
+      return (await expect(201, 'POST', `/v2.0/${plural.replaceAll('_', '-')}`, asked))[singular];
     },
     async refused([expected, expectedType, words], method, path, asked) {
       const { status, body } = await ask(method, path, asked);

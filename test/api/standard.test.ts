@@ -26,6 +26,12 @@ const SAMPLES: Readonly<Record<string, () => object | Promise<object>>> = {
   routers: () => ({}),
   address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
   address_scopes: () => ({ ip_version: 6 }),
+  rbac_policies: async () => ({
+    object_type: 'address_group',
+    object_id: (await api.make('address_groups', {}, 'red')).id,
+    action: 'access_as_shared',
+    target_tenant: 'green',
+  }),
   floatingips: () => ({ floating_network_id: external }),
 };
 

@@ -73,6 +73,19 @@ const SORTS: readonly ListQuery<NetworkRow>['sort'][] = [
 ];
 
 export function listTests(withStore: WithStore): void {
+  test('by what it is none of', () =>
+    withStore(async (store) => {
+      const names = [null, 'x', 'y'];
+      const rows = names.map((physical_network, at) => network(at + 1, { physical_network }));
+      await store.transact((tx) => tx.networks.insert(rows));
+      const none = (column: 'id' | 'physical_network', ...values: string[]) =>
+        numbers(store, { filters: [{ column, operator: 'not in', values }] });
+      assert.deepEqual(await none('physical_network', 'x'), [1, 3]);
+      assert.deepEqual(await none('physical_network', 'x', 'y', 'z'), [1]);
+      assert.deepEqual(await none('physical_network'), [1, 2, 3]);
+      assert.deepEqual(await none('id', networkId(2), 'nonsense'), [1, 3]);
+    }));
+
   test('by tags, and by what changed since', () =>
     withStore(async (store) => {
       const rows = [['red'], ['blue', 'red'], ['blue'], [], ["o'clock", '"%_']].map((tags, at) =>

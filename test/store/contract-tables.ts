@@ -106,8 +106,17 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
     forwarding(1, { floatingIp: 1, router: 1, port: 90 }, { protocol: 'udp', external_port_last: 9000 }),
   ],
   routerRemovals: [{ router_id: router(1).id, agent_id: agentId(1), at: '2026-01-01T00:00:00Z' }],
-  addressGroups: [{ ...standard(networkId(7)), name: 'a', addresses: ['10.0.0.0/24'], tags: ["o'clock"] }],
+  addressGroups: [
+    { ...standard(networkId(7)), name: 'a', addresses: ['10.0.0.0/24'], shared: false, tags: ["o'clock"] },
+  ],
   addressScopes: [{ ...standard(networkId(8)), name: 's', ip_version: 6, shared: true }],
+  rbacPolicies: [
+    {
+      ...standard(networkId(9)),
+      ...{ object_type: 'address_scope', object_id: networkId(8), action: 'access_as_shared' },
+      target_tenant: '*',
+    },
+  ],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   fencings: [

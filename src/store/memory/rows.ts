@@ -63,6 +63,7 @@ export function passes(row: AnyRow, filter: ListFilter<AnyRow>): boolean {
     const has = (word: unknown) => (value as unknown[]).includes(word);
     return TAG_TESTS[filter.operator as TagOperator](has, filter.values);
   }
+  if (filter.operator === 'not in') return !filter.values.some((given) => sameAsColumn(value, given));
   return filter.values.some((given) => {
     if (filter.operator === 'in') return sameAsColumn(value, given);
     if (value === null) return false;

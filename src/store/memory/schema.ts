@@ -312,6 +312,12 @@ const addressGroups = define('addressGroups', 'address_groups', ['id']);
 
 const addressScopes = define('addressScopes', 'address_scopes', ['id']);
 
+const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
+  uniques: [
+    { constraint: 'rbac_policies_target', columns: ['object_type', 'object_id', 'target_tenant', 'action'] },
+  ],
+});
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -341,6 +347,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   routerRemovals,
   addressGroups,
   addressScopes,
+  rbacPolicies,
   quotas,
   leases,
   fencings,
