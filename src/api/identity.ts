@@ -12,6 +12,6 @@ export type Identify = (credentials: Credentials) => Promise<Caller>;
 
 /** Everyone is admin of this project: for loopback and Unix sockets. */
 export function noIdentity(projectId: string): Identify {
-  const caller: Caller = { projectId, userId: 'none', isAdmin: true };
+  const caller: Caller = { projectId, userId: '', isAdmin: true };
   return () => Promise.resolve(caller);
 }

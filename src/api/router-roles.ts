@@ -27,7 +27,7 @@ const SAID = object({
 const REPLICA = { ...SAID, properties: { ...(SAID.properties as object), rival: FLAG } };
 const ROUTER = object({
   ...{ id: TEXT, name: TEXT, ha: FLAG, summary: TEXT },
-  state: { ...TEXT, enum: ['served', 'disputed', 'unserved', 'unknown'] },
+  state: { ...TEXT, enum: ['served', 'disputed', 'unserved', 'unknown', 'off'] },
   replicas: array(REPLICA),
   events: array({ type: 'object' }),
 });

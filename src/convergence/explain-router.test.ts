@@ -32,7 +32,9 @@ test('what may be the matter, each with its code; the worst first', () => {
   ]);
   assert.deepEqual(codes({ state: 'disputed' }), ['failing router-disputed']);
   assert.deepEqual(codes({ state: 'unknown' }), ['pending router-unknown']);
-  assert.deepEqual(codes({ adminStateUp: false, state: 'unserved' }), ['waiting router-off']);
+  const lost = [replica('h1', { state: 'active', alive: false }), replica('h2')];
+  assert.deepEqual(codes({ state: 'unknown', replicas: lost }), ['failing router-unknown']);
+  assert.deepEqual(codes({ adminStateUp: false, state: 'off' }), ['waiting router-off']);
   const alone = [
     replica('h1', { state: 'active' }),
     replica('h2', { state: 'fault', reasons: ['no carrier'] }),

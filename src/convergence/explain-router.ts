@@ -27,7 +27,7 @@ export interface RouterFacts {
   readonly id: string;
   readonly adminStateUp: boolean;
   readonly ha: boolean;
-  readonly state: 'served' | 'disputed' | 'unserved' | 'unknown';
+  readonly state: 'served' | 'disputed' | 'unserved' | 'unknown' | 'off';
   readonly summary: string;
   readonly replicas: readonly ReplicaFacts[];
   /** What connects it on its hosts: their L2 agents, and what of these is the router's. */
@@ -59,8 +59,12 @@ function servingFindings(audience: Audience, { id, state, summary, replicas, ha 
   }
   if (state === 'unknown') {
     const what = `It is not known who serves router ${id}`;
-    const doing = 'Its agents say so with their next reports.';
-    return [finding(audience, { code: 'router-unknown', state: 'pending', what, why, doing })];
+    const isLost = replicas.some((one) => one.state === 'active' && !one.alive);
+    const doing = isLost
+      ? 'Whoever stands by takes over once it does not hear it any more.'
+      : 'Its agents say so with their next reports.';
+    const grade = isLost ? 'failing' : 'pending';
+    return [finding(audience, { code: 'router-unknown', state: grade, what, why, doing })];
   }
   const ready = replicas.filter((one) => one.alive && one.state === 'standby');
   if (!ha || ready.length > 0) return [];

@@ -14,6 +14,7 @@ import type { AgentRow } from '../resources/agent.ts';
 /** Who asks. Without identity (`none`) it is an admin of the project named in the configuration. */
 export interface Caller {
   readonly projectId: string;
+  /** '' where nobody says who it is. */
   readonly userId: string;
   readonly isAdmin: boolean;
 }

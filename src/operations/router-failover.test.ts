@@ -145,7 +145,7 @@ test('what the API says of roles: the dead are not active where another is, nor 
   assert.deepEqual(await s.states(), { h1: 'standby', h2: 'active', h3: 'standby' });
   s.kill(s.agents.get('h2')!);
   assert.deepEqual(await s.states(), { h1: 'unknown', h2: 'unknown', h3: 'standby' });
-  assert.equal((await s.show()).state, 'unserved');
+  assert.equal((await s.show()).state, 'unknown');
 });
 
 test('a drained host gives its active routers away at once, and gets none; undone, it takes part again', async () => {
@@ -178,4 +178,32 @@ test('what cannot move is said', async () => {
     [moved, stuck],
     [0, [{ router: s.router.id, why: `no other replica is fit to take it (${whys})` }]],
   );
+});
+
+test('what is said of a router that is switched off, and of one whose active is not heard of any more', async () => {
+  const s = await stage();
+  s.kill(s.agents.get('h1')!);
+  const lost = await s.show();
+  assert.equal(lost.state, 'unknown');
+  assert.match(
+    lost.summary,
+    /^Whether h1 still is active, as it was since 2026-01-31T12:00:00Z, is not known: its agent is not heard since 2026-01-31T12:00:00Z; h[23] and h[23] stand by\.$/,
+  );
+  await s.report('h2', { state: 'active' });
+  assert.equal((await s.show()).state, 'served', 'another has taken it over');
+  await s.run((tx) => tx.routers.update({ id: s.router.id }, { admin_state_up: false }));
+  const { state, summary } = await s.show();
+  assert.deepEqual([state, summary], ['off', 'It is switched off (admin_state_up is false).']);
+});
+
+test('who asked for a move is named where that is known', async () => {
+  const s = await stage();
+  const call = { ...s.call, caller: { ...s.call.caller, userId: '' } };
+  const moved = async (by: typeof call, to: string) =>
+    (await s.run((tx) => failoverRouter(tx, by, { routerId: s.router.id, to }))).events[0]?.message;
+  assert.equal(
+    await moved(s.call, 'h2'),
+    `Router ${s.router.id} is to move from h1 to h2, as asked by someone.`,
+  );
+  assert.equal(await moved(call, 'h3'), `Router ${s.router.id} is to move from h1 to h3, as asked.`);
 });

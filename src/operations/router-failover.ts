@@ -152,9 +152,10 @@ export async function moveTo(
     before.map((row) => row.host),
   );
   await giveOrders(tx, rows, [...yields, preferred]);
+  const by = call.caller.userId === '' ? '' : ` by ${call.caller.userId}`;
   const event = await record(tx, call, {
     ...{ kind: 'router-order', severity: 'info', host: to, role: 'l3', object: `router/${router.id}` },
-    message: `Router ${router.id} is to move${from === '' ? '' : ` from ${from}`} to ${to}${forced}, as asked by ${call.caller.userId}.`,
+    message: `Router ${router.id} is to move${from === '' ? '' : ` from ${from}`} to ${to}${forced}, as asked${by}.`,
     data: { from, to, ...(forgives === undefined ? {} : { forgives }) },
   });
   return { from, to, events: [event] };

@@ -29,12 +29,17 @@ export interface ReplicaView extends Omit<RoleDetails, 'state' | 'order' | 'orde
   readonly order: ShownOrder | null;
 }
 
+/**
+ * served: by one; disputed: by more; unserved: by none that is known; unknown: its agents have not said, or that of who was active is not
+ * heard; off: nobody is to serve it.
+ */
+export type RouterState = 'served' | 'disputed' | 'unserved' | 'unknown' | 'off';
+
 export interface RouterRoles {
   readonly id: string;
   readonly name: string;
   readonly ha: boolean;
-  /** served: by one; disputed: by more; unserved: by none that is known; unknown: its agents have not said. */
-  readonly state: 'served' | 'disputed' | 'unserved' | 'unknown';
+  readonly state: RouterState;
   /** A sentence. */
   readonly summary: string;
   readonly replicas: readonly ReplicaView[];
@@ -91,11 +96,26 @@ function replicaView(row: RouterBindingRow, alive: boolean, ha_state: ReplicaVie
   };
 }
 
+const hostsOf = (some: readonly ReplicaView[]) => some.map(({ host }) => host).join(' and ');
+const toSecond = (at: string) => at.replace(/\.\d+Z$/, 'Z');
+const sinceOf = (at: string | null) => (at === null ? '' : ` since ${toSecond(at)}`);
+
+function readyOf(replicas: readonly ReplicaView[]): string {
+  const others = replicas.filter((one) => one.state === 'standby' && one.alive);
+  if (others.length === 0) return 'nobody stands by';
+  return `${hostsOf(others)} ${others.length === 1 ? 'stands' : 'stand'} by`;
+}
+
+const latest = (some: readonly ReplicaView[]): ReplicaView | undefined =>
+  some.toSorted((one, other) => ((one.since ?? '') < (other.since ?? '') ? 1 : -1))[0];
+
 function summaryOf(
   router: RouterRow,
   replicas: readonly ReplicaView[],
+  heardAt: (agentId: string) => string,
 ): Pick<RouterRoles, 'state' | 'summary'> {
-  const hosts = (some: readonly ReplicaView[]) => some.map(({ host }) => host).join(' and ');
+  if (!router.admin_state_up)
+    return { state: 'off', summary: 'It is switched off (admin_state_up is false).' };
   if (replicas.length === 0) return { state: 'unserved', summary: 'No host has it.' };
   if (!router.ha) {
     const only = replicas.find((one) => !one.leaving) ?? (replicas[0] as ReplicaView);
@@ -110,15 +130,18 @@ function summaryOf(
   const active = replicas.filter((one) => one.ha_state === 'active');
   const [first] = active;
   if (active.length > 1)
-    return { state: 'disputed', summary: `${hosts(active)} both say that they are active.` };
+    return { state: 'disputed', summary: `${hostsOf(active)} both say that they are active.` };
   if (first) {
-    const since = first.since === null ? '' : ` since ${first.since.replace(/\.\d+Z$/, 'Z')}`;
-    const others = replicas.filter((one) => one.state === 'standby' && one.alive);
-    const ready =
-      others.length === 0
-        ? 'nobody stands by'
-        : `${hosts(others)} ${others.length === 1 ? 'stands' : 'stand'} by`;
-    return { state: 'served', summary: `${first.host} is active${since}; ${ready}.` };
+    return {
+      state: 'served',
+      summary: `${first.host} is active${sinceOf(first.since)}; ${readyOf(replicas)}.`,
+    };
+  }
+  const lost = latest(replicas.filter((one) => one.state === 'active' && !one.alive));
+  if (lost) {
+    const heard = toSecond(heardAt(lost.agent_id));
+    const summary = `Whether ${lost.host} still is active, as it was${sinceOf(lost.since)}, is not known: its agent is not heard since ${heard}; ${readyOf(replicas)}.`;
+    return { state: 'unknown', summary };
   }
   if (replicas.every((one) => one.state === 'unknown'))
     return { state: 'unknown', summary: 'Its agents have not said who is active.' };
@@ -129,12 +152,13 @@ function summaryOf(
 export async function showRoles(view: View, call: Call, id: string): Promise<RouterRoles> {
   const router = await showRouter(view, call, id);
   const all = (await view.routerBindings.find({ router_id: id })).sort((a, b) => a.rank - b.rank);
-  const { isAlive } = await aliveAmong(view, call, all);
+  const { isAlive, agents } = await aliveAmong(view, call, all);
   const replicas = all.map((row) =>
     replicaView(row, isAlive(row.agent_id), router.ha ? shownState(row, { all, isAlive }) : null),
   );
   const object = { column: 'object', operator: 'in', values: [`router/${id}`] } as const;
   const events = await listEvents(view, { filters: [object], limit: SHOWN_EVENTS });
   const { name, ha } = router;
-  return { id, name, ha, ...summaryOf(router, replicas), replicas, events };
+  const heardAt = (agentId: string) => agents.get(agentId)?.heartbeat_at ?? '';
+  return { id, name, ha, ...summaryOf(router, replicas, heardAt), replicas, events };
 }
