@@ -56,6 +56,7 @@ export class ServiceWatch {
       if (!active || second || this.#isUseful(active) || !truth.isAgentWell(active.name)) continue;
       for (const other of machines) {
         if (this.#spotted.has(other.name) || (await truth.readiness(other, id)) !== 'free') continue;
+        if (!this.#reachesAny(other, id)) continue;
         if (truth.evidence(id, active, other).includes('heartbeat'))
           names.push(`${id} ${active.name} ${other.name}`);
       }
@@ -68,6 +69,21 @@ export class ServiceWatch {
     const { machines, underlay } = this.#world;
     if (machine.isOff || underlay.isDark('external', machine.name)) return false;
     return machines.some((other) => other !== machine && underlay.joins('tunnel', machine.name, other.name));
+  }
+
+  /**
+   * By tunnels it reaches a host that the router's networks are on. Others nobody asks for their own sake, and nobody is served there: where
+   * all that are asked are silent, each of those who ask seems to be the one that is cut off.
+   */
+  #reachesAny({ name }: L3Machine, id: string): boolean {
+    const { store, truth, underlay } = this.#world;
+    const ports = store.rows('ports');
+    const networks = ports.filter((port) => port.device_id === id).map((port) => port.network_id);
+    const served = ports.filter((port) => networks.includes(port.network_id)).map((port) => port.host);
+    const hosts = new Set(
+      [...truth.replicas(id), ...served.map((host) => ({ host }))].map(({ host }) => host),
+    );
+    return [...hosts].some((host) => host && host !== name && underlay.joins('tunnel', name, host));
   }
 
   #wrongRows(holders: Holders): string[] {
