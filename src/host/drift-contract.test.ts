@@ -158,6 +158,14 @@ function driftTests(make: MakeHost, handOf: HandOf): void {
     hand.deleteRoute('dtn-h', '198.51.100.0/24');
     await heard({ type: 'inside', what: 'route' });
     assert.deepEqual(tables(), ['inet deuteron_x', 'route']);
+    events.length = 0;
+    hand.deleteRoute('dtn-h', '192.0.2.0/24');
+    await heard({ type: 'inside', what: 'route' });
+    assert.deepEqual(tables(), ['route'], 'the kernel’s own too');
+    await host.changeRoutes('dtn-h', [{ op: 'connect', link: 'in', address: '192.0.2.2/24' }]);
+    await host.changeLinks('dtn-h', [{ op: 'delete-address', link: 'in', address: '192.0.2.2/24' }]);
+    await heard({ type: 'address', namespace: 'dtn-h', news: 'went', address: '192.0.2.2/24' });
+    assert.deepEqual(tables(), ['route']);
   });
 
   test('a process that is stopped is told, and ends all the same', async (t) => {

@@ -92,7 +92,10 @@ export type StepResult = string | null;
 /** Marks our routes; no program has this number in iproute2's rt_protos. */
 export const ROUTE_PROTOCOL = 157;
 
-/** A route that `changeRoutes` made, or a program that was told to mark it as one: it bears our protocol number. */
+/**
+ * A route that `changeRoutes` made, or a program that was told to mark it as one: it bears our protocol number. Or the kernel's
+ * own, to the network of an address of a link.
+ */
 export interface Route {
   /** Canonical, `0.0.0.0/0` and `::/0` for the default. */
   readonly destination: string;
@@ -102,6 +105,8 @@ export interface Route {
   readonly link: string | null;
   /** Where packets are spread over several next hops (ECMP), those after the first, by `compareHops`. */
   readonly others?: readonly Hop[];
+  /** It is the kernel's own; none of these is set or deleted. */
+  readonly isConnected?: true;
 }
 
 export interface Hop {
@@ -116,7 +121,9 @@ export const compareHops = (a: Hop, b: Hop): number =>
 
 export type RouteStep =
   /** Replaces the one of the same destination. With next hop and link both, the next hop need be in no subnet of the link. */
-  { readonly op: 'set' | 'delete' } & Route;
+  | ({ readonly op: 'set' | 'delete' } & Route)
+  /** The kernel's own route to the network of an address of the link, as it makes it with the address: it replaces any other. */
+  | { readonly op: 'connect'; readonly link: string; readonly address: string };
 
 /** What is in a table of nftables. */
 export interface TableState {
@@ -252,8 +259,8 @@ export type HostEvent =
   | { readonly type: 'ruleset'; readonly table: string }
   /**
    * Another hand changed something in a namespace that a link of the host's own leads into, or in the host's own: a table
-   * of nftables whose name begins with `deuteron_` (`what`: family and name), or a route as `changeRoutes` makes them
-   * ('route'). 'unknown': one of these may have happened. In which namespace is not told; not all hosts tell of it.
+   * of nftables whose name begins with `deuteron_` (`what`: family and name), or a route as `changeRoutes` makes them,
+   * or in the place of the kernel's own ('route'). 'unknown': one of these may have happened. In which namespace is not told; not all hosts tell of it.
    */
   | { readonly type: 'inside'; readonly what: string }
   /** A process of ours is alive and does nothing: `findProcess` says why. Told again until it ends or goes on. */
@@ -289,7 +296,7 @@ export interface Host {
     mayBegin?: Promise<boolean>,
   ): Promise<StepResult[]>;
 
-  /** Our routes in several namespaces; a namespace that is not there is left out. */
+  /** Our routes and the kernel's own in several namespaces; a namespace that is not there is left out. */
   routes(namespaces: readonly string[]): Promise<Map<string, Route[]>>;
   changeRoutes(namespace: string, steps: readonly RouteStep[]): Promise<StepResult[]>;
 

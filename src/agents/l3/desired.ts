@@ -15,7 +15,7 @@ import {
   tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
-import { type DesiredHa, haOf, reaches } from './ha.ts';
+import { type DesiredHa, haOf, isSameNetwork, reaches } from './ha.ts';
 import { ownAddress } from './keepalived.ts';
 import { natOf } from './nat.ts';
 import type { Elements } from './nftables.ts';
@@ -293,20 +293,14 @@ function routesOf(
 
 /** Whether it is the network of one of the router's addresses, or, of the one between the replicas, a part of it. */
 function isConnected(destination: string, links: readonly DesiredLink[], vrId: number | null): boolean {
-  const prefix = prefixOf(destination);
-  const isOf = (address: string) => reaches([address], withoutPrefix(destination));
-  return (
-    (vrId !== null && isOf(ownAddress(vrId)) && prefix >= prefixOf(ownAddress(vrId))) ||
-    links.some(({ kind, addresses }) =>
-      [...addresses.keys()].some((address) => {
-        const own = prefixOf(address);
-        return isOf(address) && (kind === 'ha' ? prefix >= own : prefix === own);
-      }),
-    )
+  const prefixOf = (address: string) => Number(address.split('/')[1]);
+  const isPartOf = (address: string) =>
+    prefixOf(destination) >= prefixOf(address) && reaches([address], withoutPrefix(destination));
+  if (vrId !== null && isPartOf(ownAddress(vrId))) return true;
+  return links.some(({ kind, addresses }) =>
+    [...addresses.keys()].some((own) => (kind === 'ha' ? isPartOf(own) : isSameNetwork(destination, own))),
   );
 }
-
-const prefixOf = (address: string): number => Number(address.split('/')[1]);
 
 /** Whether a network, or an address with its prefix, overlaps with another. */
 function overlap(one: string, other: string): boolean {

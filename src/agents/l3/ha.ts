@@ -93,3 +93,9 @@ export function reaches(addresses: readonly string[], nexthop: string): boolean 
   }
   return subnets.check(nexthop, family);
 }
+
+/** Whether two networks, or addresses with their prefix lengths, are or are in the same. */
+export function isSameNetwork(one: string, other: string): boolean {
+  const [[address = '', prefix], [, length]] = [one.split('/'), other.split('/')];
+  return prefix === length && reaches([other], address);
+}

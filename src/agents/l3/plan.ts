@@ -2,6 +2,7 @@
 import type { Link, LinkStep, Route, RouteStep, TableState } from '../../host/host.ts';
 import { type DesiredLink, type DesiredRoute, type DesiredRouter, isOurLink } from './desired.ts';
 import { cutsOf } from './nat.ts';
+import { isSameNetwork } from './ha.ts';
 import { MARK, renderChanges, renderTable } from './nftables.ts';
 import type { ObservedWiring } from './observe.ts';
 
@@ -73,7 +74,7 @@ export function planRouter(
     leavings,
     outer,
     inner,
-    routes: desired.settled ? routeSteps(desired, wiring.routes) : [],
+    routes: desired.settled ? [...routeSteps(desired, wiring.routes), ...connectSteps(desired, wiring)] : [],
     news,
   };
 }
@@ -105,7 +106,8 @@ function insideSteps(link: DesiredLink, found: Link | null, settled: boolean): P
   return steps;
 }
 
-function routeSteps({ routes }: DesiredRouter, have: readonly Route[]): Planned<RouteStep>[] {
+function routeSteps({ routes }: DesiredRouter, all: readonly Route[]): Planned<RouteStep>[] {
+  const have = all.filter((route) => !route.isConnected);
   const steps: RouteStep[] = [];
   for (const route of have)
     if (!routes.some(({ destination }) => destination === route.destination))
@@ -115,6 +117,26 @@ function routeSteps({ routes }: DesiredRouter, have: readonly Route[]): Planned<
     if (!there || !areSame(there, route)) steps.push({ op: 'set', ...route });
   }
   return steps.map((step) => ({ object: '', step }));
+}
+
+/**
+ * The kernel makes its own routes with addresses, and never again: those that another hand took away, or put another in the
+ * place of.
+ */
+function connectSteps({ links }: DesiredRouter, wiring: ObservedWiring): Planned<RouteStep>[] {
+  const connected = wiring.routes.filter((route) => route.isConnected).map(({ destination }) => destination);
+  return links.flatMap((link) => {
+    const found = wiring.links?.find(({ name }) => name === link.name);
+    if (!found?.up || !link.up || !wiring.taps.has(link.tap)) return [];
+    return [...link.addresses].flatMap(([address, object]): Planned<RouteStep>[] => {
+      const isAlone = /:.*\/128$|\..*\/32$/.test(address);
+      // By whichever link: where two have addresses of one network, each would take the other's place.
+      const isThere = connected.some((network) => isSameNetwork(network, address));
+      if (isAlone || isThere || !found.addresses.includes(address)) return [];
+      connected.push(address);
+      return [{ object, step: { op: 'connect', link: link.name, address } }];
+    });
+  });
 }
 
 function areSame(have: Route, wanted: DesiredRoute): boolean {

@@ -64,7 +64,9 @@ function bench(fields: { run?: () => void } = {}): Bench {
         taps: (await host.links())
           .filter(({ name }) => name.startsWith('tap'))
           .map(({ name, up }) => ({ name, up })),
-        routes: (await host.routes([namespace])).get(namespace) ?? [],
+        routes: [...((await host.routes([namespace])).get(namespace) ?? [])].sort((a, b) =>
+          a.destination < b.destination ? -1 : 1,
+        ),
         mark: table?.mark,
         maps: table?.maps,
         processes: await host.processes(),
@@ -99,7 +101,9 @@ test('a router is made, found as it is by a later life, and removed', async () =
     ],
     routes: [
       { destination: '0.0.0.0/0', nexthop: '203.0.113.1', link: QG },
+      { destination: '10.0.1.0/24', nexthop: null, link: QR, isConnected: true },
       { destination: '198.51.100.0/24', nexthop: '10.0.1.9', link: QR },
+      { destination: '203.0.113.0/24', nexthop: null, link: QG, isConnected: true },
     ],
     mark: MARK,
     maps: new Map([
@@ -160,8 +164,19 @@ test('whatever is taken away is put back', async () => {
   );
   await b.converge();
   assert.deepEqual([...((await b.agent.patrol?.('next')) ?? [])], []);
-  b.host.meddleRoute(namespace, { op: 'delete', destination: '0.0.0.0/0', nexthop: null, link: null });
-  assert.deepEqual(((await b.picture()) as { routes: unknown[] }).routes, []);
+  const taken = async (...destinations: readonly string[]) => {
+    for (const destination of destinations)
+      b.host.meddleRoute(namespace, { op: 'delete', destination, nexthop: null, link: null });
+    const { routes } = (await b.picture()) as { routes: { destination: string }[] };
+    return routes.map(({ destination }) => destination);
+  };
+  assert.deepEqual(await taken('0.0.0.0/0'), ['10.0.1.0/24', '203.0.113.0/24']);
+  assert.deepEqual([...((await b.agent.patrol?.('all')) ?? [])], [b.router.key], 'seen with all others');
+  assert.deepEqual(await b.converge(), []);
+  assert.deepEqual(sorted(await b.picture()), sorted(picture));
+  assert.deepEqual(await b.agent.patrol?.('all'), [b.router.key], 'what we changed is looked at');
+  await b.converge();
+  assert.deepEqual(await taken('10.0.1.0/24'), ['0.0.0.0/0', '203.0.113.0/24'], 'the kernel’s own');
   assert.deepEqual([...((await b.agent.patrol?.('all')) ?? [])], [b.router.key], 'seen with all others');
   assert.deepEqual(await b.converge(), []);
   assert.deepEqual(sorted(await b.picture()), sorted(picture));

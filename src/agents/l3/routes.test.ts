@@ -36,7 +36,10 @@ test('all next hops of a destination are used, and other subnets of the external
   const { world, router } = cloud();
   const host = new FakeHost();
   const agent = createL3Agent({ host, world, clock: new ManualClock() });
-  const routes = async () => (await host.routes([router.namespace])).get(router.namespace) ?? [];
+  const routes = async () =>
+    ((await host.routes([router.namespace])).get(router.namespace) ?? []).filter(
+      ({ isConnected }) => !isConnected,
+    );
   const spread = {
     ...{ destination: SPREAD, nexthop: '10.0.1.8', link: QR },
     others: [

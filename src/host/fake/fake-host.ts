@@ -89,7 +89,10 @@ export class FakeHost implements Host {
           this.#routes.linkLost(namespace, name);
         this.#tell({ type: 'link', name, namespace, news });
       },
-      addressChanged: (namespace, news, address) => this.#tell({ type: 'address', namespace, news, address }),
+      addressChanged: (namespace, news, address) => {
+        this.#routes.addressChanged(namespace, address);
+        this.#tell({ type: 'address', namespace, news, address });
+      },
       namespaceChanged: (name, news) => this.#tell({ type: 'namespace', name, news }),
       floodChanged: (entry, present) => this.#tell({ type: 'flood', ...entry, present }),
     });
@@ -287,7 +290,7 @@ export class FakeHost implements Host {
 
   async routes(namespaces: readonly string[]): Promise<Map<string, Route[]>> {
     const there = namespaces.filter((name) => this.#links.list(namespaceName(name)) !== undefined);
-    return new Map(there.map((name) => [name, this.#routes.list(name)]));
+    return new Map(there.map((name) => [name, this.#routes.list(name, this.#links.list(name) ?? [])]));
   }
 
   async changeRoutes(namespace: string, steps: readonly RouteStep[]): Promise<StepResult[]> {

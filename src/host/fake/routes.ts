@@ -1,41 +1,30 @@
 /** Routes of namespaces, as far as agents can tell them from the kernel's. */
-import { isIP } from 'node:net';
 import { addressWithPrefix, ipAddress } from '../grammar.ts';
+import { isIn, networkOf } from '../networks.ts';
 import type { Hop, Link, Route, RouteStep, StepResult } from '../host.ts';
-
-function bitsOf(address: string): bigint {
-  if (isIP(address) === 4) return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-  const [head = '', tail] = address.split('::');
-  const words = (text: string) => text.split(':').filter((word) => word !== '');
-  const right = words(tail ?? '');
-  const zeros = tail === undefined ? 0 : 8 - words(head).length - right.length;
-  const all = [...words(head), ...new Array<string>(zeros).fill('0'), ...right];
-  return all.reduce((sum, word) => (sum << 16n) | BigInt(`0x${word}`), 0n);
-}
-
-/** Whether an address is in the subnet of another with its prefix length. */
-function reaches(addressAndPrefix: string, other: string): boolean {
-  const [address = '', prefix = ''] = addressAndPrefix.split('/');
-  if (isIP(address) !== isIP(other)) return false;
-  const shift = BigInt((isIP(address) === 4 ? 32 : 128) - Number(prefix));
-  return bitsOf(address) >> shift === bitsOf(other) >> shift;
-}
 
 export class FakeRoutes {
   readonly #spaces = new Map<string, Map<string, Route>>();
 
-  list(namespace: string): Route[] {
-    return [...(this.#spaces.get(namespace)?.values() ?? [])];
+  /** The kernel's own that went while their addresses are there: namespace, link and destination. */
+  readonly #lost = new Set<string>();
+
+  /** `links`: those of the namespace. */
+  list(namespace: string, links: readonly Link[]): Route[] {
+    const own = connectedOf(links).filter((route) => !this.#lost.has(keyOf(namespace, route)));
+    return [...own, ...(this.#spaces.get(namespace)?.values() ?? [])];
   }
 
   /** `links`: those of the namespace. */
   change(namespace: string, step: RouteStep, links: readonly Link[]): StepResult {
+    if (step.op === 'connect') return this.#connect(namespace, step, links);
     const { op, nexthop } = step;
     const destination = addressWithPrefix(step.destination);
     const routes = this.#spaces.get(namespace) ?? new Map<string, Route>();
     this.#spaces.set(namespace, routes);
     if (op === 'delete') {
-      routes.delete(destination);
+      // Without a next hop it is whichever is there.
+      if (!routes.delete(destination) && nexthop === null) this.#loseConnected(namespace, destination, links);
       return null;
     }
     const up = links.filter((link) => link.up);
@@ -46,6 +35,8 @@ export class FakeRoutes {
       if (!up.some((link) => link.name === by)) return `no link ${by} that is up`;
       hops.push({ nexthop: hop.nexthop, link: by });
     }
+    // An IPv6 route of the kernel's own has another metric, and stays.
+    if (!destination.includes(':')) this.#loseConnected(namespace, destination, links);
     const [first = { nexthop, link: null }, ...others] = hops;
     routes.set(destination, {
       destination,
@@ -55,8 +46,30 @@ export class FakeRoutes {
     return null;
   }
 
+  #connect(namespace: string, step: RouteStep & { op: 'connect' }, links: readonly Link[]): StepResult {
+    const link = links.find(({ name, up }) => name === step.link && up);
+    const destination = networkOf(addressWithPrefix(step.address));
+    if (!link?.addresses.includes(step.address) || destination === null) return 'Invalid prefsrc address.';
+    this.#lost.delete(keyOf(namespace, { destination, link: step.link }));
+    if (!destination.includes(':')) this.#spaces.get(namespace)?.delete(destination);
+    return null;
+  }
+
+  #loseConnected(namespace: string, destination: string, links: readonly Link[]): void {
+    for (const route of connectedOf(links))
+      if (route.destination === destination) this.#lost.add(keyOf(namespace, route));
+  }
+
+  /** With an address the kernel's own route to its network comes and goes. */
+  addressChanged(namespace: string, address: string): void {
+    const network = networkOf(address);
+    for (const key of this.#lost)
+      if (key.startsWith(`${namespace} `) && key.endsWith(` ${network}`)) this.#lost.delete(key);
+  }
+
   /** The link is down, or gone: no route leads over it any more. */
   linkLost(namespace: string, link: string): void {
+    for (const key of this.#lost) if (key.startsWith(`${namespace} ${link} `)) this.#lost.delete(key);
     const routes = this.#spaces.get(namespace);
     for (const { destination, nexthop, link: by, others = [] } of routes?.values() ?? []) {
       const hops = nexthop === null ? [] : [{ nexthop, link: by }, ...others];
@@ -69,7 +82,21 @@ export class FakeRoutes {
 
   namespaceLost(namespace: string): void {
     this.#spaces.delete(namespace);
+    for (const key of this.#lost) if (key.startsWith(`${namespace} `)) this.#lost.delete(key);
   }
 }
 
-const isNear = (link: Link, address: string) => link.addresses.some((own) => reaches(own, address));
+const keyOf = (namespace: string, { link, destination }: Pick<Route, 'link' | 'destination'>) =>
+  `${namespace} ${link} ${destination}`;
+
+/** The kernel's own of links that are up: one for each network and link. */
+function connectedOf(links: readonly Link[]): Route[] {
+  return links.flatMap(({ name, up, addresses }) => {
+    const networks = up ? new Set(addresses.flatMap((address) => networkOf(address) ?? [])) : [];
+    return [...networks].map(
+      (destination): Route => ({ destination, nexthop: null, link: name, isConnected: true }),
+    );
+  });
+}
+
+const isNear = (link: Link, address: string) => link.addresses.some((own) => isIn(own, address));

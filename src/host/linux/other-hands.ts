@@ -43,14 +43,16 @@ while (1) {
     my $all;
     if (!defined recv($socket, $all, 1 << 18, 0)) { print "lost\n"; next; }
     while (length $all >= 16) {
-      my ($length, $type, $by) = unpack 'L S x6 L', $all;   # nlmsghdr
+      my ($length, $type, $flags, $by) = unpack 'L S S x4 L', $all;   # nlmsghdr
       last if $length < 16;
       my $body = substr $all, 16, $length - 16;
       $length = ($length + 3) & ~3;
       $all = $length < length $all ? substr($all, $length) : '';
       my $line;
       if ($socket == $routes) {
-        $line = "$by route" if length $body > 5 && unpack('x5 C', $body) == $protocol;   # rtmsg
+        my $of = length $body > 5 ? unpack('x5 C', $body) : 0;   # rtmsg
+        # The kernel's own (2) by a hand, not with an address; or one set by hand (3) in the place of another (NLM_F_REPLACE).
+        $line = "$by route" if $of == $protocol || $by && ($of == 2 || $of == 3 && $flags & 0x100);
       } elsif (length $body > 8) {
         # nfgenmsg, then attributes: the first of all that is in a table is the table's name.
         my ($family, $size, $kind) = unpack 'C x3 S S', $body;
