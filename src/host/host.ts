@@ -164,7 +164,8 @@ export interface ProcessState {
 /** One step on the way to a file, links followed. */
 export interface PathStep {
   readonly path: string;
-  readonly kind: 'directory' | 'file' | 'link' | 'other' | 'missing';
+  /** endless: links lead in circles, or too far; `path` is then the one that was asked for. */
+  readonly kind: 'directory' | 'file' | 'link' | 'other' | 'missing' | 'endless';
   readonly uid: number;
   readonly gid: number;
   /** The twelve bits of chmod(2). */
@@ -173,13 +174,20 @@ export interface PathStep {
 
 /** What is known of a program that is not ours before it is run. */
 export interface ProgramFacts {
-  /** From the root to the file; ends early where something is missing. */
+  /** From the root to the file; ends early where something is missing, or links have no end. */
   readonly steps: readonly PathStep[];
   /** Users whose files may be relied on. */
   readonly trusted: readonly number[];
   /** null: there is no file. `sha256`: '' where it is too large to be a script. `head`: its first bytes. */
   readonly content: { readonly size: number; readonly sha256: string; readonly head: string } | null;
+  /** Of a script: what runs it, what runs that, and so on; none of other programs. */
+  readonly interpreters: readonly Interpreter[];
 }
+
+/** The way to a program that runs a script, and whether it is a script itself; or why it is not known who does, the end of a sentence. */
+export type Interpreter =
+  | { readonly steps: readonly PathStep[]; readonly isScript: boolean }
+  | { readonly unclear: string };
 
 /** An ordinary user; null: this process's own (in a user namespace that maps no other), without its capabilities. */
 export type ProgramUser = { readonly uid: number; readonly gid: number } | null;

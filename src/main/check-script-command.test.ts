@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCommand } from '../cli/command.ts';
 import { checkScriptCommand } from './check-script-command.ts';
 
-function script(t: TestContext, mode: number): string {
+function script(t: TestContext, mode: number, text = '#!/bin/sh\nexit 0\n'): string {
   const directory = mkdtempSync(join(tmpdir(), 'dtn-check-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   chmodSync(directory, 0o755);
   const path = join(directory, 'gateway');
-  writeFileSync(path, '#!/bin/sh\nexit 0\n');
+  writeFileSync(path, text);
   chmodSync(path, mode);
   return path;
 }
@@ -46,6 +46,42 @@ test('one that others may write is not', async (t) => {
   const { code, out } = await run('verify', script(t, 0o757));
   assert.equal(code, 1);
   assert.match(out, /others than its owner may write it \(mode 757\)/);
+});
+
+test('links without an end lead to no script, pinned or not', async (t) => {
+  const at = dirname(script(t, 0o755));
+  symlinkSync('loop', join(at, 'loop'));
+  for (const more of [[], ['--sha256', '0'.repeat(64)]]) {
+    const { code, out } = await run('verify', join(at, 'loop'), ...more);
+    assert.equal(code, 1);
+    assert.match(out, /loop: the links of its path lead in circles, or too far/);
+  }
+});
+
+test('who runs a script is looked at like the script', async (t) => {
+  const open = join(dirname(script(t, 0o755)), 'open');
+  mkdirSync(open);
+  const sh = join(open, 'sh');
+  copyFileSync('/bin/sh', sh);
+  chmodSync(sh, 0o755);
+  const verify = (line: string) => run('verify', script(t, 0o755, `${line}\nexit 0\n`));
+  for (const line of [`#!${sh}`, `#!/usr/bin/env ${sh}`]) {
+    chmodSync(open, 0o755);
+    assert.equal((await verify(line)).code, 0, line);
+    chmodSync(open, 0o777);
+    const { code, out } = await verify(line);
+    assert.deepEqual([code, out], [1, `${open}: others than its owner may write it (mode 777)\n`]);
+  }
+  assert.equal((await verify('#!/usr/bin/env sh')).code, 0);
+  // a script that is run by one is no less
+  const outer = script(t, 0o755, `#!${sh}\n`);
+  assert.match((await verify(`#!${outer}`)).out, /open: others than its owner/);
+  assert.match((await verify('#!/opt/nowhere/sh')).out, /: there is no such file/);
+  assert.match((await verify('#!/usr/bin/env nothing-of-this-name')).out, /: there is no such file/);
+  assert.match((await verify('#!sh')).out, /gateway: its first line names no absolute path/);
+  const endless = script(t, 0o755);
+  writeFileSync(endless, `#!${endless}\n`);
+  assert.match((await run('verify', endless)).out, /too many scripts run one another/);
 });
 
 test('root is nobody to run it as, and wrong words are told', async (t) => {

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { problemsOf, problemsOfPath } from '../agents/l3/check-script.ts';
 import type { FenceDevices, PowerAnswer } from '../background/fencing.ts';
 import { createProgramFacts } from '../host/linux/program-facts.ts';
+import { PROGRAM_PATH } from '../host/linux/program-path.ts';
 import { realClock } from '../lib/clock.ts';
 import { Turns } from '../lib/turns.ts';
 import { type FenceDevice, fenceInput, nameOfDevice, parseFenceFile, withoutSecrets } from './fence-file.ts';
@@ -18,7 +19,6 @@ const KILL_AFTER_S = 2;
 const GIVE_UP_MS = 5_000;
 const MOST_OUTPUT = 64 * 1024;
 const MOST_SHOWN = 300;
-const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 const { inspectProgram } = createProgramFacts();
 
@@ -72,7 +72,7 @@ export async function runFenceAgent(
     const begunAt = realClock.now();
     // a process that outlives this one is ended all the same
     const child = spawn('timeout', ['-k', `${KILL_AFTER_S}`, `${timeoutMs / 1000}`, device.agent], {
-      ...{ env: { PATH, LC_ALL: 'C' }, cwd: '/', detached: true, stdio: 'pipe' },
+      ...{ env: { PATH: PROGRAM_PATH, LC_ALL: 'C' }, cwd: '/', detached: true, stdio: 'pipe' },
     });
     const wrote = { out: '', all: '' };
     const take = (chunk: Buffer, isOut: boolean) => {

@@ -13,7 +13,13 @@ const content = { size: 20, sha256: 'a'.repeat(64), head: '#!/bin/sh\nexit 0\n' 
 
 function facts(steps: readonly Partial<PathStep>[] = [], fields: Partial<ProgramFacts> = {}): ProgramFacts {
   const good = [step('/'), step('/etc'), step('/etc/checks'), step(PATH, { kind: 'file' })];
-  return { steps: good.map((one, at) => ({ ...one, ...steps[at] })), trusted: [0], content, ...fields };
+  return {
+    steps: good.map((one, at) => ({ ...one, ...steps[at] })),
+    trusted: [0],
+    content,
+    interpreters: [],
+    ...fields,
+  };
 }
 
 test('a line of the configuration, with what is left out and with all', () => {
@@ -76,7 +82,43 @@ test('what is no script, or not the one that it was, is not run', () => {
   assert.match(of({ content: { ...content, head: 'exit 0' } }).join(), /neither with #! nor/);
   assert.match(of({ content: { ...content, sha256: 'b'.repeat(64) } }).join(), /not what it was/);
   assert.match(of({ content: { ...content, sha256: '', size: 9e6 } }).join(), /too many/);
-  const missing = { steps: [step('/'), step('/etc', { kind: 'missing', uid: -1 })], content: null };
+  const missing = {
+    steps: [step('/'), step('/etc', { kind: 'missing', uid: -1 })],
+    content: null,
+    interpreters: [],
+  };
   assert.deepEqual(of(missing), ['/etc: there is no such file']);
   assert.deepEqual(of({ steps: [step('/')], content: null }), ['/: it is a directory']);
+});
+
+test('whoever runs a script is looked at as it is', () => {
+  const SH = '/opt/sh';
+  const run = (...steps: PathStep[]) => {
+    const interpreters = [{ steps: [step('/'), ...steps], isScript: false }];
+    return problemsOf(facts([], { interpreters }), nobody, null);
+  };
+  const sh = step(SH, { kind: 'file' });
+  assert.deepEqual(run(step('/opt'), sh), []);
+  assert.deepEqual(run(step('/opt'), { ...sh, mode: 0o711 }), [], 'only the script has to be read');
+  assert.deepEqual(run(step('/opt', { mode: 0o777 }), { ...sh, uid: 65_534 }), [
+    '/opt: others than its owner may write it (mode 777)',
+    `${SH}: it belongs to user 65534, who could put another in its place`,
+  ]);
+  assert.deepEqual(run(step('/opt'), { ...sh, mode: 0o644 }), [`${SH}: user 65534 may not run it`]);
+  assert.deepEqual(run(step('/opt', { mode: 0o750 }), sh), ['/opt: user 65534 may not pass through it']);
+  assert.deepEqual(run(step('/opt', { kind: 'missing', uid: -1 })), ['/opt: there is no such file']);
+  assert.deepEqual(run(step('/opt')), ['/opt: it is a directory']);
+  const interpreters = [{ unclear: 'its first line names no absolute path' }];
+  const told = problemsOf(facts([], { interpreters }), nobody, null);
+  assert.deepEqual(told, [`${PATH}: its first line names no absolute path`]);
+});
+
+test('what is found fit has an end and a content, whatever the host says of it', () => {
+  const endless = facts([{}, {}, {}, { kind: 'endless', uid: -1 }], { content: null });
+  assert.deepEqual(problemsOf(endless, nobody, null), [
+    `${PATH}: the links of its path lead in circles, or too far`,
+  ]);
+  const link = facts([{}, {}, {}, { kind: 'link' }], { content: null });
+  assert.equal(problemsOf(link, nobody, null).length, 1);
+  assert.equal(problemsOf(facts([], { content: null }), nobody, null).length, 1);
 });

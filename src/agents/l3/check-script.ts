@@ -84,6 +84,7 @@ function bitsFor(step: PathStep, user: User): number {
 function problemOfStep(step: PathStep, trusted: readonly number[]): string | null {
   const { path, kind, uid, mode } = step;
   if (kind === 'missing') return `${path}: there is no such file`;
+  if (kind === 'endless') return `${path}: the links of its path lead in circles, or too far`;
   if (kind === 'other') return `${path}: it is neither a file nor a directory`;
   if (!trusted.includes(uid)) return `${path}: it belongs to user ${uid}, who could put another in its place`;
   // The mode of a link means nothing: who may change it is decided by the directory that it is in.
@@ -100,23 +101,17 @@ export function problemsOfPath({ steps, trusted }: Pick<ProgramFacts, 'steps' | 
   return steps.flatMap((step) => problemOfStep(step, trusted) ?? []);
 }
 
-/**
- * Why the program may not be run, a sentence each; empty: it may. `user`: who it would be run as, null for this process's
- * own. `pinned`: what its content has to be, null for anything.
- */
-export function problemsOf(facts: ProgramFacts, user: User | null, pinned: string | null): string[] {
-  const { steps, content } = facts;
-  const problems = problemsOfPath(facts);
+/** What speaks against running the file at the end of the path, whoever asks for that. */
+function problemsOfRun(
+  { steps, trusted }: Pick<ProgramFacts, 'steps' | 'trusted'>,
+  { user, isScript }: { readonly user: User | null; readonly isScript: boolean },
+): string[] {
+  const problems = problemsOfPath({ steps, trusted });
   const file = steps.at(-1);
-  if (file === undefined || content === null) {
-    if (file?.kind === 'directory') problems.push(`${file.path}: it is a directory`);
-    return problems;
-  }
+  if (file?.kind === 'directory') problems.push(`${file.path}: it is a directory`);
+  else if (file?.kind !== 'file' && problems.length === 0) problems.push('its path leads to no file');
+  if (file?.kind !== 'file') return problems;
   if ((file.mode & SET_ID) !== 0) problems.push(`${file.path}: it is set-user-ID or set-group-ID`);
-  const isScript = content.head.startsWith('#!');
-  if (content.sha256 === '') problems.push(`${file.path}: ${content.size} bytes are too many to be a check`);
-  else if (!isScript && !content.head.startsWith('\x7fELF'))
-    problems.push(`${file.path}: it begins neither with #! nor as an ELF program`);
   if (user !== null) {
     const shut = steps.find((step) => step.kind === 'directory' && (bitsFor(step, user) & 1) === 0);
     if (shut) problems.push(`${shut.path}: user ${user.uid} may not pass through it`);
@@ -124,7 +119,28 @@ export function problemsOf(facts: ProgramFacts, user: User | null, pinned: strin
     if ((bitsFor(file, user) & needed) !== needed)
       problems.push(`${file.path}: user ${user.uid} may not ${isScript ? 'read and run' : 'run'} it`);
   } else if ((file.mode & 0o111) === 0) problems.push(`${file.path}: it may not be run by anybody`);
-  if (pinned !== null && content.sha256 !== pinned)
-    problems.push(`${file.path}: its content is not what it was (SHA-256 ${content.sha256 || 'unknown'})`);
   return problems;
+}
+
+/**
+ * Why the program may not be run, a sentence each; empty: it may. `user`: who it would be run as, null for this process's
+ * own. `pinned`: what its content has to be, null for anything. What runs a script is looked at like the script itself.
+ */
+export function problemsOf(facts: ProgramFacts, user: User | null, pinned: string | null): string[] {
+  const { steps, content, trusted, interpreters } = facts;
+  const path = steps.at(-1)?.path ?? '';
+  const isScript = content?.head.startsWith('#!') ?? false;
+  const problems = problemsOfRun(facts, { user, isScript });
+  if (content === null) return problems.length > 0 ? problems : [`${path}: it cannot be read`];
+  if (content.sha256 === '') problems.push(`${path}: ${content.size} bytes are too many to be a check`);
+  else if (!isScript && !content.head.startsWith('\x7fELF'))
+    problems.push(`${path}: it begins neither with #! nor as an ELF program`);
+  for (const one of interpreters) {
+    if ('unclear' in one) problems.push(`${path}: ${one.unclear}`);
+    else problems.push(...problemsOfRun({ steps: one.steps, trusted }, { user, isScript: one.isScript }));
+  }
+  if (pinned !== null && content.sha256 !== pinned)
+    problems.push(`${path}: its content is not what it was (SHA-256 ${content.sha256 || 'unknown'})`);
+  // what is on the way to both is told once
+  return [...new Set(problems)];
 }

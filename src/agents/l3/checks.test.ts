@@ -23,6 +23,7 @@ const facts = (path: string): ProgramFacts => ({
   ],
   trusted: [0],
   content: { size: 9, sha256: 'a'.repeat(64), head: '#!/bin/sh' },
+  interpreters: [],
 });
 
 class Stage {

@@ -24,6 +24,7 @@ const script: ProgramFacts = {
   ],
   trusted: [0],
   content: { size: 9, sha256: 'a'.repeat(64), head: '#!/bin/sh' },
+  interpreters: [],
 };
 
 class Stage {

@@ -386,7 +386,7 @@ export class FakeHost implements Host {
 
   async inspectProgram(path: string): Promise<ProgramFacts> {
     const missing = { path, kind: 'missing', uid: -1, gid: -1, mode: 0 } as const;
-    return this.programs.get(path) ?? { steps: [missing], trusted: [0], content: null };
+    return this.programs.get(path) ?? { steps: [missing], trusted: [0], content: null, interpreters: [] };
   }
 
   async findUser(name: string): Promise<{ uid: number; gid: number } | null> {

@@ -24,6 +24,7 @@ import { type Clock, sleep } from '../../lib/clock.ts';
 import { namespaceName } from '../grammar.ts';
 import type { GuardedRun, GuardedResult, Host } from '../host.ts';
 import { allPids, isAlive, parseStat, type ProcessIdentity, readParent } from './proc.ts';
+import { PROGRAM_PATH } from './program-path.ts';
 import { inNamespace } from './spawner.ts';
 
 const MOST_AT_ONCE = 16;
@@ -44,7 +45,6 @@ const COUNT_KEPT_MS = 10_000;
 /** How often is looked whether what did not end has ended: this often at first, ever less often later. */
 const LEFT_LOOK_MS = 20;
 const LEFT_LOOK_MOST_MS = 1_000;
-const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 const DIRECTORY_OPTIONS = `size=${MOST_KEPT},nr_inodes=${MOST_NAMES},mode=1777,nosuid,nodev`;
 /**
  * Its argument is a directory below one of those, or nothing: it is the program's own and stays to be seen, but not to be
@@ -214,7 +214,7 @@ function runToEnd(
   return new Promise((settle) => {
     const begunAt = clock.now();
     const child = spawn(argv[0] ?? '', argv.slice(1), {
-      env: { ...run.environment, PATH, LC_ALL: 'C' },
+      env: { ...run.environment, PATH: PROGRAM_PATH, LC_ALL: 'C' },
       cwd: '/',
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],

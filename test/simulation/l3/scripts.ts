@@ -24,6 +24,7 @@ export function installChecks(host: FakeHost): void {
       steps: [...steps, { path, kind: 'file', uid: 0, gid: 0, mode: 0o755 }],
       trusted: [0],
       content: { size: 100, sha256: 'a'.repeat(64), head: '#!/bin/sh\n' },
+      interpreters: [],
     });
   }
 }
