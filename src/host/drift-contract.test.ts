@@ -81,9 +81,16 @@ function driftTests(make: MakeHost, handOf: HandOf): void {
     hand.deleteNamespace('dtn-g');
     await heard({ type: 'namespace', name: 'dtn-g', news: 'went' });
     assert.ok(!(await host.namespaces()).has('dtn-g'));
+    assert.equal(await host.isAstray('holder', 'dtn-g'), true);
     await host.ensureNamespace('dtn-g', 'holder');
+    assert.equal(await host.isAstray('holder', 'dtn-g'), false);
     assert.ok((await host.linksIn(['dtn-g'])).get('dtn-g')?.some((link) => link.name === 'in'));
     assert.equal((await host.findProcess('holder'))?.pid, pid);
+    hand.deleteNamespace('dtn-g');
+    await host.ensureNamespace('dtn-g');
+    assert.equal(await host.isAstray('holder', 'dtn-g'), true, 'that is another');
+    await host.stopProcess('holder', 0);
+    assert.equal(await host.isAstray('holder', 'dtn-g'), false);
   });
 
   test('files of watched directories that another hand changes are told, our own writes are not', async (t) => {

@@ -359,6 +359,11 @@ export interface Host {
   startProcess(spec: ProcessSpec): Promise<ProcessState>;
   /** The running process of that name, also one that an earlier life of the agent started; null if there is none. */
   findProcess(name: string): Promise<ProcessState | null>;
+  /**
+   * Whether it runs, and in another namespace than the one that bears this name now (or there is none): that lost the name to
+   * another hand, and lives on for those who are in it.
+   */
+  isAstray(name: string, namespace: string): Promise<boolean>;
   /** Names of all processes that were started under this state directory and still run. */
   processes(): Promise<string[]>;
   signalProcess(name: string, signal: ProcessSignal): Promise<void>;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { STATE_VARIABLE } from '../host/linux/processes.ts';
 import { realClock } from '../lib/clock.ts';
 import {
   end,
@@ -11,6 +12,7 @@ import {
   isRunning,
   isStopped,
   launch,
+  programName,
   readRecords,
   scanProcesses,
   signal,
@@ -39,6 +41,15 @@ test('a launched process is recorded, found, paused, resumed and ended', async (
   await end(realClock, [record], 2000);
   assert.equal(isRunning(record), false, 'also a stopped process ends');
   assert.equal(findRunning(stateDirectory, 'h1.agent'), undefined);
+});
+
+test('what an agent of the lab started is the lab’s, in whatever namespace it is', async (t) => {
+  const stateDirectory = directory(t);
+  const argv = ['env', '-i', `${STATE_VARIABLE}=${stateDirectory}/h1/agent`, '/bin/sleep', '1000'];
+  const { pid } = await launch({ stateDirectory, name: 'h1.guard', argv });
+  await until(realClock, { what: 'marked', timeoutMs: 60_000 }, () => programName(pid) === 'sleep');
+  assert.equal(isMarked(pid, stateDirectory), true);
+  assert.equal(isMarked(pid, stateDirectory.slice(0, -1)), false);
 });
 
 test('a process that does not mind TERM is killed after the grace time', async (t) => {

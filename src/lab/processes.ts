@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { STATE_VARIABLE } from '../host/linux/processes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { NotInTime, until } from './until.ts';
 
@@ -202,8 +203,11 @@ export function scanProcesses(belongs: (pid: number) => boolean): Identity[] {
     .flatMap((pid) => identityOf(pid) ?? []);
 }
 
-/** Whether the process carries the mark of the lab in that directory. */
+/** Whether the process carries the mark of the lab in that directory, or of an agent whose state is below it, which gives none of its own environment on. */
 export function isMarked(pid: number, stateDirectory: string): boolean {
-  const environment = readProc(pid, 'environ');
-  return environment?.split('\0').includes(`${LAB_MARK}=${stateDirectory}`) ?? false;
+  const variables = readProc(pid, 'environ')?.split('\0') ?? [];
+  return variables.some(
+    (one) =>
+      one === `${LAB_MARK}=${stateDirectory}` || one.startsWith(`${STATE_VARIABLE}=${stateDirectory}/`),
+  );
 }

@@ -37,7 +37,8 @@ export async function ensureAdvertiser(host: Host, router: DesiredRouter, user: 
   if (router.ra === '') return stopAdvertiser(host, router.id);
   const spec = specOf(host, router, user);
   const found = await host.findProcess(spec.name);
-  if (found !== null && found.stuck === null && found.configHash === spec.configHash) return false;
+  const isHere = found !== null && !(await host.isAstray(spec.name, router.namespace));
+  if (isHere && found.stuck === null && found.configHash === spec.configHash) return false;
   await stopAdvertiser(host, router.id);
   await host.writeFile(paths(router.id).ra, router.ra);
   await host.startProcess(spec);

@@ -140,7 +140,8 @@ export class Connections {
     const text = renderConntrackd({ vrId, link: link.name, address: own, lock, control });
     const spec = this.#spec(text);
     const found = await host.findProcess(spec.name);
-    if (found !== null && found.stuck === null && found.configHash === spec.configHash)
+    const isHere = found !== null && !(await host.isAstray(spec.name, namespaceOf(this.#id)));
+    if (isHere && found.stuck === null && found.configHash === spec.configHash)
       return rose ? this.#takeOver() : undefined;
     if (this.#clock.now() - this.#startedAt < QUICK_MS)
       throw new Error('conntrackd ends soon after its start');

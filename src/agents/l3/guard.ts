@@ -90,7 +90,7 @@ export async function ensureKeepalived(
   const found = await host.findProcess(spec.name);
   // It keeps what it has, and tells nobody: others have taken it over by now.
   if (found !== null && found.stuck !== null) await killKeepalived(host, routerId);
-  if (found !== null && found.configHash === spec.configHash) {
+  if (found?.configHash === spec.configHash && !(await host.isAstray(spec.name, namespaceOf(routerId)))) {
     if ((await host.readFile(at.keepalivedTold)) === text) return null;
     await host.writeFile(at.keepalived, text);
     await host.signalProcess(spec.name, 'HUP');

@@ -27,6 +27,7 @@ import {
 import { MARK, TABLE } from './nftables.ts';
 import { type ObservedWiring, observeMany, observeTable, observeWiring, paths } from './observe.ts';
 import { type Plan, planRouter } from './plan.ts';
+import { reclaimNamespace } from './reclaim.ts';
 import { Replica, type ReplicaNews } from './replica.ts';
 import { takeoverEvidence, Takeovers } from './takeover.ts';
 
@@ -309,7 +310,9 @@ class L3Agent implements RoleAgent {
     known.taps = first.links.map((link) => link.tap);
     const orderMs = await this.#hurry(first, known);
     if (known.replica) await known.ahead.takeBack(this.#host, first.namespace, known.replica);
-    const { wiring, table } = await this.#observe(first, known);
+    let { wiring, table } = await this.#observe(first, known);
+    if (wiring.links === null && (await reclaimNamespace(this.#host, id)))
+      ({ wiring, table } = await this.#observe(first, distrust(known)));
     const desired = first.ha
       ? (desiredRouter(this.#world, id, known.replica?.holds()) ?? first)
       : this.#takeovers.unlessServed(first, wiring);

@@ -63,6 +63,8 @@ interface Running {
   readonly pid: number;
   readonly program: FakeProgram | undefined;
   stuck: string | null;
+  /** Of those that bore the namespace's name, which it is in. */
+  readonly life: number | null;
 }
 
 export class FakeHost implements Host {
@@ -350,7 +352,8 @@ export class FakeHost implements Host {
     this.#needNamespace(spec.namespace);
     const pid = ++this.#lastPid;
     const program = this.#options.program?.(spec, pid, this);
-    this.#running.set(spec.name, { spec, pid, program, stuck: null });
+    const life = this.#links.lifeOf(spec.namespace ?? '');
+    this.#running.set(spec.name, { spec, pid, program, stuck: null, life });
     return { pid, configHash: spec.configHash, stuck: null };
   }
 
@@ -358,6 +361,11 @@ export class FakeHost implements Host {
     const found = this.#running.get(processName(name));
     if (found === undefined) return null;
     return { pid: found.pid, configHash: found.spec.configHash, stuck: found.stuck };
+  }
+
+  async isAstray(name: string, namespace: string): Promise<boolean> {
+    const found = this.#running.get(processName(name));
+    return found !== undefined && found.life !== this.#links.lifeOf(namespaceName(namespace));
   }
 
   async processes(): Promise<string[]> {

@@ -50,6 +50,8 @@ export class FakeLinks {
   readonly #flood = new Map<string, Set<string>>();
   readonly #listener: LinkListener;
   #made = 0;
+  /** How often a namespace of that name was made. */
+  readonly #lives = new Map<string | null, number>();
 
   constructor(listener: LinkListener) {
     this.#listener = listener;
@@ -67,6 +69,7 @@ export class FakeLinks {
     if (name !== null && this.#nameless.delete(name)) this.#spaces.delete(name);
     if (this.#spaces.has(name)) return;
     this.#spaces.set(name, new Map());
+    this.#lives.set(name, (this.#lives.get(name) ?? 0) + 1);
     if (name !== null) this.#listener.namespaceChanged(name, 'came');
     this.#put(name, { ...this.#fresh('lo', 'other'), up: true, mtu: LOOPBACK_MTU, mac: '00:00:00:00:00:00' });
   }
@@ -84,6 +87,11 @@ export class FakeLinks {
     if (!this.#spaces.has(name) || this.#nameless.has(name)) return;
     this.#nameless.add(name);
     this.#listener.namespaceChanged(name, 'went');
+  }
+
+  /** Which of those that bore the name it is; null: none does now. */
+  lifeOf(name: string): number | null {
+    return this.#isThere(name) ? (this.#lives.get(name) ?? null) : null;
   }
 
   isNameless(name: string): boolean {

@@ -5,12 +5,12 @@ import { namespaceName } from '../grammar.ts';
 import { parseLinks } from './links.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
 
-const DIRECTORY = '/run/netns';
+export const NAMESPACES = '/run/netns';
 /** linux/magic.h: a file here that is of another filesystem is what a crash in `ip netns add` left. */
 const NSFS_MAGIC = 0x6e736673;
 
 async function isNamespace(name: string): Promise<boolean> {
-  const found = await statfs(`${DIRECTORY}/${name}`).catch(() => null);
+  const found = await statfs(`${NAMESPACES}/${name}`).catch(() => null);
   return found?.type === NSFS_MAGIC;
 }
 
@@ -25,10 +25,10 @@ export function followNamespaces(
 ): void {
   if (signal.aborted) return;
   try {
-    mkdirSync(DIRECTORY, { recursive: true });
-    const watcher = watch(DIRECTORY, { persistent: false }, (_event, name) => {
+    mkdirSync(NAMESPACES, { recursive: true });
+    const watcher = watch(NAMESPACES, { persistent: false }, (_event, name) => {
       if (name === null) return;
-      clock.after(SETTLE_MS, () => onNews(name, existsSync(`${DIRECTORY}/${name}`) ? 'came' : 'went'));
+      clock.after(SETTLE_MS, () => onNews(name, existsSync(`${NAMESPACES}/${name}`) ? 'came' : 'went'));
     });
     watcher.on('error', () => undefined);
     signal.addEventListener('abort', () => watcher.close(), { once: true });
@@ -40,7 +40,7 @@ export function followNamespaces(
 /** `pidOf`: of a process of ours. */
 export function createNamespaces(spawner: Spawner, pidOf: (holder: string) => Promise<number | null>) {
   async function namespaces(): Promise<Set<string>> {
-    const names = await readdir(DIRECTORY).catch((error: unknown) => {
+    const names = await readdir(NAMESPACES).catch((error: unknown) => {
       // Only when it is not there are there none: otherwise it is not known, and what runs in them must stay.
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
       throw error;
@@ -66,7 +66,7 @@ export function createNamespaces(spawner: Spawner, pidOf: (holder: string) => Pr
     async ensureNamespace(name: string, holder?: string): Promise<void> {
       namespaceName(name);
       if (await isNamespace(name)) return;
-      await unlink(`${DIRECTORY}/${name}`).catch(() => undefined);
+      await unlink(`${NAMESPACES}/${name}`).catch(() => undefined);
       if (holder !== undefined && (await attach(name, holder))) return;
       const input = `netns add ${name}\nnetns exec ${name} ip link set dev lo up\n`;
       const finished = await spawner.run(['ip', '-batch', '-'], { input });
@@ -87,7 +87,7 @@ export function createNamespaces(spawner: Spawner, pidOf: (holder: string) => Pr
       }
       const finished = await spawner.run(['ip', 'netns', 'delete', name]);
       if (finished.code === 0) return;
-      await unlink(`${DIRECTORY}/${name}`).catch(() => undefined);
+      await unlink(`${NAMESPACES}/${name}`).catch(() => undefined);
       if (await isNamespace(name)) throw new Error(`cannot delete namespace ${name}: ${complaint(finished)}`);
     },
   };

@@ -2,7 +2,7 @@
  * What /proc says of processes. Reads are synchronous: procfs never waits for a disk, and a few hundred of them cost
  * less than as many turns of the thread pool.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessIdentity {
   readonly pid: number;
@@ -99,6 +99,15 @@ export function hasStoppedChild(pid: number, generations = GENERATIONS): boolean
 
 export function isAlive(identity: ProcessIdentity): boolean {
   return readStat(identity.pid)?.startTime === identity.startTime;
+}
+
+/** The inode number of its network namespace, as the namespace's name has it; null: it is gone. */
+export function readNamespace(pid: number): number | null {
+  try {
+    return Number(/^net:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1] ?? Number.NaN);
+  } catch {
+    return null;
+  }
 }
 
 export function readArguments(pid: number): string[] {

@@ -17,11 +17,12 @@ import {
 } from '../host.ts';
 import { namespaceName, processName } from '../grammar.ts';
 import type { Files } from './files.ts';
-import { allPids, isAlive, readArguments, readEnvironment, readStat } from './proc.ts';
+import { NAMESPACES } from './namespaces.ts';
+import { allPids, isAlive, readArguments, readEnvironment, readNamespace, readStat } from './proc.ts';
 import { inNamespace, PROGRAM_ENVIRONMENT } from './spawner.ts';
 import { isSuspicious, judge, type Look, lookAt } from './stuck.ts';
 
-const STATE_VARIABLE = 'DEUTERON_STATE';
+export const STATE_VARIABLE = 'DEUTERON_STATE';
 const NAME_VARIABLE = 'DEUTERON_PROCESS';
 const HASH_VARIABLE = 'DEUTERON_CONFIG_HASH';
 const LOG_LIMIT_BYTES = 1 << 20;
@@ -231,6 +232,13 @@ export function createProcesses({ stateDirectory, clock, files, enter }: Process
     async findProcess(name: string): Promise<ProcessState | null> {
       const process = find(name);
       return process === null ? null : stateOf(process);
+    },
+
+    async isAstray(name: string, namespace: string): Promise<boolean> {
+      const process = find(name);
+      const inside = process === null ? null : readNamespace(process.pid);
+      const named = statSync(`${NAMESPACES}/${namespaceName(namespace)}`, { throwIfNoEntry: false });
+      return inside !== null && inside !== named?.ino;
     },
 
     async processes(): Promise<string[]> {
