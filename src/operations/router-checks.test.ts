@@ -29,3 +29,14 @@ test('it is looked at again when nothing is known any more of a replica', async 
   await w.report('h2', { checks: [], state: 'unknown' });
   assert.deepEqual(w.alerts().length, 2);
 });
+
+test('what a check said last is shown; since when it stands as it does stays', async () => {
+  const w = await roleStage();
+  const say = (forMs: number, text: string) =>
+    w.report('h1', { state: 'active', checks: [{ name: 'gateway', ok: true, forMs, text }] });
+  await say(5_000, ' [+]');
+  const [first] = w.row('h1').role_details?.checks ?? [];
+  assert.equal(first?.text, ' [+]');
+  await say(14_900, ' [+++]');
+  assert.deepEqual(w.row('h1').role_details?.checks, [{ ...first, text: ' [+++]' }]);
+});

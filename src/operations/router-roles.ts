@@ -111,7 +111,9 @@ function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
   const checks = says.checks.map(({ name, ok, forMs, text }) => {
     const before = known.get(name);
-    return before?.ok === ok ? before : { name, ok, since: new Date(now - forMs).toISOString(), text };
+    return before?.ok === ok
+      ? { ...before, text }
+      : { name, ok, since: new Date(now - forMs).toISOString(), text };
   });
   return {
     ...{ state, penalty, reasons, hears, paths, order, checks },

@@ -79,7 +79,7 @@ export interface RoleDetails
   readonly cut_off_at?: number;
 }
 
-/** A check script's standing; `since` is UTC, for display, `text` what it said when it became so. */
+/** A check script's standing; `since` is UTC, for display, `text` what it said last, and its last runs, as its agent last told. */
 export interface CheckStanding {
   readonly name: string;
   readonly ok: boolean;

@@ -50,6 +50,7 @@ export class ReplicaBench {
       paths: { tunnel: 'unknown', management: 'unknown' },
     }),
     ...{ onChange: () => undefined, tellRole: () => undefined, onHostEvent: () => undefined },
+    onWords: () => undefined,
     tellHeld: (_, isHeld) => {
       this.isHeld = isHeld;
     },

@@ -372,6 +372,23 @@ test('one link of a bond moves nothing and is told', async (t) => {
   assert.deepEqual([made.now.penalty, made.now.reasons], [0, ['eth1 is down: bond0 has 1 of 2 links left']]);
 });
 
+test('what a check says lately is told by and by, and of a router that nothing else happens to', async (t) => {
+  const made = await stage(t, [`gateway ${PATH} interval=1`]);
+  const told: string[] = [];
+  let changes = 0;
+  made.health.onChange(() => {
+    changes += 1;
+  });
+  made.health.onWords(() => told.push(made.now.checks[0]?.text ?? ''));
+  await made.pass(5_000);
+  const early = changes;
+  await made.pass(55_000);
+  assert.equal(told[0], ' [+]');
+  assert.equal(told.at(-1), ` [${'+'.repeat(20)}]`);
+  assert.equal(told.length, 3, told.join());
+  assert.equal(changes, early, 'no router is looked at for it');
+});
+
 test('a check is told of its router, and what it says costs its weight until long after', async (t) => {
   const made = await stage(t, [`gateway ${PATH} interval=1 weight=70`]);
   await made.pass(1_100);

@@ -16,6 +16,7 @@ import type { World } from '../role.ts';
 import { Carriers } from './carriers.ts';
 import type { CheckScript } from './check-script.ts';
 import type { Verdict } from './check-verdict.ts';
+import { CheckWords } from './check-words.ts';
 import { Checks } from './checks.ts';
 import {
   type Carrier,
@@ -115,6 +116,8 @@ class HealthWatch implements HealthSource {
   readonly #said = new Map<string, string>();
   #routers: ReadonlyMap<string, ReadonlyMap<string, Body>> = new Map();
   #listener: (routerId: string | null) => void = () => undefined;
+  readonly #words = new CheckWords();
+  #onWords: () => void = () => undefined;
   #isKnown = false;
   #cancelWake: (() => void) | undefined;
   #kept = '';
@@ -160,6 +163,10 @@ class HealthWatch implements HealthSource {
 
   onChange(listener: (routerId: string | null) => void): void {
     this.#listener = listener;
+  }
+
+  onWords(listener: () => void): void {
+    this.#onWords = listener;
   }
 
   tellRole(routerId: string, role: ReplicaState): void {
@@ -226,6 +233,12 @@ class HealthWatch implements HealthSource {
       if (this.#routers.has(routerId)) continue;
       for (const map of [this.#sources, this.#roles, this.#said]) map.delete(routerId);
     }
+    const judged = [...this.#routers.keys()].flatMap((routerId) =>
+      this.#checks
+        .verdicts(routerId)
+        .map(({ script, verdict }) => ({ routerId, name: script.name, verdict })),
+    );
+    if (this.#words.follow(this.#options.clock.now(), judged)) this.#onWords();
     for (const routerId of this.#routers.keys()) {
       this.#measure(routerId);
       const { checks, ...health } = this.#healthOf(routerId);
@@ -331,7 +344,7 @@ class HealthWatch implements HealthSource {
         tunnel: pathState(this.#reachability.answers('tunnel')),
         management: pathState(this.#reachability.answers('management')),
       },
-      checks: this.#checks.verdicts(routerId).map((one) => this.#report(one, held)),
+      checks: this.#checks.verdicts(routerId).map((one) => this.#report(routerId, one, held)),
       peers: this.#peersOf(routerId),
     };
   }
@@ -354,15 +367,16 @@ class HealthWatch implements HealthSource {
 
   /** A check that is well but still held is told as failing: for the choice of the active it does. */
   #report(
+    routerId: string,
     { script, verdict }: { script: CheckScript; verdict: Verdict },
     held: ReadonlyMap<string, Held>,
   ): CheckReport {
     const now = this.#options.clock.now();
     const isHeld = (held.get(`check ${script.name}`)?.penalty ?? 0) > 0;
     const ok = verdict.standing !== 'fails' && !isHeld;
-    const prefix = verdict.standing === 'broken' ? 'broken: ' : '';
-    const text = `${prefix}${verdict.text} [${verdict.history}]`;
-    return { name: script.name, ok, forMs: Math.round(now - verdict.since), text };
+    const { name } = script;
+    const text = this.#words.of({ routerId, name, verdict });
+    return { name, ok, forMs: Math.round(now - verdict.since), text };
   }
 
   #sourcesOf(routerId: string): Sources {

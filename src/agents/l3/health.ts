@@ -54,6 +54,8 @@ export interface HealthSource {
   current(routerId: string): Health | null;
   /** Calls with each router whose health changed, null for all. One listener. */
   onChange(listener: (routerId: string | null) => void): void;
+  /** What is to be told of checks is another; nothing follows from it. */
+  onWords(listener: () => void): void;
   /** What the replica here is now: scripts are told, and run only where it has one. */
   tellRole(routerId: string, role: 'active' | 'standby' | 'fault' | 'unknown'): void;
   /** Whether a server's word keeps the replica here from taking part. */

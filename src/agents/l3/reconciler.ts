@@ -87,6 +87,7 @@ class L3Agent implements RoleAgent {
     this.#health?.onChange((id) => {
       for (const one of id === null ? this.#known.keys() : [id]) tools.mark(`router/${one}`);
     });
+    this.#health?.onWords(() => tools.report());
     await Promise.all([this.#health?.run(signal), this.#takeovers.run(signal)]);
   }
 
