@@ -5,6 +5,7 @@ import { INTERFACE_OWNERS, ROUTER_GATEWAY_OWNER } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import { type ListQuery, RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
 import { badRequest, floatingIpNotFound, networkNotFound, portNotFound } from './faults.ts';
+import { seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { showPort } from './port.ts';
 import { DISASSOCIATED, FLOATING_IP_OWNER, mayBeReached } from './port-routing.ts';
@@ -16,7 +17,6 @@ import {
   given,
   newAttributes,
   owns,
-  seesNetwork,
   touched,
   type UpdateRequest,
 } from './standard.ts';
@@ -156,7 +156,7 @@ async function createFloatingPort(
 ): Promise<{ port: PortRow; address: string }> {
   const networkId = asked.floating_network_id ?? '';
   const [network] = await tx.networks.lock({ id: networkId });
-  if (!network || !seesNetwork(call, network)) throw networkNotFound(networkId);
+  if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(networkId);
   if (!network.external) throw bad(`Network ${networkId} is not a valid external network`);
   if ((await tx.subnets.count({ network_id: networkId, ip_version: 4 })) === 0)
     throw bad(`Network ${networkId} does not contain any IPv4 subnet`);
@@ -188,7 +188,7 @@ async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): 
     throw bad('fixed_ip_address cannot be specified without a port_id');
   const externalId = asked.floating_network_id ?? '';
   const network = await tx.networks.get({ id: externalId });
-  if (!network || !seesNetwork(call, network)) throw networkNotFound(externalId);
+  if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(externalId);
   if (!network.external) throw bad(`Network ${externalId} is not a valid external network`);
   // Its router first: locks are taken in the order of the tables.
   const found = asked.port_id

@@ -6,6 +6,8 @@ import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { checkZoneHints } from './availability-zone.ts';
 import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults.ts';
+import { listVisibleNetworks, projectsOnNetwork, seesNetwork, visibleNetwork } from './network-sharing.ts';
+import { followColumn, forgetSharing } from './sharing.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';
 import { chooseSegments, maxMtu, type Segment } from './segment.ts';
@@ -15,16 +17,15 @@ import {
   differing,
   newAttributes,
   owns,
-  seesNetwork,
   touched,
   type UpdateRequest,
-  visibleNetwork,
 } from './standard.ts';
 
 export type NetworkCreate = { readonly [K in keyof NetworkRow]?: NetworkRow[K] | null | undefined };
 export type NetworkChanges = Partial<NetworkRow>;
 
 const DHCP_OWNER = 'network:dhcp';
+const SHARED_BY = { object_type: 'network', action: 'access_as_shared' } as const;
 
 function mtuOf(call: Call, asked: number | null | undefined, type: NetworkRow['network_type']): number {
   const largest = maxMtu(call.settings, type);
@@ -84,7 +85,24 @@ export async function makeNetworks(
     if (error instanceof UniqueViolation && error.constraint === 'networks_segment') throw new RunAgain();
     throw error;
   }
+  for (const row of rows) await followColumns(tx, call, { network: row, changed: row });
   return rows;
+}
+
+/** Makes policies say what the network's own columns, of which these have changed, say of it. */
+async function followColumns(
+  tx: Transaction,
+  call: Call,
+  { network, changed }: { readonly network: NetworkRow; readonly changed: Partial<NetworkRow> },
+): Promise<void> {
+  for (const [column, action] of [
+    ['shared', 'access_as_shared'],
+    ['external', 'access_as_external'],
+  ] as const) {
+    const withAll = changed[column];
+    if (withAll === undefined || (changed === network && !withAll)) continue;
+    await followColumn(tx, call, { type: 'network', action, object: network, withAll });
+  }
 }
 
 /** Locks the network for a change by the caller. */
@@ -94,21 +112,20 @@ export async function lockNetwork(
   { id, rule }: { readonly id: string; readonly rule: string },
 ): Promise<NetworkRow> {
   const [network] = await tx.networks.lock({ id });
-  if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+  if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
   if (!owns(call, network)) throw forbidden(rule);
   return network;
 }
 
+/** Refuses to unshare it while a project has something on it that no policy of its own lets it. */
 async function checkUnshare(tx: Transaction, network: NetworkRow): Promise<void> {
-  const ports = await tx.ports.find({ network_id: network.id });
-  const subnets = await tx.subnets.find({ network_id: network.id });
-  const users = [...ports.filter((port) => !port.device_owner.startsWith('network:')), ...subnets];
-  if (users.some((row) => row.project_id !== network.project_id)) {
-    throw new Fault(
-      'InvalidSharedSetting',
-      `Unable to reconfigure sharing settings for network ${network.name}. Multiple projects are using it.`,
-    );
-  }
+  const policies = await tx.rbacPolicies.find({ ...SHARED_BY, object_id: network.id });
+  const targets = new Set([network.project_id, ...policies.map(({ target_tenant }) => target_tenant)]);
+  if ([...(await projectsOnNetwork(tx, network))].every((project) => targets.has(project))) return;
+  throw new Fault(
+    'InvalidSharedSetting',
+    `Unable to reconfigure sharing settings for network ${network.name}. Multiple projects are using it.`,
+  );
 }
 
 async function checkNoGateways(tx: Transaction, id: string): Promise<void> {
@@ -144,6 +161,7 @@ export async function updateNetwork(
   if (changed.external === false) await checkNoGateways(tx, id);
   const [updated] = await tx.networks.update({ id }, { ...changed, ...touched(call, network) });
   if (!updated) throw networkNotFound(id);
+  await followColumns(tx, call, { network: updated, changed });
   return updated;
 }
 
@@ -170,6 +188,7 @@ export async function deleteNetwork(
   // A port's owner may change without the network's lock, until the port itself is locked.
   refuseIfUsed(id, await tx.ports.lock({ network_id: id }));
   await tx.ports.remove({ network_id: id });
+  await forgetSharing(tx, 'network', id);
   await tx.networks.remove({ id });
 }
 
@@ -183,14 +202,7 @@ export function listNetworks(
   query: ListQuery<NetworkRow>,
 ): Promise<NetworkRow[]> {
   if (call.caller.isAdmin) return tables.networks.list(query);
-  return tables.networks.list({
-    ...query,
-    anyOf: [
-      { column: 'project_id', operator: 'in', values: [call.caller.projectId] },
-      { column: 'shared', operator: 'in', values: [true] },
-      { column: 'external', operator: 'in', values: [true] },
-    ],
-  });
+  return listVisibleNetworks(tables, call, query);
 }
 
 /** The ids of the subnets of each network, in creation order. */

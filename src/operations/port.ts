@@ -17,6 +17,7 @@ import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresses } from './addresses.ts';
 import { bind, bindingFacts, type BindingFacts } from './binding.ts';
 import { forbidden, invalidInput, networkNotFound, portNotFound } from './faults.ts';
+import { ownNetworksUsedByOthers, seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import {
   checkFloatingKept,
@@ -34,7 +35,6 @@ import {
   given,
   newAttributes,
   owns,
-  seesNetwork,
   touched,
   type UpdateRequest,
 } from './standard.ts';
@@ -175,7 +175,7 @@ export async function createPort(
   const planned = new Map<PortCreate, PortRow>();
   for (const [id, rows] of byNetwork) {
     const network = networks.find((one) => one.id === id);
-    if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+    if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
     const own = subnets.filter((subnet) => subnet.network_id === id);
     const ports = await planPorts(tx, call, { network, subnets: own, facts, asked: rows });
     for (const [i, port] of ports.entries()) planned.set(rows[i]!, port);
@@ -339,12 +339,11 @@ export async function showPort(tables: Tables, call: Call, id: string): Promise<
 export async function listPorts(tables: Tables, call: Call, query: ListQuery<PortRow>): Promise<PortRow[]> {
   if (call.caller.isAdmin) return tables.ports.list(query);
   const { projectId } = call.caller;
-  const shared = await tables.networks.find({ project_id: projectId, shared: true });
   return tables.ports.list({
     ...query,
     anyOf: [
       { column: 'project_id', operator: 'in', values: [projectId] },
-      { column: 'network_id', operator: 'in', values: shared.map((network) => network.id) },
+      { column: 'network_id', operator: 'in', values: await ownNetworksUsedByOthers(tables, call) },
     ],
   });
 }

@@ -1,6 +1,7 @@
 /** Policies by which owners share single objects with other projects (Neutron's RBAC). */
-import { missingFault } from '../resources/attribute.ts';
+import { type AttributeMap, missingFault } from '../resources/attribute.ts';
 import { Fault } from '../resources/errors.ts';
+import { networkMap, type NetworkRow } from '../resources/network.ts';
 import {
   EVERY_PROJECT,
   type RbacPolicyRow,
@@ -8,58 +9,119 @@ import {
   type Shareable,
 } from '../resources/rbac-policy.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
-import type { Transaction } from '../store/store.ts';
+import type { StandardTable, Tables, Transaction } from '../store/store.ts';
 import { addressGroups } from './address-group.ts';
 import { addressScopes } from './address-scope.ts';
 import { invalidInput } from './faults.ts';
+import { projectsOnNetwork, projectsOutBy, seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { type Change, type Plain, seesRow } from './plain.ts';
 import { owns, standardTable, touched } from './standard.ts';
 
-const PLAIN: Readonly<Record<Shareable, Plain<never>>> = {
-  address_group: addressGroups as unknown as Plain<never>,
-  address_scope: addressScopes as unknown as Plain<never>,
+type Action = RbacPolicyRow['action'];
+
+/** What can be shared. */
+interface Kind {
+  readonly map: AttributeMap;
+  readonly table: StandardTable;
+  sees(tables: Tables, call: Call, object: StandardAttributes): Promise<boolean>;
+  /** By each action that there is for it: the projects that use the object so. */
+  readonly users: Partial<
+    Record<Action, (tables: Tables, object: StandardAttributes) => Promise<ReadonlySet<string>>>
+  >;
+}
+
+const NOBODY: ReadonlySet<string> = new Set();
+
+function plainKind<Row extends StandardAttributes>(it: Plain<Row>): Kind {
+  const { map, table } = it;
+  return {
+    ...{ map, table },
+    sees: (tables, call, object) => seesRow(tables, { it, call }, object as Row),
+    users: { access_as_shared: () => Promise.resolve(NOBODY) },
+  };
+}
+
+const KINDS: Readonly<Record<Shareable, Kind>> = {
+  address_group: plainKind(addressGroups),
+  address_scope: plainKind(addressScopes),
+  network: {
+    ...{ map: networkMap, table: 'networks' },
+    sees: (tables, call, object) => seesNetwork(tables, call, object as NetworkRow),
+    users: {
+      access_as_shared: (tables, object) => projectsOnNetwork(tables, object as NetworkRow),
+      access_as_external: (tables, object) => projectsOutBy(tables, object as NetworkRow),
+    },
+  },
+};
+
+/** The object's own column that says what its policies together come to. */
+const COLUMNS: Readonly<Record<Action, (targets: ReadonlySet<string>) => object>> = {
+  access_as_shared: (targets) => ({ shared: targets.has(EVERY_PROJECT) }),
+  access_as_external: (targets) => ({ external: targets.size > 0 }),
 };
 
 /** The object of a policy, locked, if the caller may share it. */
 async function lockObject(
   tx: Transaction,
   call: Call,
-  { object_type, object_id }: RbacPolicyRow,
+  { object_type, object_id, action }: RbacPolicyRow,
 ): Promise<StandardAttributes> {
-  const it = PLAIN[object_type as Shareable];
-  const [object] = await standardTable(tx, it.table).lock({ id: object_id });
-  if (!object || !(await seesRow(tx, { it, call }, object as never))) throw missingFault(it.map, object_id);
-  if (!owns(call, object)) {
-    const what = `${it.map.plural.replaceAll('_', ' ')}`;
-    throw invalidInput(`Only admins can manipulate policies on ${what} they do not own`);
+  const { map, table, sees, users } = KINDS[object_type as Shareable];
+  if (!users[action]) {
+    const valid = Object.keys(users).join(', ');
+    throw invalidInput(
+      `Invalid action '${action}' for object type '${object_type}'. Valid actions: ${valid}`,
+    );
   }
-  return object;
+  const [object] = await standardTable(tx, table).lock({ id: object_id });
+  if (!object || !(await sees(tx, call, object))) throw missingFault(map, object_id);
+  if (owns(call, object)) return object;
+  const what = map.plural.replaceAll('_', ' ');
+  throw invalidInput(`Only admins can manipulate policies on ${what} they do not own`);
 }
 
-/** Writes what the policy means for its object, which has another revision with it. */
+/** Whom the policies of an action name, once `before` is gone and `after` there. */
+async function targetsAfter(
+  tx: Transaction,
+  policy: RbacPolicyRow,
+  { before, after }: { readonly before: RbacPolicyRow | null; readonly after: RbacPolicyRow | null },
+): Promise<Set<string>> {
+  const { object_type, object_id, action } = policy;
+  const all = await tx.rbacPolicies.find({ object_type, object_id, action });
+  const stay = all.filter(({ id }) => id !== before?.id).map(({ target_tenant }) => target_tenant);
+  return new Set(after ? [...stay, after.target_tenant] : stay);
+}
+
+/** Refuses to take from a project what it uses; writes what the policies come to on the object, which has another revision. */
 async function follow(
   tx: Transaction,
   call: Call,
-  { policy, withAll }: { readonly policy: RbacPolicyRow; readonly withAll: boolean | undefined },
+  change: { readonly before: RbacPolicyRow | null; readonly after: RbacPolicyRow | null },
 ): Promise<void> {
+  const policy = (change.after ?? change.before) as RbacPolicyRow;
   const object = await lockObject(tx, call, policy);
-  const it = PLAIN[policy.object_type as Shareable];
-  const shared = withAll === undefined ? {} : { shared: withAll };
-  await standardTable(tx, it.table).update({ id: object.id }, { ...shared, ...touched(call, object) });
-}
-
-async function check(tx: Transaction, call: Call, { before, after }: Change<RbacPolicyRow>): Promise<void> {
-  const [was, is] = [before?.target_tenant, after.target_tenant].map((target) => target === EVERY_PROJECT);
-  await follow(tx, call, { policy: after, withAll: was === is ? undefined : is });
+  const { table, users } = KINDS[policy.object_type as Shareable];
+  const targets = await targetsAfter(tx, policy, change);
+  if (change.before && !targets.has(EVERY_PROJECT)) {
+    const using = (await users[policy.action]?.(tx, object)) ?? NOBODY;
+    // its owner needs no policy, but for a network to be external at all
+    const isOwners = policy.action === 'access_as_shared' || targets.size > 0;
+    const mayStay = (project: string) => targets.has(project) || (isOwners && project === object.project_id);
+    if (![...using].every(mayStay)) {
+      const message = `RBAC policy on object ${object.id} cannot be removed because other objects depend on it.`;
+      throw new Fault('RbacPolicyInUse', message);
+    }
+  }
+  const columns = { ...COLUMNS[policy.action](targets), ...touched(call, object) };
+  await standardTable(tx, table).update({ id: object.id }, columns);
 }
 
 export const rbacPolicies: Plain<RbacPolicyRow> = {
   map: rbacPolicyMap,
   table: 'rbacPolicies',
   quota: 'rbac_policy',
-  check,
-  checkUnused: (tx, call, policy) =>
-    follow(tx, call, { policy, withAll: policy.target_tenant === EVERY_PROJECT ? false : undefined }),
+  check: (tx: Transaction, call: Call, change: Change<RbacPolicyRow>) => follow(tx, call, change),
+  checkUnused: (tx, call, policy) => follow(tx, call, { before: policy, after: null }),
   taken: () => new Fault('DuplicateRbacPolicy', 'An RBAC policy already exists with those values.'),
 };

@@ -12,13 +12,13 @@ import {
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { Tables, Transaction } from '../store/store.ts';
 import { badRequest, networkNotFound } from './faults.ts';
+import { seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses } from './port.ts';
 import { removeAttached } from './port-routing.ts';
 import { attachedTo, haSubnets } from './router-attached.ts';
 import { createRouterPort, preferredHost } from './router-ports.ts';
 import { checkOverlaps, checkRoutesKept } from './router-rules.ts';
-import { seesNetwork } from './standard.ts';
 
 /** Routers as the API shows them. */
 export async function viewRouters(tables: Tables, routers: readonly RouterRow[]): Promise<RouterView[]> {
@@ -37,13 +37,12 @@ function infoOf(router: RouterRow, port: PortRow | undefined): GatewayInfo | nul
   return { network_id: port.network_id, enable_snat: router.enable_snat, external_fixed_ips };
 }
 
-function checkExternal(
-  call: Call,
-  network: NetworkRow | undefined,
-  id: string,
-): asserts network is NetworkRow {
-  if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+/** The external network, locked, if the caller may go out by it. */
+async function lockExternal(tx: Transaction, call: Call, id: string): Promise<NetworkRow> {
+  const [network] = await tx.networks.lock({ id });
+  if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
   if (!network.external) throw badRequest('router', `Network ${id} is not an external network`);
+  return network;
 }
 
 function checkNotTheirGateway(asked: GatewayRequest, subnets: readonly SubnetRow[]): void {
@@ -94,8 +93,7 @@ async function addGateway(
   call: Call,
   { router, asked }: { readonly router: RouterRow; readonly asked: GatewayRequest },
 ): Promise<RouterRow> {
-  const [network] = await tx.networks.lock({ id: asked.network_id });
-  checkExternal(call, network, asked.network_id);
+  const network = await lockExternal(tx, call, asked.network_id);
   const subnets = await tx.subnets.find({ network_id: network.id });
   checkNotTheirGateway(asked, subnets);
   const attached = await attachedTo(tx, router.id);

@@ -18,12 +18,17 @@ export async function sharedWithCaller(
 ): Promise<string[]> {
   if (!isShareable(type)) return [];
   const named = id === undefined ? {} : { object_id: id };
-  const target = { object_type: type, target_tenant: call.caller.projectId };
+  const target = {
+    ...{ object_type: type, target_tenant: call.caller.projectId },
+    action: 'access_as_shared',
+  } as const;
   return (await tables.rbacPolicies.find({ ...target, ...named })).map((policy) => policy.object_id);
 }
 
 export interface Sharing {
   readonly type: string;
+  /** `access_as_shared` if not given. */
+  readonly action?: RbacPolicyRow['action'];
   readonly object: Pick<StandardAttributes, 'id' | 'project_id'>;
   readonly withAll: boolean;
 }
@@ -32,15 +37,16 @@ export interface Sharing {
 export async function followColumn(
   tx: Transaction,
   call: Call,
-  { type, object, withAll }: Sharing,
+  { type, action = 'access_as_shared', object, withAll }: Sharing,
 ): Promise<void> {
   if (!isShareable(type)) return;
-  const one = { object_type: type, object_id: object.id, target_tenant: EVERY_PROJECT } as const;
-  await tx.rbacPolicies.remove(one);
+  const of = { object_type: type, object_id: object.id, action } as const;
+  const all = { ...of, target_tenant: EVERY_PROJECT } as const;
+  // what is not external any more is so for nobody; what is not shared with all may be shared with some
+  await tx.rbacPolicies.remove(action === 'access_as_external' && !withAll ? of : all);
   if (!withAll) return;
   const standard = newAttributes(call, { project_id: object.project_id });
-  const policy: RbacPolicyRow = { ...standard, ...one, action: 'access_as_shared' };
-  await tx.rbacPolicies.insert([policy]);
+  await tx.rbacPolicies.insert([{ ...standard, ...all }]);
 }
 
 /** Removes all policies of an object that is about to go. */

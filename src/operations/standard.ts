@@ -1,10 +1,8 @@
 /** What all resources share: identity, revision, timestamps, who may see. */
 import { timestamp } from '../lib/clock.ts';
 import { Fault } from '../resources/errors.ts';
-import type { NetworkRow } from '../resources/network.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
 import type { StandardTable, Table, Tables } from '../store/store.ts';
-import { networkNotFound } from './faults.ts';
 import type { Call, IfMatch } from './operation.ts';
 
 /** What a client asks to change, and at which revision. */
@@ -63,16 +61,6 @@ export const standardTable = (tables: Tables, name: StandardTable): Table<Standa
 /** Whether the row is the caller's own to change. */
 export const owns = (call: Call, row: { readonly project_id: string }): boolean =>
   call.caller.isAdmin || row.project_id === call.caller.projectId;
-
-export const seesNetwork = (call: Call, network: NetworkRow): boolean =>
-  owns(call, network) || network.shared || network.external;
-
-/** The network, if it is there and the caller may see it. */
-export async function visibleNetwork(tables: Tables, call: Call, id: string): Promise<NetworkRow> {
-  const network = await tables.networks.get({ id });
-  if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
-  return network;
-}
 
 /** Leaves out what was not given (or is undefined), so that spreading it over defaults keeps them. */
 export function given<Values extends object>(values: Values): Values {

@@ -9,6 +9,7 @@ import { setAddresses } from './addresses.ts';
 import { syncDhcp } from './dhcp-scheduling.ts';
 import { forbidden, invalidInput, networkNotFound, subnetInUse, subnetNotFound } from './faults.ts';
 import { addGatewayAddresses } from './gateway-addresses.ts';
+import { seesNetwork, usableNetworkIds, usesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { checkQuota } from './quota.ts';
 import {
@@ -17,7 +18,6 @@ import {
   differing,
   newAttributes,
   owns,
-  seesNetwork,
   touched,
   type UpdateRequest,
 } from './standard.ts';
@@ -117,7 +117,7 @@ export async function createSubnet(
   const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
   for (const id of byNetwork.keys()) {
     const network = networks.find((one) => one.id === id);
-    if (!network || !seesNetwork(call, network)) throw networkNotFound(id);
+    if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
     if (!owns(call, network)) throw forbidden('create_subnet');
   }
   await checkQuota(tx, call, { resource: 'subnet', rows });
@@ -148,7 +148,8 @@ async function lockSubnet(
   const [network] = await tx.networks.lock({ id: found.network_id });
   const [subnet] = await tx.subnets.lock({ id });
   if (!subnet || !network) throw subnetNotFound(id);
-  if (!owns(call, subnet)) throw network.shared ? forbidden(rule) : subnetNotFound(id);
+  if (!owns(call, subnet))
+    throw (await usesNetwork(tx, call, network)) ? forbidden(rule) : subnetNotFound(id);
   return { subnet, network };
 }
 
@@ -225,7 +226,7 @@ export async function showSubnet(tables: Tables, call: Call, id: string): Promis
   if (!subnet) throw subnetNotFound(id);
   if (owns(call, subnet)) return subnet;
   const network = await tables.networks.get({ id: subnet.network_id });
-  if (!network?.shared && network?.project_id !== call.caller.projectId) throw subnetNotFound(id);
+  if (!network || !(await usesNetwork(tables, call, network))) throw subnetNotFound(id);
   return subnet;
 }
 
@@ -236,12 +237,11 @@ export async function listSubnets(
   query: ListQuery<SubnetRow>,
 ): Promise<SubnetRow[]> {
   if (call.caller.isAdmin) return tables.subnets.list(query);
-  const shared = await tables.networks.find({ shared: true });
   return tables.subnets.list({
     ...query,
     anyOf: [
       { column: 'project_id', operator: 'in', values: [call.caller.projectId] },
-      { column: 'network_id', operator: 'in', values: shared.map((network) => network.id) },
+      { column: 'network_id', operator: 'in', values: await usableNetworkIds(tables, call) },
     ],
   });
 }

@@ -83,6 +83,7 @@ export const FAULT_STATUS = {
   TagNotFound: 404,
   RbacPolicyNotFound: 404,
   DuplicateRbacPolicy: 409,
+  RbacPolicyInUse: 409,
   AddressScopeNotFound: 404,
   AddressScopeUpdateError: 400,
   AddressGroupNotFound: 404,

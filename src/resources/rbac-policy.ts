@@ -11,12 +11,12 @@ export interface RbacPolicyRow extends StandardAttributes {
   /** The singular of the object's attribute map. */
   readonly object_type: string;
   readonly object_id: string;
-  readonly action: 'access_as_shared';
+  readonly action: 'access_as_shared' | 'access_as_external';
   target_tenant: string;
 }
 
 /** What can be shared with single projects, by `object_type`. */
-export const SHAREABLE = ['address_group', 'address_scope'] as const;
+export const SHAREABLE = ['address_group', 'address_scope', 'network'] as const;
 export type Shareable = (typeof SHAREABLE)[number];
 
 const project = text(255);
@@ -54,12 +54,13 @@ export const rbacPolicyMap = attributeMap<RbacPolicyRow>({
     {
       name: 'action',
       column: 'action',
-      type: oneOf(['access_as_shared']),
-      post: 'owner',
+      type: oneOf(['access_as_shared', 'access_as_external']),
+      post: 'admin',
+      limitedTo: (value) => value === 'access_as_external',
       required: true,
       filter: true,
       sort: true,
-      description: 'What the target may do with it: see and use it.',
+      description: 'What the target may do with it: use it, or go out by it (a network, by an admin).',
     },
     {
       name: 'target_tenant',
