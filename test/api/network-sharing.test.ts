@@ -107,9 +107,6 @@ test('shared with all: said by the attribute or by a policy, it is the same', as
 test('a way out for whom a policy names; external as long as there is one', async () => {
   const network = await api.make('networks', {}, 'admin');
   await api.make('subnets', { network_id: network.id, cidr: '203.0.113.0/24', ip_version: 4 }, 'admin');
-  const asked = { object_type: 'network', object_id: network.id, action: 'access_as_external' };
-  const byRed = { ...RED, body: { rbac_policy: { ...asked, target_tenant: 'red' } } };
-  await api.refused([403, 'PolicyNotAuthorized', 'action'], 'POST', '/v2.0/rbac-policies', byRed);
   const forBlue = await share(network.id, 'blue', 'access_as_external');
   assert.equal((await shown(network.id, 'blue'))['router:external'], true);
   assert.equal((await shown(network.id, 'blue')).shared, false);
@@ -143,6 +140,21 @@ test('a way out for whom a policy names; external as long as there is one', asyn
     body: { network: { 'router:external': false } },
   });
   assert.deepEqual(await policiesOf(network.id), []);
+});
+
+test('an owner makes its network a way out for another project, and cannot for all', async () => {
+  const { network } = await netOfRed('way out');
+  await share(network.id, 'blue', 'access_as_external', 'red');
+  assert.equal((await shown(network.id, 'blue'))['router:external'], true);
+  await hidden(`networks/${network.id}`, 'green');
+  const asked = {
+    object_type: 'network',
+    object_id: network.id,
+    action: 'access_as_external',
+    target_tenant: '*',
+  };
+  const byRed = { ...RED, body: { rbac_policy: asked } };
+  await api.refused([403, 'PolicyNotAuthorized', 'target_tenant'], 'POST', '/v2.0/rbac-policies', byRed);
 });
 
 test('refuses an action that there is not for the object, and to share what is not theirs', async () => {
