@@ -64,9 +64,13 @@ export async function stopKeepalived(host: Host, routerId: string): Promise<bool
   return true;
 }
 
-/** The script is fixed. A file may name what is long gone, and its number another's by now. */
+/**
+ * The script is fixed. A file may name what is long gone (one of before the host was started anew, say), and its number another's by
+ * now, also another router's keepalived: it must have been started with this file.
+ */
 const KILL = `for f in "$@"; do
-  read -r p < "$f" && read -r n < "/proc/$p/comm" && test "$n" = keepalived && kill -KILL "$p"
+  read -r p < "$f" && read -r n < "/proc/$p/comm" && test "$n" = keepalived &&
+    tr '\\0' '\\n' < "/proc/$p/cmdline" | grep -qxF -e "$f" && kill -KILL "$p"
 done 2> /dev/null; true`;
 
 /** keepalived itself, and not its guard, which takes away what it held and starts it again. */
