@@ -22,7 +22,7 @@ test('a rival is who answers twice in a row, until it does not twice', () => {
 });
 
 /** Router r1 with a link that is there, r2 with one that is not; and somebody outside who may have r1's address. */
-async function stage(t: TestContext) {
+async function stage(t: TestContext, left = '') {
   const clock = new ManualClock();
   let heardAt: number | null = null;
   let answers = false;
@@ -37,6 +37,7 @@ async function stage(t: TestContext) {
       return { code: 0, stdout: `{"elem": [${elem}]}`, stderr: '' };
     },
   });
+  if (left !== '') await host.applyRuleset(null, left);
   const told: (boolean | undefined)[] = [];
   const watch: RivalWatch = new RivalWatch({
     ...{ host, clock, carries: (link) => link === 'ext0' },
@@ -86,6 +87,11 @@ test('nothing is run while nothing is active here; then only links that are ther
   assert.equal(s.programs(), 1);
   for (const id of ['r1', 'r2']) s.watch.tellRole(id, 'standby');
   await s.pass(2_100);
+  assert.equal(s.host.table(null, TABLE), undefined);
+});
+
+test('what an earlier life of the agent left is taken away, also where nothing is active any more', async (t) => {
+  const s = await stage(t, `table ${TABLE} {\n}\n`);
   assert.equal(s.host.table(null, TABLE), undefined);
 });
 

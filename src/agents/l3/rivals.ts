@@ -54,7 +54,8 @@ export class RivalWatch {
   readonly #sightings = new Map<string, Sighting>();
   /** Until when an address is asked for. */
   readonly #named = new Map<string, number>();
-  #applied = '';
+  /** null: not known, for an earlier life may have left a table. */
+  #applied: string | null = null;
   /** What was known when it was last told that it is another thing. */
   #told = '[]';
 
