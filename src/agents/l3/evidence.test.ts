@@ -50,6 +50,14 @@ test('a late answer is one; many addresses take no longer than one', async () =>
   assert.deepEqual(await askMany(1, 9_000), { seen: 0, tookMs: 240 });
 });
 
+test('a table that an earlier life left goes, also where nothing was asked in this one', async () => {
+  const host = new FakeHost();
+  const table = 'netdev deuteron_evidence';
+  await host.applyRuleset(null, arrivalsRuleset(CLAIMS, { table, keptS: 30 }));
+  await new Evidence({ host, clock: new ManualClock(), table }).end();
+  assert.equal(host.table(null, table), undefined);
+});
+
 inOwnNamespaces(import.meta.url, () => {
   test('who answers beyond the physical link is seen, who answers on this side is not', async (t) => {
     const host = linuxHost(t);

@@ -80,7 +80,8 @@ export class Evidence {
   readonly #clock: Clock;
   readonly #table: string;
   readonly #waitsMs: readonly number[];
-  #applied = false;
+  /** At first too: an earlier life may have left one. */
+  #mayBeThere = true;
 
   /** `table`: of its own for each that is in use; `waitsMs`: between looks for answers, of which there is one after each. */
   constructor(options: { host: Host; clock: Clock; table?: string; waitsMs?: readonly number[] }) {
@@ -96,7 +97,7 @@ export class Evidence {
     if (fit.length === 0) return new Set();
     // A table of our own for as long as it is needed: what was taken down before now is of no use.
     await this.#host.applyRuleset(null, arrivalsRuleset(fit, { table: this.#table, keptS: KEPT_S }));
-    this.#applied = true;
+    this.#mayBeThere = true;
     await askFor(this.#host, fit, signal);
     let seen = new Set<string>();
     for (const waitMs of this.#waitsMs) {
@@ -114,8 +115,8 @@ export class Evidence {
 
   /** Nothing is left on the host. */
   async end(): Promise<void> {
-    if (!this.#applied) return;
-    this.#applied = false;
+    if (!this.#mayBeThere) return;
+    this.#mayBeThere = false;
     await this.#host.applyRuleset(null, removal(this.#table));
   }
 }
