@@ -47,7 +47,7 @@ export interface Action<AnyRow> {
   run(
     tx: Transaction,
     call: Call,
-    asked: { readonly id: string; readonly values: Record<string, unknown> },
+    asked: Write & { readonly values: Record<string, unknown> },
   ): Promise<AnyRow>;
 }
 

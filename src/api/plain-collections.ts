@@ -13,7 +13,8 @@ const addresses = (
   name: `${verb}_addresses`,
   summary,
   body: { addresses: networksOrAddresses },
-  run: (tx, call, { id, values }) => change(tx, call, { id, addresses: values['addresses'] as string[] }),
+  run: (tx, call, { values, ...named }) =>
+    change(tx, call, { ...named, addresses: values['addresses'] as string[] }),
 });
 
 export const plainCollections: readonly Collection[] = [

@@ -101,6 +101,7 @@ export function describeAction(
   return {
     id: name,
     summary,
+    parameters: [IF_MATCH],
     body: wrapped ? object({ [map.singular]: own }) : own,
     answer: object({ [map.singular]: ref(schemaName(map)) }),
   };

@@ -278,7 +278,11 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
   const url = `/v2.0/${map.path}/:id/${action.name}`;
   api.route({ method: 'PUT', url, says }, async (request, reply) => {
     const call = api.callOf(request);
-    const asked = { id: pathId(map, request), values: actionValues(it, action, request.body) };
+    const asked = {
+      id: pathId(map, request),
+      ifMatch: readIfMatch(request.headers['if-match']),
+      values: actionValues(it, action, request.body),
+    };
     const toBody = bodyMaker(map, call.caller, []);
     const { result, place } = await api.store.transact(async (tx) => {
       const row = await action.run(tx, call, asked);

@@ -33,7 +33,8 @@ const extraRoutes = (list: 'add' | 'remove', summary: string): Action<RouterView
   summary,
   body: { routes: hostRoutes },
   wrapped: true,
-  run: (tx, call, { id, values }) => changeRoutes(tx, call, { id, [list]: values['routes'] as HostRoute[] }),
+  run: (tx, call, { values, ...named }) =>
+    changeRoutes(tx, call, { ...named, [list]: values['routes'] as HostRoute[] }),
 });
 
 const routerOperations: Operations<RouterView> = {

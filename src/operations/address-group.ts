@@ -3,6 +3,7 @@ import { Fault } from '../resources/errors.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 import { changeRow, type Plain } from './plain.ts';
+import type { DeleteRequest } from './standard.ts';
 
 export const addressGroups: Plain<AddressGroupRow> = {
   map: addressGroupMap,
@@ -10,8 +11,7 @@ export const addressGroups: Plain<AddressGroupRow> = {
   shared: 'shared',
 };
 
-export interface AddressesRequest {
-  readonly id: string;
+export interface AddressesRequest extends DeleteRequest {
   readonly addresses: readonly string[];
 }
 
@@ -21,32 +21,32 @@ const quoted = (addresses: readonly string[]): string => `[${addresses.map((one)
 export function addAddresses(
   tx: Transaction,
   call: Call,
-  { id, addresses }: AddressesRequest,
+  { addresses, ...named }: AddressesRequest,
 ): Promise<AddressGroupRow> {
   const change = (group: AddressGroupRow) => {
     const present = addresses.filter((one) => group.addresses.includes(one));
     if (present.length > 0) {
-      const message = `Addresses ${quoted(present)} already exist in the address group ${id}.`;
+      const message = `Addresses ${quoted(present)} already exist in the address group ${named.id}.`;
       throw new Fault('AddressesAlreadyExist', message);
     }
     return { addresses: [...group.addresses, ...addresses] };
   };
-  return changeRow(tx, { it: addressGroups, call }, { id, rule: 'add_addresses', change });
+  return changeRow(tx, { it: addressGroups, call }, { ...named, rule: 'add_addresses', change });
 }
 
 /** Takes addresses away, all of which must be there. */
 export function removeAddresses(
   tx: Transaction,
   call: Call,
-  { id, addresses }: AddressesRequest,
+  { addresses, ...named }: AddressesRequest,
 ): Promise<AddressGroupRow> {
   const change = (group: AddressGroupRow) => {
     const absent = addresses.filter((one) => !group.addresses.includes(one));
     if (absent.length > 0) {
-      const message = `Addresses ${quoted(absent)} not found in the address group ${id}.`;
+      const message = `Addresses ${quoted(absent)} not found in the address group ${named.id}.`;
       throw new Fault('AddressesNotFound', message);
     }
     return { addresses: group.addresses.filter((one) => !addresses.includes(one)) };
   };
-  return changeRow(tx, { it: addressGroups, call }, { id, rule: 'remove_addresses', change });
+  return changeRow(tx, { it: addressGroups, call }, { ...named, rule: 'remove_addresses', change });
 }

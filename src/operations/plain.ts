@@ -100,8 +100,12 @@ export async function createRows<Row extends StandardAttributes>(
   const { it, call } = asked;
   const rows = values.map((one) => newRow(asked, one));
   if (it.quota) await checkQuota(tx, call, { resource: it.quota, rows });
-  for (const after of rows) await it.check?.(tx, call, { before: null, after });
-  await orTaken(it, tableOf(tx, it).insert(rows));
+  const table = tableOf(tx, it);
+  // a check may look at what is there already: each is to see those before it
+  for (const group of it.check ? rows.map((row) => [row]) : [rows]) {
+    for (const after of group) await it.check?.(tx, call, { before: null, after });
+    await orTaken(it, table.insert(group));
+  }
   for (const row of rows.filter((one) => isShared(it, one)))
     await followColumn(tx, call, { type: it.map.singular, object: row, withAll: true });
   return rows;

@@ -100,8 +100,13 @@ async function follow(
   change: { readonly before: RbacPolicyRow | null; readonly after: RbacPolicyRow | null },
 ): Promise<void> {
   const policy = (change.after ?? change.before) as RbacPolicyRow;
+  const kind = KINDS[policy.object_type as Shareable];
+  // servers from before there were policies leave them behind
+  const isLeft = async () =>
+    (await standardTable(tx, kind.table).get({ id: policy.object_id })) === undefined;
+  if (change.after === null && (await isLeft())) return;
   const object = await lockObject(tx, call, policy);
-  const { table, users } = KINDS[policy.object_type as Shareable];
+  const { table, users } = kind;
   const targets = await targetsAfter(tx, policy, change);
   if (change.before && !targets.has(EVERY_PROJECT)) {
     const using = (await users[policy.action]?.(tx, object)) ?? NOBODY;

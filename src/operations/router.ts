@@ -175,15 +175,16 @@ export async function changeRoutes(
   call: Call,
   {
     id,
+    ifMatch,
     add = [],
     remove = [],
-  }: { readonly id: string; readonly add?: readonly HostRoute[]; readonly remove?: readonly HostRoute[] },
+  }: DeleteRequest & { readonly add?: readonly HostRoute[]; readonly remove?: readonly HostRoute[] },
 ): Promise<RouterView> {
   const router = await lockRouter(tx, call, id);
   const gone = new Set(remove.map(nameOf));
   const all = new Map([...router.routes, ...add].map((route) => [nameOf(route), route]));
   const routes = [...all.values()].filter((route) => !gone.has(nameOf(route)));
-  return updateRouter(tx, call, { id, changes: { routes } });
+  return updateRouter(tx, call, { id, ifMatch, changes: { routes } });
 }
 
 export async function deleteRouter(

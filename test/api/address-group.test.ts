@@ -32,6 +32,15 @@ test('addresses are networks, added and taken away; each change is a new revisio
   assert.deepEqual((await make(null)).addresses, []);
 });
 
+test('refuses to add to another revision', async () => {
+  const { id, revision_number } = await make([]);
+  const body = { addresses: ['10.0.0.0/24'] };
+  const at = (revision: number) => ({ as, body, headers: { 'if-match': `revision_number=${revision}` } });
+  const path = `${url}/${id}/add_addresses`;
+  await api.refused([412, 'RevisionNumberConstraintFailed'], 'PUT', path, at(revision_number + 1));
+  await api.expect(200, 'PUT', path, at(revision_number));
+});
+
 test('refuses what is there already, what is not there, and what is no network', async () => {
   const { id } = await make(['10.0.0.0/24']);
   const path = `${url}/${id}`;

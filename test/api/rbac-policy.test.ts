@@ -85,6 +85,20 @@ test('with all by an admin, who says so by a policy or by the object: they are t
   assert.deepEqual(await policies(), []);
 });
 
+test('several at once are as one after another', async () => {
+  const own = await group();
+  const rbac_policies = ['*', 'blue'].map((target) => asked(own.id, target));
+  await api.expect(201, 'POST', '/v2.0/rbac-policies', { body: { rbac_policies } });
+  assert.equal((await shown(own.id, { as: 'green' })).shared, true);
+});
+
+test('one whose object is gone can be removed', async () => {
+  const own = await group();
+  const { id } = await share(own.id, 'blue');
+  await api.store.transact((tx) => tx.addressGroups.remove({ id: own.id }));
+  await api.expect(204, 'DELETE', `/v2.0/rbac-policies/${id}`, RED);
+});
+
 test('refuses the same policy twice, and to share what is not there, not theirs or of no such kind', async () => {
   const own = await group();
   const url = '/v2.0/rbac-policies';
