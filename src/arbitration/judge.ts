@@ -14,6 +14,7 @@ import { isCutOff } from '../resources/replica-report.ts';
 import type { ReplicaOrder } from '../resources/router.ts';
 import { byMerit, incumbent, merit } from './choice.ts';
 import { hasJustAnswered, isJustCutOff, isTold, isUnheard, isVouched, type Replica } from './replica.ts';
+import { type Revision, revisionOf } from './revision.ts';
 
 export interface Step {
   readonly host: string;
@@ -23,9 +24,14 @@ export interface Step {
 export type Judgement =
   /**
    * One is active, or none: what was told to the hosts in `ends` has done its work. Those in `asks` have others standing back for them, and
-   * were not asked yet whether they serve.
+   * were not asked yet whether they serve. `revision`: the one that keeps it is clearly worse off than one that stands back for it.
    */
-  | { readonly kind: 'calm'; readonly ends: readonly string[]; readonly asks: readonly string[] }
+  | {
+      readonly kind: 'calm';
+      readonly ends: readonly string[];
+      readonly asks: readonly string[];
+      readonly revision?: Revision;
+    }
   /**
    * These hosts are to be asked whether they still are; others may have been. `lookMs`: to be judged anew after that, for those who
    * were asked before may never answer, and nobody else will; null: not needed.
@@ -78,11 +84,13 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
     const isHeld = replicas.some(isHeldBack);
     const isUnasked = (one: Replica) => one.order === null && (isHeld || !isJustCutOff(one, now));
     const asks = replicas.some(isOnItsOwn) ? active.filter(isUnasked) : [];
-    return { kind: 'calm', ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
+    const revision = revisionOf(replicas);
+    const calm = { kind: 'calm' as const, ends: doneAmong(replicas, active), asks: asks.map(hostOf) };
+    return revision === null ? calm : { ...calm, revision };
   }
   const newest = active.find(({ host }) => host === newcomer);
   const vouched = vouchedAmong(active, now);
-  const question = newest ? asking(newest, active, { now, vouched }) : null;
+  const question = newest && !isRevised(newest, active) ? asking(newest, active, { now, vouched }) : null;
   if (question !== null) return question;
   if (!active.some(isTold) && vouched.length < active.length - 1)
     return { kind: 'ask', hosts: active.map(hostOf), lookMs: null };
@@ -95,7 +103,8 @@ export function judge(replicas: readonly Replica[], options: JudgeOptions = {}):
   if (!keep || !next) {
     const asked = active.filter(isUnheard);
     // who has answered is not asked again while others have not
-    const others = replicas.filter((one) => !asked.includes(one) && one.order?.do !== 'tell');
+    const isDone = ({ order }: Replica) => order?.do !== 'tell' && order?.revises === undefined;
+    const others = replicas.filter((one) => !asked.includes(one) && isDone(one));
     return { kind: 'await', hosts: asked.map(hostOf), ends: doneAmong(others, counted) };
   }
   // stand-bys that became active together may yet settle it, and who was before may yet answer
@@ -146,11 +155,19 @@ function asking(
     : { kind: 'ask', hosts, lookMs: SETTLE_HEARD_MS };
 }
 
+/** It was let go for being the better one by far, while the others were asked each second: it is not from silence that it is active. */
+const isRevised = (newest: Replica, active: readonly Replica[]): boolean =>
+  newest.order?.revises !== undefined &&
+  byMerit(active)[0] === newest &&
+  active.every((one) => one === newest || (isTold(one) && one.order?.do === 'tell'));
+
 const isOfOneWave = (one: Replica, other: Replica): boolean =>
   one.since !== null && other.since !== null && Math.abs(one.since - other.since) < WAVE_MS;
 
 function settleFor(counted: readonly Replica[], keep: Replica): number {
   if (counted.some(({ hears }) => hears)) return SETTLE_HEARD_MS;
+  // there was time to find out before it was let go
+  if (keep.order?.revises !== undefined) return SETTLE_UNHEARD_MS;
   const free = counted.filter((one) => !isToGo(one));
   return incumbent(free.length > 0 ? free : counted) === keep ? SETTLE_UNHEARD_MS : SETTLE_DOUBT_MS;
 }

@@ -31,7 +31,7 @@ async function stage() {
   const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
   await report('h1', { state: 'active' });
   w.pass(1_000);
-  return { ...w, cut, said, report, answer, pass, look };
+  return { ...w, cut, said, report, answer, wait: w.pass, pass, look };
 }
 
 test('who answers that it is active makes a dispute, which is settled when its time has come, and not before', async () => {
@@ -201,4 +201,105 @@ test('one that was forced upon a replica and came about is no move that is under
   await s.report('h2', { state: 'active', penalty: 60 });
   await s.look(20);
   assert.deepEqual([s.orders(), s.words()], [{ h2: 'prefer' }, []]);
+});
+
+/** h1 keeps the router, h2 and h3 stand back for it; then h1 says that it reaches nobody. */
+async function wronglyKept() {
+  const s = await stage();
+  for (const host of ['h2', 'h3']) {
+    await s.report(host, { state: 'active' });
+    await s.answer('h1');
+    await s.pass(350);
+    await s.report(host, { state: 'fault', order: s.row(host).order?.epoch ?? null });
+  }
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' });
+  const words = () =>
+    s.store
+      .rows('events')
+      .filter(({ kind, data }) => kind === 'router-order' && data['revises'] !== undefined)
+      .map(({ message }) => message.replaceAll(s.router.id, 'R'));
+  const ail = () => s.report('h1', { ...s.cut, penalty: 120, order: s.row('h1').order?.epoch ?? null });
+  const [best = '', last = ''] = ['h2', 'h3'].sort((one, other) => s.row(one).rank - s.row(other).rank);
+  return { ...s, words, ail, best, last };
+}
+
+test('a verdict that is not borne out by what is known since is revised: the better one comes, then the other goes', async () => {
+  const s = await wronglyKept();
+  await s.ail();
+  await s.pass(499);
+  assert.deepEqual(s.orders(), { h1: 'tell', h2: 'fault', h3: 'fault' }, 'others may yet find out the same');
+  await s.pass(1);
+  const { best, last } = s;
+  assert.deepEqual(s.orders(), { h1: 'tell', [best]: 'prefer', [last]: 'fault' });
+  assert.deepEqual(s.words(), [
+    `Router R: h1 keeps it, though its tunnel is down by now, that of ${best} up; ${best} is to have it.`,
+  ]);
+  await s.report(best, { state: 'standby', order: s.row(best).order?.epoch ?? null });
+  assert.equal(s.orders()['h1'], 'tell', 'it serves until the other has come');
+  await s.report(best, { state: 'active' });
+  assert.equal(s.orders()['h1'], 'fault', 'at once');
+  await s.report('h1', { state: 'fault', order: s.row('h1').order?.epoch ?? null });
+  assert.deepEqual(s.orders(), { h1: 'fault', [last]: 'fault' });
+  await s.answer(best);
+  assert.deepEqual(
+    s.orders(),
+    { h1: 'fault', [best]: 'tell', [last]: 'fault' },
+    'it is asked like any other',
+  );
+});
+
+test('the leader does what nobody was told of, when it has seen it twice', async () => {
+  const s = await wronglyKept();
+  const [h1] = s.store.rows('routerBindings').filter(({ host }) => host === 'h1');
+  const role_details = { ...h1!.role_details!, ...s.cut, penalty: 120 };
+  await s.run((tx) => tx.routerBindings.update({ host: 'h1' }, { role_details }));
+  await s.look();
+  assert.equal(s.orders()[s.best], 'fault');
+  await s.look();
+  assert.equal(s.orders()[s.best], 'prefer');
+});
+
+test('others that find out the same in time are left where they are', async () => {
+  const s = await wronglyKept();
+  await s.ail();
+  for (const host of ['h2', 'h3']) await s.report(host, { ...s.cut, penalty: 120 });
+  await s.pass(500);
+  assert.deepEqual([s.orders(), s.words()], [{ h1: 'tell', h2: 'fault', h3: 'fault' }, []]);
+});
+
+test('one whose agent is dead or does not answer is not let go', async () => {
+  const dead = await wronglyKept();
+  for (const host of ['h2', 'h3']) dead.kill(dead.agents.get(host)!);
+  await dead.ail();
+  await dead.pass(500);
+  assert.deepEqual(dead.words(), []);
+
+  const silent = await wronglyKept();
+  for (const host of ['h2', 'h3']) await silent.report(host, { order: null });
+  await silent.ail();
+  await silent.pass(500);
+  assert.deepEqual(silent.words(), []);
+});
+
+test('a verdict is revised once a minute at most, though who has it ails and who had it is well by turns', async () => {
+  const s = await wronglyKept();
+  await s.ail();
+  await s.pass(500);
+  let [has, had] = [s.best, 'h1'];
+  let revised = 1;
+  for (let second = 0; second < 150; second++) {
+    await s.report(has, { state: 'active', paths: { tunnel: 'up', management: 'up' }, penalty: 0 });
+    await s.answer(had);
+    await s.report(had, { state: 'fault', paths: { tunnel: 'up', management: 'up' }, penalty: 0 });
+    await s.answer(had);
+    await s.report(has, { ...s.cut, penalty: 120 });
+    await s.answer(has);
+    s.wait(1_000);
+    await s.look();
+    if (s.words().length === revised) continue;
+    revised = s.words().length;
+    const target = s.store.rows('routerBindings').find(({ order }) => order?.do === 'prefer')!.host;
+    [has, had] = [target, has];
+  }
+  assert.ok(revised >= 2 && revised <= 3, `${revised} in 150 s`);
 });

@@ -1,6 +1,7 @@
 /**
  * Settles routers that two replicas hold. The server that took the report which showed it looks again at once when the replicas have had
- * their time to settle it alone; the leader looks at all routers besides, for what got lost, and after leases and planned moves.
+ * their time to settle it alone; the leader looks at all routers besides, for what got lost, and after leases and planned moves. So it is
+ * with a verdict that what is known since would not bear out.
  * All of it reads rows and is decided in arbitration/: whoever comes second finds it done.
  */
 import type { Clock } from '../lib/clock.ts';
@@ -8,6 +9,7 @@ import type { Call } from '../operations/operation.ts';
 import {
   arbitrate,
   giveUpMove,
+  type Renewed,
   renewLeases,
   type Unsettled,
   unsettledRouters,
@@ -44,6 +46,8 @@ interface Followed {
   readonly renewedAt: number;
   /** Since when one for whom others stand back has not answered; null: it has. */
   readonly awaitedSince: number | null;
+  /** At the last look it was with one that is clearly worse off than another that stands back for it. */
+  readonly isWorse: boolean;
 }
 
 export class Arbiter {
@@ -112,22 +116,26 @@ export class Arbiter {
       const isStubborn = () => now - disputedSince >= STUBBORN_MS;
       await this.#run((tx, call) => arbitrate(tx, call, { routerId, isStubborn }));
     }
+    // what the server that was told of it did not get to do, or nobody was told of: seen twice, so that others had time to find out
+    if (disputedSince === null && known?.isWorse)
+      await this.#run((tx, call) => arbitrate(tx, call, { routerId }));
     if (disputedSince === null && move !== null && now - move.since >= MOVE_MS) {
       await this.#run((tx, call) => giveUpMove(tx, call, routerId));
       move = null;
     }
     const isDue = now - renewedAt >= RENEW_MS;
     const isLate = awaitedSince !== null && now - awaitedSince >= LATE_MS;
-    let awaited: readonly string[] = [];
+    let renewed: Renewed = { awaited: [], isWorse: false };
     // who is asked nothing has nobody standing back for it, but for what got lost
     if ((isDue && active.length > 0) || active.some((row) => row.order?.do === 'tell'))
       await this.#run(async (tx) => {
-        awaited = await renewLeases(tx, routerId, { isDue, isLate });
+        renewed = await renewLeases(tx, routerId, { isDue, isLate });
         return [];
       });
     return {
       ...{ disputedSince, move, renewedAt: isDue ? now : renewedAt },
-      awaitedSince: awaited.length > 0 ? (awaitedSince ?? now) : null,
+      awaitedSince: renewed.awaited.length > 0 ? (awaitedSince ?? now) : null,
+      isWorse: renewed.isWorse,
     };
   }
 

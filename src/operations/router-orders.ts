@@ -2,6 +2,7 @@
 import { judge, type Judgement, type Step } from '../arbitration/judge.ts';
 import { leaseStep, type LeaseTimes } from '../arbitration/lease.ts';
 import { isUnheard, type Replica, replicaOf } from '../arbitration/replica.ts';
+import { REVISION_WINDOW_MS, type Revision, revisionOf } from '../arbitration/revision.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaOrder, RouterBindingRow } from '../resources/router.ts';
 import type { Tables, Transaction } from '../store/store.ts';
@@ -15,6 +16,7 @@ export interface NewOrder {
   readonly do: ReplicaOrder['do'];
   readonly why: string;
   readonly forgives?: number;
+  readonly revises?: string;
 }
 
 /** Gives these orders, all of one new epoch, each for the role that the replica is known to be in. */
@@ -90,6 +92,8 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
     ...(isStubborn ? { isStubborn } : {}),
   });
   await followUp(tx, rows, found);
+  const revised = found.kind === 'calm' && found.revision ? await revise(tx, call, rows, found.revision) : [];
+  if (revised.length > 0) return revised;
   const isSettled = found.kind === 'calm' || (found.kind === 'await' && dead.length > 0);
   if (isSettled && isRivalSeen(rows)) return tellOfRival(tx, call, rows);
   if (isSettled) return tellOfDisputes(tx, call, { disputed: new Map(), over: [routerId] });
@@ -99,6 +103,31 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
     pronounce(tx, call, { routerId, rows, found }),
   ]);
   return events.flat();
+}
+
+/**
+ * Lets one that stands back have the router after all; who has it is told to step back as soon as that one has come. Not where its agent is
+ * dead, nor twice within a while.
+ */
+async function revise(
+  tx: Transaction,
+  call: Call,
+  rows: readonly RouterBindingRow[],
+  { to, from, why }: Revision,
+): Promise<EventRow[]> {
+  const target = rows.filter(({ host }) => host === to);
+  const routerId = target[0]?.router_id ?? '';
+  const object = `router/${routerId}`;
+  const since = new Date(call.clock.wall().getTime() - REVISION_WINDOW_MS).toISOString();
+  const [dead, told] = await Promise.all([
+    deadAmong(tx, call, target),
+    tx.events.find({ object, kind: 'router-order' }),
+  ]);
+  if (dead.length > 0 || told.some(({ at, data }) => at > since && data['revises'] !== undefined)) return [];
+  await giveOrders(tx, rows, [{ host: to, do: 'prefer', why, revises: from }]);
+  const message = `Router ${routerId}: ${why}.`;
+  const about = { kind: 'router-order', severity: 'warning', role: 'l3', object } as const;
+  return [await record(tx, call, { ...about, message, data: { revises: from, to, why } })];
 }
 
 /** Tells those who are to step back, and writes down why. */
@@ -187,22 +216,26 @@ export async function unsettledRouters(
   return found;
 }
 
-/** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. Says who is waited for. */
-export async function renewLeases(
-  tx: Transaction,
-  routerId: string,
-  times: LeaseTimes,
-): Promise<readonly string[]> {
+export interface Renewed {
+  /** Who was asked and has not answered. */
+  readonly awaited: readonly string[];
+  /** One that stands back would serve clearly better. */
+  readonly isWorse: boolean;
+}
+
+/** Renews the leases of replicas that stepped back, or ends them; asks who serves, for the next time. */
+export async function renewLeases(tx: Transaction, routerId: string, times: LeaseTimes): Promise<Renewed> {
   await tx.routers.lock({ id: routerId });
   const rows = await tx.routerBindings.find({ router_id: routerId });
-  const { renew, ask, awaited, end } = leaseStep(rows.map(replicaOf), times);
+  const replicas = rows.map(replicaOf);
+  const { renew, ask, awaited, end } = leaseStep(replicas, times);
   await endOrders(tx, rows, end);
   const whyOf = (host: string) => rows.find((row) => row.host === host)?.order?.why ?? '';
   await giveOrders(tx, rows, [
     ...renew.map((host) => ({ host, do: 'fault' as const, why: whyOf(host) })),
     ...askOf(ask),
   ]);
-  return awaited;
+  return { awaited, isWorse: revisionOf(replicas) !== null };
 }
 
 /**

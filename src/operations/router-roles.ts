@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { judge, type Judgement } from '../arbitration/judge.ts';
 import { replicaOf } from '../arbitration/replica.ts';
+import { SETTLE_REVISION_MS } from '../arbitration/revision.ts';
 import type { EventRow } from '../resources/event.ts';
 import { isCutOff, type ReplicaReport, type ReplicaState } from '../resources/replica-report.ts';
 import type { RoleDetails, RouterBindingRow } from '../resources/router.ts';
@@ -23,7 +24,7 @@ export interface ReportedRoles {
   readonly roles: readonly ReplicaReport[];
 }
 
-/** A router with two actives, to be looked at again once they had time to settle it by themselves. */
+/** A router with two actives, or one that seems to be the wrong one: to be looked at again once there was time to settle it, or to find out. */
 export interface Dispute {
   readonly routerId: string;
   readonly settleMs: number;
@@ -240,6 +241,7 @@ async function weigh(
     } else if (found.kind !== 'ask' && isRivalSeen(replicas)) rivalled.push(replicas);
     else if (isOver(one, found)) over.push(routerId);
     if (found.kind === 'ask' && found.lookMs !== null) disputes.push({ routerId, settleMs: found.lookMs });
+    if (found.kind === 'calm' && found.revision) disputes.push({ routerId, settleMs: SETTLE_REVISION_MS });
     followed.push(followUp(tx, replicas, found));
   }
   const checked = said.filter((one) => isCheckNews(one) || one.isNew).map(({ row }) => row.router_id);

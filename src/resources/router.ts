@@ -107,6 +107,8 @@ export interface ReplicaOrder {
   readonly why: string;
   /** Of `prefer`, where the move was forced: so much of what ails the replica does not count. It holds until it is well, or has moved on. */
   readonly forgives?: number;
+  /** Of `prefer`, where a verdict is revised by it: the host that keeps the router until this one has come. */
+  readonly revises?: string;
 }
 
 /** A segment on which replicas of one project's HA routers talk; the network itself has no project. */

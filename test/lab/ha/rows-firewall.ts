@@ -6,6 +6,11 @@ import type { Row } from './row.ts';
 /** As somebody's firewall that was loaded anew without Deuteron in mind. */
 const dropping = (port: number) =>
   `table inet firewall { chain input { type filter hook input priority 0; udp dport ${port} drop; }; }`;
+/** Both ways of heartbeats, in and out: whoever is behind it hears nobody and is not heard, and its addresses answer. */
+const APART = `table inet firewall {
+  chain arrivals { type filter hook input priority 0; udp dport { 4789, 14789 } drop; }
+  chain departures { type filter hook output priority 0; udp dport { 4789, 14789 } drop; }
+}`;
 const shut = (port: number) =>
   ({
     cause: ({ grounds, active }: Affair) => grounds.stage.lab.run(active, ['nft', dropping(port)]),
@@ -63,4 +68,29 @@ const heartbeatPortLost: Row = eventRow({
   figures: async ({ memory }) => ({ shown_after_ms: memory.get(SHOWN) ?? Number.NaN }),
 });
 
-export const ROWS_OF_FIREWALLS: readonly Row[] = [tunnelPortLost, heartbeatPortLost];
+/** The others rise, are told to step back for the one that had it, and all learn only then who of them is cut off. */
+const bothPortsLost: Row = eventRow({
+  name: 'both-ports-lost',
+  needsFresh: true,
+  summary:
+    'a firewall on the active’s host drops both VXLAN ports, in and out; servers and its addresses are reached as before',
+  budget: { p50Ms: 5_000, maxMs: 8_000 },
+  figure: 'moved',
+  pinged: 'elsewhere',
+  serves: 'another',
+  // others rise before anybody knows better, and the one that is to have it does so beside the one that goes
+  graceMs: 1_000,
+  lastsMs: { short: 6_000, long: 15_000 },
+  cause: ({ grounds, active }) => grounds.stage.lab.run(active, ['nft', APART]),
+  heal: ({ grounds, active }) => grounds.stage.lab.run(active, ['nft', 'delete table inet firewall']),
+  async figures({ grounds, active }, { causedAt }) {
+    const { stage, routerId } = grounds;
+    const { events } = await stage.lab.api('GET', '/v2.0/deuteron/events');
+    const all: readonly { at: string; object: string; data: { revises?: string } }[] = events;
+    const isIt = (one: (typeof all)[number]) =>
+      one.object === `router/${routerId}` && one.data.revises === active && Date.parse(one.at) >= causedAt;
+    return { revisions: all.filter(isIt).length };
+  },
+});
+
+export const ROWS_OF_FIREWALLS: readonly Row[] = [tunnelPortLost, heartbeatPortLost, bothPortsLost];

@@ -41,7 +41,9 @@ export class ProbeAnswers {
     if (server) return underlay.joins('management', machine.name, server.name) && !network.isLost();
     return machines.some((other) => {
       const wire = wireOf(other, address);
-      return wire !== undefined && underlay.joins(wire, machine.name, other.name) && !network.isLost();
+      if (wire === undefined || !underlay.joins(wire, machine.name, other.name)) return false;
+      const isInside = ![other.tunnelIp, other.managementIp].includes(address);
+      return (!isInside || underlay.carries(wire, machine.name, other.name)) && !network.isLost();
     });
   }
 }

@@ -42,7 +42,7 @@ export class Segment {
       for (const { destination } of picture.flood.filter((entry) => entry.link === name)) {
         const hearer = this.#at(destination);
         if (!hearer || hearer.machine === from || !isOwn(from, vxlan.local, hearer.wire)) continue;
-        if (!this.#underlay.passes(hearer.wire, from.name, hearer.machine.name)) continue;
+        if (!this.#underlay.carries(hearer.wire, from.name, hearer.machine.name)) continue;
         if (await this.#takes(hearer.machine, destination, vxlan)) found.push(hearer);
       }
     }

@@ -13,6 +13,8 @@ export const switchName = (wire: Wire) => `${wire} switch`;
 export const sideName = (wire: Wire, who: string) => `${wire} side ${who}`;
 /** The host and the others do not reach each other; servers they do. */
 export const peersName = (wire: Wire, host: string) => `${wire} peers ${host}`;
+/** Tunnels over a wire do not reach the host, nor what it sends by them anybody; its addresses answer. */
+export const portName = (wire: Wire, host: string) => `${wire} port ${host}`;
 /** A wire whose loss of light the host sees. */
 export const darkName = (wire: Wire, host: string) => `${wire} dark ${host}`;
 
@@ -45,6 +47,12 @@ export class Underlay {
       troubles.has(darkName(wire, to)) ||
       troubles.has(sideName(wire, from)) !== troubles.has(sideName(wire, to))
     );
+  }
+
+  /** The same of what goes inside a tunnel. */
+  carries(wire: Wire, from: string, to: string): boolean {
+    const isDropped = [from, to].some((host) => this.#troubles.has(portName(wire, host)));
+    return !isDropped && this.passes(wire, from, to);
   }
 
   /** Both ways. */
