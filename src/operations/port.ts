@@ -44,7 +44,9 @@ export type PortCreate = {
   readonly [K in Exclude<keyof PortRow, 'fixed_ips'>]?: PortRow[K] | null | undefined;
 } & { readonly fixed_ips?: readonly FixedIpRequest[] | null | undefined };
 
-export type PortChanges = Partial<Omit<PortRow, 'fixed_ips'>> & {
+/** A `mac_address` of null asks for another free one. */
+export type PortChanges = Partial<Omit<PortRow, 'fixed_ips' | 'mac_address'>> & {
+  readonly mac_address?: string | null;
   readonly fixed_ips?: readonly FixedIpRequest[];
 };
 
@@ -285,7 +287,7 @@ export async function updatePort(
   call: Call,
   { id, changes, ifMatch }: UpdateRequest<PortChanges>,
 ): Promise<PortRow> {
-  const { fixed_ips: requests, ...plain } = given(changes);
+  const { fixed_ips: requests, mac_address, ...others } = given(changes);
   // Admin state too: it opens blocks, which must not slip past a change of who serves the network.
   const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type', 'admin_state_up'].some(
     (name) => name in given(changes),
@@ -295,15 +297,18 @@ export async function updatePort(
   // It became a router's meanwhile, or another's.
   if (of && routerIdOf(port) !== of.named) throw new RunAgain();
   checkRevision(port, ifMatch);
-  if (plain.mac_address) plain.mac_address = plain.mac_address.toLowerCase();
+  const plain: Partial<PortRow> = { ...others };
+  if (mac_address !== undefined) {
+    const asked = [mac_address?.toLowerCase()];
+    const isKept = asked[0] === port.mac_address;
+    const [mac = ''] = isKept ? asked : await chooseMacs(tx, call, { networkId: port.network_id, asked });
+    plain.mac_address = mac;
+  }
   if (plain.extra_dhcp_opts)
     plain.extra_dhcp_opts = mergeDhcpOpts(port.extra_dhcp_opts, plain.extra_dhcp_opts);
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
   await checkRouterDevice(tx, call, { before: port, after: { ...port, ...changed } });
-  if (changed.mac_address !== undefined) {
-    checkMacChange(port, changed);
-    await chooseMacs(tx, call, { networkId: port.network_id, asked: [changed.mac_address] });
-  }
+  checkMacChange(port, changed);
   if (network)
     Object.assign(changed, await rebound(tx, { port, network, changed, hostNamed: 'host' in plain }));
   if (requests !== undefined || changed.mac_address !== undefined) {

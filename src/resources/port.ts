@@ -124,12 +124,12 @@ export const portMap = attributeMap<PortRow>({
     {
       name: 'mac_address',
       column: 'mac_address',
-      type: macAddress,
+      type: nullable(macAddress),
       post: 'network owner',
       put: 'admin',
       filter: true,
       sort: true,
-      description: 'By default a free one.',
+      description: 'By default a free one; null for another free one.',
     },
     {
       name: 'fixed_ips',

@@ -49,7 +49,6 @@ const NOT_MACS: readonly unknown[] = [
   'fa:16:3e:00:00:00:01',
   'fa:16:3e:00:00:0g',
   7,
-  null,
   [],
   {},
   'fa:16:3e:00:00:01\n',

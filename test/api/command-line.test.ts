@@ -84,7 +84,10 @@ test('a host is added with a credential that is shown once, listed, removed', as
   );
   assert.ok(!listed.out.includes(added.out.trim()));
   assert.equal((await deuteron(['host', 'remove', 'h1'], admin)).code, 0);
-  assert.match((await deuteron(['host', 'list'], admin)).out, /^NAME +TUNNEL IP +MANAGEMENT IP +ADDED +FENCE DEVICE\n$/);
+  assert.match(
+    (await deuteron(['host', 'list'], admin)).out,
+    /^NAME +TUNNEL IP +MANAGEMENT IP +ADDED +FENCE DEVICE\n$/,
+  );
 });
 
 test('explain says what the matter is, or that there is no such thing', async () => {

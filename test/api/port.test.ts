@@ -156,3 +156,16 @@ test('of many that ask for one address or MAC at once, one gets it', async () =>
 });
 
 test('nothing here was a bug', () => assert.deepEqual(api.bugs, []));
+
+test('a MAC of null is another free one', async () => {
+  const { id: network_id } = await api.make('networks', {}, 'admin');
+  const made = await api.make('ports', { network_id, mac_address: null }, 'admin');
+  assert.match(made.mac_address, /^fa:16:3e(:[0-9a-f]{2}){3}$/);
+  const body = { port: { mac_address: null } };
+  const { port } = await api.expect(200, 'PUT', `/v2.0/ports/${made.id}`, { body });
+  assert.match(port.mac_address, /^fa:16:3e(:[0-9a-f]{2}){3}$/);
+  assert.notEqual(port.mac_address, made.mac_address);
+  const own = await api.make('networks', {}, 'red');
+  const ours = await api.make('ports', { network_id: own.id }, 'red');
+  await api.refused([403, 'PolicyNotAuthorized'], 'PUT', `/v2.0/ports/${ours.id}`, { as: 'red', body });
+});
