@@ -29,6 +29,7 @@ import { addResource } from './resource-routes.ts';
 import { addPortForwardings } from './port-forwardings.ts';
 import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
+import { mustWrite } from './policy.ts';
 import type { Route } from './route.ts';
 import { addTags } from './tags.ts';
 import { addVersions } from './versions.ts';
@@ -42,6 +43,8 @@ export interface ApiLog {
 export interface ApiOptions {
   readonly store: Pick<Store, 'transact' | 'view'>;
   readonly identify: Identify;
+  /** What `WWW-Authenticate` tells those who get 401; by default HTTP basic. */
+  readonly challenge?: string;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly random: Random;
@@ -72,6 +75,10 @@ export interface Api {
 }
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The rule by which it may be asked for, if it is more than reading. */
+    writes?: string;
+  }
   interface FastifyRequest {
     caller: Caller | undefined;
   }
@@ -126,9 +133,16 @@ function sendFault(
   const answer = faultAnswer(error, request.id);
   if (answer.bug)
     options.log.error({ err: error, request: request.id, method: request.method, url: request.url }, 'bug');
+  const challenge =
+    answer.status === 401 && options.challenge ? { 'www-authenticate': options.challenge } : {};
   return reply
     .code(answer.status)
-    .headers({ ...answer.headers, 'content-type': 'application/json', 'x-openstack-request-id': request.id })
+    .headers({
+      ...answer.headers,
+      ...challenge,
+      'content-type': 'application/json',
+      'x-openstack-request-id': request.id,
+    })
     .send(JSON.stringify(answer.body));
 }
 
@@ -157,7 +171,13 @@ function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<s
     reply.headers({ 'x-openstack-request-id': request.id, 'content-type': 'application/json' });
     const route = request.routeOptions.url;
     if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route)) return;
-    request.caller = await options.identify({ authorization: request.headers.authorization });
+    const token = request.headers['x-auth-token'];
+    request.caller = await options.identify({
+      authorization: request.headers.authorization,
+      token: typeof token === 'string' ? token : undefined,
+    });
+    const { writes } = request.routeOptions.config;
+    if (writes !== undefined) mustWrite(request.caller, writes);
   });
   app.addHook('onResponse', (request, reply, done) => {
     const fields = {
@@ -229,7 +249,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       routes.push(at);
       if (at.open) open.add(url);
       methods.set(url, (methods.get(url) ?? new Set()).add(method));
-      app.route({ method, url, handler });
+      const config = method === 'GET' ? {} : { writes: at.says?.id ?? `${method.toLowerCase()} ${url}` };
+      app.route({ method, url, handler, config });
     },
     callOf(request) {
       const { caller } = request;

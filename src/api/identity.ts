@@ -5,9 +5,14 @@ import type { Caller } from '../operations/operation.ts';
 export interface Credentials {
   /** The Authorization header, if there was one. */
   readonly authorization: string | undefined;
+  /** The header X-Auth-Token, if there was one. */
+  readonly token: string | undefined;
 }
 
-/** Says who the caller is, or throws Fault HTTPUnauthorized (or ServiceUnavailable when too busy to tell). */
+/**
+ * Says who the caller is, or throws Fault HTTPUnauthorized, PolicyNotAuthorized for one who has no business here, or
+ * ServiceUnavailable when it cannot be told.
+ */
 export type Identify = (credentials: Credentials) => Promise<Caller>;
 
 /** Everyone is admin of this project: for loopback and Unix sockets. */

@@ -47,12 +47,15 @@ export function openApiDocument(routes: readonly Route[], collections: readonly 
   return {
     openapi: '3.1.0',
     info: { title: 'Networking API', version: '2.0' },
-    security: [{}, { basic: [] }],
+    security: [{}, { basic: [] }, { keystone: [] }],
     paths,
     components: {
       schemas: Object.assign({ Fault: FAULT }, ...collections.map(schemasOf)) as Json,
       responses: { Fault: { description: 'What was wrong.', ...content(ref('Fault')) } },
-      securitySchemes: { basic: { type: 'http', scheme: 'basic' } },
+      securitySchemes: {
+        basic: { type: 'http', scheme: 'basic' },
+        keystone: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' },
+      },
     },
   };
 }

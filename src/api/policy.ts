@@ -1,5 +1,6 @@
 /**
- * Who may set and see which attribute, in its first form: admins all, members what the attribute maps leave to them.
+ * Who may set and see which attribute, in its first form: admins all, members what the attribute maps leave to them; readers
+ * see what members see and write nothing.
  * The rules are Neutron's defaults. Whose resource may be seen (else 404) or written (else 403) the operations decide.
  */
 import type { Caller } from '../operations/operation.ts';
@@ -38,8 +39,13 @@ export async function checkAttributes(
   }
 }
 
-/** In a create, only an admin may say that another project owns it (400, as Neutron says it). */
+/**
+ * In a create, only an admin may say that another project owns it, and who has no project (an admin of a domain or of the
+ * system) must say which one does (400, as Neutron says it).
+ */
 export function checkProject(caller: Caller, values: Readonly<Record<string, unknown>>): void {
+  if (values['project_id'] === '' && caller.projectId === '')
+    throw new Fault('HTTPBadRequest', 'Running without keystone AuthN requires that tenant_id is specified');
   if (caller.isAdmin || values['project_id'] === caller.projectId) return;
   throw new Fault(
     'HTTPBadRequest',
@@ -50,6 +56,11 @@ export function checkProject(caller: Caller, values: Readonly<Record<string, unk
 /** Throws Fault PolicyNotAuthorized unless the caller is an admin. */
 export function adminOnly(caller: Caller, rule: string): void {
   if (!caller.isAdmin) throw forbidden(rule);
+}
+
+/** Throws Fault PolicyNotAuthorized for readers: they may read, and nothing else, whatever it is about. */
+export function mustWrite(caller: Caller, rule: string): void {
+  if (caller.mayOnlyRead) throw forbidden(rule);
 }
 
 export function maySee(caller: Caller, attribute: Attribute): boolean {

@@ -9,17 +9,21 @@ export interface Endpoint {
   readonly url: string;
   readonly username?: string;
   readonly password?: string;
+  /** Of Keystone. */
+  readonly token?: string;
 }
 
 /** The options that every command with an endpoint takes, for its help. */
 export const ENDPOINT_HELP = `  --endpoint URL     the server's API, http(s)://HOST:PORT or unix:PATH [OS_ENDPOINT, http://127.0.0.1:9696]
   --username NAME, --password TEXT    for identity http_basic [OS_USERNAME, OS_PASSWORD]
+  --token TEXT       for identity keystone, as \`openstack token issue\` prints it [OS_TOKEN]
                      (for https, NODE_EXTRA_CA_CERTS names a file of authorities to trust beside the system's)`;
 
 export const ENDPOINT_OPTIONS = {
   endpoint: { type: 'string' },
   username: { type: 'string' },
   password: { type: 'string' },
+  token: { type: 'string' },
 } as const satisfies NonNullable<Parameters<typeof parseArgs>[0]>['options'];
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -30,6 +34,7 @@ export function endpointFrom(
     readonly endpoint?: string | undefined;
     readonly username?: string | undefined;
     readonly password?: string | undefined;
+    readonly token?: string | undefined;
   },
   env: Env,
 ): Endpoint {
@@ -38,10 +43,12 @@ export function endpointFrom(
     throw new UsageError(`--endpoint must be http://, https:// or unix:, not ${url}`);
   const username = flags.username ?? env['OS_USERNAME'];
   const password = flags.password ?? env['OS_PASSWORD'];
+  const token = flags.token ?? env['OS_TOKEN'];
   return {
     url: url.replace(/\/+$/, '').replace(/\/v2\.0$/, ''),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
+    ...(token === undefined || token === '' ? {} : { token }),
   };
 }
 
@@ -81,6 +88,7 @@ export function callApi(
       ...(text === undefined
         ? {}
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+      ...(endpoint.token === undefined ? {} : { 'x-auth-token': endpoint.token }),
       ...(endpoint.username === undefined ? {} : { authorization: `Basic ${credentials}` }),
     },
   };

@@ -1,6 +1,7 @@
 /** Every option of the server and of the agent: the tables that flags, environment, file, help and docs come from. */
 import { ISOLATION_RULES } from '../agents/l3/isolation.ts';
 import { SHORTEST_DETECTION_MS } from '../convergence/liveness.ts';
+import { KEYSTONE_OPTIONS } from './keystone-options.ts';
 import type { OptionTable, Settled } from './options.ts';
 
 const quota = (limit: number, what: string) =>
@@ -61,8 +62,8 @@ export const SERVER_OPTIONS = {
   identity: {
     kind: 'text',
     default: 'none',
-    placeholder: 'none|http_basic',
-    help: 'Who callers are: none (everyone is admin; loopback and Unix sockets only) or http_basic (htpasswd-style file).',
+    placeholder: 'none|http_basic|keystone',
+    help: 'Who callers are: none (everyone is admin; loopback and Unix sockets only), http_basic (htpasswd-style file) or keystone (tokens).',
   },
   'identity-file': {
     kind: 'text',
@@ -70,6 +71,7 @@ export const SERVER_OPTIONS = {
     placeholder: 'FILE',
     help: 'For http_basic: lines user:bcrypt-hash[:project[:roles]]; a line without a project is an admin.',
   },
+  ...KEYSTONE_OPTIONS,
   'insecure-open-api': {
     kind: 'flag',
     default: false,

@@ -2,29 +2,33 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { httpBasic, parseCredentials } from '../api/http-basic.ts';
-import { type Identify, noIdentity } from '../api/identity.ts';
+import { noIdentity } from '../api/identity.ts';
 import { realClock } from '../lib/clock.ts';
+import type { ApiOptions } from '../api/app.ts';
 import { isLoopback, type ListenAddress, type ServerConfig } from './config.ts';
+import { keystoneIdentity } from './keystone-options.ts';
 import { describeAddress } from './listen.ts';
+import type { Log } from './logging.ts';
 import { ConfigurationError } from './options.ts';
 
 /** Throws ConfigurationError: unknown kind, unreadable file, or everyone an admin on an address that others reach. */
 export async function chooseIdentity(
   config: ServerConfig,
-  addresses: readonly ListenAddress[],
-): Promise<Identify> {
+  { addresses, log }: { readonly addresses: readonly ListenAddress[]; readonly log: Log },
+): Promise<Pick<ApiOptions, 'identify' | 'challenge'>> {
   const kind = config.identity;
   if (kind === 'none') {
     const open = addresses.find((address) => !isLoopback(address));
     if (open && !config['insecure-open-api']) {
       throw new ConfigurationError(
-        `--identity none makes everyone who reaches ${describeAddress(open)} an admin: use http_basic, listen on loopback, or say --insecure-open-api`,
+        `--identity none makes everyone who reaches ${describeAddress(open)} an admin: use http_basic or keystone, listen on loopback, or say --insecure-open-api`,
       );
     }
-    return noIdentity(config['default-project']);
+    return { identify: noIdentity(config['default-project']) };
   }
+  if (kind === 'keystone') return keystoneIdentity(config, log);
   if (kind !== 'http_basic')
-    throw new ConfigurationError(`--identity: "${kind}" is neither none nor http_basic`);
+    throw new ConfigurationError(`--identity: "${kind}" is none of none, http_basic, keystone`);
   const path = config['identity-file'];
   if (path === null) throw new ConfigurationError('--identity http_basic needs --identity-file');
   const file = {
@@ -40,5 +44,5 @@ export async function chooseIdentity(
   } catch (error) {
     throw new ConfigurationError(`--identity-file ${path}: ${(error as Error).message}`);
   }
-  return httpBasic({ file, defaultProject, clock: realClock, key: randomBytes(32) });
+  return { identify: httpBasic({ file, defaultProject, clock: realClock, key: randomBytes(32) }) };
 }

@@ -203,7 +203,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   const settings = settingsFrom(config);
   if (config['alert-webhook'] !== null) checkWebhookUrl(config['alert-webhook']);
   await checkFenceDevices(config['fence-devices']);
-  const identify = await chooseIdentity(config, apiAddresses);
+  const identity = await chooseIdentity(config, { addresses: apiAddresses, log });
   const { connection, embedded } = await findDatabase(config, log);
   const end = new AbortController();
   const ended = end.signal;
@@ -225,7 +225,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     await presence.beat().catch((error) => onFailure('beat', error));
     const metrics = createMetrics({ ...parts, ...follower, clock: realClock });
     const api = createApi({
-      ...{ store, identify, settings, log, metrics, clock: realClock, random: realRandom },
+      ...{ ...identity, store, settings, log, metrics, clock: realClock, random: realRandom },
       isAlive: call().isAlive,
       isEligible: call().isEligible,
       secret: () => randomBytes(32).toString('base64url'),

@@ -13,10 +13,13 @@ import type { AgentRow } from '../resources/agent.ts';
 
 /** Who asks. Without identity (`none`) it is an admin of the project named in the configuration. */
 export interface Caller {
+  /** '' for an admin whose token is for no project. */
   readonly projectId: string;
   /** '' where nobody says who it is. */
   readonly userId: string;
   readonly isAdmin: boolean;
+  /** It sees what a member of the project sees, and changes nothing. */
+  readonly mayOnlyRead?: true;
 }
 
 /** The server's settings that operations decide by. */

@@ -37,7 +37,7 @@ export interface Answer {
 }
 
 export interface Asked {
-  /** As whom: `admin` (of project `admin`), or a member of a project of that name. */
+  /** As whom: `admin` (of project `admin`), or a member of a project of that name; it is said as a token too. */
   readonly as?: string;
   readonly body?: unknown;
   /** Sent as it is. */
@@ -50,6 +50,8 @@ export interface ApiUnderTest {
   readonly store: Store;
   /** What was logged as a bug. */
   readonly bugs: string[];
+  /** The fields of all that was logged. */
+  readonly logged: readonly object[];
   ask(method: string, path: string, asked?: Asked): Promise<Answer>;
   /** Asks, and fails unless the answer has that status; gives the body. */
   expect(status: number, method: string, path: string, asked?: Asked): Promise<Json>;
@@ -75,6 +77,7 @@ const byName: Identify = ({ authorization }) => {
 export interface ApiTestOptions {
   readonly settings?: Partial<Settings>;
   readonly identify?: Identify;
+  readonly challenge?: string;
   readonly maxBodyBytes?: number;
   readonly ready?: () => Promise<string | null>;
   /** Agents count as alive unless this says no. */
@@ -84,9 +87,11 @@ export interface ApiTestOptions {
 export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTest> {
   const database = await openTestDatabase();
   const bugs: string[] = [];
+  const logged: object[] = [];
   const app = createApi({
     store: database.store,
     identify: options.identify ?? byName,
+    ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
     settings: { ...SETTINGS, ...options.settings },
     clock: realClock,
     random: realRandom,
@@ -94,13 +99,10 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     isAlive: options.isAlive ?? (() => true),
     isEligible: options.isAlive ?? (() => true),
     log: {
-      debug() {
-        // not asked for
-      },
-      info() {
-        // not asked for
-      },
+      debug: (fields) => void logged.push(fields),
+      info: (fields) => void logged.push(fields),
       error(fields: { err?: Error }) {
+        logged.push(fields);
         bugs.push(fields.err?.stack ?? JSON.stringify(fields));
       },
     },
@@ -113,7 +115,10 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
 
   async function ask(method: string, path: string, asked: Asked = {}): Promise<Answer> {
     const headers: Record<string, string> = { ...asked.headers };
-    if (asked.as !== '') headers['authorization'] ??= `as ${asked.as ?? 'admin'}`;
+    if (asked.as !== '') {
+      headers['authorization'] ??= `as ${asked.as ?? 'admin'}`;
+      headers['x-auth-token'] ??= asked.as ?? 'admin';
+    }
     const body = asked.raw ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body));
     if (body !== undefined) headers['content-type'] ??= 'application/json';
     const response = await fetch(url + path, {
@@ -145,6 +150,7 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     url,
     store: database.store,
     bugs,
+    logged,
     ask,
     expect,
     async make(plural, body, as) {

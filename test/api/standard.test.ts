@@ -5,40 +5,20 @@ import type { Collection } from '../../src/api/collection.ts';
 import { collections } from '../../src/api/collections.ts';
 import type { Attribute } from '../../src/resources/attribute.ts';
 import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
+import { makeSamples, type Samples } from './samples.ts';
 
 let api: ApiUnderTest;
-let external: string;
+let samples: Samples;
 before(async () => {
   api = await startApi();
-  external = (await api.make('networks', { 'router:external': true }, 'admin')).id;
-  const subnet = { network_id: external, cidr: '203.0.113.0/24', ip_version: 4 };
-  await api.make('subnets', subnet, 'admin');
+  samples = await makeSamples(api);
 });
 after(() => api?.close());
-
-const ownNetwork = async () => (await api.make('networks', {}, 'red')).id;
-
-/** What a member may create of each resource; every one can be made several times. */
-const SAMPLES: Readonly<Record<string, () => object | Promise<object>>> = {
-  networks: () => ({}),
-  subnets: async () => ({ network_id: await ownNetwork(), cidr: '10.0.0.0/24', ip_version: 4 }),
-  ports: async () => ({ network_id: await ownNetwork() }),
-  routers: () => ({}),
-  address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
-  address_scopes: () => ({ ip_version: 6 }),
-  rbac_policies: async () => ({
-    object_type: 'address_group',
-    object_id: (await api.make('address_groups', {}, 'red')).id,
-    action: 'access_as_shared',
-    target_tenant: 'green',
-  }),
-  floatingips: () => ({ floating_network_id: external }),
-};
 
 const standard = collections.filter(({ table }) => table !== undefined);
 
 test('there is a sample of each', () => {
-  assert.deepEqual(standard.map(({ map }) => map.plural).sort(), Object.keys(SAMPLES).sort());
+  assert.deepEqual(standard.map(({ map }) => map.plural).sort(), Object.keys(samples).sort());
 });
 
 const as = 'red';
@@ -46,7 +26,7 @@ const RED = { as };
 const BLUE = { as: 'blue' };
 
 async function make({ map }: Collection, more: object = {}): Promise<Json> {
-  const sample = await SAMPLES[map.plural]?.();
+  const sample = await samples[map.plural]?.();
   const body = { [map.singular]: { ...sample, ...more } };
   return (await api.expect(201, 'POST', `/v2.0/${map.path}`, { as, body }))[map.singular];
 }
@@ -146,7 +126,7 @@ for (const it of standard) {
     }
     await api.refused([404, missing], 'PUT', `${url}/${row.id}`, { ...BLUE, body });
     await api.expect(401, 'GET', url, { as: '' });
-    const foreign = { [singular]: { ...(await SAMPLES[plural]?.()), project_id: 'red' } };
+    const foreign = { [singular]: { ...(await samples[plural]?.()), project_id: 'red' } };
     await api.refused([400, 'HTTPBadRequest'], 'POST', url, { ...BLUE, body: foreign });
     assert.ok((await ids('', { as: 'admin' })).includes(row.id));
     await api.expect(200, 'PUT', `${url}/${row.id}`, { body });
@@ -166,7 +146,7 @@ for (const it of standard) {
     const before = (await api.expect(200, 'GET', '/v2.0/quotas/red/details', RED)).quota[singular];
     if (before === undefined) return;
     const quota = { [singular]: before.used + 1 };
-    const extra = await SAMPLES[plural]?.();
+    const extra = await samples[plural]?.();
     // what samples are made of counts as well
     await api.expect(200, 'PUT', '/v2.0/quotas/red', { body: { quota } });
     const { used } = (await api.expect(200, 'GET', '/v2.0/quotas/red/details', RED)).quota[singular];

@@ -1,0 +1,31 @@
+/** One sample of each resource with standard attributes: what a member of the project `red` may create, several times. */
+import type { ApiUnderTest } from './api-under-test.ts';
+
+export type Samples = Readonly<Record<string, () => object | Promise<object>>>;
+
+/** Makes what they need of others, and gives what makes the body of each, by plural. */
+export async function makeSamples(api: ApiUnderTest): Promise<Samples> {
+  const external = (await api.make('networks', { 'router:external': true }, 'admin')).id;
+  const subnet = { network_id: external, cidr: '203.0.113.0/24', ip_version: 4 };
+  await api.make('subnets', subnet, 'admin');
+  return samplesOn(api, external);
+}
+
+function samplesOn(api: ApiUnderTest, external: string): Samples {
+  const ownNetwork = async () => (await api.make('networks', {}, 'red')).id;
+  return {
+    networks: () => ({}),
+    subnets: async () => ({ network_id: await ownNetwork(), cidr: '10.0.0.0/24', ip_version: 4 }),
+    ports: async () => ({ network_id: await ownNetwork() }),
+    routers: () => ({}),
+    address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
+    address_scopes: () => ({ ip_version: 6 }),
+    rbac_policies: async () => ({
+      object_type: 'address_group',
+      object_id: (await api.make('address_groups', {}, 'red')).id,
+      action: 'access_as_shared',
+      target_tenant: 'green',
+    }),
+    floatingips: () => ({ floating_network_id: external }),
+  };
+}
