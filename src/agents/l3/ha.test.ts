@@ -313,6 +313,28 @@ test('addresses that a killed keepalived and its guard left are taken away, thou
   assert.equal(b.role()?.state, 'fault');
 });
 
+test('one that is started after it was gone for a while has what it takes, though what it was told cannot be written down', async () => {
+  const b = new ReplicaBench();
+  await b.begin();
+  for (let times = 0; times < 3; times++) {
+    b.host.endProcess(keepalivedName(b.router.id));
+    await b.converge();
+  }
+  assert.deepEqual(await b.programs(), [], 'not started again yet');
+  const { writeFile } = b.host;
+  b.host.writeFile = async (path, text) => {
+    if (path.endsWith('keepalived.told')) throw new Error('no space left on device');
+    return writeFile.call(b.host, path, text);
+  };
+  b.clock.advance(10_000);
+  assert.equal((await b.converge()).length, 1);
+  assert.deepEqual(await b.programs(), [keepalivedName(b.router.id)]);
+  b.turn('add-address');
+  b.clock.advance(1_000);
+  await b.converge();
+  assert.deepEqual(await b.held(), VIPS);
+});
+
 test('an active whose keepalived cannot be told something keeps what it has', async () => {
   const b = new ReplicaBench();
   await b.begin();

@@ -416,6 +416,8 @@ export class Replica {
         this.#wiring.begins();
         await this.#track(desired);
         if (!(await this.#isLeased())) await host.writeFile(paths(this.#id).lease, '0\n');
+        // From here on it may run, whatever fails after its start.
+        this.#isGone = false;
       };
       const done = await ensureKeepalived(host, this.#id, { text, prepare });
       this.#runs = true;
