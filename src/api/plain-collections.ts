@@ -2,6 +2,7 @@
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
 import { addressScopes } from '../operations/address-scope.ts';
 import { rbacPolicies } from '../operations/rbac-policy.ts';
+import { subnetPools } from '../operations/subnet-pool.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
 import { networksOrAddresses } from '../resources/address-values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
@@ -28,5 +29,6 @@ export const plainCollections: readonly Collection[] = [
     ],
   }),
   plainCollection(addressScopes),
+  plainCollection(subnetPools),
   plainCollection(rbacPolicies),
 ];

@@ -29,6 +29,7 @@ function subnet(id: string, cidr: string, mode: Ipv6Mode | null = null): SubnetR
     host_routes: [],
     service_types: [],
     dns_publish_fixed_ip: false,
+    subnetpool_id: null,
     revision_number: 0,
     tags: [],
     created_at: '',

@@ -171,6 +171,7 @@ export const SERVER_OPTIONS = {
   'quota-router': quota(10, 'Routers'),
   'quota-floatingip': quota(50, 'Floating IPs'),
   'quota-rbac-policy': quota(10, 'RBAC policies'),
+  'quota-subnetpool': quota(-1, 'Subnet pools'),
   'drain-seconds': {
     kind: 'integer',
     min: 0,

@@ -14,4 +14,9 @@ export const addressScopes: Plain<AddressScopeRow> = {
   table: 'addressScopes',
   shared: 'shared',
   check: (_tx, _call, change) => check(change),
+  async checkUnused(tx, _call, { id }) {
+    if ((await tx.subnetPools.count({ address_scope_id: id })) === 0) return;
+    const why = 'There are one or more subnet pools in use on the address scope';
+    throw new Fault('AddressScopeInUse', `Unable to complete operation on address scope ${id}. ${why}.`);
+  },
 };

@@ -39,6 +39,8 @@ export interface Plain<Row extends StandardAttributes> {
   readonly shared?: keyof Row & string;
   /** The fault for a row that a unique key refuses. */
   readonly taken?: () => Fault;
+  /** What follows from what was asked for, before it is checked and written. Throws a Fault for what cannot be. */
+  readonly complete?: (row: Row) => Row;
   /** Looks at a row that is about to be written; `before` is null where it is new. Throws a Fault for what may not be. */
   readonly check?: (tx: Transaction, call: Call, change: Change<Row>) => Promise<void> | void;
   /** Throws a Fault while something needs the row, which is locked and about to go, or takes away what goes with it. */
@@ -88,7 +90,8 @@ function newRow<Row extends StandardAttributes>(
     column === null ? [] : [[column, structuredClone(value)]],
   );
   const standard = newAttributes(call, asked as StandardCreate);
-  return { ...Object.fromEntries(columns), ...given(asked), ...standard } as Row;
+  const row = { ...Object.fromEntries(columns), ...given(asked), ...standard } as Row;
+  return it.complete?.(row) ?? row;
 }
 
 /** Creates all or none. */
@@ -198,7 +201,8 @@ export async function changeRow<Row extends StandardAttributes>(
 ): Promise<Row> {
   const { it, call } = asked;
   const before = await lockRow(tx, asked, { ...named, rule: rule ?? `update_${it.map.singular}` });
-  const changed = differing<Row>(before, change(before));
+  const whole = { ...before, ...given(change(before)) };
+  const changed = differing<Row>(before, it.complete?.(whole) ?? whole);
   await it.check?.(tx, call, { before, after: { ...before, ...changed } });
   const columns = { ...changed, ...touched(call, before) };
   const [after = before] = await orTaken(it, tableOf(tx, it).update({ id: before.id } as object, columns));

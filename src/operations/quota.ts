@@ -19,6 +19,7 @@ const COUNTED = {
   router: 'routers',
   floatingip: 'floatingIps',
   rbac_policy: 'rbacPolicies',
+  subnetpool: 'subnetPools',
 } as const satisfies Record<string, StandardTable>;
 
 const used = (tables: Tables, resource: CountedResource, project_id: string): Promise<number> =>

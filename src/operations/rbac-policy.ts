@@ -16,6 +16,7 @@ import { invalidInput } from './faults.ts';
 import { projectsOnNetwork, projectsOutBy, seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { type Change, type Plain, seesRow } from './plain.ts';
+import { subnetPools } from './subnet-pool.ts';
 import { owns, standardTable, touched } from './standard.ts';
 
 type Action = RbacPolicyRow['action'];
@@ -33,18 +34,26 @@ interface Kind {
 
 const NOBODY: ReadonlySet<string> = new Set();
 
-function plainKind<Row extends StandardAttributes>(it: Plain<Row>): Kind {
+function plainKind<Row extends StandardAttributes>(
+  it: Plain<Row>,
+  users: (tables: Tables, object: StandardAttributes) => Promise<ReadonlySet<string>> = () =>
+    Promise.resolve(NOBODY),
+): Kind {
   const { map, table } = it;
   return {
     ...{ map, table },
     sees: (tables, call, object) => seesRow(tables, { it, call }, object as Row),
-    users: { access_as_shared: () => Promise.resolve(NOBODY) },
+    users: { access_as_shared: users },
   };
 }
 
 const KINDS: Readonly<Record<Shareable, Kind>> = {
   address_group: plainKind(addressGroups),
   address_scope: plainKind(addressScopes),
+  subnetpool: plainKind(subnetPools, async (tables, { id }) => {
+    const subnets = await tables.subnets.find({ subnetpool_id: id });
+    return new Set(subnets.map(({ project_id }) => project_id));
+  }),
   network: {
     ...{ map: networkMap, table: 'networks' },
     sees: (tables, call, object) => seesNetwork(tables, call, object as NetworkRow),

@@ -62,6 +62,7 @@ export function subnetRow(call: Call, asked: SubnetCreate): SubnetRow {
     host_routes: canonicalRoutes(asked.host_routes ?? []),
     service_types: asked.service_types ?? [],
     dns_publish_fixed_ip: asked.dns_publish_fixed_ip ?? false,
+    subnetpool_id: asked.subnetpool_id ?? null,
   };
   checkNewSubnet(call.settings, cidr, row);
   return row;

@@ -173,3 +173,6 @@ export const fixedIps: ValueType = {
   },
   filter: () => undefined,
 };
+
+/** The prefixes of a subnet pool; bits after them are cleared. */
+export const poolPrefixes: ValueType = listOf(networkCidr, { max: MANY, what: 'subnet pool prefix' });

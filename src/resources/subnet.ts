@@ -31,6 +31,8 @@ export interface SubnetRow extends StandardAttributes {
   host_routes: HostRoute[];
   service_types: string[];
   dns_publish_fixed_ip: boolean;
+  /** The pool that it was taken from. */
+  readonly subnetpool_id: string | null;
 }
 
 const IPV6_MODE = nullable(oneOf(['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless']));

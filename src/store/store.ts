@@ -29,6 +29,7 @@ import type { RbacPolicyRow } from '../resources/rbac-policy.ts';
 import type { QuotaRow } from '../resources/quota.ts';
 import type { HaNetworkRow, RouterBindingRow, RouterRemovalRow, RouterRow } from '../resources/router.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
+import type { SubnetPoolRow } from '../resources/subnet-pool.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { TagOperator } from '../resources/tags.ts';
 
@@ -90,6 +91,7 @@ export interface Tables {
   readonly routerRemovals: Table<RouterRemovalRow>;
   readonly addressGroups: Table<AddressGroupRow>;
   readonly addressScopes: Table<AddressScopeRow>;
+  readonly subnetPools: Table<SubnetPoolRow>;
   readonly rbacPolicies: Table<RbacPolicyRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;

@@ -54,6 +54,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       host_routes: 'jsonb',
       service_types: 'jsonb',
       dns_publish_fixed_ip: 'boolean',
+      subnetpool_id: 'uuid',
     },
   },
   ports: {
@@ -228,6 +229,24 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     name: 'address_scopes',
     key: ['id'],
     columns: { ...standard, name: 'text', ip_version: 'integer', shared: 'boolean' },
+  },
+  subnetPools: {
+    name: 'subnet_pools',
+    key: ['id'],
+    columns: {
+      ...standard,
+      name: 'text',
+      prefixes: 'jsonb',
+      ip_version: 'integer',
+      default_prefixlen: 'integer',
+      min_prefixlen: 'integer',
+      max_prefixlen: 'integer',
+      default_quota: 'bigint',
+      address_scope_id: 'uuid',
+      is_default: 'boolean',
+      default_version: 'integer',
+      shared: 'boolean',
+    },
   },
   rbacPolicies: {
     name: 'rbac_policies',

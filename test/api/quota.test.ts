@@ -8,7 +8,15 @@ before(async () => {
 });
 after(() => api?.close());
 
-const DEFAULTS = { network: 2, subnet: 10, port: -1, router: -1, floatingip: -1, rbac_policy: -1 };
+const DEFAULTS = {
+  network: 2,
+  subnet: 10,
+  port: -1,
+  router: -1,
+  floatingip: -1,
+  rbac_policy: -1,
+  subnetpool: -1,
+};
 const names = (project: string) => ({ project_id: project, tenant_id: project });
 
 test('a project has the defaults until it is given its own', async () => {

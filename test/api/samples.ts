@@ -20,6 +20,7 @@ function samplesOn(api: ApiUnderTest, external: string): Samples {
     routers: () => ({}),
     address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
     address_scopes: () => ({ ip_version: 6 }),
+    subnetpools: () => ({ name: 'pool', prefixes: ['10.0.0.0/8'] }),
     rbac_policies: async () => ({
       object_type: 'address_group',
       object_id: (await api.make('address_groups', {}, 'red')).id,

@@ -51,6 +51,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
       service_types: ['compute:nova'],
       gateway_ip: null,
       ipv6_ra_mode: 'slaac',
+      subnetpool_id: networkId(6),
     }),
   ],
   ports: [
@@ -110,6 +111,14 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
     { ...standard(networkId(7)), name: 'a', addresses: ['10.0.0.0/24'], shared: false, tags: ["o'clock"] },
   ],
   addressScopes: [{ ...standard(networkId(8)), name: 's', ip_version: 6, shared: true }],
+  subnetPools: [
+    {
+      ...standard(networkId(6)),
+      ...{ name: 'pool', prefixes: ['10.0.0.0/8'], ip_version: 4, default_quota: 2 ** 53 - 1 },
+      ...{ default_prefixlen: 26, min_prefixlen: 8, max_prefixlen: 32, address_scope_id: networkId(8) },
+      ...{ is_default: true, default_version: 4, shared: true },
+    },
+  ],
   rbacPolicies: [
     {
       ...standard(networkId(9)),
@@ -147,6 +156,10 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
 };
 
 const PARENTS_FIRST = [
+  'addressGroups',
+  'addressScopes',
+  'subnetPools',
+  'rbacPolicies',
   'networks',
   'subnets',
   'ports',
@@ -386,6 +399,11 @@ export function tableTests(withStore: WithStore): void {
       await store.transact(insertEverything);
       const foreign = (constraint: string, work: (tx: Transaction) => Promise<unknown>) =>
         refuses(store, ForeignKeyViolation, constraint, work);
+      await foreign('subnets_subnet_pool', (tx) =>
+        tx.subnets.insert([subnet(2, 1, { subnetpool_id: networkId(9) })]),
+      );
+      await foreign('subnets_subnet_pool', (tx) => tx.subnetPools.remove({}));
+      await foreign('subnet_pools_address_scope', (tx) => tx.addressScopes.remove({}));
       await foreign('subnets_network', (tx) => tx.subnets.insert([subnet(2, 9)]));
       await foreign('ports_network', (tx) => tx.ports.insert([port(2, 9)]));
       await foreign('ip_allocations_subnet', (tx) =>

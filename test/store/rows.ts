@@ -67,6 +67,7 @@ export function subnet(n: number, ofNetwork: number, changes: Partial<SubnetRow>
     host_routes: [],
     service_types: [],
     dns_publish_fixed_ip: false,
+    subnetpool_id: null,
     ...changes,
   };
 }

@@ -339,7 +339,13 @@ export function subnetRow(id: string, network_id: string): SubnetRow {
   return {
     ...{ id, ...standard, name: '', network_id, ip_version: 4, cidr: '10.0.0.0/16', gateway_ip: '10.0.0.1' },
     ...{ enable_dhcp: true, ipv6_ra_mode: null, ipv6_address_mode: null, allocation_pools: [] },
-    ...{ dns_nameservers: [], host_routes: [], service_types: [], dns_publish_fixed_ip: false },
+    ...{
+      dns_nameservers: [],
+      host_routes: [],
+      service_types: [],
+      dns_publish_fixed_ip: false,
+      subnetpool_id: null,
+    },
   };
 }
 

@@ -116,7 +116,10 @@ const networks = define('networks', 'networks', ['id'], {
 });
 
 const subnets = define('subnets', 'subnets', ['id'], {
-  foreignKeys: [{ constraint: 'subnets_network', column: 'network_id', parent: 'networks', cascade: true }],
+  foreignKeys: [
+    { constraint: 'subnets_network', column: 'network_id', parent: 'networks', cascade: true },
+    { constraint: 'subnets_subnet_pool', column: 'subnetpool_id', parent: 'subnetPools', cascade: false },
+  ],
   seen: ['gateway_ip', 'enable_dhcp', 'ipv6_ra_mode', 'ipv6_address_mode', 'dns_nameservers', 'host_routes'],
   hint: (row, look) => ({
     refs: [
@@ -312,6 +315,18 @@ const addressGroups = define('addressGroups', 'address_groups', ['id']);
 
 const addressScopes = define('addressScopes', 'address_scopes', ['id']);
 
+const subnetPools = define('subnetPools', 'subnet_pools', ['id'], {
+  uniques: [{ constraint: 'subnet_pools_default', columns: ['default_version'] }],
+  foreignKeys: [
+    {
+      constraint: 'subnet_pools_address_scope',
+      column: 'address_scope_id',
+      parent: 'addressScopes',
+      cascade: false,
+    },
+  ],
+});
+
 const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   uniques: [
     { constraint: 'rbac_policies_target', columns: ['object_type', 'object_id', 'target_tenant', 'action'] },
@@ -347,6 +362,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   routerRemovals,
   addressGroups,
   addressScopes,
+  subnetPools,
   rbacPolicies,
   quotas,
   leases,
