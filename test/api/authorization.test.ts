@@ -1,0 +1,160 @@
+/**
+ * Who may do what: resources by verbs by callers, from the table of collections and the OpenAPI document, with tokens of a
+ * Keystone. How many cells there are is printed.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Collection } from '../../src/api/collection.ts';
+import { collections } from '../../src/api/collections.ts';
+import { CHALLENGE, type KeystoneUnderTest, startKeystone } from '../support/keystone-under-test.ts';
+import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
+import { makeSamples, type Samples } from './samples.ts';
+
+/** By the names of their tokens; `blue` is a member of another project, the last two are nobody. */
+const CALLERS = ['admin', 'red', 'red-reader', 'blue', 'blue-reader', 'expired', ''] as const;
+type As = (typeof CALLERS)[number];
+
+const NOWHERE = '00000000-0000-4000-8000-000000000000';
+
+let keystone: KeystoneUnderTest;
+let api: ApiUnderTest;
+let samples: Samples;
+let cells = 0;
+
+before(async () => {
+  keystone = await startKeystone();
+  keystone.issue('admin', { roles: ['admin', 'member', 'reader'] });
+  for (const project of ['red', 'blue']) {
+    keystone.issue(project);
+    keystone.issue(`${project}-reader`, { project, roles: ['reader'] });
+  }
+  keystone.issue('expired', { project: 'red', forMs: 0 });
+  api = await startApi({ identify: keystone.identify, challenge: CHALLENGE });
+  samples = await makeSamples(api);
+});
+after(async () => {
+  await api?.close();
+  await keystone?.fake.close();
+});
+
+interface Verb {
+  readonly name: string;
+  readonly method: string;
+  /** Below the collection's. */
+  readonly path: (id: string) => string;
+  readonly body?: (it: Collection) => object | Promise<object>;
+  /** What whoever owns it, or an admin, is answered; whoever may not see it gets 404. */
+  readonly status: number;
+}
+
+const ofOne = (below: string) => (id: string) => `/${id}${below}`;
+
+const VERBS: readonly Verb[] = [
+  { name: 'show', method: 'GET', path: ofOne(''), status: 200 },
+  {
+    name: 'update',
+    method: 'PUT',
+    path: ofOne(''),
+    body: ({ map }) => ({ [map.singular]: { description: 'other words' } }),
+    status: 200,
+  },
+  { name: 'add a tag', method: 'PUT', path: ofOne('/tags/one'), status: 201 },
+  { name: 'list tags', method: 'GET', path: ofOne('/tags'), status: 200 },
+  { name: 'check a tag', method: 'GET', path: ofOne('/tags/one'), status: 204 },
+  { name: 'remove a tag', method: 'DELETE', path: ofOne('/tags/one'), status: 204 },
+  { name: 'set tags', method: 'PUT', path: ofOne('/tags'), body: () => ({ tags: ['two'] }), status: 200 },
+  { name: 'remove tags', method: 'DELETE', path: ofOne('/tags'), status: 204 },
+  { name: 'delete', method: 'DELETE', path: ofOne(''), status: 204 },
+];
+
+const isNobody = (as: As): boolean => as === '' || as === 'expired';
+const isReader = (as: As): boolean => as.endsWith('-reader');
+
+/** What anybody is answered who asks for that of something of the project red. */
+function expectedOf({ method, status }: Verb, as: As): number {
+  if (isNobody(as)) return 401;
+  if (isReader(as) && method !== 'GET') return 403;
+  return as.startsWith('blue') ? 404 : status;
+}
+
+async function look(as: As, method: string, path: string, body?: object): Promise<Json> {
+  const answer = await api.ask(method, path, { as, ...(body ? { body } : {}) });
+  cells++;
+  if (answer.status === 401) assert.equal(answer.headers.get('www-authenticate'), CHALLENGE);
+  return answer;
+}
+
+async function makeOne({ map }: Collection): Promise<Json> {
+  const body = { [map.singular]: await samples[map.plural]?.() };
+  return (await api.expect(201, 'POST', `/v2.0/${map.path}`, { as: 'red', body }))[map.singular];
+}
+
+const owned = collections.filter(({ table }) => table !== undefined);
+
+for (const it of owned) {
+  const { singular, plural, path } = it.map;
+  const url = `/v2.0/${path}`;
+
+  for (const as of CALLERS)
+    test(`${plural}: what ${as || 'nobody'} may do with one of the project red`, async () => {
+      const { id } = await makeOne(it);
+      await api.expect(201, 'PUT', `${url}/${id}/tags/one`, { as: 'red' });
+      const before = await api.expect(200, 'GET', `${url}/${id}`, { as: 'red' });
+      for (const verb of VERBS) {
+        const expected = expectedOf(verb, as);
+        const answer = await look(as, verb.method, url + verb.path(id), await verb.body?.(it));
+        assert.equal(answer.status, expected, `${verb.name}: ${answer.text}`);
+      }
+      const { status, body } = await api.ask('GET', `${url}/${id}`, { as: 'red' });
+      if (as === 'admin' || as === 'red') assert.equal(status, 404);
+      // what was refused has left no trace
+      else assert.deepEqual(body, before);
+    });
+
+  test(`${plural}: who finds one of the project red in a list, and who may create`, async () => {
+    const row = await makeOne(it);
+    for (const as of CALLERS) {
+      const list = await look(as, 'GET', `${url}?id=${row.id}`);
+      assert.equal(list.status, isNobody(as) ? 401 : 200, as);
+      if (!isNobody(as))
+        assert.deepEqual(
+          list.body[plural].map(({ id }: Json) => id),
+          as.startsWith('blue') ? [] : [row.id],
+          as,
+        );
+      const sample = await samples[plural]?.();
+      const created = await look(as, 'POST', url, { [singular]: { ...sample, project_id: 'red' } });
+      const expected = isNobody(as) ? 401 : isReader(as) ? 403 : as === 'blue' ? 400 : 201;
+      assert.equal(created.status, expected, `${as}: ${created.text}`);
+    }
+  });
+
+  test(`${plural}: a reader sees what a member sees`, async () => {
+    const row = await makeOne(it);
+    const shown = await look('red-reader', 'GET', `${url}/${row.id}`);
+    assert.deepEqual(shown.body, { [singular]: row });
+  });
+}
+
+test('every route there is: nobody gets 401, readers 403 for all that is not reading', async () => {
+  const { paths } = await api.expect(200, 'GET', '/openapi.json', { as: '' });
+  for (const [template, operations] of Object.entries<Json>(paths))
+    for (const [method, { security }] of Object.entries<Json>(operations)) {
+      if (security?.length === 0) continue;
+      const path = template.replace(/\{\w+\}/g, NOWHERE);
+      const body = method === 'post' || method === 'put' ? {} : undefined;
+      for (const as of ['', 'expired', 'red-reader', 'blue-reader'] as const) {
+        const { status, text } = await look(as, method.toUpperCase(), path, body);
+        const said = `${method} ${template} by ${as || 'nobody'}: ${status} ${text}`;
+        if (isNobody(as)) assert.equal(status, 401, said);
+        else if (method !== 'get') assert.equal(status, 403, said);
+        else assert.ok(status < 500 && status !== 401, said);
+      }
+    }
+});
+
+test('how many cells there were', (t) => {
+  assert.ok(cells > owned.length * VERBS.length * CALLERS.length);
+  t.diagnostic(`${cells} answers: resources x verbs x (${CALLERS.map((as) => as || 'no token').join(', ')})`);
+  assert.deepEqual(api.bugs, []);
+});
