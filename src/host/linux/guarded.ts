@@ -6,8 +6,9 @@
  *   prlimit      processes, memory, CPU time, size of files
  *   choom        where memory runs short it is the first to be ended
  *   unshare      a process namespace of its own: when its first process ends, all that it forked end with it, whatever
- *                session they made; and it can signal nobody outside. Mounts and shared memory (shmget(2)) of its own too
- *   sh           mounts one small file system in memory wherever everybody may write; it goes with the run
+ *                session they made; and it can signal nobody outside. Mounts and interprocess communication of its own too
+ *   sh           mounts one small file system in memory wherever everybody may write, which goes with the run; takes away shared
+ *                memory; and changes the root to where all is mounted once more, for the sake of what that forbids
  *   setpriv      an ordinary user, no groups, no capability, none to be gained by a set-user-ID program
  *   sh           says that what follows is the program itself, and is that first process
  *
@@ -39,6 +40,8 @@ const MOST_KEPT = 16 * 2 ** 20;
 const MOST_NAMES = 1024;
 /** Where everybody may write on an ordinary host: one file system in memory is under all these names. */
 const SCRATCH = ['/tmp', '/var/tmp', '/dev/shm', '/run/lock'];
+/** Where all of the host's files are once more, as the run's own root. */
+const ROOT = `${SCRATCH[0]}/.root`;
 /** The program that ends it in time is given this long to do so. */
 const GRACE_MS = 500;
 const COUNT_KEPT_MS = 10_000;
@@ -56,7 +59,11 @@ const COVER = [
   `for at in ${SCRATCH.slice(1).join(' ')}; do [ ! -d "$at" ] || mount -n --bind ${SCRATCH[0]} "$at"; done`,
   'if [ "$own" ]; then mkdir -p "$own"; mount -n -c --bind . "$own"',
   'mount -n -o remount,bind,ro,nosuid,nodev "$own"; fi',
-  'cd /; unset OLDPWD; exec "$@"',
+  // Shared memory and messages of System V would be counted against nobody; the file is of the new namespace (ipc_namespaces(7)).
+  'for at in shmall msgmni; do echo 0 > /proc/sys/kernel/$at; done',
+  // Who is in a changed root can make no user namespace (user_namespaces(7)), and so mount no memory of its own.
+  `mkdir ${ROOT}; mount -n --rbind / ${ROOT}`,
+  `cd /; unset OLDPWD; exec chroot ${ROOT} "$@"`,
 ].join('; ');
 /**
  * The program is not the first process itself: that one would not feel SIGPIPE, nor any other signal of its own kind. It
