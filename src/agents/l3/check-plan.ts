@@ -25,7 +25,7 @@ export function intervalMs(scripts: readonly CheckScript[], script: CheckScript,
 export function nextRun(
   wallMs: number,
   everyMs: number,
-  on: { script: CheckScript; routerId: string },
+  on: { script: Pick<CheckScript, 'intervalMs'>; routerId: string },
 ): number {
   const offset = Math.floor(phase(on.routerId) * on.script.intervalMs);
   return Math.floor((wallMs - offset) / everyMs + 1) * everyMs + offset;
