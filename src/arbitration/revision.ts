@@ -4,8 +4,9 @@
  *
  * A replica that was told to step back is let go again where the one that keeps the router is clearly worse off by now: what a
  * verdict goes by, but neither who has served for longer nor what is small. It becomes active beside the other, who is told to step back
- * once it is: so nobody is missing where it cannot serve, or is late. Whoever performs it sees to it that it happens
- * once within `REVISION_WINDOW_MS`, so that two that ail in turn do not pass the router to and fro.
+ * once it is: so nobody is missing where it cannot serve, or is late. Whoever performs it sees to it that within
+ * `REVISION_WINDOW_MS` it does not happen more often than there are replicas: one after the other may fail, but two that ail in turn
+ * are not to pass the router to and fro for ever.
  */
 import { byMerit } from './choice.ts';
 import type { Replica } from './replica.ts';
@@ -20,7 +21,7 @@ export interface Revision {
 /** Others may be as badly off as the one that keeps the router, and learn of it a moment later: some misses of what is asked inside tunnels. */
 export const SETTLE_REVISION_MS = 500;
 
-/** Within this a router's verdict is revised once. */
+/** Within this a router's verdict is revised as often as it has replicas, at most. */
 export const REVISION_WINDOW_MS = 60_000;
 
 /** So much more has to ail the one that keeps it, if not the tunnels: no carrier outside. A link that is only held down costs 75 at most. */

@@ -107,7 +107,7 @@ export async function arbitrate(tx: Transaction, call: Call, request: ArbitrateR
 
 /**
  * Lets one that stands back have the router after all; who has it is told to step back as soon as that one has come. Not where its agent is
- * dead, nor twice within a while.
+ * dead, nor more often within a while than the router has replicas.
  */
 async function revise(
   tx: Transaction,
@@ -123,7 +123,8 @@ async function revise(
     deadAmong(tx, call, target),
     tx.events.find({ object, kind: 'router-order' }),
   ]);
-  if (dead.length > 0 || told.some(({ at, data }) => at > since && data['revises'] !== undefined)) return [];
+  const lately = told.filter(({ at, data }) => at > since && data['revises'] !== undefined);
+  if (dead.length > 0 || lately.length >= rows.length) return [];
   await giveOrders(tx, rows, [{ host: to, do: 'prefer', why, revises: from }]);
   const message = `Router ${routerId}: ${why}.`;
   const about = { kind: 'router-order', severity: 'warning', role: 'l3', object } as const;
