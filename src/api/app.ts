@@ -169,15 +169,14 @@ export function answerClientError(
 function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<string>): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-openstack-request-id': request.id, 'content-type': 'application/json' });
-    const route = request.routeOptions.url;
+    const { url: route, config } = request.routeOptions;
     if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route)) return;
     const token = request.headers['x-auth-token'];
     request.caller = await options.identify({
       authorization: request.headers.authorization,
       token: typeof token === 'string' ? token : undefined,
     });
-    const { writes } = request.routeOptions.config;
-    if (writes !== undefined) mustWrite(request.caller, writes);
+    if (config.writes !== undefined) mustWrite(request.caller, config.writes);
   });
   app.addHook('onResponse', (request, reply, done) => {
     const fields = {

@@ -14,7 +14,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Caller } from '../operations/operation.ts';
 import { Fault } from '../resources/errors.ts';
 import { isPlainObject } from '../resources/values.ts';
-import { Breaker } from './breaker.ts';
+import { Breaker, type FailureKind } from './breaker.ts';
 import { Expiring } from './expiring.ts';
 import type { Identify } from './identity.ts';
 
@@ -26,7 +26,12 @@ export interface KeystoneAnswer {
   readonly body: unknown;
 }
 
-/** Asks `/v3/auth/tokens` and nothing else; rejects if there is no answer in time. */
+/** Nothing was heard within the time that an answer may take. */
+export class NoAnswerInTime extends Error {
+  override readonly name = 'NoAnswerInTime';
+}
+
+/** Asks `/v3/auth/tokens` and nothing else; rejects with NoAnswerInTime, or with another error where it cannot ask. */
 export type AskKeystone = (asked: {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
@@ -64,7 +69,9 @@ const UNKNOWN_MS = 5_000;
 /** A token of one's own is renewed so long before it ends. */
 const RENEW_BEFORE_MS = 60_000;
 /** Beyond any kind of token that Keystone makes. */
-const MAX_TOKEN = 8_192;
+const MAX_TOKEN = 4_096;
+/** What Keystone, or what stands before it, says of something that is no token of its. */
+const NO_TOKEN: ReadonlySet<number> = new Set([404, 400, 413, 431]);
 /** More tokens than this are not asked for at once. */
 const MAX_UNDER_WAY = 1_000;
 
@@ -73,15 +80,13 @@ const unauthorized = () =>
 const unavailable = () =>
   new Fault('ServiceUnavailable', 'Keystone cannot be asked who you are at the moment. Please try again.');
 
-/** Why Keystone did not say what it was asked; `refused`: it does not want the service user. */
-class KeystoneFailure extends Error {
-  override readonly name = 'KeystoneFailure';
-  readonly refused: boolean;
-  constructor(message: string, refused = false) {
-    super(message);
-    this.refused = refused;
-  }
+/** Keystone does not let the service user in: each further try may be counted against it. */
+class Refused extends Error {
+  override readonly name = 'Refused';
 }
+
+const kindOf = (error: unknown): FailureKind =>
+  error instanceof NoAnswerInTime ? 'silence' : error instanceof Refused ? 'refusal' : 'other';
 
 /** What a valid token says of its bearer. */
 export interface TokenFacts {
@@ -156,11 +161,10 @@ class OwnToken {
     const { status, subjectToken, body } = await this.#options.ask({
       ...{ method: 'POST', headers: {}, body: { auth } },
     });
-    if (status === 401 || status === 403)
-      throw new KeystoneFailure(`Keystone refuses the service user (${status})`, true);
+    if (status === 401 || status === 403) throw new Refused(`Keystone refuses the service user (${status})`);
     const facts = readToken(body);
     if (status !== 201 || subjectToken === undefined || !facts)
-      throw new KeystoneFailure(`Keystone gave no token: it answered ${status}`);
+      throw new Error(`Keystone gave no token: it answered ${status}`);
     const forMs = facts.expiresAt - clock.wall().getTime();
     // of one that lives shorter than that it is renewed with half its time to go
     this.#until = clock.now() + Math.max(forMs - RENEW_BEFORE_MS, forMs / 2);
@@ -183,23 +187,19 @@ export function keystone(options: KeystoneOptions): Identify {
     const { status, body } = await ask({
       ...{ method: 'GET', headers: { 'x-auth-token': mine, 'x-subject-token': token } },
     });
-    if (status === 404) return undefined;
+    if (NO_TOKEN.has(status)) return undefined;
     if (status === 401 && again) {
       own.drop(mine);
       return validate(token, false);
     }
-    if (status === 401 || status === 403)
-      throw new KeystoneFailure(`Keystone lets the service user validate no tokens (${status})`, true);
     const facts = status === 200 ? readToken(body) : undefined;
-    if (!facts) throw new KeystoneFailure(`Keystone did not say what a token is: it answered ${status}`);
+    // 403: the service user may validate no tokens, or it is a token by a trust that has lost its ground
+    if (!facts) throw new Error(`Keystone did not say what a token is: it answered ${status}`);
     return facts;
   }
 
   async function find(token: string, hash: string): Promise<TokenFacts | undefined> {
-    const facts = await breaker.through(
-      () => validate(token),
-      (error) => error instanceof KeystoneFailure && error.refused,
-    );
+    const facts = await breaker.through(() => validate(token), kindOf);
     const leftMs = facts ? facts.expiresAt - clock.wall().getTime() : 0;
     if (facts && leftMs > 0) known.set(hash, facts, Math.min(leftMs, options.cacheMs));
     else unknown.set(hash, true, UNKNOWN_MS);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { AskKeystone, KeystoneAnswer } from '../api/keystone.ts';
+import { type AskKeystone, type KeystoneAnswer, NoAnswerInTime } from '../api/keystone.ts';
 import { ConfigurationError } from './options.ts';
 
 export interface KeystoneClientOptions {
@@ -20,11 +20,16 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 /** `auth-url` as an address of `/v3/auth/tokens`. Throws ConfigurationError. */
 export function tokensUrl(authUrl: string): URL {
   const url = URL.canParse(authUrl) ? new URL(authUrl) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '')
+  if (url !== undefined && (url.username !== '' || url.password !== ''))
+    throw new ConfigurationError('--keystone-auth-url: user and password have options of their own');
+  if (url === undefined || !/^https?:$/.test(url.protocol))
     throw new ConfigurationError(`--keystone-auth-url: "${authUrl}" is no URL of http or https`);
   const path = url.pathname.replace(/\/+$/, '');
+  url.pathname = `${path.endsWith('/v3') ? path : `${path}/v3`}/auth/tokens`;
   // nobody here looks at the catalog, which is the most of an answer
-  return new URL(`${path.endsWith('/v3') ? path : `${path}/v3`}/auth/tokens?nocatalog`, url);
+  url.search = '?nocatalog';
+  url.hash = '';
+  return url;
 }
 
 /** The authorities of a file. Throws ConfigurationError. */
@@ -83,13 +88,16 @@ export function keystoneClient({ authUrl, ca, timeoutMs }: KeystoneClientOptions
           ...headers,
         },
       };
+      let answered = false;
       const sent = (secure ? httpsRequest : httpRequest)(url, options, (response) => {
+        answered = true;
         readAnswer(response).then(resolve, failed);
       });
       const failed = (error: NodeJS.ErrnoException) => {
-        const why = signal.aborted ? 'no answer in time' : (error.code ?? error.message);
-        const failure = `Keystone at ${url.origin} cannot be asked: ${why}`;
-        reject(sent.reusedSocket && !signal.aborted ? new Stale(failure) : new Error(failure));
+        const failure = (why: string) => `Keystone at ${url.origin} cannot be asked: ${why}`;
+        const why = failure(error.code ?? error.message);
+        if (signal.aborted) reject(new NoAnswerInTime(failure('no answer in time')));
+        else reject(sent.reusedSocket && !answered ? new Stale(why) : new Error(why));
       };
       sent.on('error', failed);
       sent.end(text);

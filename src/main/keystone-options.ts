@@ -113,7 +113,8 @@ export function keystoneIdentity(
   log: Log,
 ): { readonly identify: Identify; readonly challenge: string } {
   const authUrl = needed(config, 'keystone-auth-url');
-  const shown = config['keystone-www-authenticate-uri'] ?? tokensUrl(authUrl).href.replace(/\/v3\/.*$/, '');
+  const shown =
+    config['keystone-www-authenticate-uri'] ?? tokensUrl(authUrl).href.replace(/\/v3\/auth\/tokens.*$/, '');
   if (!/^[\x21\x23-\x7e]+$/.test(shown))
     throw new ConfigurationError(`--keystone-www-authenticate-uri: "${shown}" is no URL`);
   const caFile = config['keystone-ca-file'];

@@ -153,6 +153,26 @@ test('every route there is: nobody gets 401, readers 403 for all that is not rea
     }
 });
 
+/** Routes that are for admins alone, beside the verbs of resources. */
+const ADMIN_ROUTES =
+  /^\/v2\.0\/(deuteron\/(hosts|routers|events|explain\/agent)|agents|network-ip-availabilities|quotas$|(networks|routers)\/[^/]+\/(dhcp|l3)-agents)/;
+
+test('what only admins may ask is refused to members, or is not there for them', async () => {
+  const { paths } = await api.expect(200, 'GET', '/openapi.json', { as: '' });
+  const templates = Object.keys(paths).filter((template) => ADMIN_ROUTES.test(template));
+  assert.ok(templates.length > 15);
+  for (const template of templates)
+    for (const method of Object.keys(paths[template])) {
+      const path = template.replace(/\{\w+\}/g, NOWHERE);
+      const body = method === 'post' || method === 'put' ? {} : undefined;
+      for (const as of ['red', 'red-reader'] as const) {
+        const { status, text, body: found } = await look(as, method.toUpperCase(), path, body);
+        const isEmptyList = status === 200 && Object.values<Json>(found).every((rows) => rows.length === 0);
+        assert.ok(status === 403 || status === 404 || isEmptyList, `${method} ${template} by ${as}: ${text}`);
+      }
+    }
+});
+
 test('how many cells there were', (t) => {
   assert.ok(cells > owned.length * VERBS.length * CALLERS.length);
   t.diagnostic(`${cells} answers: resources x verbs x (${CALLERS.map((as) => as || 'no token').join(', ')})`);

@@ -1,6 +1,7 @@
 /** A Keystone of two routes on loopback: password in, token out; what a token is. Tests move its clock's tokens, and its moods. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 
 export interface FakeToken {
   readonly user: string;
@@ -17,6 +18,10 @@ export type Mood =
   | 'failing'
   /** Takes requests and never answers. */
   | 'silent'
+  /** Ends each connection on which it is asked. */
+  | 'hanging up'
+  /** Ends each connection on which it is asked a second time. */
+  | 'hanging up on what is kept'
   /** Knows no password. */
   | 'refusing'
   /** Makes tokens for the service user, and lets it validate none. */
@@ -78,11 +83,15 @@ const PASSWORD_AUTH = {
   scope: { project: { name: 'service', domain: { name: 'Default' } } },
 };
 
-/** Starts one; `wallMs` is its clock. */
-export async function startFakeKeystone(wallMs: () => number): Promise<FakeKeystone> {
+/** Starts one; `wallMs` is its clock. With a certificate, of `localhost`, it speaks TLS. */
+export async function startFakeKeystone(
+  wallMs: () => number,
+  certificate?: { readonly cert: string; readonly key: string },
+): Promise<FakeKeystone> {
   const service = new Set<string>();
   const validations: string[] = [];
   const tokens = new Map<string, FakeToken>();
+  const asked = new WeakSet<Socket>();
   let logins = 0;
 
   function send(response: ServerResponse, status: number, body: object, headers: object = {}): void {
@@ -120,16 +129,23 @@ export async function startFakeKeystone(wallMs: () => number): Promise<FakeKeyst
     else refuse(response, status);
   }
 
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     if (fake.mood === 'silent') return;
+    const isKept = asked.has(request.socket);
+    asked.add(request.socket);
+    if (fake.mood === 'hanging up' || (fake.mood === 'hanging up on what is kept' && isKept)) {
+      request.socket.destroy();
+      return;
+    }
     if (fake.mood === 'failing') refuse(response, 500);
     else if (request.url !== '/identity/v3/auth/tokens?nocatalog') refuse(response, 404);
     else if (request.method === 'POST') void login(request, response);
     else validate(request, response);
-  });
+  };
+  const server = certificate ? createTlsServer(certificate, answer) : createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const fake: FakeKeystone = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/identity`,
+    url: `${certificate ? 'https://localhost' : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}/identity`,
     tokens,
     validations,
     get logins() {
