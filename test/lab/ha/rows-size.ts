@@ -7,7 +7,7 @@ import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { epochMs } from '../../support/dhcp-prober.ts';
 import { type HaGrounds, outside, seatOn, untilCalm } from './grounds.ts';
 import { Holders } from './holders.ts';
-import type { Network, Port } from '../stage.ts';
+import { addressOf, type Network, type Port } from '../stage.ts';
 import { PING_MS, Pinger } from './pings.ts';
 import type { Row, Sample, Trial } from './row.ts';
 import { crowds, mostAtOnce } from './spans.ts';
@@ -85,6 +85,8 @@ export const floatingIpMore: Row = {
     await stage.settle(120_000);
     const { port, machine } = await stage.machineThatAsks(network, active);
     await stage.lease(machine);
+    // As machines do: the router would look for a moment for whoever had this one's address before.
+    await stage.ping(machine, addressOf(port).replace(/\d+$/, '1'));
     // Pinged before it is there: what answers first is the router, not a ping that has just been started.
     const address = `198.18.15.${(asked++ % 250) + 1}`;
     const along = new Pinger(outside(grounds), seatOn(grounds, active).floating.address);
