@@ -301,7 +301,8 @@ test('a project has the default limits or its own', async () => {
   await b.network();
   await assert.rejects(b.network(), fault('OverQuota', "['network']"));
   const limits = await b.run((tx) => updateQuota(tx, b.call, { projectId: 'demo', limits: { network: 2 } }));
-  assert.deepEqual(limits, { network: 2, subnet: 5, port: 5, router: -1, floatingip: -1, rbac_policy: -1 });
+  const unlimited = { router: -1, floatingip: -1, rbac_policy: -1, subnetpool: -1 };
+  assert.deepEqual(limits, { network: 2, subnet: 5, port: 5, ...unlimited });
   await b.network();
   const usage = await b.store.view((view) => quotaUsage(view, b.call, 'demo'));
   assert.deepEqual(usage['network'], { limit: 2, used: 2, reserved: 0 });
