@@ -3,7 +3,7 @@ import type { Call, IfMatch } from '../operations/operation.ts';
 import { type Plain, plainOperations } from '../operations/plain.ts';
 import type { AttributeMap } from '../resources/attribute.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
-import type { ValueType } from '../resources/values.ts';
+import type { JsonSchema, ValueType } from '../resources/values.ts';
 import type { ListFilter, ListQuery, StandardTable, Tables, Transaction } from '../store/store.ts';
 import type { ListRequest } from './list-query.ts';
 import type { Computed, Row } from './view.ts';
@@ -44,6 +44,8 @@ export interface Action<AnyRow> {
   readonly body: Readonly<Record<string, ValueType>>;
   /** Whether the body has that as one of the resource: `{"router": {"routes": ...}}`. */
   readonly wrapped?: true;
+  /** What of the row is answered, instead of the resource: its schema, and what it is. */
+  readonly answer?: { readonly schema: JsonSchema; readonly of: (row: AnyRow) => unknown };
   run(
     tx: Transaction,
     call: Call,

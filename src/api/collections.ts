@@ -7,7 +7,7 @@ import {
   deleteNetwork,
   listNetworks,
   showNetwork,
-  subnetIdsOfNetworks,
+  subnetsOfNetworks,
   updateNetwork,
 } from '../operations/network.ts';
 import type { Call } from '../operations/operation.ts';
@@ -28,6 +28,7 @@ import {
   updateSubnet,
   type SubnetCreate,
 } from '../operations/subnet.ts';
+import { addressScopesOf } from '../operations/subnet-from-pool.ts';
 import { agentMap, type AgentRow } from '../resources/agent.ts';
 import { networkMap, type NetworkRow } from '../resources/network.ts';
 import { formatPlace } from '../resources/place.ts';
@@ -59,9 +60,15 @@ const networks = collection<NetworkRow>(networkMap, {
   list: listNetworks,
   async compute(tables, _call, rows) {
     const ids = rows.map((row) => row.id);
-    const subnets = await subnetIdsOfNetworks(tables, ids);
+    const subnets = await subnetsOfNetworks(tables, ids);
+    const byNetwork = Map.groupBy(subnets, ({ network_id }) => network_id);
+    const scopesOf = await addressScopesOf(tables, subnets);
     const zones = await zonesOfNetworks(tables, ids);
-    return (row) => ({ subnets: subnets.get(row.id) ?? [], availability_zones: zones.get(row.id) ?? [] });
+    return (row) => ({
+      subnets: byNetwork.get(row.id)?.map(({ id }) => id) ?? [],
+      ...scopesOf(row.id),
+      availability_zones: zones.get(row.id) ?? [],
+    });
   },
   ownsNetwork: (_tables, call, row) => Promise.resolve(row['project_id'] === call.caller.projectId),
 });

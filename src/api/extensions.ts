@@ -22,6 +22,7 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('agent', 'agent', 'The agent management extension.', '2013-02-03T10:00:00'),
   extension('availability_zone', 'Availability Zone', 'The availability zone extension.', '2015-01-01T10:00:00'),
   extension('binding', 'Port Binding', 'Expose port bindings of a virtual port to external application', '2014-02-03T10:00:00'),
+  extension('default-subnetpools', 'Default Subnetpools', 'Provides ability to mark and use a subnetpool as the default.', '2016-02-18T18:00:00'),
   extension('dhcp_agent_scheduler', 'DHCP Agent Scheduler', 'Schedule networks among dhcp agents', '2013-02-07T10:00:00'),
   extension('empty-string-filtering', 'Empty String Filtering Extension', 'Allow filtering by attributes with empty string value', '2018-05-01T10:00:00'),
   extension('external-net', 'Neutron external network', 'Adds external network attribute to network resource.', '2013-01-14T10:00:00'),
@@ -53,6 +54,7 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('rbac-address-group', 'Add address_group type to RBAC', 'Add address_group type to network RBAC', '2020-12-16T00:00:00'),
   extension('rbac-address-scope', 'Add address_scope type to RBAC', 'Add address_scope type to network RBAC', '2020-02-14T10:00:00'),
   extension('rbac-policies', 'RBAC Policies', 'Allows creation and modification of policies that control tenant access to resources.', '2015-06-17T12:15:12'),
+  extension('rbac-subnetpool', 'Add subnetpool type to RBAC', 'Add subnetpool type to RBAC', '2020-02-05T00:00:00'),
   extension('revision-if-match', 'If-Match constraints based on revision_number', 'Extension indicating that If-Match based on revision_number is supported.', '2016-12-11T00:00:00'),
   extension('router', 'Neutron L3 Router', 'Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway.', '2012-07-20T10:00:00'),
   extension('router_availability_zone', 'Router Availability Zone', 'Availability zone support for router.', '2015-01-01T10:00:00'),
@@ -61,7 +63,10 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('standard-attr-revisions', 'Resource revision numbers', 'Shows the revision number of resources with standard attributes.', '2016-04-11T10:00:00'),
   extension('standard-attr-tag', 'Tag support for resources with standard attribute: port, subnet, network, router, floatingip', 'Enables to set tag on resources with standard attribute.', '2017-01-01T00:00:00'),
   extension('standard-attr-timestamp', 'Resource timestamps', 'Adds created_at and updated_at to resources with standard attributes.', '2016-09-12T10:00:00'),
+  extension('subnet_allocation', 'Subnet Allocation', 'Enables allocation of subnets from a subnet pool', '2015-03-30T10:00:00'),
   extension('subnet-service-types', 'Subnet service types', 'Provides ability to set the subnet service_types field', '2016-03-15T18:00:00'),
+  extension('subnet_onboard', 'Subnet Onboard', 'Provides support for onboarding subnets into subnet pools', '2018-12-18T09:00:00'),
+  extension('subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Provides support for adjusting the prefix list of subnet pools', '2019-02-08T10:00:00'),
   extension('tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Allow to tag ports during bulk creation', '2019-12-29T19:00:00'),
 ];
 

@@ -2,10 +2,14 @@
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
 import { addressScopes } from '../operations/address-scope.ts';
 import { rbacPolicies } from '../operations/rbac-policy.ts';
-import { subnetPools } from '../operations/subnet-pool.ts';
+import { type Onboarded, onboardSubnets } from '../operations/subnet-onboard.ts';
+import { addPrefixes, removePrefixes, subnetPools } from '../operations/subnet-pool.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
-import { networksOrAddresses } from '../resources/address-values.ts';
+import { cidr, networksOrAddresses, poolPrefixes } from '../resources/address-values.ts';
+import type { SubnetPoolRow } from '../resources/subnet-pool.ts';
+import { uuid } from '../resources/values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
+import { array, object } from './route.ts';
 
 const addresses = (
   verb: 'add' | 'remove',
@@ -18,6 +22,33 @@ const addresses = (
     change(tx, call, { ...named, addresses: values['addresses'] as string[] }),
 });
 
+const prefixes = (
+  verb: 'add' | 'remove',
+  { change, summary }: { readonly change: typeof addPrefixes; readonly summary: string },
+): Action<SubnetPoolRow> => ({
+  name: `${verb}_prefixes`,
+  summary,
+  body: { prefixes: poolPrefixes },
+  answer: {
+    schema: object({ prefixes: poolPrefixes.schema }),
+    of: (pool) => ({ prefixes: pool.prefixes }),
+  },
+  run: (tx, call, { values, ...named }) =>
+    change(tx, call, { ...named, prefixes: values['prefixes'] as string[] }),
+});
+
+const onboard: Action<SubnetPoolRow> = {
+  name: 'onboard_network_subnets',
+  summary: 'Takes the subnets of a network into the pool, and their addresses with them.',
+  body: { network_id: uuid },
+  answer: {
+    schema: array(object({ id: uuid.schema, cidr: cidr.schema })),
+    of: (pool) => (pool as Onboarded).subnets.map((subnet) => ({ id: subnet.id, cidr: subnet.cidr })),
+  },
+  run: (tx, call, { values, ...named }) =>
+    onboardSubnets(tx, call, { ...named, network_id: values['network_id'] as string }),
+};
+
 export const plainCollections: readonly Collection[] = [
   plainCollection(addressGroups, {
     actions: [
@@ -29,6 +60,15 @@ export const plainCollections: readonly Collection[] = [
     ],
   }),
   plainCollection(addressScopes),
-  plainCollection(subnetPools),
+  plainCollection(subnetPools, {
+    actions: [
+      prefixes('add', { change: addPrefixes, summary: 'Adds prefixes.' }),
+      prefixes('remove', {
+        change: removePrefixes,
+        summary: 'Takes away prefixes of which no subnet has an address.',
+      }),
+      onboard,
+    ],
+  }),
   plainCollection(rbacPolicies),
 ];

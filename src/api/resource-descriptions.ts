@@ -93,7 +93,7 @@ export function describe({ map, noCreate }: Collection): Readonly<Record<Verb, D
 /** What to say of an action. */
 export function describeAction(
   { map }: Collection,
-  { name, summary, body, wrapped }: Omit<Action<Row>, 'run'>,
+  { name, summary, body, wrapped, answer }: Omit<Action<Row>, 'run'>,
 ): Description {
   const own = object(
     Object.fromEntries(Object.entries(body).map(([part, type]): [string, JsonSchema] => [part, type.schema])),
@@ -103,7 +103,7 @@ export function describeAction(
     summary,
     parameters: [IF_MATCH],
     body: wrapped ? object({ [map.singular]: own }) : own,
-    answer: object({ [map.singular]: ref(schemaName(map)) }),
+    answer: answer?.schema ?? object({ [map.singular]: ref(schemaName(map)) }),
   };
 }
 

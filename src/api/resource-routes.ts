@@ -286,9 +286,10 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
     const toBody = bodyMaker(map, call.caller, []);
     const { result, place } = await api.store.transact(async (tx) => {
       const row = await action.run(tx, call, asked);
-      return toBody(row, await it.compute(tx, call, [row]));
+      if (action.answer) return action.answer.of(row);
+      return { [map.singular]: toBody(row, await it.compute(tx, call, [row])) };
     });
-    return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
+    return sendWritten(reply, { status: 200, place, body: result });
   });
 }
 

@@ -30,7 +30,10 @@ export function bodyMaker(
   }
   return (row, computed) => {
     const body: Body = {};
-    for (const attribute of columns) body[attribute.name] = row[attribute.column as string];
+    for (const { name, column, showAs } of columns) {
+      const value = row[column as string];
+      body[name] = showAs ? showAs.of(value) : value;
+    }
     if (others.length > 0) {
       const facts = computed(row);
       for (const name of others) body[name] = facts[name];

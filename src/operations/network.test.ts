@@ -4,7 +4,7 @@ import {
   createNetwork,
   deleteNetwork,
   listNetworks,
-  subnetIdsOfNetworks,
+  subnetsOfNetworks,
   updateNetwork,
   type NetworkChanges,
 } from './network.ts';
@@ -114,8 +114,8 @@ test('a subnet gets its gateway and pool, and bumps its network', async () => {
   assert.equal(b.store.rows('networks')[0]?.revision_number, 2);
   const none = await b.subnet(network.id, '10.0.1.0/24', { gateway_ip: null });
   assert.deepEqual([none.gateway_ip, none.allocation_pools[0]?.start], [null, '10.0.1.1']);
-  const ids = await b.store.view((view) => subnetIdsOfNetworks(view, [network.id]));
-  assert.deepEqual(ids.get(network.id)?.sort(), [subnet.id, none.id].sort());
+  const subnets = await b.store.view((view) => subnetsOfNetworks(view, [network.id]));
+  assert.deepEqual(subnets.map(({ id }) => id).sort(), [subnet.id, none.id].sort());
 });
 
 test('what a subnet may not be', async () => {

@@ -2,6 +2,7 @@ import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
 import { ROUTER_GATEWAY_OWNER } from '../resources/router.ts';
+import type { SubnetRow } from '../resources/subnet.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { checkZoneHints } from './availability-zone.ts';
@@ -205,15 +206,9 @@ export function listNetworks(
   return listVisibleNetworks(tables, call, query);
 }
 
-/** The ids of the subnets of each network, in creation order. */
-export async function subnetIdsOfNetworks(
-  tables: Tables,
-  networkIds: readonly string[],
-): Promise<Map<string, string[]>> {
-  const result = new Map(networkIds.map((id): [string, string[]] => [id, []]));
-  if (networkIds.length === 0) return result;
+/** The subnets of networks, in creation order. */
+export async function subnetsOfNetworks(tables: Tables, networkIds: readonly string[]): Promise<SubnetRow[]> {
+  if (networkIds.length === 0) return [];
   const subnets = await tables.subnets.find({ network_id: networkIds });
-  subnets.sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
-  for (const subnet of subnets) result.get(subnet.network_id)?.push(subnet.id);
-  return result;
+  return subnets.sort((a, b) => (a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0));
 }

@@ -9,6 +9,7 @@ import {
   type Shareable,
 } from '../resources/rbac-policy.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
+import type { SubnetPoolRow } from '../resources/subnet-pool.ts';
 import type { StandardTable, Tables, Transaction } from '../store/store.ts';
 import { addressGroups } from './address-group.ts';
 import { addressScopes } from './address-scope.ts';
@@ -26,6 +27,8 @@ interface Kind {
   readonly map: AttributeMap;
   readonly table: StandardTable;
   sees(tables: Tables, call: Call, object: StandardAttributes): Promise<boolean>;
+  /** Throws a Fault if a policy for this target would be of no use. */
+  checkTarget?(tables: Tables, object: StandardAttributes, target: string): Promise<void>;
   /** By each action that there is for it: the projects that use the object so. */
   readonly users: Partial<
     Record<Action, (tables: Tables, object: StandardAttributes) => Promise<ReadonlySet<string>>>
@@ -47,13 +50,30 @@ function plainKind<Row extends StandardAttributes>(
   };
 }
 
+/** Who is to use a pool that is in an address scope has to be let into that as well. */
+async function checkSeesScope(tables: Tables, pool: SubnetPoolRow, target: string): Promise<void> {
+  const id = pool.address_scope_id;
+  const scope = id === null ? undefined : await tables.addressScopes.get({ id });
+  if (!scope || scope.shared || scope.project_id === target) return;
+  const of = { object_type: 'address_scope', object_id: scope.id, target_tenant: target };
+  if ((await tables.rbacPolicies.count(of)) > 0) return;
+  const why = "target project doesn't have access to associated address scope";
+  throw invalidInput(`Failed to create RBAC policy on object ${pool.id} because ${why}`);
+}
+
 const KINDS: Readonly<Record<Shareable, Kind>> = {
   address_group: plainKind(addressGroups),
-  address_scope: plainKind(addressScopes),
-  subnetpool: plainKind(subnetPools, async (tables, { id }) => {
-    const subnets = await tables.subnets.find({ subnetpool_id: id });
-    return new Set(subnets.map(({ project_id }) => project_id));
+  address_scope: plainKind(addressScopes, async (tables, { id }) => {
+    const pools = await tables.subnetPools.find({ address_scope_id: id });
+    return new Set(pools.map(({ project_id }) => project_id));
   }),
+  subnetpool: {
+    ...plainKind(subnetPools, async (tables, { id }) => {
+      const subnets = await tables.subnets.find({ subnetpool_id: id });
+      return new Set(subnets.map(({ project_id }) => project_id));
+    }),
+    checkTarget: (tables, pool, target) => checkSeesScope(tables, pool as SubnetPoolRow, target),
+  },
   network: {
     ...{ map: networkMap, table: 'networks' },
     sees: (tables, call, object) => seesNetwork(tables, call, object as NetworkRow),
@@ -116,6 +136,7 @@ async function follow(
   if (change.after === null && (await isLeft())) return;
   const object = await lockObject(tx, call, policy);
   const { table, users } = kind;
+  if (change.after) await kind.checkTarget?.(tx, object, change.after.target_tenant);
   const targets = await targetsAfter(tx, policy, change);
   if (change.before && !targets.has(EVERY_PROJECT)) {
     const using = (await users[policy.action]?.(tx, object)) ?? NOBODY;

@@ -1,6 +1,6 @@
 /** Subnet pools: prefixes from which subnets are taken. What takes them is subnet-from-pool.ts. */
 import { type Cidr, formatCidr, overlaps, parseCidr, widthOf } from '../ipam/address.ts';
-import { compacted, holdAll } from '../ipam/blocks.ts';
+import { compacted, holdAll, remaining } from '../ipam/blocks.ts';
 import { addressScopeMap } from '../resources/address-scope.ts';
 import { missingFault } from '../resources/attribute.ts';
 import { Fault } from '../resources/errors.ts';
@@ -9,8 +9,8 @@ import type { Transaction } from '../store/store.ts';
 import { addressScopes } from './address-scope.ts';
 import { invalidInput } from './faults.ts';
 import type { Call } from './operation.ts';
-import { type Change, type Plain, seesRow } from './plain.ts';
-import { owns } from './standard.ts';
+import { type Change, changeRow, type Plain, seesRow } from './plain.ts';
+import { type DeleteRequest, owns } from './standard.ts';
 
 /** The smallest prefix length of a subnet where the pool does not say. */
 const LEAST = { 4: 8, 6: 64 } as const;
@@ -31,6 +31,13 @@ function checkPrefixes(texts: readonly string[]): Cidr[] {
   }
   return compacted(cidrs);
 }
+
+/** The subnets of a network that have one version are to be in one scope. */
+export const scopeAffinity = (): Fault =>
+  new Fault(
+    'NetworkAddressScopeAffinityError',
+    'Subnets of the same address family hosted on the same network must all participate in the same address scope.',
+  );
 
 type Bound = readonly [name: string, length: number];
 
@@ -54,11 +61,13 @@ function checkBounds({
   if (default_prefixlen > max) throw refuse(own, largest);
 }
 
-/** What follows from what was asked for: version, lengths that were not named. Lengths of a new pool may be null. */
+/** What follows from what was asked for: version, lengths that were not named. Those of a new pool may be null. */
 function complete(row: SubnetPoolRow): SubnetPoolRow {
-  const cidrs = checkPrefixes(row.prefixes);
-  const ip_version = (cidrs[0] as Cidr).version;
   const given: { [K in keyof SubnetPoolRow]: SubnetPoolRow[K] | null } = row;
+  // one from which all were taken away has none until some are added
+  const isEmptied = row.prefixes.length === 0 && given.ip_version !== null;
+  const cidrs = isEmptied ? [] : checkPrefixes(row.prefixes);
+  const ip_version = cidrs[0]?.version ?? row.ip_version;
   const min_prefixlen = given.min_prefixlen ?? LEAST[ip_version];
   const completed: SubnetPoolRow = {
     ...{ ...row, ip_version, min_prefixlen, prefixes: cidrs.map(formatCidr) },
@@ -77,7 +86,7 @@ function checkGrown(before: SubnetPoolRow, after: SubnetPoolRow): void {
   throw new Fault('IllegalSubnetPoolPrefixUpdate', `Illegal update to prefixes: ${why}.`);
 }
 
-/** The scope is the caller's, of the pool's version, and has no other pool with its addresses. */
+/** The scope is one that the caller sees, of the pool's version, and has no other pool with its addresses. */
 async function checkScope(tx: Transaction, call: Call, pool: SubnetPoolRow): Promise<void> {
   const id = pool.address_scope_id;
   if (id === null) return;
@@ -85,14 +94,9 @@ async function checkScope(tx: Transaction, call: Call, pool: SubnetPoolRow): Pro
   const [scope] = await tx.addressScopes.lock({ id });
   if (!scope || !(await seesRow(tx, { it: addressScopes, call }, scope)))
     throw missingFault(addressScopeMap, id);
-  const illegal = 'Illegal subnetpool association: subnetpool';
-  if (!owns(call, scope)) {
-    const message = `${illegal} ${pool.id} cannot be associated with address scope ${id}.`;
-    throw new Fault('IllegalSubnetPoolAssociationToAddressScope', message);
-  }
   if (scope.ip_version !== pool.ip_version) {
-    const why = `because subnetpool ip_version is not ${scope.ip_version}`;
-    const message = `${illegal} ${pool.id} cannot associate with address scope ${id} ${why}.`;
+    const who = `subnetpool ${pool.id} cannot associate with address scope ${id}`;
+    const message = `Illegal subnetpool association: ${who} because subnetpool ip_version is not ${scope.ip_version}.`;
     throw new Fault('IllegalSubnetPoolIpVersionAssociationToAddressScope', message);
   }
   const others = (await tx.subnetPools.find({ address_scope_id: id })).filter((one) => one.id !== pool.id);
@@ -102,8 +106,30 @@ async function checkScope(tx: Transaction, call: Call, pool: SubnetPoolRow): Pro
   throw new Fault('AddressScopePrefixConflict', `Failed to associate address scope: ${why}.`);
 }
 
+/** Whoever only shares a scope changes no pool that is in it (as in Neutron): neither its prefixes nor whether it is. */
+async function checkOwnScope(tx: Transaction, call: Call, before: SubnetPoolRow): Promise<void> {
+  const id = before.address_scope_id;
+  const scope = id === null ? undefined : await tx.addressScopes.get({ id });
+  if (!scope || owns(call, scope)) return;
+  const why = `subnetpool ${before.id} cannot be updated when associated with shared address scope ${id}`;
+  throw new Fault('IllegalSubnetPoolUpdate', `Illegal subnetpool update : ${why}.`);
+}
+
+/** Networks whose subnets are of this pool have none of others, so that all of them move to another scope at once. */
+async function checkAlone(tx: Transaction, { id, ip_version }: SubnetPoolRow): Promise<void> {
+  const own = await tx.subnets.find({ subnetpool_id: id });
+  if (own.length === 0) return;
+  const network_id = [...new Set(own.map((subnet) => subnet.network_id))];
+  if ((await tx.subnets.find({ network_id, ip_version })).every((one) => one.subnetpool_id === id)) return;
+  throw scopeAffinity();
+}
+
 async function check(tx: Transaction, call: Call, { before, after }: Change<SubnetPoolRow>): Promise<void> {
-  if (before) checkGrown(before, after);
+  if (before) {
+    checkGrown(before, after);
+    await checkOwnScope(tx, call, before);
+    if (before.address_scope_id !== after.address_scope_id) await checkAlone(tx, after);
+  }
   await checkScope(tx, call, after);
 }
 
@@ -124,3 +150,39 @@ export const subnetPools: Plain<SubnetPoolRow> = {
       'A default subnetpool for this IP family has already been set. Only one default may exist per IP family',
     ),
 };
+
+export interface PrefixesRequest extends DeleteRequest {
+  readonly prefixes: readonly string[];
+}
+
+/** Adds prefixes, which may be there already. */
+export function addPrefixes(
+  tx: Transaction,
+  call: Call,
+  { prefixes, ...named }: PrefixesRequest,
+): Promise<SubnetPoolRow> {
+  const change = (pool: SubnetPoolRow) => ({ prefixes: [...pool.prefixes, ...prefixes] });
+  return changeRow(tx, { it: subnetPools, call }, { ...named, rule: 'add_prefixes', change });
+}
+
+async function checkShrunk(tx: Transaction, call: Call, { before, after }: Change<SubnetPoolRow>) {
+  if (before) await checkOwnScope(tx, call, before);
+  const subnets = await tx.subnets.find({ subnetpool_id: after.id });
+  if (holdAll(cidrsOf(after.prefixes), cidrsOf(subnets.map(({ cidr }) => cidr)))) return;
+  const why = 'One or more the prefixes to be removed is in use by a subnet';
+  throw new Fault('IllegalSubnetPoolPrefixUpdate', `Illegal update to prefixes: ${why}.`);
+}
+
+/** Takes away addresses that no subnet has; they need not be there. */
+export function removePrefixes(
+  tx: Transaction,
+  call: Call,
+  { prefixes, ...named }: PrefixesRequest,
+): Promise<SubnetPoolRow> {
+  const change = (pool: SubnetPoolRow) => {
+    const gone = cidrsOf(prefixes).filter(({ version }) => version === pool.ip_version);
+    return { prefixes: remaining(cidrsOf(pool.prefixes), gone).map(formatCidr) };
+  };
+  const it = { ...subnetPools, check: checkShrunk };
+  return changeRow(tx, { it, call }, { ...named, rule: 'remove_prefixes', change });
+}

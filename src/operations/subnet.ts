@@ -3,7 +3,7 @@ import { automaticAddress, isAutoAddress, isRouterInterface } from '../ipam/fixe
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
 import type { PortRow } from '../resources/port.ts';
-import type { SubnetRow } from '../resources/subnet.ts';
+import type { PoolRequest, SubnetRow } from '../resources/subnet.ts';
 import type { ListQuery, Tables, Transaction } from '../store/store.ts';
 import { setAddresses } from './addresses.ts';
 import { syncDhcp } from './dhcp-scheduling.ts';
@@ -21,6 +21,7 @@ import {
   touched,
   type UpdateRequest,
 } from './standard.ts';
+import { checkAffinity, type HeldPools, lockPools, poolAskedFor, takeFrom } from './subnet-from-pool.ts';
 import {
   checkAllocationPools,
   checkChangedSubnet,
@@ -30,7 +31,9 @@ import {
   checkNewSubnet,
 } from './subnet-rules.ts';
 
-export type SubnetCreate = { readonly [K in keyof SubnetRow]?: SubnetRow[K] | null | undefined };
+export type SubnetCreate = PoolRequest & {
+  readonly [K in keyof SubnetRow]?: SubnetRow[K] | null | undefined;
+};
 export type SubnetChanges = Partial<SubnetRow>;
 
 const canonicalRoutes = (routes: SubnetRow['host_routes']): SubnetRow['host_routes'] =>
@@ -107,28 +110,67 @@ async function bumpNetwork(tx: Transaction, call: Call, network: NetworkRow): Pr
   await tx.networks.update({ id: network.id }, touched(call, network));
 }
 
+/** What is asked for, with the pool's id; the row as well, unless its addresses are the pool's to choose. */
+interface Draft {
+  readonly asked: SubnetCreate & Pick<SubnetRow, 'network_id' | 'project_id' | 'subnetpool_id'>;
+  readonly row: SubnetRow | null;
+}
+
+async function draftOf(tables: Tables, call: Call, one: SubnetCreate): Promise<Draft> {
+  const subnetpool_id = await poolAskedFor(tables, call, one);
+  const { network_id, project_id } = one;
+  const ids = {
+    network_id: network_id ?? '',
+    project_id: project_id ?? call.caller.projectId,
+    subnetpool_id,
+  };
+  const asked = { ...one, ...ids };
+  const isChosen = subnetpool_id !== null && !one.cidr;
+  return { asked, row: isChosen ? null : subnetRow(call, asked) };
+}
+
+async function checkNetworks(tx: Transaction, call: Call, ids: readonly string[]): Promise<NetworkRow[]> {
+  const networks = await tx.networks.lock({ id: ids });
+  for (const id of ids) {
+    const network = networks.find((one) => one.id === id);
+    if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
+    if (!owns(call, network)) throw forbidden('create_subnet');
+  }
+  return networks;
+}
+
+/** The draft's row, with addresses of its pool, which from now on has it. */
+function placed(call: Call, { asked, row }: Draft, pools: HeldPools): SubnetRow {
+  const held = asked.subnetpool_id === null ? undefined : pools.get(asked.subnetpool_id);
+  if (!held) return row ?? subnetRow(call, asked);
+  const cidr = takeFrom(held, asked, asked.project_id);
+  const found = row ?? subnetRow(call, { ...asked, cidr: formatCidr(cidr) });
+  held.subnets.push(found);
+  return found;
+}
+
 /** Creates all or none. A network's first DHCP subnet gives it to DHCP agents. */
 export async function createSubnet(
   tx: Transaction,
   call: Call,
   asked: readonly SubnetCreate[],
 ): Promise<SubnetRow[]> {
-  const rows = asked.map((row) => subnetRow(call, row));
-  const byNetwork = Map.groupBy(rows, (row) => row.network_id);
-  const networks = await tx.networks.lock({ id: [...byNetwork.keys()] });
-  for (const id of byNetwork.keys()) {
-    const network = networks.find((one) => one.id === id);
-    if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
-    if (!owns(call, network)) throw forbidden('create_subnet');
-  }
-  await checkQuota(tx, call, { resource: 'subnet', rows });
-  const present = await tx.subnets.find({ network_id: [...byNetwork.keys()] });
-  for (const row of rows) {
-    checkOverlap(
-      row,
-      present.filter((other) => other.network_id === row.network_id),
-    );
+  const drafts: Draft[] = [];
+  for (const one of asked) drafts.push(await draftOf(tx, call, one));
+  const ids = [...new Set(drafts.map((draft) => draft.asked.network_id))];
+  const networks = await checkNetworks(tx, call, ids);
+  await checkQuota(tx, call, { resource: 'subnet', rows: drafts.map((draft) => draft.asked) });
+  const present = await tx.subnets.find({ network_id: ids });
+  const poolIds = drafts.map((draft) => draft.asked.subnetpool_id);
+  const pools = await lockPools(tx, call, { asked: poolIds, beside: present });
+  const rows: SubnetRow[] = [];
+  for (const draft of drafts) {
+    const beside = present.filter((other) => other.network_id === draft.asked.network_id);
+    const row = placed(call, draft, pools);
+    checkAffinity(pools, row, beside);
+    checkOverlap(row, beside);
     present.push(row);
+    rows.push(row);
   }
   await tx.subnets.insert(rows);
   await addAutomaticAddresses(tx, call, rows);

@@ -27,6 +27,8 @@ export interface Attribute {
   readonly limitedTo?: (value: unknown) => boolean;
   /** nobody: it is only asked for. */
   readonly see?: 'admin' | 'nobody';
+  /** How it is shown, where that is not as it is stored and asked for. */
+  readonly showAs?: { readonly schema: JsonSchema; readonly of: (stored: unknown) => unknown };
   readonly filter?: true;
   /** Its filter is answered by the resource's collection, which turns it into others. */
   readonly narrows?: true;
@@ -148,7 +150,7 @@ export function schemaOf(map: AttributeMap, use: 'shown' | 'post' | 'put'): Json
     return [
       attribute.name,
       {
-        ...attribute.type.schema,
+        ...(use === 'shown' ? (attribute.showAs?.schema ?? attribute.type.schema) : attribute.type.schema),
         description: attribute.description,
         ...(use === 'post' && attribute.default !== undefined ? { default: attribute.default } : {}),
         ...(use === 'shown' && !attribute.post && !attribute.put ? { readOnly: true } : {}),

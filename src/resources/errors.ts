@@ -94,7 +94,6 @@ export const FAULT_STATUS = {
   PrefixVersionMismatch: 400,
   IllegalSubnetPoolPrefixBounds: 400,
   IllegalSubnetPoolPrefixUpdate: 400,
-  IllegalSubnetPoolAssociationToAddressScope: 400,
   IllegalSubnetPoolIpVersionAssociationToAddressScope: 400,
   IllegalSubnetPoolUpdate: 400,
   SubnetPoolDeleteError: 400,

@@ -2,7 +2,18 @@ import { attributeMap } from './attribute.ts';
 import { dnsDomain } from './dns-names.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, SHARED, standardHead, standardTail } from './standard-attributes.ts';
-import { boolean, constant, integer, listOf, name, nullIsAbsent, oneOf, shown, text } from './values.ts';
+import {
+  boolean,
+  constant,
+  integer,
+  listOf,
+  name,
+  nullable,
+  nullIsAbsent,
+  oneOf,
+  shown,
+  text,
+} from './values.ts';
 
 export type NetworkType = 'vxlan' | 'flat' | 'vlan';
 
@@ -147,14 +158,14 @@ export const networkMap = attributeMap<NetworkRow>({
     {
       name: 'ipv4_address_scope',
       column: null,
-      type: NONE_YET('address scopes'),
-      description: 'Always null: address scopes are not there yet.',
+      type: nullable(shown({ type: 'string', format: 'uuid' })),
+      description: 'The address scope of its IPv4 subnets, by the subnet pools that they are taken from.',
     },
     {
       name: 'ipv6_address_scope',
       column: null,
-      type: NONE_YET('address scopes'),
-      description: 'Always null: address scopes are not there yet.',
+      type: nullable(shown({ type: 'string', format: 'uuid' })),
+      description: 'The address scope of its IPv6 subnets, by the subnet pools that they are taken from.',
     },
     {
       name: 'is_default',

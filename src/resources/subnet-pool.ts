@@ -24,6 +24,9 @@ export interface SubnetPoolRow extends StandardAttributes {
 
 type Own = AttributeOf<SubnetPoolRow>;
 
+/** Neutron shows these numbers as text. */
+const AS_TEXT: NonNullable<Own['showAs']> = { schema: { type: 'string', pattern: '^\\d+$' }, of: String };
+
 const length = (
   column: 'default_prefixlen' | 'min_prefixlen' | 'max_prefixlen',
   description: string,
@@ -31,6 +34,7 @@ const length = (
   name: column,
   column,
   type: integer(0, 128),
+  showAs: AS_TEXT,
   post: 'owner',
   put: 'owner',
   filter: true,

@@ -2,7 +2,17 @@ import { allocationPools, cidr, hostRoutes, ipAddress, nameservers } from './add
 import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
-import { boolean, constant, listOf, matching, nullable, oneOf, oneOfNumbers } from './values.ts';
+import {
+  boolean,
+  constant,
+  integer,
+  listOf,
+  matching,
+  nullable,
+  oneOf,
+  oneOfNumbers,
+  uuid,
+} from './values.ts';
 
 export interface AllocationPool {
   readonly start: string;
@@ -32,13 +42,19 @@ export interface SubnetRow extends StandardAttributes {
   service_types: string[];
   dns_publish_fixed_ip: boolean;
   /** The pool that it was taken from. */
-  readonly subnetpool_id: string | null;
+  subnetpool_id: string | null;
+}
+
+/** What a create may ask for beside the row's own: how it is taken from which pool. */
+export interface PoolRequest {
+  readonly prefixlen?: number | null | undefined;
+  readonly use_default_subnetpool?: boolean | null | undefined;
 }
 
 const IPV6_MODE = nullable(oneOf(['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless']));
 
 /** The attribute map of subnets. */
-export const subnetMap = attributeMap<SubnetRow>({
+export const subnetMap = attributeMap<SubnetRow & PoolRequest>({
   singular: 'subnet',
   plural: 'subnets',
   missing: { type: 'SubnetNotFound', title: 'Subnet' },
@@ -59,12 +75,20 @@ export const subnetMap = attributeMap<SubnetRow>({
     {
       name: 'cidr',
       column: 'cidr',
-      type: cidr,
+      type: nullable(cidr),
       post: 'owner',
-      required: true,
       filter: true,
       sort: true,
-      description: 'Its addresses.',
+      description: 'Its addresses; may be left to a subnet pool.',
+    },
+    {
+      name: 'prefixlen',
+      column: 'prefixlen',
+      type: nullable(integer(0, 128)),
+      post: 'owner',
+      see: 'nobody',
+      description:
+        'How long a prefix to take from the subnet pool, instead of a cidr; by default what the pool says.',
     },
     {
       name: 'gateway_ip',
@@ -164,11 +188,21 @@ export const subnetMap = attributeMap<SubnetRow>({
     },
     {
       name: 'subnetpool_id',
-      column: null,
-      type: constant(null, 'subnet pools are not there yet'),
+      column: 'subnetpool_id',
+      type: nullable(uuid),
       post: 'owner',
       filter: true,
-      description: 'Always null: subnet pools are not there yet.',
+      sort: true,
+      description: 'The subnet pool that it is taken from; null for none.',
+    },
+    {
+      name: 'use_default_subnetpool',
+      column: 'use_default_subnetpool',
+      type: boolean,
+      post: 'owner',
+      default: false,
+      see: 'nobody',
+      description: 'Whether to take it from the default subnet pool of its version.',
     },
     {
       name: 'segment_id',

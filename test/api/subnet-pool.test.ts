@@ -23,19 +23,19 @@ test('prefixes are as few as can be; lengths have defaults by version', async ()
     ...[row.ip_version, row.min_prefixlen, row.default_prefixlen, row.max_prefixlen],
     ...[row.default_quota, row.address_scope_id, row.is_default, row.shared],
   ];
-  assert.deepEqual(lengths(four), [4, 8, 8, 32, null, null, false, false]);
+  assert.deepEqual(lengths(four), [4, '8', '8', '32', null, null, false, false]);
   assert.deepEqual(lengths(await pool({ prefixes: ['FD00::/48'] })), [
     6,
-    64,
-    64,
-    128,
+    '64',
+    '64',
+    '128',
     null,
     null,
     false,
     false,
   ]);
   const named = await pool({ min_prefixlen: 24, max_prefixlen: '28', default_quota: 512 });
-  assert.deepEqual(lengths(named), [4, 24, 24, 28, 512, null, false, false]);
+  assert.deepEqual(lengths(named), [4, '24', '24', '28', 512, null, false, false]);
 });
 
 test('what cannot be a pool', async () => {
@@ -69,7 +69,7 @@ test('prefixes only grow, lengths stay in order, sharing stays', async () => {
     max_prefixlen: 26,
     default_quota: 9,
   });
-  assert.deepEqual([tight.min_prefixlen, tight.default_quota, tight.prefixes], [20, 9, ['10.0.0.0/15']]);
+  assert.deepEqual([tight.min_prefixlen, tight.default_quota, tight.prefixes], ['20', 9, ['10.0.0.0/15']]);
   const below = body({ max_prefixlen: 23 });
   await api.refused([400, 'IllegalSubnetPoolPrefixBounds'], 'PUT', `${URL}/${id}`, below);
   await api.refused([400, 'HTTPBadRequest'], 'PUT', `${URL}/${id}`, {
@@ -104,12 +104,35 @@ test('in an address scope: of its version, its owner, and with addresses that no
   const theirs = await api.make('address_scopes', { ip_version: 4 }, 'blue');
   await refused([404, 'AddressScopeNotFound'], { address_scope_id: theirs.id });
   const shared = await api.make('address_scopes', { ip_version: 4, shared: true }, 'admin');
-  const illegal = 'IllegalSubnetPoolAssociationToAddressScope';
-  await refused([400, illegal], { address_scope_id: shared.id });
+  const guest = await pool({ address_scope_id: shared.id });
+  const illegal = [400, 'IllegalSubnetPoolUpdate'] as const;
+  await api.refused(illegal, 'PUT', `${URL}/${guest.id}`, body({ address_scope_id: null }));
+  await api.expect(204, 'DELETE', `${URL}/${guest.id}`, { as: 'red' });
   await api.refused([409, 'AddressScopeInUse'], 'DELETE', `/v2.0/address-scopes/${scope.id}`, { as: 'red' });
   for (const { id } of [first, second]) {
     const left = await api.expect(200, 'PUT', `${URL}/${id}`, body({ address_scope_id: null }));
     assert.equal(left.subnetpool.address_scope_id, null);
   }
   await api.expect(204, 'DELETE', `/v2.0/address-scopes/${scope.id}`, { as: 'red' });
+});
+
+test('a pool in an address scope is shared only with projects that the scope is shared with', async () => {
+  const scope = await api.make('address_scopes', { ip_version: 4 }, 'red');
+  const { id } = await pool({ address_scope_id: scope.id });
+  const policy = { action: 'access_as_shared', target_tenant: 'blue' };
+  const ofPool = { ...policy, object_type: 'subnetpool', object_id: id };
+  const asked = { as: 'red', body: { rbac_policy: ofPool } };
+  const refusal = [400, 'InvalidInput', 'access to associated address scope'] as const;
+  await api.refused(refusal, 'POST', '/v2.0/rbac-policies', asked);
+  await api.make('rbac_policies', { ...policy, object_type: 'address_scope', object_id: scope.id }, 'red');
+  await api.make('rbac_policies', ofPool, 'red');
+  const seen = await api.expect(200, 'GET', `${URL}/${id}`, { as: 'blue' });
+  assert.deepEqual([seen.subnetpool.shared, seen.subnetpool.project_id], [true, 'red']);
+  // blue has a pool in that scope: the policy stays
+  const theirs = await pool({ address_scope_id: scope.id, prefixes: ['10.5.0.0/16'] }, 'blue');
+  const { rbac_policies } = await api.expect(200, 'GET', `/v2.0/rbac-policies?object_id=${scope.id}`);
+  const url = `/v2.0/rbac-policies/${rbac_policies[0].id}`;
+  await api.refused([409, 'RbacPolicyInUse'], 'DELETE', url, { as: 'red' });
+  await api.expect(204, 'DELETE', `${URL}/${theirs.id}`, { as: 'blue' });
+  await api.expect(204, 'DELETE', url, { as: 'red' });
 });

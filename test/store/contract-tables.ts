@@ -352,6 +352,9 @@ export function tableTests(withStore: WithStore): void {
       await store.transact(insertEverything);
       const unique = (constraint: string, work: (tx: Transaction) => Promise<unknown>) =>
         refuses(store, UniqueViolation, constraint, work);
+      await unique('subnet_pools_default', (tx) =>
+        tx.subnetPools.insert(EVERYTHING.subnetPools.map((pool) => ({ ...pool, id: networkId(60) }))),
+      );
       await unique('networks_pkey', (tx) => tx.networks.insert([network(1)]));
       await unique('networks_segment', (tx) =>
         tx.networks.insert([
