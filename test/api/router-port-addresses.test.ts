@@ -31,7 +31,9 @@ async function cloud(n: number) {
   const inner = await subnet(net.id, `10.${n}.0.0/24`);
   const router = await make('routers', { external_gateway_info: { network_id: out.id } });
   const { port_id } = await attach(router.id, { subnet_id: inner.id });
-  const machine = await make('ports', { network_id: net.id });
+  // not drawn by chance: tests ask for others by name
+  const fixed_ips = [{ subnet_id: inner.id, ip_address: `10.${n}.0.50` }];
+  const machine = await make('ports', { network_id: net.id, fixed_ips });
   const floating = await make('floatingips', { floating_network_id: out.id, port_id: machine.id });
   const { ports } = await api.expect(200, 'GET', `/v2.0/ports?network_id=${out.id}`);
   const of = (owner: string) => ports.find((port: Json) => port.device_owner === owner);
