@@ -26,7 +26,7 @@ import type { Call } from '../operations/operation.ts';
 import type { Liveness } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Sighting, Store, Transaction } from '../store/store.ts';
-import { type Leader, NotLeader } from './leader.ts';
+import { asLeader, type Leader, NotLeader } from './leader.ts';
 import type { Look } from './presence.ts';
 
 export interface DeathsOptions {
@@ -309,14 +309,10 @@ export class DeathWatch {
   }
 
   async #write(work: (tx: Transaction, call: Call) => Promise<EventRow[]>): Promise<EventRow[]> {
-    const { store, leader, call, onEvent } = this.#options;
-    const { result } = await store.transact(async (tx) => {
-      const events = await work(tx, call());
-      await leader.guard(tx);
-      return events;
-    });
-    for (const event of result) onEvent?.(event);
-    return result;
+    const { call, onEvent } = this.#options;
+    const events = await asLeader(this.#options, (tx) => work(tx, call()));
+    for (const event of events) onEvent?.(event);
+    return events;
   }
 }
 

@@ -14,7 +14,7 @@ import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
 import type { FenceDevices } from './fencing.ts';
-import type { Leader } from './leader.ts';
+import { asLeader, type Leader } from './leader.ts';
 
 export interface FenceCheckOptions {
   readonly store: Pick<Store, 'transact' | 'view'>;
@@ -103,12 +103,7 @@ class FenceChecks {
   }
 
   async #write(work: (tx: Transaction, call: Call) => Promise<readonly EventRow[]>): Promise<void> {
-    const { store, call, leader, onEvent } = this.#options;
-    const { result } = await store.transact(async (tx) => {
-      const events = await work(tx, call());
-      await leader.guard(tx);
-      return events;
-    });
-    for (const event of result) onEvent?.(event);
+    const { call, onEvent } = this.#options;
+    for (const event of await asLeader(this.#options, (tx) => work(tx, call()))) onEvent?.(event);
   }
 }

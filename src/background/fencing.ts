@@ -34,7 +34,7 @@ import type { EventRow } from '../resources/event.ts';
 import type { FencingRow } from '../resources/fencing.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
-import type { Leader } from './leader.ts';
+import { asLeader, type Leader } from './leader.ts';
 
 /** What a device says of a host's power, and what it wrote. */
 export interface PowerAnswer {
@@ -126,13 +126,8 @@ class Fencing {
   }
 
   async #write(work: (tx: Transaction, call: Call) => Promise<readonly EventRow[]>): Promise<void> {
-    const { store, call, leader, onEvent } = this.#options;
-    const { result } = await store.transact(async (tx) => {
-      const events = await work(tx, call());
-      await leader.guard(tx);
-      return events;
-    });
-    for (const event of result) onEvent?.(event);
+    const { call, onEvent } = this.#options;
+    for (const event of await asLeader(this.#options, (tx) => work(tx, call()))) onEvent?.(event);
   }
 
   /** What other lives of servers left, and hosts that are heard again. */
@@ -203,13 +198,11 @@ class Fencing {
   }
 
   async #fence(host: string, why: string): Promise<void> {
-    const { store, call, leader, serverId, onEvent } = this.#options;
+    const { call, serverId, onEvent } = this.#options;
     const after = this.#last.number;
-    const { result: begun } = await store.transact(async (tx) => {
-      const found = await beginFencing(tx, call(), { host, after, serverId, why });
-      await leader.guard(tx);
-      return found;
-    });
+    const begun = await asLeader(this.#options, (tx) =>
+      beginFencing(tx, call(), { host, after, serverId, why }),
+    );
     if (begun === null) return;
     for (const event of begun.events) onEvent?.(event);
     this.#last = { number: begun.number, at: this.#options.clock.now() };

@@ -28,6 +28,19 @@ export class NotLeader extends Error {
   override readonly name = 'NotLeader';
 }
 
+/** Does it in one transaction, if this server leads until that ends; throws NotLeader, and nothing is done, if it does not. */
+export async function asLeader<Result>(
+  { store, leader }: { readonly store: Pick<Store, 'transact'>; readonly leader: Pick<Leader, 'guard'> },
+  work: (tx: Transaction) => Promise<Result>,
+): Promise<Result> {
+  const { result } = await store.transact(async (tx) => {
+    const done = await work(tx);
+    await leader.guard(tx);
+    return done;
+  });
+  return result;
+}
+
 const LEASE = 'duties';
 const MOST_LOOK_MS = 1_000;
 

@@ -14,6 +14,7 @@ import { syncDhcp } from '../operations/dhcp-scheduling.ts';
 import type { Call } from '../operations/operation.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
+import { asLeader } from './leader.ts';
 
 export interface RescheduleLimits {
   /** Replicas that are added in a second, over all agents. */
@@ -171,15 +172,11 @@ export class Rescheduler {
   }
 
   async #begin(moves: readonly Move[]): Promise<Move[]> {
-    const { store, call, leader } = this.#options;
+    const { call } = this.#options;
     const refused: Move[] = [];
     this.#beginning = moves.length > 0;
     for (const batch of batches(moves)) {
-      const { result } = await store.transact(async (tx) => {
-        const begun = await beginMoves(tx, call(), batch);
-        await leader.guard(tx);
-        return begun;
-      });
+      const result = await asLeader(this.#options, (tx) => beginMoves(tx, call(), batch));
       this.#tellOf(result.events);
       this.#additions.take(this.#options.clock.now(), result.added);
       this.#counts.added += result.added;
@@ -206,13 +203,9 @@ export class Rescheduler {
   }
 
   async #mendPorts(networkIds: readonly string[]): Promise<void> {
-    const { store, call, leader } = this.#options;
-    for (const id of batches(networkIds)) {
-      await store.transact(async (tx) => {
-        await syncDhcp(tx, call(), await tx.networks.lock({ id }));
-        await leader.guard(tx);
-      });
-    }
+    const { call } = this.#options;
+    for (const id of batches(networkIds))
+      await asLeader(this.#options, async (tx) => syncDhcp(tx, call(), await tx.networks.lock({ id })));
   }
 
   /**
@@ -266,16 +259,14 @@ export class Rescheduler {
     const began = [...now.keys()].filter((id) => !open.has(id));
     const ended = all ? [...open].filter((id) => !now.has(id)) : [];
     for (const ids of batches([...began, ...ended])) {
-      const { result } = await this.#options.store.transact(async (tx) => {
-        const isNow = (id: string) => now.has(id);
-        const told = await tell(
+      const isNow = (id: string) => now.has(id);
+      const result = await asLeader(this.#options, (tx) =>
+        tell(
           tx,
           ids.filter(isNow),
           ids.filter((id) => !isNow(id)),
-        );
-        await this.#options.leader.guard(tx);
-        return told;
-      });
+        ),
+      );
       for (const id of ids) open.delete(id);
       for (const id of result.open) open.add(id);
       this.#tellOf(result.events);

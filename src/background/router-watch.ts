@@ -11,6 +11,7 @@ import {
 import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
+import { asLeader } from './leader.ts';
 
 export interface RouterWatchOptions {
   readonly store: Pick<Store, 'transact' | 'view'>;
@@ -48,14 +49,10 @@ export function routerWatchDuty(options: RouterWatchOptions): Duty {
       const begin = [...seen].filter(([name]) => isDue(name)).map(([, matter]) => matter);
       const end = [...open].filter(([name]) => !seen.has(name)).map(([, matter]) => matter);
       if (begin.length + end.length === 0) return;
-      const { result } = await store.transact(async (tx) => {
-        const events = await writeMatters(tx, call(), { begin, end });
-        await leader.guard(tx);
-        return events;
-      });
+      const events = await asLeader({ store, leader }, (tx) => writeMatters(tx, call(), { begin, end }));
       for (const { alert, object } of begin) open.set(matterName({ alert, object }), { alert, object });
       for (const one of end) open.delete(matterName(one));
-      for (const event of result) onEvent?.(event);
+      for (const event of events) onEvent?.(event);
     },
   };
 }

@@ -12,6 +12,7 @@ import type { AgentRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { Store, Transaction } from '../store/store.ts';
 import type { Duty } from './duties.ts';
+import { asLeader } from './leader.ts';
 
 export interface RouterDutyOptions {
   readonly store: Pick<Store, 'transact' | 'view'>;
@@ -55,12 +56,10 @@ export function routerDuty(options: RouterDutyOptions): Duty {
     const inTurn = [...ids].sort((a, b) => Number(a <= last) - Number(b <= last) || (a < b ? -1 : 1));
     for (const id of inTurn.slice(0, MOST_REPLACED)) {
       last = id;
-      const { result } = await store.transact(async (tx) => {
-        const events = await replaceReplicas(tx, call(), { ids: [id], gone, kept });
-        await leader.guard(tx);
-        return events;
-      });
-      for (const event of result) onEvent?.(event);
+      const events = await asLeader({ store, leader }, (tx) =>
+        replaceReplicas(tx, call(), { ids: [id], gone, kept }),
+      );
+      for (const event of events) onEvent?.(event);
     }
   };
   return {
@@ -72,12 +71,9 @@ export function routerDuty(options: RouterDutyOptions): Duty {
       if (all) lookedAt = clock.now();
       const { ids, takers } = await store.view((view) => strayRouters(view, call(), { all, takers: known }));
       for (let at = 0; at < ids.length; at += BATCH) {
-        const { result } = await store.transact(async (tx) => {
-          const done = await rescheduleRouters(tx, call(), ids.slice(at, at + BATCH));
-          await leader.guard(tx);
-          return done;
-        });
-        for (const event of result.events) onEvent?.(event);
+        const some = ids.slice(at, at + BATCH);
+        const { events } = await asLeader({ store, leader }, (tx) => rescheduleRouters(tx, call(), some));
+        for (const event of events) onEvent?.(event);
       }
       // Only now: what failed is looked for again.
       known = takers;
