@@ -2,7 +2,7 @@
 import type { AttributeOf } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
 import { tagList } from './tags.ts';
-import { boolean, integer, name, shown, text, uuid } from './values.ts';
+import { boolean, integer, name, oneOfNumbers, shown, text, uuid } from './values.ts';
 
 type Standard = AttributeOf<StandardAttributes>;
 
@@ -104,6 +104,17 @@ export const NETWORK_ID = {
   filter: true,
   sort: true,
   description: 'The network that it is in.',
+} as const;
+
+export const IP_VERSION = {
+  name: 'ip_version',
+  column: 'ip_version',
+  type: oneOfNumbers([4, 6]),
+  post: 'owner',
+  required: true,
+  filter: true,
+  sort: true,
+  description: '4 or 6.',
 } as const;
 
 /** `id`, the project under both its names, `description`. */

@@ -1,18 +1,8 @@
 import { allocationPools, cidr, hostRoutes, ipAddress, nameservers } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
-import { NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
-import {
-  boolean,
-  constant,
-  integer,
-  listOf,
-  matching,
-  nullable,
-  oneOf,
-  oneOfNumbers,
-  uuid,
-} from './values.ts';
+import { IP_VERSION, NAME, NETWORK_ID, standardHead, standardTail } from './standard-attributes.ts';
+import { boolean, constant, integer, listOf, matching, nullable, oneOf, uuid } from './values.ts';
 
 export interface AllocationPool {
   readonly start: string;
@@ -62,16 +52,7 @@ export const subnetMap = attributeMap<SubnetRow & PoolRequest>({
     ...standardHead,
     NAME,
     NETWORK_ID,
-    {
-      name: 'ip_version',
-      column: 'ip_version',
-      type: oneOfNumbers([4, 6]),
-      post: 'owner',
-      required: true,
-      filter: true,
-      sort: true,
-      description: '4 or 6.',
-    },
+    IP_VERSION,
     {
       name: 'cidr',
       column: 'cidr',

@@ -106,6 +106,24 @@ export class ReplicaBench {
     return shortfalls.map(({ object, state, reason }) => `${object} ${state}: ${reason}`);
   }
 
+  /** One that is active, and at rest. */
+  static async active(): Promise<ReplicaBench> {
+    const bench = new ReplicaBench();
+    await bench.begin();
+    bench.turn('add-address');
+    await bench.settle();
+    return bench;
+  }
+
+  /** From now on the disk has no room for files of that name. */
+  cannotWrite(name: string): void {
+    const { writeFile } = this.host;
+    this.host.writeFile = async (path, text) => {
+      if (path.endsWith(name)) throw new Error('no space left on device');
+      return writeFile.call(this.host, path, text);
+    };
+  }
+
   /** Its turn has come, and its link leads to the others. */
   async begin(): Promise<void> {
     await this.converge();

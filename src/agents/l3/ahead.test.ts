@@ -8,14 +8,6 @@ import { foreseen } from './ahead.ts';
 const MORE = '203.0.113.9/32';
 const OTHER = '203.0.113.10/32';
 
-async function active(): Promise<ReplicaBench> {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
-  return b;
-}
-
 const outside = async (b: ReplicaBench): Promise<string[]> => (await b.held())[QG] ?? [];
 const withMore = (...more: readonly string[]): string[] => [...VIPS[QG], ...more].sort();
 
@@ -38,7 +30,7 @@ function before(b: ReplicaBench, meanwhile: (steps: readonly LinkStep[]) => void
 }
 
 test('an active has a new address at once, and its keepalived was told before', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   const told: string[][] = [];
   before(b, () => told.push([...b.signals]));
   b.router.float(2, '203.0.113.9', '10.0.1.7');
@@ -51,7 +43,7 @@ test('an active has a new address at once, and its keepalived was told before', 
 });
 
 test('a thousand addresses are not read for the sake of one, until keepalived is at rest', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   const { linksIn } = b.host;
   let looks = 0;
   b.host.linksIn = (names) => {
@@ -71,7 +63,7 @@ test('a thousand addresses are not read for the sake of one, until keepalived is
 });
 
 test('two in quick succession: keepalived is told of both, and has the second', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   b.router.float(2, '203.0.113.9', '10.0.1.7');
   await b.converge();
   b.router.float(3, '203.0.113.10', '10.0.1.8');
@@ -84,7 +76,7 @@ test('two in quick succession: keepalived is told of both, and has the second', 
 });
 
 test('one that is deleted at once is gone, from keepalived and from the link', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   const id = b.router.float(2, '203.0.113.9', '10.0.1.7');
   await b.converge();
   b.router.remove(`floating-ip/${id}`);
@@ -95,7 +87,7 @@ test('one that is deleted at once is gone, from keepalived and from the link', a
 });
 
 test('who loses the role before an address is on its link does not take it', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   const { signalProcess } = b.host;
   b.host.signalProcess = async (name, signal) => {
     losesRole(b);
@@ -109,7 +101,7 @@ test('who loses the role before an address is on its link does not take it', asy
 });
 
 test('who loses the role as an address comes gives that up too, at once', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   before(b, () => losesRole(b));
   b.router.float(2, '203.0.113.9', '10.0.1.7');
   await b.converge();
@@ -120,12 +112,8 @@ test('who loses the role as an address comes gives that up too, at once', async 
 });
 
 test('who loses the role where keepalived could not be told gives up what it was not told of, whenever that is', async () => {
-  const b = await active();
-  const { writeFile } = b.host;
-  b.host.writeFile = async (path, text) => {
-    if (path.endsWith('keepalived.conf')) throw new Error('no space left on device');
-    return writeFile.call(b.host, path, text);
-  };
+  const b = await ReplicaBench.active();
+  b.cannotWrite('keepalived.conf');
   b.router.float(2, '203.0.113.9', '10.0.1.7');
   for (let times = 0; times < 3; times++) {
     assert.equal((await b.converge()).length, 1);
@@ -144,7 +132,7 @@ for (const verb of ENDS)
   for (const isHeld of [true, false])
     for (const isDone of [true, false])
       test(`a life ends ${isDone ? 'after' : 'before'} ${verb}; the next finds the role ${isHeld ? 'as it was' : 'gone'}`, async () => {
-        const b = await active();
+        const b = await ReplicaBench.active();
         const { agent } = b;
         const dead = new Promise<never>(() => undefined);
         const host = b.host as unknown as Record<string, (...words: unknown[]) => Promise<unknown>>;

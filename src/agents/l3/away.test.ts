@@ -4,14 +4,6 @@ import { test } from 'node:test';
 import { ReplicaBench } from '../../../test/support/replica-bench.ts';
 import { keepalivedName, leaseName } from './guard.ts';
 
-async function active(): Promise<ReplicaBench> {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
-  return b;
-}
-
 const stands = async (b: ReplicaBench) => [await b.file('lease'), b.role()?.state];
 /** For how many seconds the program that holds the lease was begun. */
 const seconds = (b: ReplicaBench) => Number(b.host.process(leaseName(b.router.id))?.spec.argv.at(-1));
@@ -22,7 +14,7 @@ async function pass(b: ReplicaBench, ms: number): Promise<void> {
 }
 
 test('who is away for two reasons comes back when both are over', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   b.order({ do: 'fault' });
   await b.converge();
   b.turn('delete-address');
@@ -38,7 +30,7 @@ test('who is away for two reasons comes back when both are over', async () => {
 });
 
 test('a keepalived that is started while its replica is away takes no part, in a new life of the agent either', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   b.isAway = true;
   await b.converge();
   b.turn('delete-address');
@@ -53,7 +45,7 @@ test('a keepalived that is started while its replica is away takes no part, in a
 });
 
 test('a lease ends when it would have, whatever becomes of the agent, and with it what the agent takes to be in force', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   b.order({ do: 'fault' });
   await b.converge();
   b.turn('delete-address');
@@ -68,7 +60,7 @@ test('a lease ends when it would have, whatever becomes of the agent, and with i
 });
 
 test('a lease that ended while there was no agent is not in force in the next life', async () => {
-  const b = await active();
+  const b = await ReplicaBench.active();
   b.order({ do: 'fault' });
   await b.converge();
   b.turn('delete-address');
@@ -100,7 +92,7 @@ test('one that rose in the moment in which it was kept from it goes again; one t
   b.turn('add-address');
   await b.converge();
   assert.deepEqual(await stands(b), ['1\n', 'active']);
-  const other = await active();
+  const other = await ReplicaBench.active();
   other.isHeldBack = true;
   await other.converge();
   assert.deepEqual(await stands(other), ['0\n', 'active']);

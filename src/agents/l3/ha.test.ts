@@ -91,10 +91,7 @@ test('a replica that begins takes off all until each of its links leads somewher
 });
 
 test('one that has begun is not bothered by a link that leads nowhere for a moment; for long, it is', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   b.unwire(TAPS[2]);
   await b.converge();
   b.clock.advance(UNWIRED_MS - 1);
@@ -113,10 +110,7 @@ test('one that has begun is not bothered by a link that leads nowhere for a mome
 });
 
 test('a look that begins before addresses have come to rest, and ends after, is followed by another at once', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   b.turn('delete-address');
   b.clock.advance(395);
   const { findProcess } = b.host;
@@ -129,10 +123,7 @@ test('a look that begins before addresses have come to rest, and ends after, is 
 });
 
 test('a later life finds the role as it is, and touches nothing', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   const { pid } = b.host.process(keepalivedName(b.router.id)) ?? {};
   const before = [...b.signals];
   for (const bulk of [false, true]) {
@@ -203,10 +194,7 @@ test('orders: preferred, yielding, stepping back for a while', async () => {
 });
 
 test('a lease ends as soon as the one that it was for is gone, and the same order does not begin it anew', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   b.order({ do: 'fault', epoch: 4 });
   await b.converge();
   assert.deepEqual([await b.file('lease'), b.isHeld], ['1\n', true]);
@@ -257,10 +245,7 @@ test('a move that was forced upon it forgives what ailed it then, and nothing mo
 });
 
 test('a keepalived that does not let go is killed', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   b.order({ do: 'fault' });
   await b.converge();
   b.clock.advance(499);
@@ -321,11 +306,7 @@ test('one that is started after it was gone for a while has what it takes, thoug
     await b.converge();
   }
   assert.deepEqual(await b.programs(), [], 'not started again yet');
-  const { writeFile } = b.host;
-  b.host.writeFile = async (path, text) => {
-    if (path.endsWith('keepalived.told')) throw new Error('no space left on device');
-    return writeFile.call(b.host, path, text);
-  };
+  b.cannotWrite('keepalived.told');
   b.clock.advance(10_000);
   assert.equal((await b.converge()).length, 1);
   assert.deepEqual(await b.programs(), [keepalivedName(b.router.id)]);
@@ -336,16 +317,9 @@ test('one that is started after it was gone for a while has what it takes, thoug
 });
 
 test('an active whose keepalived cannot be told something keeps what it has', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   const before = await b.held();
-  const { writeFile } = b.host;
-  b.host.writeFile = async (path, text) => {
-    if (path.endsWith('keepalived.conf')) throw new Error('no space left on device');
-    return writeFile.call(b.host, path, text);
-  };
+  b.cannotWrite('keepalived.conf');
   b.router.float(2, '203.0.113.9', '10.0.1.7');
   for (let times = 0; times < 3; times++) {
     assert.equal((await b.converge()).length, 1);
@@ -377,10 +351,7 @@ test('an active says whether it hears another, looked at when it matters', async
 });
 
 test('connections are taken over when it becomes active, and not again for what else is said of it', async () => {
-  const b = new ReplicaBench();
-  await b.begin();
-  b.turn('add-address');
-  await b.settle();
+  const b = await ReplicaBench.active();
   assert.equal(b.takeovers, 1);
   b.heard = '10.0.0.1';
   b.order({ do: 'tell', seq: b.role()?.seq ?? 0 });

@@ -6,7 +6,7 @@
  * has to go:
  *
  * - Who was active before it was alone waits longest: the others may be as alone as it is, and then it is for them to go.
- * - A stand-by that is alone does not begin before it has asked. It is kept from it (`isHushed` of isolation-watch.ts) before it is known
+ * - A stand-by that is alone does not begin before it has asked. It is kept from it (`hush` of isolation-watch.ts) before it is known
  *   to be alone: heartbeats that are missed would make it active in that very moment.
  * - Who became active because it was alone all the same goes at once.
  *
