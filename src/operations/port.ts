@@ -98,6 +98,7 @@ export function portRow(
     profile: asked.profile ?? {},
     generation: host === '' ? 0 : 1,
     port_security_enabled: asked.port_security_enabled ?? network.port_security_enabled,
+    allowed_address_pairs: [],
     extra_dhcp_opts: mergeDhcpOpts([], asked.extra_dhcp_opts ?? []),
     dns_name: asked.dns_name ?? '',
   };

@@ -27,6 +27,13 @@ export interface ExtraDhcpOpt {
   readonly ip_version: 4 | 6;
 }
 
+/** Addresses beside its own that a port may send from. */
+export interface AddressPair {
+  /** An address or a CIDR. */
+  readonly ip_address: string;
+  readonly mac_address: string;
+}
+
 export type PortStatus = 'ACTIVE' | 'DOWN' | 'BUILD' | 'ERROR';
 
 /** A port as stored. `host`, `vnic_type`, `profile`, `vif_type`, `vif_details` are the API's `binding:` attributes. */
@@ -49,6 +56,7 @@ export interface PortRow extends StandardAttributes {
   /** Grows with every change of host: an outcome of an older generation says nothing of this binding. */
   generation: number;
   port_security_enabled: boolean;
+  allowed_address_pairs: AddressPair[];
   extra_dhcp_opts: ExtraDhcpOpt[];
   dns_name: string;
 }

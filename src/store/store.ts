@@ -8,7 +8,7 @@
  *   that failed (a UniqueViolation, say) dooms the transaction: further statements throw the same error, and so does
  *   `transact` even if `work` swallowed it.
  * - The first thing a write operation does is `lock` the row that it names, by table order then id:
- *   routers, networks, subnets, subnet pools, address scopes, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
+ *   routers, networks, subnets, subnet pools, address scopes, security groups, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
  * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the
  *   last act of the transaction appends one change to the log; `place` is where. Otherwise `place` is null.
  * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.
@@ -26,6 +26,8 @@ import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
 import type { RbacPolicyRow } from '../resources/rbac-policy.ts';
+import type { PortSecurityGroupRow, SecurityGroupRow } from '../resources/security-group.ts';
+import type { SecurityGroupRuleRow } from '../resources/security-group-rule.ts';
 import type { QuotaRow } from '../resources/quota.ts';
 import type { HaNetworkRow, RouterBindingRow, RouterRemovalRow, RouterRow } from '../resources/router.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
@@ -93,6 +95,9 @@ export interface Tables {
   readonly addressScopes: Table<AddressScopeRow>;
   readonly subnetPools: Table<SubnetPoolRow>;
   readonly rbacPolicies: Table<RbacPolicyRow>;
+  readonly securityGroups: Table<SecurityGroupRow>;
+  readonly securityGroupRules: Table<SecurityGroupRuleRow>;
+  readonly portSecurityGroups: Table<PortSecurityGroupRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

@@ -25,6 +25,8 @@ import {
   portId,
   router,
   routerBinding,
+  securityGroup,
+  securityGroupRule,
   standard,
   subnet,
   subnetId,
@@ -61,6 +63,7 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
       vif_details: { port_filter: true },
       extra_dhcp_opts: [{ opt_name: 'mtu', opt_value: '1400', ip_version: 4 }],
       generation: 3,
+      allowed_address_pairs: [{ ip_address: '10.0.1.0/24', mac_address: 'fa:16:3e:00:00:09' }],
     }),
     port(90, 1),
   ],
@@ -126,6 +129,17 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
       target_tenant: '*',
     },
   ],
+  securityGroups: [
+    securityGroup(1, { name: "g'1", stateful: false, default_of: 'p1', tags: ['a'] }),
+    securityGroup(2, { shared: true }),
+  ],
+  securityGroupRules: [
+    securityGroupRule(1, 1, { protocol: 'tcp', port_range_min: 22, port_range_max: 65_535 }),
+    securityGroupRule(2, 1, { direction: 'egress', ethertype: 'IPv6', remote_ip_prefix: '::/0' }),
+    securityGroupRule(3, 1, { remote_group_id: securityGroup(2).id }),
+    securityGroupRule(4, 2, { remote_address_group_id: networkId(7) }),
+  ],
+  portSecurityGroups: [{ port_id: portId(1), security_group_id: securityGroup(1).id }],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   fencings: [
@@ -160,9 +174,12 @@ const PARENTS_FIRST = [
   'addressScopes',
   'subnetPools',
   'rbacPolicies',
+  'securityGroups',
+  'securityGroupRules',
   'networks',
   'subnets',
   'ports',
+  'portSecurityGroups',
   'ipAllocations',
   'provisioningBlocks',
   'hosts',
@@ -384,6 +401,12 @@ export function tableTests(withStore: WithStore): void {
       await unique('agents_pkey', (tx) => tx.agents.insert([agent(1, 'h1', { role: 'l2' })]));
       await unique('agents_host_role', (tx) => tx.agents.insert([agent(2, 'h1')]));
       await unique('dhcp_bindings_pkey', (tx) => tx.dhcpBindings.insert([dhcpBinding(1, 1, 'h1')]));
+      await unique('security_groups_default', (tx) =>
+        tx.securityGroups.insert([securityGroup(3, { default_of: 'p1' })]),
+      );
+      await unique('port_security_groups_pkey', (tx) =>
+        tx.portSecurityGroups.insert(EVERYTHING.portSecurityGroups),
+      );
       await unique('quotas_pkey', (tx) =>
         tx.quotas.insert([{ project_id: 'p1', resource: 'port', limit: 5 }]),
       );
@@ -417,6 +440,19 @@ export function tableTests(withStore: WithStore): void {
       );
       await foreign('provisioning_blocks_port', (tx) => tx.provisioningBlocks.insert([block(9, 'L2', 1)]));
       await foreign('agents_host', (tx) => tx.agents.insert([agent(2, 'nowhere')]));
+      await foreign('security_group_rules_group', (tx) =>
+        tx.securityGroupRules.insert([securityGroupRule(5, 9)]),
+      );
+      await foreign('security_group_rules_remote', (tx) =>
+        tx.securityGroupRules.insert([securityGroupRule(5, 1, { remote_group_id: networkId(9) })]),
+      );
+      await foreign('security_group_rules_address_group', (tx) => tx.addressGroups.remove({}));
+      await foreign('port_security_groups_group', (tx) =>
+        tx.securityGroups.remove({ id: securityGroup(1).id }),
+      );
+      await foreign('port_security_groups_port', (tx) =>
+        tx.portSecurityGroups.insert([{ port_id: portId(9), security_group_id: securityGroup(2).id }]),
+      );
       await foreign('dhcp_bindings_network', (tx) => tx.dhcpBindings.insert([dhcpBinding(9, 1, 'h1')]));
       await foreign('dhcp_bindings_agent', (tx) => tx.dhcpBindings.insert([dhcpBinding(1, 9, 'h1')]));
       // a child still is there
@@ -435,6 +471,15 @@ export function tableTests(withStore: WithStore): void {
         await tx.ports.remove({ id: portId(1) });
         assert.equal(await tx.ipAllocations.count({}), 0);
         assert.equal(await tx.provisioningBlocks.count({}), 0);
+        assert.equal(await tx.portSecurityGroups.count({}), 0);
+        await tx.securityGroups.remove({ id: securityGroup(2).id });
+        const rules = await tx.securityGroupRules.find({});
+        assert.deepEqual(
+          rules.map(({ id }) => id),
+          [1, 2].map((n) => securityGroupRule(n, 1).id),
+        );
+        await tx.securityGroups.remove({});
+        assert.equal(await tx.securityGroupRules.count({}), 0);
         await tx.hosts.remove({ name: 'h1' });
         assert.equal(await tx.agents.count({ id: agentId(1) }), 0);
         assert.equal(await tx.dhcpBindings.count({}), 0);

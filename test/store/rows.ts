@@ -5,6 +5,8 @@ import type { NetworkRow } from '../../src/resources/network.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
 import type { PortForwardingRow } from '../../src/resources/port-forwarding.ts';
 import type { RouterBindingRow, RouterRow } from '../../src/resources/router.ts';
+import type { SecurityGroupRow } from '../../src/resources/security-group.ts';
+import type { SecurityGroupRuleRow } from '../../src/resources/security-group-rule.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
 
 export const WHEN = '2026-01-31T12:00:00Z';
@@ -91,6 +93,7 @@ export function port(n: number, ofNetwork: number, changes: Partial<PortRow> = {
     vif_details: {},
     generation: 0,
     port_security_enabled: true,
+    allowed_address_pairs: [],
     extra_dhcp_opts: [],
     dns_name: '',
     ...changes,
@@ -234,3 +237,23 @@ export function forwarding(
     ...changes,
   };
 }
+
+/** The nth group. */
+export const securityGroup = (n: number, changes: Partial<SecurityGroupRow> = {}): SecurityGroupRow => ({
+  ...standard(uuid(8, n)),
+  ...{ name: `group${n}`, stateful: true, default_of: null, shared: false },
+  ...changes,
+});
+
+/** The nth rule, of a group. */
+export const securityGroupRule = (
+  n: number,
+  ofGroup: number,
+  changes: Partial<SecurityGroupRuleRow> = {},
+): SecurityGroupRuleRow => ({
+  ...standard(uuid(9, n)),
+  ...{ security_group_id: uuid(8, ofGroup), direction: 'ingress', ethertype: 'IPv4', protocol: null },
+  ...{ port_range_min: null, port_range_max: null },
+  ...{ remote_ip_prefix: null, remote_group_id: null, remote_address_group_id: null },
+  ...changes,
+});

@@ -353,7 +353,13 @@ export function portRow(id: string, network_id: string, fields: Partial<PortRow>
   return {
     ...{ id, ...standard, name: '', network_id, admin_state_up: true, status: 'DOWN', mac_address: id },
     ...{ fixed_ips: [], device_id: '', device_owner: '', host: '', vnic_type: 'normal', profile: {} },
-    ...{ vif_type: 'unbound', vif_details: {}, generation: 1, port_security_enabled: true },
+    ...{
+      vif_type: 'unbound',
+      vif_details: {},
+      generation: 1,
+      port_security_enabled: true,
+      allowed_address_pairs: [],
+    },
     ...{ extra_dhcp_opts: [], dns_name: '' },
     ...fields,
   };

@@ -333,6 +333,50 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const securityGroups = define('securityGroups', 'security_groups', ['id'], {
+  uniques: [{ constraint: 'security_groups_default', columns: ['default_of'] }],
+});
+
+const securityGroupRules = define('securityGroupRules', 'security_group_rules', ['id'], {
+  foreignKeys: [
+    {
+      constraint: 'security_group_rules_group',
+      column: 'security_group_id',
+      parent: 'securityGroups',
+      cascade: true,
+    },
+    {
+      constraint: 'security_group_rules_remote',
+      column: 'remote_group_id',
+      parent: 'securityGroups',
+      cascade: true,
+    },
+    {
+      constraint: 'security_group_rules_address_group',
+      column: 'remote_address_group_id',
+      parent: 'addressGroups',
+      cascade: false,
+    },
+  ],
+});
+
+const portSecurityGroups = define(
+  'portSecurityGroups',
+  'port_security_groups',
+  ['port_id', 'security_group_id'],
+  {
+    foreignKeys: [
+      { constraint: 'port_security_groups_port', column: 'port_id', parent: 'ports', cascade: true },
+      {
+        constraint: 'port_security_groups_group',
+        column: 'security_group_id',
+        parent: 'securityGroups',
+        cascade: false,
+      },
+    ],
+  },
+);
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -364,6 +408,9 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   addressScopes,
   subnetPools,
   rbacPolicies,
+  securityGroups,
+  securityGroupRules,
+  portSecurityGroups,
   quotas,
   leases,
   fencings,
