@@ -13,6 +13,10 @@
  *                    interface/<port>   each port of the router: its interfaces, its gateway, its replicas' HA ports
  *                    floating-ip/<id>   each floating IP that is associated through the router
  *                    forwarding/<id>    each port forwarding of a floating IP through the router
+ *   security-group/<id>  security-group/<id>  for every host with a port in it, with its rules
+ *   members/<id>     member/<port id>   each port of the security group, bound or not: for every host with a port in a group
+ *                                       that has a rule whose remote is this group
+ *   address-group/<id>  address-group/<id>  for every host with a port in a group that has a rule which names it
  *
  * A router's interface is wired on every host that has a replica, as `tap<id>` on its network's bridge, whether or not the
  * port is bound there (an HA router's ports are bound to one host at a time, all replicas have them); an HA port only on
@@ -75,6 +79,53 @@ export interface PortBody {
   readonly device_id: string;
   readonly fixed_ips: readonly FixedIp[];
   readonly generation: number;
+  /** Absent: nothing is enforced, and the port is in no group and has no pairs. */
+  readonly port_security_enabled?: true;
+  /** Ids, sorted; absent as above. */
+  readonly security_groups?: readonly string[];
+  /** What else it may send from, and receive; absent as above. */
+  readonly allowed_address_pairs?: readonly AddressPair[];
+}
+
+/** An address or CIDR, and the MAC that may use it. */
+export interface AddressPair {
+  readonly ip_address: string;
+  readonly mac_address: string;
+}
+
+export interface SecurityGroupBody {
+  readonly id: string;
+  /** false: its rules are to hold packet by packet, with no memory of connections. */
+  readonly stateful: boolean;
+  /** By id. */
+  readonly rules: readonly SecurityRuleBody[];
+}
+
+export interface SecurityRuleBody {
+  readonly id: string;
+  readonly direction: 'ingress' | 'egress';
+  readonly ethertype: 'IPv4' | 'IPv6';
+  /** A name or number as the API has it; null for any. */
+  readonly protocol: string | null;
+  readonly port_range_min: number | null;
+  readonly port_range_max: number | null;
+  /** At most one of the three. */
+  readonly remote_ip_prefix: string | null;
+  readonly remote_group_id: string | null;
+  readonly remote_address_group_id: string | null;
+}
+
+/** A port as the remote of rules. */
+export interface MemberBody {
+  readonly port_id: string;
+  /** Its fixed addresses, and those and CIDRs of its allowed address pairs: each once, sorted. */
+  readonly addresses: readonly string[];
+}
+
+export interface AddressGroupBody {
+  readonly id: string;
+  /** CIDRs, sorted. */
+  readonly addresses: readonly string[];
 }
 
 export interface SubnetBody {
@@ -179,12 +230,19 @@ export type Body =
   | ReplicaBody
   | InterfaceBody
   | FloatingIpBody
-  | ForwardingBody;
+  | ForwardingBody
+  | SecurityGroupBody
+  | MemberBody
+  | AddressGroupBody;
 
 export const hostGroup = (host: string): Group => `host/${host}`;
 export const networkGroup = (networkId: string): Group => `network/${networkId}`;
 export const dhcpGroup = (networkId: string): Group => `dhcp/${networkId}`;
 export const routerGroup = (routerId: string): Group => `router/${routerId}`;
+export const securityGroupGroup = (securityGroupId: string): Group => `security-group/${securityGroupId}`;
+/** The ports of a security group, as the remote of others' rules. */
+export const membersGroup = (securityGroupId: string): Group => `members/${securityGroupId}`;
+export const addressGroupGroup = (addressGroupId: string): Group => `address-group/${addressGroupId}`;
 
 /** The link that is a port on its host, as Neutron and Nova name it; in view of both roles: dhcp makes some, l2 wires all. */
 export const tapName = (portId: string): string => `tap${portId.slice(0, 11)}`;
