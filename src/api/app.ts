@@ -29,7 +29,7 @@ import { addResource } from './resource-routes.ts';
 import { addPortForwardings } from './port-forwardings.ts';
 import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
-import { mustWrite } from './policy.ts';
+import { mustHaveRole, mustWrite } from './policy.ts';
 import type { Route } from './route.ts';
 import { addTags } from './tags.ts';
 import { addVersions } from './versions.ts';
@@ -171,11 +171,13 @@ function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<s
     reply.headers({ 'x-openstack-request-id': request.id, 'content-type': 'application/json' });
     const { url: route, config } = request.routeOptions;
     if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route)) return;
-    const token = request.headers['x-auth-token'];
+    const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers;
     request.caller = await options.identify({
       authorization: request.headers.authorization,
       token: typeof token === 'string' ? token : undefined,
+      serviceToken: typeof serviceToken === 'string' ? serviceToken : undefined,
     });
+    mustHaveRole(request.caller);
     if (config.writes !== undefined) mustWrite(request.caller, config.writes);
   });
   app.addHook('onResponse', (request, reply, done) => {

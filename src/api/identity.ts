@@ -7,12 +7,11 @@ export interface Credentials {
   readonly authorization: string | undefined;
   /** The header X-Auth-Token, if there was one. */
   readonly token: string | undefined;
+  /** The header X-Service-Token, if there was one: of the service that asks for the user. */
+  readonly serviceToken?: string | undefined;
 }
 
-/**
- * Says who the caller is, or throws Fault HTTPUnauthorized, PolicyNotAuthorized for one who has no business here, or
- * ServiceUnavailable when it cannot be told.
- */
+/** Says who the caller is, or throws Fault HTTPUnauthorized, or ServiceUnavailable when it cannot be told. */
 export type Identify = (credentials: Credentials) => Promise<Caller>;
 
 /** Everyone is admin of this project: for loopback and Unix sockets. */

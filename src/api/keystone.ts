@@ -7,16 +7,18 @@
  * - Requests with the same token at once ask Keystone once. Tokens are remembered by their hash, a bounded number of them.
  * - What cannot be decided is a Fault ServiceUnavailable (503), never an admission. While Keystone does not answer, new tokens
  *   get that at once but for one at a time, so that nobody waits for many time-outs; known ones are served on.
+ * - A service that speaks for a user says so by a token of its own, `X-Service-Token`, as with keystonemiddleware: one that is
+ *   none is refused with the request, and one with a role of `serviceRoles` lets the user's token have ended, for as long as
+ *   Keystone still knows it (its `allow_expired_window`).
  * - No token and no password is in a log line or an error.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
-import type { Caller } from '../operations/operation.ts';
 import { Fault } from '../resources/errors.ts';
-import { isPlainObject } from '../resources/values.ts';
 import { Breaker, type FailureKind } from './breaker.ts';
 import { Expiring } from './expiring.ts';
 import type { Identify } from './identity.ts';
+import { callerOf, hasOneOf, readToken, type RoleNames, type TokenFacts } from './token.ts';
 
 export interface KeystoneAnswer {
   readonly status: number;
@@ -36,6 +38,8 @@ export type AskKeystone = (asked: {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Whether the token may be one that has ended. */
+  readonly allowExpired?: boolean;
 }) => Promise<KeystoneAnswer>;
 
 /** The user whose token the service asks with; names as in Keystone's password method. */
@@ -47,16 +51,14 @@ export interface ServiceUser {
   readonly projectDomain: string;
 }
 
-export interface RoleNames {
-  readonly admin: readonly string[];
-  readonly member: readonly string[];
-  readonly reader: readonly string[];
-}
-
 export interface KeystoneOptions {
   readonly ask: AskKeystone;
   readonly user: ServiceUser;
   readonly roles: RoleNames;
+  /** By which a service token is one; by default `service`. */
+  readonly serviceRoles?: readonly string[];
+  /** Whether requests with a service token that has none of these roles are refused; else it is no more than a valid token. */
+  readonly serviceRolesRequired?: boolean;
   /** How long an answer is believed. */
   readonly cacheMs: number;
   readonly cacheSize: number;
@@ -87,44 +89,6 @@ class Refused extends Error {
 
 const kindOf = (error: unknown): FailureKind =>
   error instanceof NoAnswerInTime ? 'silence' : error instanceof Refused ? 'refusal' : 'other';
-
-/** What a valid token says of its bearer. */
-export interface TokenFacts {
-  readonly expiresAt: number;
-  readonly userId: string;
-  /** '' where the token is for a domain, the system or nothing. */
-  readonly projectId: string;
-  readonly roles: readonly string[];
-}
-
-const idIn = (value: unknown): string =>
-  isPlainObject(value) && typeof value['id'] === 'string' ? value['id'] : '';
-
-/** Reads the body of an answer to a validation; undefined if it is none. */
-export function readToken(body: unknown): TokenFacts | undefined {
-  const token = isPlainObject(body) ? body['token'] : undefined;
-  if (!isPlainObject(token) || typeof token['expires_at'] !== 'string') return undefined;
-  const expiresAt = Date.parse(token['expires_at']);
-  const userId = idIn(token['user']);
-  if (Number.isNaN(expiresAt) || userId === '') return undefined;
-  const given = Array.isArray(token['roles']) ? token['roles'] : [];
-  const roles = given.flatMap((role) =>
-    isPlainObject(role) && typeof role['name'] === 'string' ? [role['name'].toLowerCase()] : [],
-  );
-  return { expiresAt, userId, projectId: idIn(token['project']), roles };
-}
-
-/**
- * Who the bearer is here, by Neutron's defaults: an admin is one whatever the token is for, members and readers are such of the
- * token's project. undefined: it has no role here.
- */
-export function callerOf({ projectId, userId, roles }: TokenFacts, names: RoleNames): Caller | undefined {
-  const has = (some: readonly string[]) => some.some((name) => roles.includes(name.toLowerCase()));
-  if (has(names.admin)) return { projectId, userId, isAdmin: true };
-  if (projectId === '') return undefined;
-  if (has(names.member)) return { projectId, userId, isAdmin: false };
-  return has(names.reader) ? { projectId, userId, isAdmin: false, mayOnlyRead: true } : undefined;
-}
 
 /** The token that the service itself asks with: made when it is needed, and anew before it ends or once it is refused. */
 class OwnToken {
@@ -173,24 +137,33 @@ class OwnToken {
   }
 }
 
+interface Asked {
+  readonly token: string;
+  readonly allowExpired: boolean;
+}
+
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
+
+const isToken = (text: string): boolean => text.length <= MAX_TOKEN && /^[\x21-\x7e]+$/.test(text);
+
 /** Identity by a Keystone's tokens. */
 export function keystone(options: KeystoneOptions): Identify {
-  const { ask, clock, roles } = options;
+  const { ask, clock, roles, serviceRoles = ['service'] } = options;
   const own = new OwnToken(options);
   const known = new Expiring<TokenFacts>(clock, options.cacheSize);
   const unknown = new Expiring<true>(clock, options.cacheSize);
   const underWay = new Map<string, Promise<TokenFacts | undefined>>();
   const breaker = new Breaker(clock, options.onFailure);
 
-  async function validate(token: string, again = true): Promise<TokenFacts | undefined> {
+  async function validate({ token, allowExpired }: Asked, again = true): Promise<TokenFacts | undefined> {
     const mine = await own.get();
     const { status, body } = await ask({
-      ...{ method: 'GET', headers: { 'x-auth-token': mine, 'x-subject-token': token } },
+      ...{ method: 'GET', headers: { 'x-auth-token': mine, 'x-subject-token': token }, allowExpired },
     });
     if (NO_TOKEN.has(status)) return undefined;
     if (status === 401 && again) {
       own.drop(mine);
-      return validate(token, false);
+      return validate({ token, allowExpired }, false);
     }
     const facts = status === 200 ? readToken(body) : undefined;
     // 403: the service user may validate no tokens, or it is a token by a trust that has lost its ground
@@ -198,36 +171,43 @@ export function keystone(options: KeystoneOptions): Identify {
     return facts;
   }
 
-  async function find(token: string, hash: string): Promise<TokenFacts | undefined> {
-    const facts = await breaker.through(() => validate(token), kindOf);
+  async function find(asked: Asked, name: string): Promise<TokenFacts | undefined> {
+    const facts = await breaker.through(() => validate(asked), kindOf);
     const leftMs = facts ? facts.expiresAt - clock.wall().getTime() : 0;
-    if (facts && leftMs > 0) known.set(hash, facts, Math.min(leftMs, options.cacheMs));
-    else unknown.set(hash, true, UNKNOWN_MS);
-    return leftMs > 0 ? facts : undefined;
+    if (facts && leftMs > 0) known.set(hashOf(asked.token), facts, Math.min(leftMs, options.cacheMs));
+    else if (facts && asked.allowExpired) known.set(name, facts, options.cacheMs);
+    else unknown.set(name, true, UNKNOWN_MS);
+    return leftMs > 0 || asked.allowExpired ? facts : undefined;
   }
 
-  function factsOf(token: string): Promise<TokenFacts | undefined> {
-    const hash = createHash('sha256').update(token).digest('base64');
-    const facts = known.get(hash);
-    if (facts || unknown.get(hash)) return Promise.resolve(facts);
-    const asked = underWay.get(hash);
+  function factsOf(token: string, allowExpired = false): Promise<TokenFacts | undefined> {
+    const hash = hashOf(token);
+    // what has ended is remembered apart: it counts only for who may have it so
+    const name = allowExpired ? `${hash} ended` : hash;
+    const facts = known.get(hash) ?? known.get(name);
+    if (facts || unknown.get(name)) return Promise.resolve(facts);
+    const asked = underWay.get(name);
     if (asked) return asked;
     if (underWay.size >= MAX_UNDER_WAY) return Promise.reject(unavailable());
-    const finding = find(token, hash)
+    const finding = find({ token, allowExpired }, name)
       .catch(() => Promise.reject(unavailable()))
-      .finally(() => underWay.delete(hash));
-    underWay.set(hash, finding);
+      .finally(() => underWay.delete(name));
+    underWay.set(name, finding);
     return finding;
   }
 
-  return async ({ token }) => {
-    if (token === undefined || token.length > MAX_TOKEN || !/^[\x21-\x7e]+$/.test(token))
-      throw unauthorized();
-    const facts = await factsOf(token);
+  /** The service that speaks for the user. Throws Fault HTTPUnauthorized if the token is no service's. */
+  async function serviceOf(token: string): Promise<TokenFacts> {
+    const facts = isToken(token) ? await factsOf(token) : undefined;
+    if (!facts || (options.serviceRolesRequired && !hasOneOf(facts, serviceRoles))) throw unauthorized();
+    return facts;
+  }
+
+  return async ({ token, serviceToken }) => {
+    if (token === undefined || !isToken(token)) throw unauthorized();
+    const service = serviceToken === undefined ? undefined : await serviceOf(serviceToken);
+    const facts = await factsOf(token, service !== undefined && hasOneOf(service, serviceRoles));
     if (!facts) throw unauthorized();
-    const caller = callerOf(facts, roles);
-    if (!caller)
-      throw new Fault('PolicyNotAuthorized', 'The token has no role in a project that allows to read here.');
-    return caller;
+    return callerOf(facts, roles, service);
   };
 }

@@ -63,6 +63,12 @@ export function mustWrite(caller: Caller, rule: string): void {
   if (caller.mayOnlyRead) throw forbidden(rule);
 }
 
+/** Throws Fault PolicyNotAuthorized for who has no role that allows anything here. */
+export function mustHaveRole(caller: Caller): void {
+  if (caller.hasNoRole)
+    throw new Fault('PolicyNotAuthorized', 'The token has no role in a project that allows to read here.');
+}
+
 export function maySee(caller: Caller, attribute: Attribute): boolean {
   return attribute.see === undefined || (attribute.see === 'admin' && caller.isAdmin);
 }

@@ -97,6 +97,17 @@ export const KEYSTONE_OPTIONS = {
     placeholder: 'ROLE',
     help: 'Who has one of these in a project, and none of the others, may only read.',
   },
+  'keystone-service-token-roles': {
+    kind: 'list',
+    default: ['service'],
+    placeholder: 'ROLE',
+    help: 'A service whose token (X-Service-Token) has one of these may go on with a token of a user that has ended.',
+  },
+  'keystone-service-token-roles-required': {
+    kind: 'flag',
+    default: false,
+    help: 'Refuse requests whose service token has none of these roles; else such a token changes nothing.',
+  },
 } as const satisfies OptionTable;
 
 type KeystoneConfig = Settled<typeof KEYSTONE_OPTIONS>;
@@ -136,6 +147,8 @@ export function keystoneIdentity(
       member: config['keystone-member-roles'],
       reader: config['keystone-reader-roles'],
     },
+    serviceRoles: config['keystone-service-token-roles'],
+    serviceRolesRequired: config['keystone-service-token-roles-required'],
     cacheMs: config['keystone-token-cache-seconds'] * 1000,
     cacheSize: config['keystone-token-cache-size'],
     clock: realClock,

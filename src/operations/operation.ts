@@ -20,7 +20,14 @@ export interface Caller {
   readonly isAdmin: boolean;
   /** It sees what a member of the project sees, and changes nothing. */
   readonly mayOnlyRead?: true;
+  /** It has no role that lets it do anything here: only what a policy file says. */
+  readonly hasNoRole?: true;
+  /** What the rules of a policy file know of it; absent where nobody could have one. */
+  readonly credentials?: Credentials;
 }
+
+/** By the names that policy files have for them: `user_id`, `project_id`, `roles`, `user_domain_id`. */
+export type Credentials = Readonly<Record<string, unknown>>;
 
 /** The server's settings that operations decide by. */
 export interface Settings {

@@ -9,6 +9,7 @@ import { SERVER_OPTIONS } from '../../src/main/config.ts';
 import { chooseIdentity } from '../../src/main/identity.ts';
 import { createLog } from '../../src/main/logging.ts';
 import { ConfigurationError, settle } from '../../src/main/options.ts';
+import type { Caller } from '../../src/operations/operation.ts';
 import { type FakeKeystone, startFakeKeystone } from '../support/fake-keystone.ts';
 
 const pem = (name: string) => fileURLToPath(new URL(`../support/tls/localhost-${name}.pem`, import.meta.url));
@@ -41,11 +42,12 @@ const choose = (argv: readonly string[], password: string | undefined = 'openses
   );
 const ask = ({ identify }: Pick<ApiOptions, 'identify'>) =>
   identify({ authorization: undefined, token: 't' });
+const whoIs = ({ projectId, userId, isAdmin }: Caller) => [projectId, userId, isAdmin];
 const USER = ['--keystone-username', 'deuteron'];
 
 test('with a URL, a user and a password it knows tokens, also where others reach it', async () => {
   const identity = await choose(['--keystone-auth-url', plain.url, ...USER]);
-  assert.deepEqual(await ask(identity), { projectId: 'p', userId: 'u', isAdmin: false });
+  assert.deepEqual(whoIs(await ask(identity)), ['p', 'u', false]);
   assert.equal(identity.challenge, `Keystone uri="${plain.url}"`);
   const shown = 'https://cloud.example/identity';
   const told = ['--keystone-www-authenticate-uri', shown];
@@ -56,7 +58,7 @@ test('with a URL, a user and a password it knows tokens, also where others reach
 test('roles have the names that the configuration gives them', async () => {
   const url = ['--keystone-auth-url', plain.url, ...USER];
   const admins = await choose([...url, '--keystone-admin-roles', 'cloud_admin, member']);
-  assert.deepEqual(await ask(admins), { projectId: 'p', userId: 'u', isAdmin: true });
+  assert.deepEqual(whoIs(await ask(admins)), ['p', 'u', true]);
   const readers = ['--keystone-member-roles', 'operator', '--keystone-reader-roles', 'member'];
   assert.equal((await ask(await choose([...url, ...readers]))).mayOnlyRead, true);
 });

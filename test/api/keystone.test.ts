@@ -7,6 +7,8 @@ import {
   type KeystoneUnderTest,
   startKeystone,
 } from '../support/keystone-under-test.ts';
+import type { Fault } from '../../src/resources/errors.ts';
+import { ALLOW_EXPIRED_MS } from '../support/fake-keystone.ts';
 import { startApi, type ApiUnderTest } from './api-under-test.ts';
 
 let keystone: KeystoneUnderTest;
@@ -245,6 +247,72 @@ test('a Keystone that takes requests and never answers does not hold callers', a
   slow.clock.advance(4_000);
   assert.equal(await ask('e'), 'in');
   await slow.fake.close();
+});
+
+const SERVICE = { project: 'services', roles: ['service'] };
+
+test('with the token of a service a token of a user that has ended goes on for a while', async () => {
+  const user = fresh({ forMs: 1_000 });
+  const by = { 'x-service-token': fresh(SERVICE) };
+  keystone.clock.advance(1_000);
+  assert.deepEqual([await status(user), await status(user, by)], [401, 200]);
+  // what is remembered of it is so only for services
+  assert.deepEqual([await status(user), await status(user, by)], [401, 200]);
+  assert.deepEqual(keystone.fake.validations, [user, by['x-service-token'], `${user} ended`]);
+  const { network } = await api.expect(201, 'POST', '/v2.0/networks', {
+    ...{ as: user, headers: by, body: { network: {} } },
+  });
+  assert.equal(network.project_id, 'red');
+  keystone.clock.advance(ALLOW_EXPIRED_MS);
+  assert.equal(await status(user, { 'x-service-token': fresh(SERVICE) }), 401);
+});
+
+test('a token of a user that was revoked counts no longer, also with that of a service', async () => {
+  const user = fresh({ forMs: 1_000 });
+  const by = { 'x-service-token': fresh(SERVICE) };
+  keystone.clock.advance(1_000);
+  assert.equal(await status(user, by), 200);
+  keystone.fake.tokens.delete(user);
+  keystone.clock.advance(CACHE_MS);
+  assert.equal(await status(user, by), 401);
+});
+
+test('a service’s token that is none, or has ended, ends the request', async () => {
+  const user = fresh();
+  const ended = fresh({ ...SERVICE, forMs: 0 });
+  for (const token of ['unknown', ended, 'two words', 'x'.repeat(5_000)])
+    assert.equal(await status(user, { 'x-service-token': token }), 401);
+  assert.equal(await status(user), 200);
+});
+
+test('a service’s token gives its user nothing, and without a role of services it changes nothing', async () => {
+  const reader = fresh({ roles: ['reader'] });
+  const admin = fresh({ roles: ['admin', 'service'] });
+  const body = { network: {} };
+  const asked = { as: reader, body, headers: { 'x-service-token': admin } };
+  await api.refused([403, 'PolicyNotAuthorized', 'create_network'], 'POST', '/v2.0/networks', asked);
+  const ended = fresh({ forMs: 1_000 });
+  const member = { 'x-service-token': fresh() };
+  assert.equal(await status(ended, member), 200);
+  keystone.clock.advance(1_000);
+  assert.equal(await status(ended, member), 401);
+  assert.equal(await status('', { 'x-service-token': admin }), 401);
+});
+
+test('where roles of services are required, a token without one ends the request', async () => {
+  const strict = await startKeystone({ serviceRolesRequired: true });
+  for (const name of ['user', 'other']) strict.issue(name);
+  strict.issue('service', SERVICE);
+  const ask = (serviceToken?: string) =>
+    strict.identify({ authorization: undefined, token: 'user', serviceToken }).then(
+      ({ credentials }) => credentials?.['service_user_id'],
+      (error: Fault) => error.type,
+    );
+  assert.deepEqual(
+    [await ask(), await ask('other'), await ask('service')],
+    [undefined, 'HTTPUnauthorized', 'user-services'],
+  );
+  await strict.fake.close();
 });
 
 test('no token, no password of anybody is logged', async () => {

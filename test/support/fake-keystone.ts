@@ -30,7 +30,7 @@ export type Mood =
 export interface FakeKeystone {
   readonly url: string;
   readonly tokens: Map<string, FakeToken>;
-  /** Validations that were asked for, by token, and how often the service user logged in. */
+  /** Validations that were asked for, by token (` ended` behind those that might have), and how often the service user logged in. */
   readonly validations: string[];
   readonly logins: number;
   mood: Mood;
@@ -49,6 +49,11 @@ export const SERVICE_USER = {
 
 /** How long tokens of the service user live. */
 const SERVICE_TOKEN_MS = 3_600_000;
+
+/** Keystone's `allow_expired_window`, as it is by default. */
+export const ALLOW_EXPIRED_MS = 172_800_000;
+const EXPIRED = /&allow_expired=1$/;
+const allowsExpired = ({ url }: IncomingMessage): boolean => EXPIRED.test(url ?? '');
 
 function tokenBody(token: FakeToken): object {
   const domain = { id: 'default', name: 'Default' };
@@ -117,14 +122,15 @@ export async function startFakeKeystone(
   function judge(request: IncomingMessage, token: FakeToken | undefined): number {
     if (!service.has(String(request.headers['x-auth-token']))) return 401;
     if (fake.mood === 'forbidding') return 403;
-    return token && token.expiresAt > wallMs() ? 200 : 404;
+    const sinceMs = allowsExpired(request) ? ALLOW_EXPIRED_MS : 0;
+    return token && token.expiresAt > wallMs() - sinceMs ? 200 : 404;
   }
 
   function validate(request: IncomingMessage, response: ServerResponse): void {
     const subject = String(request.headers['x-subject-token']);
     const token = tokens.get(subject);
     const status = judge(request, token);
-    if (status !== 401) validations.push(subject);
+    if (status !== 401) validations.push(allowsExpired(request) ? `${subject} ended` : subject);
     if (status === 200 && token) send(response, 200, tokenBody(token), { 'x-subject-token': subject });
     else refuse(response, status);
   }
@@ -138,7 +144,8 @@ export async function startFakeKeystone(
       return;
     }
     if (fake.mood === 'failing') refuse(response, 500);
-    else if (request.url !== '/identity/v3/auth/tokens?nocatalog') refuse(response, 404);
+    else if (request.url?.replace(EXPIRED, '') !== '/identity/v3/auth/tokens?nocatalog')
+      refuse(response, 404);
     else if (request.method === 'POST') void login(request, response);
     else validate(request, response);
   };

@@ -22,7 +22,7 @@ export const CACHE_MS = 300_000;
 const TOKEN_MS = 3_600_000;
 
 export async function startKeystone(
-  more: { cacheSize?: number; timeoutMs?: number } = {},
+  more: { cacheSize?: number; timeoutMs?: number; serviceRolesRequired?: boolean } = {},
 ): Promise<KeystoneUnderTest> {
   const clock = new ManualClock();
   const fake = await startFakeKeystone(() => clock.wall().getTime());
@@ -31,6 +31,7 @@ export async function startKeystone(
     ask: keystoneClient({ authUrl: fake.url, timeoutMs: more.timeoutMs ?? 10_000 }),
     user: SERVICE_USER,
     roles: { admin: ['admin'], member: ['member'], reader: ['reader'] },
+    serviceRolesRequired: more.serviceRolesRequired ?? false,
     cacheMs: CACHE_MS,
     cacheSize: more.cacheSize ?? 100,
     clock,
