@@ -5,89 +5,133 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { offerCluster } from './support/postgres.ts';
 
 interface Kind {
   readonly name: string;
   readonly files: string;
-  /** Files at a time; the lab has the machine to itself, its stories measure and break things. */
+}
+
+/** Kinds that are run together, as so many files at a time; what is named first is begun first. */
+interface Round {
+  readonly kinds: readonly Kind[];
   readonly concurrency: number;
 }
 
-const KINDS: readonly Kind[] = [
-  { name: 'tidy', files: 'test/tidy.test.ts', concurrency: 1 },
-  { name: 'unit', files: 'src/**/*.test.ts', concurrency: availableParallelism() },
-  { name: 'store', files: 'test/store/**/*.test.ts', concurrency: 1 },
-  { name: 'api', files: 'test/api/**/*.test.ts', concurrency: availableParallelism() },
-  { name: 'simulation', files: 'test/simulation/**/*.test.ts', concurrency: 1 },
-  { name: 'model', files: 'test/model/**/*.test.ts', concurrency: 1 },
-  { name: 'lab', files: 'test/lab/**/*.test.ts', concurrency: 1 },
+const ROUNDS: readonly Round[] = [
+  { kinds: [{ name: 'tidy', files: 'test/tidy.test.ts' }], concurrency: 1 },
+  { kinds: [{ name: 'unit', files: 'src/**/*.test.ts' }], concurrency: availableParallelism() },
+  {
+    // What takes longest is first, what is short fills the cores at the end.
+    kinds: [
+      { name: 'model', files: 'test/model/**/*.test.ts' },
+      { name: 'simulation', files: 'test/simulation/**/*.test.ts' },
+      { name: 'store', files: 'test/store/**/*.test.ts' },
+      { name: 'api', files: 'test/api/**/*.test.ts' },
+    ],
+    // Some only wait: for an agent to be dead, for a device to be asked again.
+    concurrency: availableParallelism() + 1,
+  },
+  // It has the machine to itself: its stories measure and break things.
+  { kinds: [{ name: 'lab', files: 'test/lab/**/*.test.ts' }], concurrency: 1 },
 ];
+const KINDS = ROUNDS.flatMap(({ kinds }) => kinds);
 
-interface Count {
+/** So many of the files are named at the end that took longest. */
+const SLOWEST = 15;
+
+interface Tally {
   passed: number;
   failed: number;
   skipped: number;
+  readonly tookMs: Map<string, number>;
 }
 
-/** Runs one kind's files and adds to `count`. */
-async function runKind(kind: Kind, words: readonly string[], count: Count): Promise<void> {
-  const files = globSync(kind.files)
-    .sort()
-    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
+const filesOf = (kind: Kind): string[] => globSync(kind.files).sort();
+
+/** Runs the files of kinds and adds to `tally`. */
+async function runRound(
+  { concurrency, kinds }: Round,
+  words: readonly string[],
+  tally: Tally,
+): Promise<void> {
+  const isChosen = (file: string) => words.length === 0 || words.some((word) => file.includes(word));
+  const files = kinds.flatMap(filesOf).filter(isChosen);
   if (files.length === 0) return;
-  process.stdout.write(`\n== ${kind.name}: ${files.length} files\n`);
+  const names = kinds.map(({ name }) => name).join(', ');
+  process.stdout.write(`\n== ${names}: ${files.length} files\n`);
   const began = performance.now();
   // Half of a short file's time goes into reading what it imports. In the lab it would make our programs start as no user's do.
-  if (kind.name === 'lab') delete process.env['NODE_COMPILE_CACHE'];
+  if (names === 'lab') delete process.env['NODE_COMPILE_CACHE'];
   else process.env['NODE_COMPILE_CACHE'] = resolve('.cache/compiled');
-  const stream = run({ files, concurrency: kind.concurrency, isolation: 'process', timeout: 15 * 60_000 });
-  stream.on('test:summary', (summary) => {
-    if (summary.file !== undefined) return;
-    count.passed += summary.counts.passed;
-    count.failed +=
-      summary.counts.tests - summary.counts.passed - summary.counts.skipped - summary.counts.todo;
-    count.skipped += summary.counts.skipped;
+  const offered = /store|api/.test(names) ? await offerCluster() : undefined;
+  try {
+    await runFiles(files, concurrency, tally);
+  } finally {
+    await offered?.close();
+  }
+  process.stdout.write(`== ${names}: ${seconds(performance.now() - began)} s\n`);
+}
+
+async function runFiles(files: string[], concurrency: number, tally: Tally): Promise<void> {
+  const stream = run({ files, concurrency, isolation: 'process', timeout: 15 * 60_000 });
+  stream.on('test:summary', ({ file, counts, duration_ms: tookMs }) => {
+    if (file !== undefined) return void tally.tookMs.set(file, tookMs);
+    tally.passed += counts.passed;
+    tally.failed += counts.tests - counts.passed - counts.skipped - counts.todo;
+    tally.skipped += counts.skipped;
   });
   await new Promise<void>((ended, reject) => {
     stream.on('end', ended);
     stream.on('error', reject);
     stream.compose(new spec()).pipe(process.stdout, { end: false });
   });
-  process.stdout.write(`== ${kind.name}: ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+
+/** What would have to be quicker for all to be. */
+function tellSlowest({ tookMs }: Tally): void {
+  if (tookMs.size < 2) return;
+  const slowest = [...tookMs].sort(([, one], [, other]) => other - one).slice(0, SLOWEST);
+  const lines = slowest.map(([file, ms]) => `${seconds(ms).padStart(8)} s  ${relative('.', file)}\n`);
+  process.stdout.write(`\n== the slowest files\n${lines.join('')}`);
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { only: { type: 'string' }, list: { type: 'boolean' } },
 });
-const chosen = KINDS.filter((kind) => values.only === undefined || kind.name === values.only);
-if (chosen.length === 0) {
+const isWanted = ({ name }: Kind) => values.only === undefined || name === values.only;
+const rounds = ROUNDS.map((round) => ({ ...round, kinds: round.kinds.filter(isWanted) }));
+if (!KINDS.some(isWanted)) {
   process.stderr.write(`no such kind: ${values.only} (${KINDS.map((k) => k.name).join(', ')})\n`);
   process.exit(2);
 }
 if (values.list) {
-  for (const kind of chosen) process.stdout.write(`${globSync(kind.files).sort().join('\n')}\n`);
+  for (const kind of KINDS.filter(isWanted)) process.stdout.write(`${filesOf(kind).join('\n')}\n`);
   process.exit(0);
 }
 
 /** Types and lint are checks like the others: each counts as one test. */
-async function runTool(name: string, argv: readonly string[], count: Count): Promise<void> {
+async function runTool(name: string, argv: readonly string[], tally: Tally): Promise<void> {
   const child = spawn(argv[0] as string, argv.slice(1), { stdio: 'inherit' });
   const code = await new Promise<number>((resolve) => child.on('close', (c) => resolve(c ?? 1)));
   process.stdout.write(`== ${name}: ${code === 0 ? 'passed' : 'FAILED'}\n`);
-  if (code === 0) count.passed += 1;
-  else count.failed += 1;
+  if (code === 0) tally.passed += 1;
+  else tally.failed += 1;
 }
 
-const count: Count = { passed: 0, failed: 0, skipped: 0 };
+const tally: Tally = { passed: 0, failed: 0, skipped: 0, tookMs: new Map() };
 if (values.only === undefined && positionals.length === 0) {
-  await runTool('types', ['tsc', '-p', '.'], count);
-  await runTool('lint', ['biome', 'check', '--error-on-warnings', '.'], count);
+  await runTool('types', ['tsc', '-p', '.'], tally);
+  await runTool('lint', ['biome', 'check', '--error-on-warnings', '.'], tally);
 }
-for (const kind of chosen) await runKind(kind, positionals, count);
-process.stdout.write(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`);
-process.exit(count.failed === 0 && count.passed > 0 ? 0 : 1);
+for (const round of rounds) await runRound(round, positionals, tally);
+tellSlowest(tally);
+process.stdout.write(`\n${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped\n`);
+process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

@@ -1,7 +1,8 @@
 /**
  * Real PostgreSQL for tests. The first database of a process starts a cluster of its own below the temporary directory
  * (about a second), further ones are copies of a migrated template (tens of milliseconds); when the last is closed the
- * cluster is stopped and removed. It also ends if the test process is killed.
+ * cluster is stopped and removed. It also ends if the test process is killed. Where `test/run.ts` offers a cluster to all the
+ * files that it runs (`offerCluster`), databases are made there, and dropped when they are closed.
  *
  *     const db = await openTestDatabase();            // before(...)
  *     await db.store.transact(...);
@@ -93,11 +94,19 @@ export interface TestDatabaseOptions {
 /** A machine may be so busy that half a hundred requests for one lock, and for ten sessions, take longer than a server would let them. */
 const PATIENT = { sessionTimeoutMs: 120_000, statementTimeoutMs: 120_000, probeMs: 60_000 };
 
-let shared: { readonly cluster: Promise<TestCluster>; users: number; made: number } | undefined;
+/** What databases are made in. */
+interface DatabaseCluster {
+  readonly postgres: Pick<EmbeddedPostgres, 'config' | 'connectionString'>;
+  /** It is not this process's own. */
+  readonly isOffered: boolean;
+  close(): Promise<void>;
+}
+
+let shared: { readonly cluster: Promise<DatabaseCluster>; users: number; made: number } | undefined;
 
 /** A new database with the schema and nothing in it, and a store on it. */
 export async function openTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  shared ??= { cluster: startTemplateCluster(), users: 0, made: 0 };
+  shared ??= { cluster: findCluster(), users: 0, made: 0 };
   const mine = shared;
   mine.users++;
   const leave = async () => {
@@ -107,8 +116,8 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
     if (cluster.status === 'fulfilled') await cluster.value.close();
   };
   try {
-    const name = `test_${++mine.made}`;
-    const { postgres } = await mine.cluster;
+    const name = `test_${process.pid}_${++mine.made}`;
+    const { postgres, isOffered } = await mine.cluster;
     await withClient(postgres.config, (client) =>
       client.query(`create database ${name} template template_deuteron`),
     );
@@ -130,6 +139,8 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
     const store = await openAnother();
     const close = async () => {
       await Promise.all(stores.map((opened) => opened.close()));
+      if (isOffered)
+        await withClient(postgres.config, (client) => client.query(`drop database ${name} with (force)`));
       await leave();
     };
     const url = postgres.connectionString.replace('/postgres?', `/${name}?`);
@@ -163,8 +174,34 @@ export async function withDatabase<Result>(
   }
 }
 
-async function startTemplateCluster(): Promise<TestCluster> {
-  const cluster = await startTestCluster();
+/** Its value: JSON of where the cluster is (`config` and `connectionString`). */
+const OFFERED = 'DEUTERON_TEST_CLUSTER';
+
+/** The cluster that is offered to this process, or else one of its own. */
+async function findCluster(): Promise<DatabaseCluster> {
+  const offered = process.env[OFFERED];
+  if (offered === undefined) {
+    const { postgres, close } = await startTemplateCluster();
+    return { postgres, isOffered: false, close };
+  }
+  return { postgres: JSON.parse(offered), isOffered: true, close: () => Promise.resolve() };
+}
+
+/** Starts a cluster for all processes that this one starts from now on, until it is closed. */
+export async function offerCluster(): Promise<Pick<TestCluster, 'close'>> {
+  const { postgres, close } = await startTemplateCluster({ max_connections: '400' });
+  const { config, connectionString } = postgres;
+  process.env[OFFERED] = JSON.stringify({ config, connectionString });
+  return {
+    close() {
+      delete process.env[OFFERED];
+      return close();
+    },
+  };
+}
+
+async function startTemplateCluster(settings: Record<string, string> = {}): Promise<TestCluster> {
+  const cluster = await startTestCluster(settings);
   try {
     const { config } = cluster.postgres;
     await withClient(config, (client) => client.query('create database template_deuteron'));
