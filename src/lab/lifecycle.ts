@@ -9,6 +9,7 @@ import {
   type Identity,
   end,
   findRunning,
+  interrupt,
   isMarked,
   isRunning,
   namespaceOf,
@@ -99,12 +100,12 @@ export async function takeDown(clock: Clock, name: LabName): Promise<boolean> {
     first.filter(({ pid }) => !servers.has(pid) && !isPostgres(pid) && !isHolder(state?.layout, pid)),
     0,
   );
-  await end(
+  await interrupt(
     clock,
     first.filter(({ pid }) => servers.has(pid)),
     GRACE_MS,
   );
-  await end(
+  await interrupt(
     clock,
     processesOf(name, ground).filter(({ pid }) => isPostmaster(pid)),
     GRACE_MS,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -8,10 +8,12 @@ import { realClock } from '../lib/clock.ts';
 import {
   end,
   findRunning,
+  interrupt,
   isMarked,
   isRunning,
   isStopped,
   launch,
+  logOf,
   programName,
   readRecords,
   scanProcesses,
@@ -58,6 +60,20 @@ test('a process that does not mind TERM is killed after the grace time', async (
   const record = await launch({ stateDirectory, name: 'stubborn', argv });
   await end(realClock, [record], 50);
   assert.equal(isRunning(record), false);
+});
+
+test('a process that is interrupted is not asked by TERM', async (t) => {
+  const stateDirectory = directory(t);
+  const argv = [
+    'sh',
+    '-c',
+    `trap 'echo by INT > ${stateDirectory}/said; exit' INT; trap '' TERM; echo ready; while :; do sleep 0.05; done`,
+  ];
+  const record = await launch({ stateDirectory, name: 'h1.server', argv });
+  const isReady = () => readFileSync(logOf(stateDirectory, 'h1.server'), 'utf8').includes('ready');
+  await until(realClock, { what: 'ready', timeoutMs: 60_000 }, isReady);
+  await interrupt(realClock, [record], 60_000);
+  assert.equal(readFileSync(join(stateDirectory, 'said'), 'utf8'), 'by INT\n');
 });
 
 test('another process with the same pid is not ours', async (t) => {

@@ -168,11 +168,24 @@ export function signal(target: Identity, name: SignalName): boolean {
 }
 
 /** TERM to all, KILL to what is left after `graceMs`; resolves once none runs. */
-export async function end(clock: Clock, targets: readonly Identity[], graceMs: number): Promise<void> {
+export function end(clock: Clock, targets: readonly Identity[], graceMs: number): Promise<void> {
+  return endBy(clock, targets, { first: 'SIGTERM', graceMs });
+}
+
+/** As `end`, by INT: a server sends nobody elsewhere first, PostgreSQL does not wait for its clients to leave. */
+export function interrupt(clock: Clock, targets: readonly Identity[], graceMs: number): Promise<void> {
+  return endBy(clock, targets, { first: 'SIGINT', graceMs });
+}
+
+async function endBy(
+  clock: Clock,
+  targets: readonly Identity[],
+  { first, graceMs }: { readonly first: SignalName; readonly graceMs: number },
+): Promise<void> {
   const gone = () => targets.every((one) => !isRunning(one)) || undefined;
   for (const one of targets) {
-    signal(one, 'SIGTERM');
-    // A stopped process takes TERM only once it goes on.
+    signal(one, first);
+    // A stopped process takes it only once it goes on.
     signal(one, 'SIGCONT');
   }
   try {
