@@ -143,7 +143,10 @@ function createRoles(config: AgentConfig, parts: RoleParts): RoleAgent[] {
       });
     const user = mayChangeUser() ? {} : { user: '' };
     if (role === 'dhcp')
-      return createDhcpAgent({ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] });
+      return createDhcpAgent({
+        ...{ ...shared, ...user, leaseSeconds: config['dhcp-lease-seconds'] },
+        coalesceMs: config['dhcp-forget-seconds'] * 1000,
+      });
     if (role === 'l3')
       return createL3Agent({
         ...shared,

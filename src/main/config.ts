@@ -341,6 +341,14 @@ export const AGENT_OPTIONS = {
     placeholder: 'S',
     help: 'Lease time that DHCP gives.',
   },
+  'dhcp-forget-seconds': {
+    kind: 'integer',
+    min: 1,
+    max: 3600,
+    default: 30,
+    placeholder: 'S',
+    help: 'Removed ports stay in the memory of dnsmasq for this long at most, so that many of them are one reload. Whoever gets the address or MAC of one does not wait.',
+  },
   'report-interval-seconds': {
     kind: 'integer',
     min: 1,

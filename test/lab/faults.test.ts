@@ -8,6 +8,7 @@ import { closeGrounds, type Grounds, openGrounds } from './faults/grounds.ts';
 import { FAULTS, LAB_KINDS } from './faults/list.ts';
 import { tryFault } from './faults/trial.ts';
 import { stageName } from './playbill.ts';
+import { FORGETFUL } from './stage.ts';
 
 const missing = await missingForLab();
 const skip = missing.length > 0 ? `SKIPPED: ${missing.join('; ')}` : false;
@@ -28,7 +29,7 @@ for (const kind of LAB_KINDS) {
     });
     for (const fault of FAULTS.filter((one) => one.lab === kind)) {
       test(`${fault.name}: ${fault.summary}`, { timeout: TIMEOUT_MS }, async (t) => {
-        grounds ??= await openGrounds(id, kind);
+        grounds ??= await openGrounds(id, kind, FORGETFUL);
         const measured = await tryFault(fault, grounds, {
           form: 'short',
           random: seededRandom(1),

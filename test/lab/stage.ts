@@ -50,6 +50,9 @@ export const addressOf = (port: Port): string => port.fixed_ips[0]?.ip_address ?
 /** Nothing that a lab does takes longer on a machine that is not stuck. */
 export const PATIENCE_MS = 90_000;
 
+/** Of agents whose DHCP is looked at until it has forgotten something: by default that takes half a minute. */
+export const FORGETFUL = { 'dhcp-forget-seconds': '2' } as const;
+
 export class Stage {
   readonly lab: Lab;
   private networks = 0;

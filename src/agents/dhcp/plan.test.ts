@@ -67,6 +67,7 @@ function plan(input: Partial<ServiceInput>) {
     watched: true,
     reloadable: true,
     staleForMs: null,
+    coalesceMs: 30_000,
     startedForMs: null,
     ...input,
   });
@@ -112,6 +113,9 @@ test('a removal waits for company, at most its time', () => {
   const due = plan({ ...removal, staleForMs: 30_000 });
   assert.equal(due.service.op, 'reload');
   assert.deepEqual(due.releases, [{ mac: mac(2), ip: '10.0.0.2' }]);
+  const hurried = plan({ ...removal, staleForMs: 500, coalesceMs: 2_000 });
+  assert.deepEqual([hurried.service.op, hurried.againMs], ['none', 1_500]);
+  assert.equal(op({ ...removal, staleForMs: 2_000, coalesceMs: 2_000 }), 'reload');
 });
 
 test('meanwhile others are added, and the removal goes on waiting', () => {

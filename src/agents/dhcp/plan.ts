@@ -5,7 +5,7 @@ import { claimsIn } from './dnsmasq.ts';
 import type { DesiredNetwork } from './desired.ts';
 import type { ObservedFiles, ObservedWiring, Release } from './observed.ts';
 
-/** Removals whose address nobody else wants wait this long for company. */
+/** Removals whose address nobody else wants wait this long for company, unless told otherwise. */
 export const COALESCE_MS = 30_000;
 /** Between two restarts for the sake of ports' own options. */
 export const RESTART_SPACING_MS = 5_000;
@@ -81,6 +81,8 @@ export interface ServiceInput {
   readonly reloadable: boolean;
   /** Since when something in dnsmasq's memory is not wanted any more, in ms before now; null: nothing was. */
   readonly staleForMs: number | null;
+  /** Removals wait this long for company. */
+  readonly coalesceMs: number;
   /** Since this agent last started it; null: it did not. */
   readonly startedForMs: number | null;
 }
@@ -141,7 +143,7 @@ export function planService(input: ServiceInput): ServicePlan {
   if (difference.changed) return reload('a port changed, or wants what another had');
   if (difference.missing.length > 0 && !input.watched) return reload('ports were added');
 
-  const waitMs = difference.stale ? COALESCE_MS - (input.staleForMs ?? 0) : null;
+  const waitMs = difference.stale ? input.coalesceMs - (input.staleForMs ?? 0) : null;
   if (waitMs !== null && waitMs <= 0) return reload('ports were removed');
   const isAdding = difference.missing.length > 0;
   const againMs = [waitMs, later?.againMs ?? null, isEdited && isAdding ? 0 : null].filter(

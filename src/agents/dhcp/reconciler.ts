@@ -32,7 +32,7 @@ import { isDomain, isNumber, isUuid, isV4, isV6 } from './grammar.ts';
 import { InotifyLimits } from './inotify.ts';
 import { observeFiles, observeWiring, paths } from './observe.ts';
 import type { ObservedFiles } from './observed.ts';
-import { planService, planWiring, type ServicePlan } from './plan.ts';
+import { COALESCE_MS, planService, planWiring, type ServicePlan } from './plan.ts';
 import { TablePatrol } from './table-patrol.ts';
 import { Wiring } from './wiring.ts';
 import { assert } from '../../lib/assert.ts';
@@ -48,6 +48,8 @@ export interface DhcpAgentOptions {
   /** dnsmasq's user; '' where the agent's user namespace maps no other. */
   readonly user?: string;
   readonly upstreamDns?: readonly string[];
+  /** What was removed may stay in dnsmasq's memory this long, so that many removals are one reload. */
+  readonly coalesceMs?: number;
   /** false: count a file as read when it is written. For hosts without a real dnsmasq. */
   readonly confirm?: boolean;
 }
@@ -118,10 +120,12 @@ class DhcpAgent implements RoleAgent {
   readonly #limits: InotifyLimits;
   readonly #tables: TablePatrol;
   readonly #known = new Map<string, Known>();
+  readonly #coalesceMs: number;
   #reloadDeaths = 0;
 
   constructor(options: DhcpAgentOptions) {
     this.#world = options.world;
+    this.#coalesceMs = options.coalesceMs ?? COALESCE_MS;
     this.#tools = {
       host: options.host,
       clock: options.clock,
@@ -375,6 +379,7 @@ class DhcpAgent implements RoleAgent {
       files: known.files ?? NOTHING,
       watched: known.watched && (found.process === null || found.process.pid !== known.deafPid),
       reloadable: this.#reloadDeaths < RELOAD_DEATHS,
+      coalesceMs: this.#coalesceMs,
       staleForMs: known.staleSince === null ? null : now - known.staleSince,
       startedForMs: known.startedAt === null ? null : now - known.startedAt,
     });

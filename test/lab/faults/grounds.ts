@@ -3,6 +3,7 @@ import { globSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callApi } from '../../../src/cli/api-client.ts';
 import { Lab } from '../../../src/lab/lab.ts';
+import type { ServiceOptions } from '../../../src/lab/services.ts';
 import { realClock } from '../../../src/lib/clock.ts';
 import { strikeStage } from '../playbill.ts';
 import { type Network, Stage } from '../stage.ts';
@@ -45,7 +46,7 @@ function clockEnvironment(id: string): Record<string, string> {
 export async function openGrounds(
   id: string,
   kind: LabKind,
-  report: (text: string) => void = () => undefined,
+  agentOptions: ServiceOptions = {},
 ): Promise<Grounds> {
   const lab = await Lab.up({
     clock: realClock,
@@ -55,9 +56,9 @@ export async function openGrounds(
     servers: kind === 'servers' ? 2 : 1,
     apiPort: null,
     serverOptions: { 'agent-down-seconds': '2', 'quota-port': '-1', 'quota-network': '-1' },
+    agentOptions,
     agentDiskMb: DISK_MB,
     ...(kind === 'clocks' ? { environment: clockEnvironment(id) } : {}),
-    report,
   });
   try {
     const stage = new Stage(lab);

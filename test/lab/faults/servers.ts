@@ -105,7 +105,7 @@ const backupRestored: Fault = {
   },
   async afterwards({ stage, memory, note }) {
     const lost = portIn(memory, 'lost');
-    // Removals are collected for up to half a minute before dnsmasq reads its files again.
+    // Removals are collected, by default for half a minute, before dnsmasq reads its files again.
     await stage.untilForgotten(lost.mac_address, 60_000);
     note('what the backup does not know is forgotten');
   },

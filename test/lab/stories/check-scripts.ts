@@ -10,7 +10,7 @@ import { configureAgent } from '../../../src/lab/services.ts';
 import { realClock, sleep } from '../../../src/lib/clock.ts';
 import { shownActive } from '../ha/view.ts';
 import { answersOutside, externalNetwork, floatingIp, router } from '../routers.ts';
-import type { Stage } from '../stage.ts';
+import { FORGETFUL, type Stage } from '../stage.ts';
 import type { Scene, Story } from '../story.ts';
 
 /** What the scripts of each host do from now on, as shell text. */
@@ -233,7 +233,7 @@ async function configure(
 ): Promise<void> {
   const { lab } = stage;
   for (const host of hostsOf(lab.layout)) {
-    configureAgent(lab.layout, host, options(host.name));
+    configureAgent(lab.layout, host, { ...FORGETFUL, ...options(host.name) });
     await lab.kill(host.name, 'agent');
     await lab.start(host.name);
   }

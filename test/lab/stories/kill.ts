@@ -26,7 +26,7 @@ interface Ledger {
 }
 
 const AT_MOST = 60;
-/** Removals are collected for up to half a minute before dnsmasq reads its files again. */
+/** Removals are collected (`FORGETFUL`) before dnsmasq reads its files again. */
 const FORGET_MS = 60_000;
 
 interface LoadParts {

@@ -11,7 +11,7 @@ import { type Network, PATIENCE_MS, type Port, type Stage } from '../stage.ts';
 import type { Scene, Story } from '../story.ts';
 
 const DEUTERON = fileURLToPath(new URL('../../../bin/deuteron', import.meta.url));
-/** Removals are collected for up to half a minute before dnsmasq reads its files again. */
+/** Removals are collected (`FORGETFUL`) before dnsmasq reads its files again. */
 const FORGET_MS = 60_000;
 
 const SERVERS = ['ctl1', 'ctl2', 'ctl3'];
