@@ -26,10 +26,11 @@
  * if it serves their DHCP. An object is named by a Ref `group|key`, e.g. `dhcp/<network id>|lease/<port id>`.
  * Bodies are plain JSON, made from rows by the functions below and nowhere else; two equal states give equal bodies.
  */
+import type { AddressGroupRow } from './address-group.ts';
 import type { HostRow } from './agent.ts';
 import type { FloatingIpRow } from './floating-ip.ts';
 import type { NetworkRow, NetworkType } from './network.ts';
-import type { ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
+import type { AddressPair, ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
 import type { PortForwardingRow } from './port-forwarding.ts';
 import {
   type ReplicaOrder,
@@ -39,7 +40,11 @@ import {
   type RouterPortOwner,
   type RouterRow,
 } from './router.ts';
+import type { SecurityGroupRow } from './security-group.ts';
+import type { SecurityGroupRuleRow } from './security-group-rule.ts';
 import type { HostRoute, Ipv6Mode, SubnetRow } from './subnet.ts';
+
+export type { AddressPair } from './port.ts';
 
 export type Group = string;
 /** `group|key` */
@@ -85,12 +90,6 @@ export interface PortBody {
   readonly security_groups?: readonly string[];
   /** What else it may send from, and receive; absent as above. */
   readonly allowed_address_pairs?: readonly AddressPair[];
-}
-
-/** An address or CIDR, and the MAC that may use it. */
-export interface AddressPair {
-  readonly ip_address: string;
-  readonly mac_address: string;
 }
 
 export interface SecurityGroupBody {
@@ -283,7 +282,8 @@ export function endpointBody(row: HostRow, isHa = false): EndpointBody {
   return isHa ? { host, tunnel_ip, management_ip } : { host, tunnel_ip };
 }
 
-export function portBody(row: PortRow): PortBody {
+/** `securityGroups`: the ids of those that it is in. */
+export function portBody(row: PortRow, securityGroups: readonly string[] = []): PortBody {
   return {
     id: row.id,
     network_id: row.network_id,
@@ -293,6 +293,18 @@ export function portBody(row: PortRow): PortBody {
     device_id: row.device_id,
     fixed_ips: row.fixed_ips.map((ip) => ({ subnet_id: ip.subnet_id, ip_address: ip.ip_address })),
     generation: row.generation,
+    ...(row.port_security_enabled ? securityOf(row, securityGroups) : {}),
+  };
+}
+
+function securityOf(row: PortRow, securityGroups: readonly string[]): Partial<PortBody> {
+  return {
+    port_security_enabled: true,
+    security_groups: [...securityGroups].sort(),
+    allowed_address_pairs: row.allowed_address_pairs.map((pair) => ({
+      ip_address: pair.ip_address,
+      mac_address: pair.mac_address,
+    })),
   };
 }
 
@@ -407,4 +419,37 @@ export function forwardingBody(row: PortForwardingRow, floating: FloatingIpRow):
     internal_ip_address: row.internal_ip_address,
     internal_port: [row.internal_port_first, row.internal_port_last],
   };
+}
+
+const byId = (one: { readonly id: string }, other: { readonly id: string }) => (one.id < other.id ? -1 : 1);
+
+/** `rules`: all of the group's. */
+export function securityGroupBody(
+  row: SecurityGroupRow,
+  rules: readonly SecurityGroupRuleRow[],
+): SecurityGroupBody {
+  return { id: row.id, stateful: row.stateful, rules: rules.map(securityRuleBody).sort(byId) };
+}
+
+function securityRuleBody(row: SecurityGroupRuleRow): SecurityRuleBody {
+  return {
+    id: row.id,
+    direction: row.direction,
+    ethertype: row.ethertype,
+    protocol: row.protocol,
+    port_range_min: row.port_range_min,
+    port_range_max: row.port_range_max,
+    remote_ip_prefix: row.remote_ip_prefix,
+    remote_group_id: row.remote_group_id,
+    remote_address_group_id: row.remote_address_group_id,
+  };
+}
+
+export function memberBody(row: PortRow): MemberBody {
+  const all = [...row.fixed_ips, ...row.allowed_address_pairs].map((one) => one.ip_address);
+  return { port_id: row.id, addresses: [...new Set(all)].sort() };
+}
+
+export function addressGroupBody(row: AddressGroupRow): AddressGroupBody {
+  return { id: row.id, addresses: [...row.addresses].sort() };
 }

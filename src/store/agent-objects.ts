@@ -20,6 +20,7 @@ import {
 } from '../resources/agent-view.ts';
 import type { HostRow } from '../resources/agent.ts';
 import { putRouterObjects, putRouters, replicaEndpoints } from './router-objects.ts';
+import { isOfSecurity, putSecurityGroups, putSecurityObjects, securityGroupsOf } from './security-objects.ts';
 import type { Store, View } from './store.ts';
 
 /** One consistent state, as agents see it. */
@@ -64,6 +65,7 @@ interface Wanted {
 async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Body | null>> {
   const wanted: Wanted[] = [];
   const ofRouters: Ref[] = [];
+  const ofSecurity: Ref[] = [];
   const routers = new Set<string>();
   const ids = new Map<string, Set<string>>();
   for (const ref of refs) {
@@ -73,6 +75,9 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
     if (group.startsWith('router/')) {
       ofRouters.push(ref);
       routers.add(owner);
+    } else if (isOfSecurity(group)) {
+      ofSecurity.push(ref);
+      continue;
     } else wanted.push({ ref, owner, kind, id });
     // endpoints are made of hosts, leases of ports
     const table = kind === 'endpoint' ? 'host' : kind === 'lease' ? 'port' : kind;
@@ -88,6 +93,8 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
   const subnets = indexed(await findMany(of('subnet'), (id) => view.subnets.find({ id })), (row) => row.id);
   const ports = indexed(await findMany(of('port'), (id) => view.ports.find({ id })), (row) => row.id);
   const hosts = indexed(await findMany(of('host'), (name) => view.hosts.find({ name })), (row) => row.name);
+  const bound = wanted.flatMap(({ kind, id }) => (kind === 'port' ? (ports.get(id) ?? []) : []));
+  const groupsOf = await securityGroupsOf(view, bound);
   const isHa = await haAmong(view, [
     ...of('network'),
     ...wanted.flatMap((one) => (one.kind === 'endpoint' ? [one.owner] : [])),
@@ -102,7 +109,7 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
       case 'host':
         return host ? hostBody(host) : null;
       case 'port':
-        return port?.host === owner ? portBody(port) : null;
+        return port?.host === owner ? portBody(port, groupsOf(port.id)) : null;
       case 'network':
         return network ? networkBody(network, isHa(network.id)) : null;
       case 'endpoint':
@@ -117,12 +124,13 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
     }
   };
   const found = new Map(wanted.map((one) => [one.ref, bodyOf(one)]));
-  if (ofRouters.length === 0) return found;
-  for (const ref of ofRouters) found.set(ref, null);
-  await putRouterObjects(view, { routers: [...routers], ids }, (group, key, body) => {
+  for (const ref of [...ofRouters, ...ofSecurity]) found.set(ref, null);
+  const put = (group: Group, key: string, body: Body) => {
     const ref = `${group}|${key}`;
     if (found.has(ref)) found.set(ref, body);
-  });
+  };
+  if (ofRouters.length > 0) await putRouterObjects(view, { routers: [...routers], ids }, put);
+  if (ofSecurity.length > 0) await putSecurityObjects(view, ofSecurity, put);
   return found;
 }
 
@@ -133,9 +141,13 @@ function indexed<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<st
 async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group, Map<string, Body>>> {
   const found = new Map<Group, Map<string, Body>>();
   const owners: Record<string, string[]> = { host: [], network: [], dhcp: [], router: [] };
+  const ofSecurity: Group[] = [];
   for (const name of names) {
     const { kind, id } = splitKey(name);
-    if (!found.has(name)) owners[kind]?.push(id);
+    if (!found.has(name)) {
+      if (isOfSecurity(name)) ofSecurity.push(name);
+      else owners[kind]?.push(id);
+    }
     found.set(name, new Map());
   }
   const { host = [], network = [], dhcp = [], router = [] } = owners;
@@ -165,10 +177,11 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
     if (row) put(networkGroup(it.networkId), `endpoint/${it.host}`, endpointBody(row, isHa(it.networkId)));
   }
   putHosts(host, hosts, put);
-  for (const port of await findMany(host, (name) => view.ports.find({ host: name }))) {
-    put(hostGroup(port.host), `port/${port.id}`, portBody(port));
-  }
+  const bound = await findMany(host, (name) => view.ports.find({ host: name }));
+  const groupsOf = await securityGroupsOf(view, bound);
+  for (const port of bound) put(hostGroup(port.host), `port/${port.id}`, portBody(port, groupsOf(port.id)));
   await putRouters(view, router, put);
+  await putSecurityGroups(view, ofSecurity, put);
   return found;
 }
 

@@ -132,7 +132,7 @@ export interface Transaction extends Tables, Log {
 export interface Change extends Place {
   /** `group|key` of each object that may have changed, `group` before and after. */
   readonly refs: readonly string[];
-  /** Hosts whose scope may have changed. */
+  /** Hosts whose scope may have changed; a name with a slash is a group: all hosts that have it. */
   readonly hosts: readonly string[];
   /** How long ago it was committed, by the database's clock. */
   readonly ageMs: number;

@@ -98,7 +98,7 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   if (!changes) return undefined;
   const newest = changes.at(-1) ?? memory.last;
   const head = { position: newest.position, tag: newest.tag };
-  const hosts = new Set([...audit.hosts, ...changes.flatMap((change) => change.hosts)]);
+  const hosts = new Set([...audit.hosts, ...concernedHosts(changes, memory)]);
   const scopes = hosts.size === 0 ? new Map<string, Scope>() : scopesOf(await view.scopes([...hosts]));
   const scopeOf = (host: string) => scopes.get(host) ?? memory.scopeOf(host);
   const hints = changes.map((change) => expandHint(change, scopeOf));
@@ -111,6 +111,19 @@ export async function readCycle(view: FeedView, input: CycleInput): Promise<Read
   const bodies = refs.size === 0 ? new Map<Ref, Body | null>() : await view.objects(refs);
   const whole = groups.size === 0 ? new Map<Group, Map<string, Body>>() : await view.groups(groups);
   return { head, hints, scopes, touched, unchanged, changes, turns, ...joining, bodies, whole };
+}
+
+/**
+ * The hosts whose scope may have changed. What a change names with a slash is a group: all who have it. Those who came to have it
+ * by a change of this very cycle are named by that one, and what they see is read from the same state.
+ */
+function concernedHosts(changes: readonly ChangeHint[], memory: FeedMemory): Set<string> {
+  const found = new Set<string>();
+  for (const name of new Set(changes.flatMap((change) => change.hosts))) {
+    if (!name.includes('/')) found.add(name);
+    else for (const host of memory.hostsWith(name)) found.add(host);
+  }
+  return found;
 }
 
 /**

@@ -51,6 +51,13 @@ export class FeedMemory {
     return this.#scopes.get(host) ?? ownScope(host);
   }
 
+  /** The hosts that had the group in scope. */
+  hostsWith(group: Group): string[] {
+    const found: string[] = [];
+    for (const [host, scope] of this.#scopes) if (scope.has(group)) found.push(host);
+    return found;
+  }
+
   /** Takes in what a cycle read. */
   advance(hints: readonly Hint[], scopes: ReadonlyMap<string, Scope>): void {
     for (const [host, scope] of scopes) {

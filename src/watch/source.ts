@@ -5,6 +5,7 @@ import type { Place } from '../resources/place.ts';
 /** A row of the change log: refs and hosts that may have changed, never how. */
 export interface ChangeHint extends Place {
   readonly refs: readonly Ref[];
+  /** A name with a slash is a group: every host that has it in scope. */
   readonly hosts: readonly string[];
   /** How long ago it was committed, by the database's clock. */
   readonly ageMs: number;

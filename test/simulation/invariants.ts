@@ -17,6 +17,10 @@ export function rowsAtPlace(store: MemoryStore, place: Place): Rows | undefined 
     hosts: at('hosts'),
     agents: at('agents'),
     dhcpBindings: at('dhcpBindings'),
+    securityGroups: at('securityGroups'),
+    securityGroupRules: at('securityGroupRules'),
+    portSecurityGroups: at('portSecurityGroups'),
+    addressGroups: at('addressGroups'),
   };
 }
 
@@ -29,6 +33,10 @@ export function rowsNow(store: MemoryStore): Rows {
     hosts: store.rows('hosts'),
     agents: store.rows('agents'),
     dhcpBindings: store.rows('dhcpBindings'),
+    securityGroups: store.rows('securityGroups'),
+    securityGroupRules: store.rows('securityGroupRules'),
+    portSecurityGroups: store.rows('portSecurityGroups'),
+    addressGroups: store.rows('addressGroups'),
   };
 }
 

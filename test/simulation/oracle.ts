@@ -2,7 +2,10 @@
 import type { Body } from '../../src/resources/agent-view.ts';
 import type { AgentRow, DhcpBindingRow, HostRow } from '../../src/resources/agent.ts';
 import type { NetworkRow } from '../../src/resources/network.ts';
+import type { AddressGroupRow } from '../../src/resources/address-group.ts';
 import type { PortRow } from '../../src/resources/port.ts';
+import type { PortSecurityGroupRow, SecurityGroupRow } from '../../src/resources/security-group.ts';
+import type { SecurityGroupRuleRow } from '../../src/resources/security-group-rule.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
 
 /** One state of the tables that hosts see. */
@@ -13,6 +16,10 @@ export interface Rows {
   readonly hosts: readonly HostRow[];
   readonly agents: readonly AgentRow[];
   readonly dhcpBindings: readonly DhcpBindingRow[];
+  readonly securityGroups: readonly SecurityGroupRow[];
+  readonly securityGroupRules: readonly SecurityGroupRuleRow[];
+  readonly portSecurityGroups: readonly PortSecurityGroupRow[];
+  readonly addressGroups: readonly AddressGroupRow[];
 }
 
 export type Scope = Map<string, Map<string, Body>>;
@@ -42,8 +49,10 @@ export function expectedScope(host: string, rows: Rows): Scope {
   }
   const served = new Set(rows.dhcpBindings.filter((b) => b.host === host).map((b) => b.network_id));
   const present = new Set(rows.ports.filter((p) => p.host === host).map((p) => p.network_id));
+  const groupsOf = Map.groupBy(rows.portSecurityGroups, (one) => one.port_id);
   for (const port of rows.ports) {
-    if (port.host === host) put(`host/${host}`, `port/${port.id}`, portBody(port));
+    if (port.host === host)
+      put(`host/${host}`, `port/${port.id}`, securedBody(port, groupsOf.get(port.id) ?? []));
     if (served.has(port.network_id)) put(`dhcp/${port.network_id}`, `lease/${port.id}`, leaseBody(port));
   }
   for (const subnet of rows.subnets) {
@@ -57,7 +66,53 @@ export function expectedScope(host: string, rows: Rows): Scope {
       put(`network/${network.id}`, `endpoint/${other.name}`, endpointBody(other));
     }
   }
+  putSecurity(host, rows, put);
   return scope;
+}
+
+/** The groups of the host's ports with their rules; who is in the groups that these name, and what in the address groups. */
+function putSecurity(host: string, rows: Rows, put: (group: string, key: string, body: Body) => void): void {
+  const here = new Set(rows.ports.filter((port) => port.host === host).map((port) => port.id));
+  const own = new Set(
+    rows.portSecurityGroups.filter((one) => here.has(one.port_id)).map((one) => one.security_group_id),
+  );
+  const rules = rows.securityGroupRules.filter((one) => own.has(one.security_group_id));
+  for (const group of rows.securityGroups.filter((one) => own.has(one.id))) {
+    const its = rules.filter((one) => one.security_group_id === group.id);
+    const body = { id: group.id, stateful: group.stateful, rules: its.map(ruleBody).sort(byId) };
+    put(`security-group/${group.id}`, `security-group/${group.id}`, body as unknown as Body);
+  }
+  const remotes = new Set(rules.map((one) => one.remote_group_id));
+  for (const { port_id, security_group_id } of rows.portSecurityGroups) {
+    const port = remotes.has(security_group_id) && rows.ports.find((one) => one.id === port_id);
+    if (port) put(`members/${security_group_id}`, `member/${port_id}`, memberBody(port));
+  }
+  const named = new Set(rules.map((one) => one.remote_address_group_id));
+  for (const { id, addresses } of rows.addressGroups.filter((one) => named.has(one.id)))
+    put(`address-group/${id}`, `address-group/${id}`, { id, addresses: [...addresses].sort() });
+}
+
+const byId = (one: object, other: object) =>
+  (one as { id: string }).id < (other as { id: string }).id ? -1 : 1;
+
+const ruleBody = once((row: SecurityGroupRuleRow) =>
+  only(row, [
+    ...(['id', 'direction', 'ethertype', 'protocol', 'port_range_min', 'port_range_max'] as const),
+    ...(['remote_ip_prefix', 'remote_group_id', 'remote_address_group_id'] as const),
+  ]),
+);
+
+const memberBody = once((row: PortRow) => {
+  const addresses = new Set(row.fixed_ips.map((one) => one.ip_address));
+  for (const pair of row.allowed_address_pairs) addresses.add(pair.ip_address);
+  return { port_id: row.id, addresses: [...addresses].sort() };
+});
+
+function securedBody(port: PortRow, associations: readonly PortSecurityGroupRow[]): Body {
+  if (!port.port_security_enabled) return portBody(port);
+  const { allowed_address_pairs } = port;
+  const security_groups = associations.map((one) => one.security_group_id).sort();
+  return { ...portBody(port), port_security_enabled: true, security_groups, allowed_address_pairs } as Body;
 }
 
 /** The hosts to which a network's floods go: with a port of it, or serving its DHCP. */

@@ -5,6 +5,7 @@ import { hintTests } from './contract-hints.ts';
 import { listTests } from './contract-lists.ts';
 import { logTests } from './contract-log.ts';
 import { routerTests } from './contract-routers.ts';
+import { securityTests } from './contract-security.ts';
 import { tableTests } from './contract-tables.ts';
 import { transactionTests } from './contract-transactions.ts';
 
@@ -30,6 +31,7 @@ export function contractSuite(
     describe('transactions', () => transactionTests(withStore));
     describe('hints', () => hintTests(withStore));
     describe('routers', () => routerTests(withStore));
+    describe('security groups', () => securityTests(withStore));
     describe('the change log', () => logTests(withStore));
   });
 }

@@ -1,6 +1,7 @@
 /** Random changes of everything that agents see, as rows: what operations do, without their rules. */
 import { integerBetween } from '../../src/lib/random.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../../src/resources/agent.ts';
+import { SECURITY_OPERATIONS } from './watch-security.ts';
 import { hostRow, networkRow, portRow, subnetRow, type WatchWorld } from './watch-world.ts';
 
 export function agentRow(id: string, host: string, role: Role): AgentRow {
@@ -90,6 +91,7 @@ const OPERATIONS: readonly Operation[] = [
     const tunnel_ip = `192.0.2.${integerBetween(world.random, 1, 200)}`;
     if (host) await world.transact((tx) => tx.hosts.update({ name: host.name }, { tunnel_ip }));
   },
+  ...SECURITY_OPERATIONS,
 ];
 
 /** One change; creations come more often, so that there is something to change. */

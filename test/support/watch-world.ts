@@ -11,7 +11,6 @@ import {
   leaseBody,
   networkBody,
   networkGroup,
-  portBody,
   subnetBody,
 } from '../../src/resources/agent-view.ts';
 import type { HostRow } from '../../src/resources/agent.ts';
@@ -21,6 +20,7 @@ import type { PortRow } from '../../src/resources/port.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import { type MemoryStore, openMemoryStore, type RowOf } from '../../src/store/memory/memory-store.ts';
+import type { TableName } from '../../src/store/memory/schema.ts';
 import type { Transaction } from '../../src/store/store.ts';
 import { Feed, type FeedLimits, type Sent, type WatchHandle } from '../../src/watch/feed.ts';
 import { Follower } from '../../src/watch/follow.ts';
@@ -32,14 +32,13 @@ import type { Sink } from '../../src/watch/stream.ts';
 import type { Transport, WatchListener } from '../../src/watch/transport.ts';
 import { parseFrame } from '../../src/watch/wire.ts';
 import { VirtualClock } from './virtual-clock.ts';
+import { putSecurity } from './watch-security.ts';
 
 type Groups = Map<Group, Map<string, Body>>;
 
 /** What a host should hold, from rows alone: given at a place of the log, or now. */
 export function expectedGroups(store: MemoryStore, host: string, place?: Place): Groups {
-  const rows = <Name extends 'networks' | 'subnets' | 'ports' | 'hosts' | 'dhcpBindings'>(
-    table: Name,
-  ): readonly RowOf<Name>[] => {
+  const rows = <Name extends TableName>(table: Name): readonly RowOf<Name>[] => {
     const found = place ? store.rowsAt(table, place) : store.rows(table);
     assert.ok(found, `the log does not hold ${place && formatPlace(place)}`);
     return found;
@@ -63,8 +62,8 @@ export function expectedGroups(store: MemoryStore, host: string, place?: Place):
   }
   for (const row of ports) {
     put(dhcpGroup(row.network_id), `lease/${row.id}`, leaseBody(row));
-    if (row.host === host) put(hostGroup(host), `port/${row.id}`, portBody(row));
   }
+  putSecurity(groups, host, rows);
   return groups;
 }
 

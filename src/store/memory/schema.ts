@@ -2,78 +2,30 @@
  * The migrations as data. Names of constraints, what cascades and what is hinted are the migration's, so that an
  * operation meets the same errors here as there.
  */
-import type { Group, Ref } from '../../resources/agent-view.ts';
+import type { Ref } from '../../resources/agent-view.ts';
 import { dhcpGroup, hostGroup, networkGroup, routerGroup } from '../../resources/agent-view.ts';
 import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
 import { canonicalUuid } from '../../resources/values.ts';
-import type { Tables } from '../store.ts';
 import type { AnyRow } from './rows.ts';
+import {
+  addressGroups,
+  memberRef,
+  portSecurityGroups,
+  securityGroupRules,
+  securityGroups,
+} from './security-tables.ts';
+import { define, type ForeignKey, type Look, ref, type TableName, type TableSchema } from './table-schema.ts';
 
-export type TableName = keyof Tables;
-
-export interface UniqueKey {
-  readonly constraint: string;
-  readonly columns: readonly string[];
-  /** Two nulls are equal; otherwise a null is never taken. */
-  readonly nullsEqual: boolean;
-}
-
-export interface ForeignKey {
-  readonly constraint: string;
-  readonly column: string;
-  readonly parent: TableName;
-  readonly cascade: boolean;
-}
-
-/** The rows of a table as a trigger would find them. */
-export type Look = (table: TableName, where: AnyRow) => readonly AnyRow[];
-
-/** Hints staged by one changed row. */
-export interface Hints {
-  readonly refs: readonly Ref[];
-  readonly hosts: readonly string[];
-}
-
-export interface TableSchema {
-  readonly name: TableName;
-  readonly primaryKey: readonly string[];
-  readonly uniques: readonly UniqueKey[];
-  readonly foreignKeys: readonly ForeignKey[];
-  /** Columns whose change is hinted. */
-  readonly seen: readonly string[];
-  /** The refs of one row, before or after. */
-  readonly hint?: (row: AnyRow, look: Look) => Hints;
-  /** Columns whose change is hinted by less than the whole row's. */
-  readonly alone?: { readonly seen: readonly string[]; readonly hint: (row: AnyRow) => Hints };
-}
-
-const ref = (group: Group, kind: string, id: unknown): Ref => `${group}|${kind}/${id as string}`;
-
-function define(
-  name: TableName,
-  sqlName: string,
-  primaryKey: readonly string[],
-  rest: {
-    uniques?: readonly { constraint: string; columns: readonly string[]; nullsEqual?: boolean }[];
-    foreignKeys?: readonly ForeignKey[];
-    seen?: readonly string[];
-    hint?: TableSchema['hint'];
-    alone?: TableSchema['alone'];
-  } = {},
-): TableSchema {
-  return {
-    name,
-    primaryKey,
-    uniques: [
-      { constraint: `${sqlName}_pkey`, columns: primaryKey, nullsEqual: false },
-      ...(rest.uniques ?? []).map((u) => ({ nullsEqual: false, ...u })),
-    ],
-    foreignKeys: rest.foreignKeys ?? [],
-    seen: rest.seen ?? [],
-    ...(rest.hint ? { hint: rest.hint } : {}),
-    ...(rest.alone ? { alone: rest.alone } : {}),
-  };
-}
+export {
+  type ForeignKey,
+  type Hints,
+  keyOf,
+  type Look,
+  type TableName,
+  type TableSchema,
+  type UniqueKey,
+  uniqueKeyOf,
+} from './table-schema.ts';
 
 const isRouterPort = ({ device_owner, device_id }: AnyRow): boolean =>
   ROUTER_PORT_OWNERS.includes(device_owner as string) && canonicalUuid(device_id) === device_id;
@@ -158,6 +110,22 @@ const ports = define('ports', 'ports', ['id'], {
     refs.push(...hosts.map((name) => ref(networkGroup(network), 'endpoint', name)));
     return { refs, hosts };
   },
+  alone: [
+    {
+      seen: ['fixed_ips', 'allowed_address_pairs'],
+      hint: ({ id }, look) => ({
+        refs: look('portSecurityGroups', { port_id: id }).map((one) => memberRef(one)),
+        hosts: [],
+      }),
+    },
+    {
+      seen: ['port_security_enabled', 'allowed_address_pairs'],
+      hint: ({ id, host }) => ({
+        refs: host === '' ? [] : [ref(hostGroup(host as string), 'port', id)],
+        hosts: [],
+      }),
+    },
+  ],
 });
 
 const ipAllocations = define('ipAllocations', 'ip_allocations', ['subnet_id', 'ip_address'], {
@@ -234,13 +202,15 @@ const routerBindings = define('routerBindings', 'router_bindings', ['router_id',
     ],
     hosts: [host as string],
   }),
-  alone: {
-    seen: ['order'],
-    hint: ({ router_id, host }) => ({
-      refs: [ref(routerGroup(router_id as string), 'replica', host)],
-      hosts: [],
-    }),
-  },
+  alone: [
+    {
+      seen: ['order'],
+      hint: ({ router_id, host }) => ({
+        refs: [ref(routerGroup(router_id as string), 'replica', host)],
+        hosts: [],
+      }),
+    },
+  ],
 });
 
 const floatingIps = define('floatingIps', 'floating_ips', ['id'], {
@@ -311,8 +281,6 @@ const routerRemovals = define('routerRemovals', 'router_removals', ['router_id',
   ],
 });
 
-const addressGroups = define('addressGroups', 'address_groups', ['id']);
-
 const addressScopes = define('addressScopes', 'address_scopes', ['id']);
 
 const subnetPools = define('subnetPools', 'subnet_pools', ['id'], {
@@ -332,50 +300,6 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
     { constraint: 'rbac_policies_target', columns: ['object_type', 'object_id', 'target_tenant', 'action'] },
   ],
 });
-
-const securityGroups = define('securityGroups', 'security_groups', ['id'], {
-  uniques: [{ constraint: 'security_groups_default', columns: ['default_of'] }],
-});
-
-const securityGroupRules = define('securityGroupRules', 'security_group_rules', ['id'], {
-  foreignKeys: [
-    {
-      constraint: 'security_group_rules_group',
-      column: 'security_group_id',
-      parent: 'securityGroups',
-      cascade: true,
-    },
-    {
-      constraint: 'security_group_rules_remote',
-      column: 'remote_group_id',
-      parent: 'securityGroups',
-      cascade: true,
-    },
-    {
-      constraint: 'security_group_rules_address_group',
-      column: 'remote_address_group_id',
-      parent: 'addressGroups',
-      cascade: false,
-    },
-  ],
-});
-
-const portSecurityGroups = define(
-  'portSecurityGroups',
-  'port_security_groups',
-  ['port_id', 'security_group_id'],
-  {
-    foreignKeys: [
-      { constraint: 'port_security_groups_port', column: 'port_id', parent: 'ports', cascade: true },
-      {
-        constraint: 'port_security_groups_group',
-        column: 'security_group_id',
-        parent: 'securityGroups',
-        cascade: false,
-      },
-    ],
-  },
-);
 
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
@@ -432,17 +356,3 @@ export const CHILDREN: Readonly<Record<TableName, readonly { child: TableSchema;
       ),
     ]),
   ) as Record<TableName, { child: TableSchema; key: ForeignKey }[]>;
-
-/** The primary key as one string, in which rows also sort. */
-export function keyOf(schema: TableSchema, row: AnyRow): string {
-  const [only] = schema.primaryKey;
-  if (schema.primaryKey.length === 1) return row[only as string] as string;
-  return schema.primaryKey.map((column) => row[column] as string).join('\u0000');
-}
-
-/** `constraint` and values as one string; undefined where a null makes the key never taken. */
-export function uniqueKeyOf(unique: UniqueKey, row: AnyRow): string | undefined {
-  const values = unique.columns.map((column) => row[column] ?? null);
-  if (!unique.nullsEqual && values.includes(null)) return undefined;
-  return `${unique.constraint}\u0000${JSON.stringify(values)}`;
-}

@@ -154,7 +154,32 @@ function scopesAt(db: Database, commit: number, hosts?: readonly string[]): Map<
     for (const id of networks.get(router_id as string) ?? []) known.add(`network/${id}`);
     groups.set(host as string, known);
   }
+  addSecurity(db, commit, { where, groups });
   return new Map([...groups].sort().map(([host, names]) => [host, [...names].sort()]));
+}
+
+/** The security groups of each host's ports, and the remotes of their rules. */
+function addSecurity(
+  db: Database,
+  commit: number,
+  { where, groups }: { where: AnyRow; groups: Map<string, Set<string>> },
+): void {
+  const bound = rowsAt(db.tables.ports, where, commit).filter(({ host }) => host !== '');
+  const hostOf = new Map(bound.map(({ id, host }) => [id as string, host as string]));
+  const rules = Map.groupBy(
+    rowsAt(db.tables.securityGroupRules, {}, commit),
+    (rule) => rule.security_group_id,
+  );
+  for (const { port_id, security_group_id } of rowsAt(db.tables.portSecurityGroups, {}, commit)) {
+    const host = hostOf.get(port_id as string);
+    if (host === undefined) continue;
+    const known = groups.get(host) as Set<string>;
+    known.add(`security-group/${security_group_id as string}`);
+    for (const { remote_group_id, remote_address_group_id } of rules.get(security_group_id) ?? []) {
+      if (remote_group_id !== null) known.add(`members/${remote_group_id as string}`);
+      if (remote_address_group_id !== null) known.add(`address-group/${remote_address_group_id as string}`);
+    }
+  }
 }
 
 function networksOfRouters(db: Database, commit: number): Map<string, string[]> {

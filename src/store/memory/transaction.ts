@@ -121,7 +121,9 @@ export class MemoryTransaction implements Holder {
         this.#hint(schema, before);
         this.#hint(schema, after);
       }
-      if (schema.alone && changesAny(schema.alone.seen, before, after)) this.#stage(schema.alone.hint(after));
+      for (const { seen, hint } of schema.alone) {
+        if (changesAny(seen, before, after)) this.#stage(hint(after, (table, of) => this.#look(table, of)));
+      }
       const parentsChanged = schema.foreignKeys.some(({ column }) => before[column] !== after[column]);
       if (parentsChanged) await this.#checkParents(schema, after);
       updated.push(after);
