@@ -15,6 +15,7 @@ import { collections } from './collections.ts';
 import { addConvergence } from './convergence.ts';
 import { addDeuteron } from './deuteron.ts';
 import { addDhcpScheduling } from './dhcp-scheduling.ts';
+import { addDocsPage, isDocsRoute } from './docs-page.ts';
 import { addEvents } from './events.ts';
 import { addExplain } from './explain.ts';
 import { addExtensions } from './extensions.ts';
@@ -23,7 +24,7 @@ import { addHealth } from './health.ts';
 import type { Identify } from './identity.ts';
 import { checkCharset, checkMediaType, readJsonBody } from './json-body.ts';
 import { addMetrics } from './metrics.ts';
-import { addOpenApi } from './openapi.ts';
+import { addOpenApi, openApiDocument } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
 import { addResource } from './resource-routes.ts';
 import { addPortForwardings } from './port-forwardings.ts';
@@ -170,7 +171,8 @@ function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<s
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-openstack-request-id': request.id, 'content-type': 'application/json' });
     const { url: route, config } = request.routeOptions;
-    if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route)) return;
+    if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route) || isDocsRoute(route))
+      return;
     const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers;
     request.caller = await options.identify({
       authorization: request.headers.authorization,
@@ -271,5 +273,6 @@ export function createApi(options: ApiOptions): FastifyInstance {
   addMetrics(app, api, options.metrics);
   addRoutes(api, options, routes);
   refuseOtherMethods(app, methods);
+  addDocsPage(app, openApiDocument(routes, collections));
   return app;
 }

@@ -19,6 +19,13 @@ function pathParameters(url: string): Json[] {
   });
 }
 
+/** Under which heading a reader finds it: the resource's, or what the first name of the path says. */
+function headingOf(url: string): string {
+  const [version, first, second] = url.split('/').filter((part) => !part.startsWith(':') && part !== '');
+  if (version !== 'v2.0' || first === undefined) return 'server';
+  return first === 'qos' && second ? `${first} ${second}` : first;
+}
+
 function operation({ url, open, says }: Route): Json {
   if (says === null) return {};
   const { id, summary, body, status = 200, answer } = says;
@@ -26,6 +33,7 @@ function operation({ url, open, says }: Route): Json {
   return {
     operationId: id,
     summary,
+    tags: [headingOf(url)],
     ...(open ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body ? { requestBody: { required: true, ...content(body) } } : {}),

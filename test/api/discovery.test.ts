@@ -159,3 +159,19 @@ test('the OpenAPI document holds together and covers what is served', async () =
   assert.deepEqual(document.paths['/v2.0'].get.security, []);
   assert.equal(document.paths['/v2.0/quotas'].get.security, undefined);
 });
+
+test('the page at /docs shows the document, without a token and with nothing from elsewhere', async () => {
+  const as = '';
+  const page = await api.ask('GET', '/docs', { as });
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/);
+  assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'self'/);
+  const loaded = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] as string);
+  assert.ok(loaded.some((path) => path.endsWith('swagger-ui-bundle.js')));
+  for (const path of loaded) {
+    assert.match(path, /^\/docs\//);
+    assert.equal((await api.ask('GET', path, { as })).status, 200, path);
+  }
+  const shown = await api.expect(200, 'GET', '/docs/json', { as });
+  assert.deepEqual(shown, await api.expect(200, 'GET', '/openapi.json', { as }));
+});
