@@ -3,7 +3,7 @@
  * `npm test -- WORD ...` runs the files whose path has a WORD; `--only KIND` one kind; `--list` names them.
  */
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
@@ -14,7 +14,12 @@ import { offerCluster } from './support/postgres.ts';
 interface Kind {
   readonly name: string;
   readonly files: string;
+  /** Of them, those whose text it says yes to. */
+  readonly holds?: (text: string) => boolean;
 }
+
+/** One role on real Linux, alone in namespaces of the test's own: it disturbs nobody, unlike a whole lab. */
+const isApart = (text: string): boolean => text.includes('inOwnNamespaces(');
 
 /** Kinds that are run together, as so many files at a time; what is named first is begun first. */
 interface Round {
@@ -36,8 +41,15 @@ const ROUNDS: readonly Round[] = [
     // Some only wait: for an agent to be dead, for a device to be asked again.
     concurrency: availableParallelism() + 1,
   },
-  // It has the machine to itself: its stories measure and break things.
-  { kinds: [{ name: 'lab', files: 'test/lab/**/*.test.ts' }], concurrency: 1 },
+  {
+    kinds: [{ name: 'linux', files: 'test/lab/**/*.test.ts', holds: isApart }],
+    concurrency: availableParallelism(),
+  },
+  {
+    // It has the machine to itself: its stories measure and break things.
+    kinds: [{ name: 'lab', files: 'test/lab/**/*.test.ts', holds: (text) => !isApart(text) }],
+    concurrency: 1,
+  },
 ];
 const KINDS = ROUNDS.flatMap(({ kinds }) => kinds);
 
@@ -51,7 +63,10 @@ interface Tally {
   readonly tookMs: Map<string, number>;
 }
 
-const filesOf = (kind: Kind): string[] => globSync(kind.files).sort();
+const filesOf = ({ files, holds = () => true }: Kind): string[] =>
+  globSync(files)
+    .sort()
+    .filter((file) => holds(readFileSync(file, 'utf8')));
 
 /** Runs the files of kinds and adds to `tally`. */
 async function runRound(
