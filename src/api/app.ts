@@ -33,6 +33,7 @@ import { addRouters } from './routers.ts';
 import { mustHaveRole, mustWrite } from './policy.ts';
 import type { Route } from './route.ts';
 import { addTags } from './tags.ts';
+import { addSubportsRoute } from './trunks.ts';
 import { addVersions } from './versions.ts';
 
 export interface ApiLog {
@@ -229,6 +230,7 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   addDhcpScheduling(api);
   addRouters(api);
   addPortForwardings(api);
+  addSubportsRoute(api);
   addDeuteron(api, options.secret);
   addRoles(api);
   addConvergence(api);

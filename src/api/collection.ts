@@ -44,6 +44,8 @@ export interface Action<AnyRow> {
   readonly body: Readonly<Record<string, ValueType>>;
   /** Whether the body has that as one of the resource: `{"router": {"routes": ...}}`. */
   readonly wrapped?: true;
+  /** Whether the answer is the resource without its name around it. */
+  readonly isBare?: true;
   /** What of the row is answered, instead of the resource: its schema, and what it is. */
   readonly answer?: { readonly schema: JsonSchema; readonly of: (row: AnyRow) => unknown };
   run(

@@ -28,6 +28,7 @@ import {
   updateSubnet,
   type SubnetCreate,
 } from '../operations/subnet.ts';
+import { trunkDetails } from '../operations/trunk.ts';
 import { addressScopesOf } from '../operations/subnet-from-pool.ts';
 import { agentMap, type AgentRow } from '../resources/agent.ts';
 import { networkMap, type NetworkRow } from '../resources/network.ts';
@@ -42,6 +43,7 @@ import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
 import type { Row } from './view.ts';
 import { floatingIpCollection, routerCollection } from './router-collections.ts';
+import { trunkCollection } from './trunks.ts';
 
 const NOTHING = {};
 
@@ -125,11 +127,17 @@ const ports = collection<PortRow>(portMap, {
   remove: deletePort,
   show: showPort,
   list: listPorts,
-  compute: (_tables, call) =>
-    Promise.resolve((row) => ({
+  async compute(tables, call, rows) {
+    const trunks = await trunkDetails(
+      tables,
+      rows.map((row) => row.id),
+    );
+    return (row) => ({
       dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
       ip_allocation: (row.fixed_ips as readonly FixedIp[]).length > 0 ? 'immediate' : 'none',
-    })),
+      trunk_details: trunks.get(row.id),
+    });
+  },
   ownsNetwork: ownsItsNetwork,
   narrow: narrowPorts,
 });
@@ -179,6 +187,7 @@ export const collections: readonly Collection[] = [
   routerCollection,
   floatingIpCollection,
   ...plainCollections,
+  trunkCollection,
   ipAvailabilityCollection,
   agents,
 ];

@@ -93,17 +93,18 @@ export function describe({ map, noCreate }: Collection): Readonly<Record<Verb, D
 /** What to say of an action. */
 export function describeAction(
   { map }: Collection,
-  { name, summary, body, wrapped, answer }: Omit<Action<Row>, 'run'>,
+  { name, summary, body, wrapped, isBare, answer }: Omit<Action<Row>, 'run'>,
 ): Description {
-  const own = object(
+  const asked = object(
     Object.fromEntries(Object.entries(body).map(([part, type]): [string, JsonSchema] => [part, type.schema])),
   );
+  const shown = ref(schemaName(map));
   return {
     id: name,
     summary,
     parameters: [IF_MATCH],
-    body: wrapped ? object({ [map.singular]: own }) : own,
-    answer: answer?.schema ?? object({ [map.singular]: ref(schemaName(map)) }),
+    body: wrapped ? object({ [map.singular]: asked }) : asked,
+    answer: answer?.schema ?? (isBare ? shown : object({ [map.singular]: shown })),
   };
 }
 

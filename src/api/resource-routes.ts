@@ -287,7 +287,8 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
     const { result, place } = await api.store.transact(async (tx) => {
       const row = await action.run(tx, call, asked);
       if (action.answer) return action.answer.of(row);
-      return { [map.singular]: toBody(row, await it.compute(tx, call, [row])) };
+      const body = toBody(row, await it.compute(tx, call, [row]));
+      return action.isBare ? body : { [map.singular]: body };
     });
     return sendWritten(reply, { status: 200, place, body: result });
   });

@@ -172,6 +172,7 @@ export const SERVER_OPTIONS = {
   'quota-floatingip': quota(50, 'Floating IPs'),
   'quota-rbac-policy': quota(10, 'RBAC policies'),
   'quota-subnetpool': quota(-1, 'Subnet pools'),
+  'quota-trunk': quota(-1, 'Trunks'),
   'drain-seconds': {
     kind: 'integer',
     min: 0,

@@ -301,14 +301,14 @@ test('a project has the default limits or its own', async () => {
   await b.network();
   await assert.rejects(b.network(), fault('OverQuota', "['network']"));
   const limits = await b.run((tx) => updateQuota(tx, b.call, { projectId: 'demo', limits: { network: 2 } }));
-  const unlimited = { router: -1, floatingip: -1, rbac_policy: -1, subnetpool: -1 };
+  const unlimited = { router: -1, floatingip: -1, rbac_policy: -1, subnetpool: -1, trunk: -1 };
   assert.deepEqual(limits, { network: 2, subnet: 5, port: 5, ...unlimited });
   await b.network();
   const usage = await b.store.view((view) => quotaUsage(view, b.call, 'demo'));
   assert.deepEqual(usage['network'], { limit: 2, used: 2, reserved: 0 });
   await assert.rejects(
-    b.run((tx) => updateQuota(tx, b.call, { projectId: 'demo', limits: { trunk: 2 } })),
-    fault('QuotaResourceUnknown', "Unknown quota resources ['trunk']."),
+    b.run((tx) => updateQuota(tx, b.call, { projectId: 'demo', limits: { bgpvpn: 2 } })),
+    fault('QuotaResourceUnknown', "Unknown quota resources ['bgpvpn']."),
   );
   await b.run((tx) => deleteQuota(tx, b.call, 'demo'));
   assert.equal((await b.store.view((view) => showQuota(view, b.call, 'demo')))['network'], 1);

@@ -27,6 +27,7 @@ import {
 } from './port-routing.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
 import { checkQuota } from './quota.ts';
+import { followParent, lockTrunkOf, refuseTrunkPort } from './trunk-ports.ts';
 import { checkUsesKept, lockRouterOf, routerIdOf } from './router-use.ts';
 import {
   checkRevision,
@@ -294,6 +295,8 @@ export async function updatePort(
     (name) => name in given(changes),
   );
   const of = requests === undefined ? undefined : await lockRouterOf(tx, id);
+  const moves = 'host' in others || 'vnic_type' in others;
+  const trunk = moves ? await lockTrunkOf(tx, id) : undefined;
   const { port, network } = await lockPort(tx, call, { id, rule: 'update_port', withNetwork });
   // It became a router's meanwhile, or another's.
   if (of && routerIdOf(port) !== of.named) throw new RunAgain();
@@ -324,6 +327,7 @@ export async function updatePort(
   const [updated] = await tx.ports.update({ id }, { ...changed, ...touched(call, port) });
   if (!updated) throw portNotFound(id);
   if (reopens) await reopenBlocks(tx, [updated]);
+  if (moves) await followParent(tx, call, { parent: updated, of: trunk });
   return updated;
 }
 
@@ -331,6 +335,7 @@ export async function deletePort(tx: Transaction, call: Call, { id, ifMatch }: D
   const { port } = await lockPort(tx, call, { id, rule: 'delete_port', withNetwork: false });
   checkRevision(port, ifMatch);
   await refuseRouterPort(tx, port);
+  await refuseTrunkPort(tx, id);
   await releaseFloatingIps(tx, call, port);
   await tx.ports.remove({ id });
 }

@@ -20,6 +20,7 @@ const COUNTED = {
   floatingip: 'floatingIps',
   rbac_policy: 'rbacPolicies',
   subnetpool: 'subnetPools',
+  trunk: 'trunks',
 } as const satisfies Record<string, StandardTable>;
 
 const used = (tables: Tables, resource: CountedResource, project_id: string): Promise<number> =>

@@ -259,6 +259,12 @@ export const portMap = attributeMap<PortRow>({
       description: 'none where it has no address.',
     },
     {
+      name: 'trunk_details',
+      column: null,
+      type: shown({ type: 'object' }),
+      description: 'Of the parent of a trunk: the trunk and its subports.',
+    },
+    {
       name: 'security_groups',
       column: null,
       type: constant([], 'security groups are not there yet'),

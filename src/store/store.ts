@@ -8,7 +8,7 @@
  *   that failed (a UniqueViolation, say) dooms the transaction: further statements throw the same error, and so does
  *   `transact` even if `work` swallowed it.
  * - The first thing a write operation does is `lock` the row that it names, by table order then id:
- *   routers, networks, subnets, subnet pools, address scopes, security groups, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
+ *   routers, trunks, networks, subnets, subnet pools, address scopes, security groups, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
  * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the
  *   last act of the transaction appends one change to the log; `place` is where. Otherwise `place` is null.
  * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.
@@ -34,6 +34,7 @@ import type { StandardAttributes } from '../resources/standard.ts';
 import type { SubnetPoolRow } from '../resources/subnet-pool.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { TagOperator } from '../resources/tags.ts';
+import type { SubportRow, TrunkRow } from '../resources/trunk.ts';
 
 /** Equality (or membership, given an array) on each named column; an empty object is every row. */
 export type Where<Row> = { readonly [Column in keyof Row]?: Row[Column] | readonly Row[Column][] };
@@ -98,6 +99,8 @@ export interface Tables {
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;
   readonly portSecurityGroups: Table<PortSecurityGroupRow>;
+  readonly trunks: Table<TrunkRow>;
+  readonly subports: Table<SubportRow>;
   readonly quotas: Table<QuotaRow>;
   readonly leases: Table<LeaseRow>;
   readonly fencings: Table<FencingRow>;

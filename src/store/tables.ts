@@ -280,6 +280,21 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['port_id', 'security_group_id'],
     columns: { port_id: 'uuid', security_group_id: 'uuid' },
   },
+  trunks: {
+    name: 'trunks',
+    key: ['id'],
+    columns: { ...standard, name: 'text', admin_state_up: 'boolean', port_id: 'uuid' },
+  },
+  subports: {
+    name: 'trunk_subports',
+    key: ['port_id'],
+    columns: {
+      port_id: 'uuid',
+      trunk_id: 'uuid',
+      segmentation_type: 'text',
+      segmentation_id: 'integer',
+    },
+  },
   quotas: {
     name: 'quotas',
     key: ['project_id', 'resource'],

@@ -16,6 +16,7 @@ const DEFAULTS = {
   floatingip: -1,
   rbac_policy: -1,
   subnetpool: -1,
+  trunk: -1,
 };
 const names = (project: string) => ({ project_id: project, tenant_id: project });
 

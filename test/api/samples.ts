@@ -27,6 +27,9 @@ function samplesOn(api: ApiUnderTest, external: string): Samples {
       action: 'access_as_shared',
       target_tenant: 'green',
     }),
+    trunks: async () => ({
+      port_id: (await api.make('ports', { network_id: await ownNetwork() }, 'red')).id,
+    }),
     floatingips: () => ({ floating_network_id: external }),
   };
 }

@@ -38,6 +38,10 @@ const written = (value: unknown): string =>
 const isPlain = (value: unknown): boolean =>
   value !== undefined && (value === null || typeof value !== 'object');
 
+/** Shown of some only, as Neutron does. */
+const SOMETIMES = new Set(['trunk_details']);
+const namesOf = (attributes: readonly Attribute[]) => attributes.map(({ name }) => name);
+
 /** Attributes that a member sees and lists can ask for by a value that is shown. */
 const filtersOf = ({ map }: Collection, row: Json): Attribute[] =>
   map.attributes.filter(
@@ -53,7 +57,9 @@ for (const it of standard) {
 
   test(`${plural}: what a new one says of itself, and what a change moves`, async () => {
     const row = await make(it);
-    const shown = attributes.filter(({ see }) => see === undefined).map(({ name }) => name);
+    const shown = namesOf(attributes.filter(({ see }) => see === undefined)).filter(
+      (name) => !SOMETIMES.has(name),
+    );
     assert.deepEqual(Object.keys(row).sort(), shown.sort());
     const { project_id, tenant_id, description, tags } = row;
     assert.deepEqual([project_id, tenant_id, description, tags], [as, as, '', []]);

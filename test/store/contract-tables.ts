@@ -140,6 +140,10 @@ const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>[] } = 
     securityGroupRule(4, 2, { remote_address_group_id: networkId(7) }),
   ],
   portSecurityGroups: [{ port_id: portId(1), security_group_id: securityGroup(1).id }],
+  trunks: [{ ...standard(networkId(10)), name: 't', admin_state_up: false, port_id: portId(1) }],
+  subports: [
+    { port_id: portId(90), trunk_id: networkId(10), segmentation_type: 'vlan', segmentation_id: 4094 },
+  ],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],
   fencings: [

@@ -301,6 +301,21 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const trunks = define('trunks', 'trunks', ['id'], {
+  uniques: [{ constraint: 'trunks_parent', columns: ['port_id'] }],
+  foreignKeys: [{ constraint: 'trunks_port', column: 'port_id', parent: 'ports', cascade: false }],
+});
+
+const subports = define('subports', 'trunk_subports', ['port_id'], {
+  uniques: [
+    { constraint: 'trunk_subports_tag', columns: ['trunk_id', 'segmentation_type', 'segmentation_id'] },
+  ],
+  foreignKeys: [
+    { constraint: 'trunk_subports_port', column: 'port_id', parent: 'ports', cascade: false },
+    { constraint: 'trunk_subports_trunk', column: 'trunk_id', parent: 'trunks', cascade: true },
+  ],
+});
+
 const quotas = define('quotas', 'quotas', ['project_id', 'resource']);
 
 const leases = define('leases', 'leases', ['name']);
@@ -335,6 +350,8 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   securityGroups,
   securityGroupRules,
   portSecurityGroups,
+  trunks,
+  subports,
   quotas,
   leases,
   fencings,
