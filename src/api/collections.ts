@@ -38,6 +38,7 @@ import { subnetMap, type SubnetRow } from '../resources/subnet.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { ListFilter, ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
+import { floatingIpPoolCollection } from './floating-ip-pools.ts';
 import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
@@ -186,6 +187,7 @@ export const collections: readonly Collection[] = [
   ports,
   routerCollection,
   floatingIpCollection,
+  floatingIpPoolCollection,
   ...plainCollections,
   trunkCollection,
   ipAvailabilityCollection,

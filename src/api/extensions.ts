@@ -36,6 +36,7 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('floating-ip-port-forwarding', 'Floating IP Port Forwarding', 'Allow port forwarding from floating IP port to an internal port', '2018-01-19T10:00:00'),
   extension('floating-ip-port-forwarding-description', 'Floating IP Port Forwarding new attribute description', 'Add a new attribute description to Floating IP Port Forwarding', '2019-11-01T10:00:00'),
   extension('floating-ip-port-forwarding-port-ranges', 'Floating IP Port Forwarding support for port ranges', 'Support for port ranges in the floating IP port forwarding', '2021-07-27T10:00:00'),
+  extension('floatingip-pools', 'Floating IP Pools Extension', 'Provides a floating IP pools API.', '2018-03-21T10:00:00'),
   extension('ip-substring-filtering', 'IP address substring filtering', 'Provides IP address substring filtering when listing ports', '2017-11-28T09:00:00'),
   extension('l3-ha', 'HA Router extension', 'Adds HA capability to routers.', '2014-04-26T00:00:00'),
   extension('l3-port-ip-change-not-allowed', 'Prevent L3 router ports IP address change extension', 'Prevent change of IP address for some L3 router ports', '2018-10-09T10:00:00'),

@@ -54,6 +54,13 @@ async function externalFilter(tables: Tables, call: Call): Promise<ListFilter<Ne
   };
 }
 
+/** The ids of all external networks that the caller sees; an admin sees all. */
+export async function visibleExternalNetworkIds(tables: Tables, call: Call): Promise<string[]> {
+  const external = await tables.networks.find({ external: true });
+  const seen = await Promise.all(external.map((network) => seesNetwork(tables, call, network)));
+  return external.flatMap(({ id }, at) => (seen[at] ? [id] : []));
+}
+
 /** The ids of networks on which the caller may have ports though they are another's. */
 export async function usableNetworkIds(tables: Tables, call: Call): Promise<string[]> {
   const shared = await tables.networks.find({ shared: true });
