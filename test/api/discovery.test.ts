@@ -120,6 +120,8 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/deuteron/routers/{id}/failover post',
     '/v2.0/extensions get',
     '/v2.0/extensions/{alias} get',
+    '/v2.0/floatingip-pools get',
+    '/v2.0/floatingip-pools/{id} get',
     '/v2.0/floatingips/{floatingip}/port_forwardings get post',
     '/v2.0/floatingips/{floatingip}/port_forwardings/{id} get put delete',
     '/v2.0/network-ip-availabilities get',
