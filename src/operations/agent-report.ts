@@ -10,7 +10,7 @@ import type { ReplicaReport } from '../resources/replica-report.ts';
 import type { Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, progressOf } from './provisioning.ts';
-import { applyRoles, type Dispute, type RolesOutcome, weightyRouters } from './router-roles.ts';
+import { applyRoles, type Dispute, readRoles, type RolesOutcome, weightyRouters } from './router-roles.ts';
 
 /** One role's state, whole: it replaces the previous report (watch/protocol.ts). */
 export interface RoleReport {
@@ -198,16 +198,13 @@ export interface ReportOutcome {
   readonly disputes?: readonly Dispute[];
 }
 
-/** What the report says of roles, where it says anything new; with the routers locked of which it says what others depend on. */
-async function toldOf(tx: Transaction, { host, report }: Pick<ReportRequest, 'host' | 'report'>) {
+/** What the report says of roles, where it is newer than the last one, and the routers to lock: others depend on what it says of them. */
+async function toldOf(tx: Transaction, call: Call, { host, report }: Pick<ReportRequest, 'host' | 'report'>) {
   const { role, roles, incarnation } = report;
   if (role !== 'l3' || roles === undefined) return undefined;
   const told = { host, incarnation, roles };
-  const [agent, locked] = await Promise.all([tx.agents.get({ host, role }), weightyRouters(tx, told)]);
-  if (!agent || !isNewer(report, agent)) return undefined;
-  // routers come before agents
-  if (locked.length > 0) await tx.routers.lock({ id: locked });
-  return { told, locked };
+  const [agent, locked] = await Promise.all([tx.agents.get({ host, role }), weightyRouters(tx, call, told)]);
+  return agent && isNewer(report, agent) ? { told, locked } : undefined;
 }
 
 /**
@@ -219,14 +216,19 @@ export async function takeRoles(
   call: Call,
   { host, report }: Pick<ReportRequest, 'host' | 'report'>,
 ): Promise<RolesOutcome | undefined> {
-  const told = await toldOf(tx, { host, report });
+  const told = await toldOf(tx, call, { host, report });
   if (told === undefined || told.locked.length === 0) return undefined;
   const { role, incarnation, counter } = report;
-  const [known] = await tx.agents.lock({ host, role });
-  if (!known || !isNewer(report, known)) return undefined;
+  // One wait for all: statements keep their order, so what is read is of after the locks. Routers come before agents.
+  const [, [agent], known] = await Promise.all([
+    tx.routers.lock({ id: told.locked }),
+    tx.agents.lock({ host, role }),
+    readRoles(tx, told),
+  ]);
+  if (!agent || !isNewer(report, agent)) return undefined;
   const [said] = await Promise.all([
-    applyRoles(tx, call, told),
-    tx.agents.update({ id: known.id }, { incarnation, counter }),
+    applyRoles(tx, call, known),
+    tx.agents.update({ id: agent.id }, { incarnation, counter }),
   ]);
   return said;
 }
@@ -239,7 +241,9 @@ export async function applyReport(
 ): Promise<ReportOutcome> {
   const { host, report, place, hasRoles = false } = request;
   const { role } = report;
-  const told = hasRoles ? undefined : await toldOf(tx, request);
+  const told = hasRoles ? undefined : await toldOf(tx, call, request);
+  // routers come before agents
+  if (told && told.locked.length > 0) await tx.routers.lock({ id: told.locked });
   const [known] = await tx.agents.lock({ host, role });
   const registered = known !== undefined && known.server_id !== '';
   if (known && known.incarnation > report.incarnation)
@@ -264,7 +268,7 @@ export async function applyReport(
   if (role === 'l2' && place) await noteUnplugged(tx, agent, { place, ports });
   await liftBlocks(tx, call, await candidates(tx, agent));
   const isWhole = exceptions.length === report.exceptions.length;
-  const said = told ? await applyRoles(tx, call, told) : { events: [], disputes: [] };
+  const said = told ? await applyRoles(tx, call, await readRoles(tx, told)) : { events: [], disputes: [] };
   return {
     ...{ accepted: true, registered },
     ...(isWhole ? {} : { exceptions }),

@@ -74,30 +74,36 @@ export async function endAlerts(
 
 export const idOf = (object: string): string => object.slice(object.indexOf('/') + 1);
 
-/** Says of routers that two replicas are active at once, and that it is over. */
+/** Routers as objects of alerts. */
+const objectsOf = (ids: Iterable<string>): string[] => [...ids].map((id) => `router/${id}`);
+
+/** The open alerts that two replicas of these routers are active. */
+export const openDisputes = (tables: Pick<Tables, 'events'>, ids: Iterable<string>): Promise<EventRow[]> =>
+  openAlerts(tables, 'two-active', objectsOf(ids));
+
+/** Says of routers that two replicas are active at once, and that it is over. `open`: what is open of that, where it was read under their locks. */
 export async function tellOfDisputes(
   tx: Transaction,
   call: Call,
   about: {
     readonly disputed: ReadonlyMap<string, { readonly hosts: readonly string[]; readonly why: string }>;
     readonly over: readonly string[];
+    readonly open?: readonly EventRow[];
   },
 ): Promise<EventRow[]> {
+  const { disputed, over } = about;
+  const open = about.open ?? (await openDisputes(tx, [...disputed.keys(), ...over]));
   const events: EventRow[] = [];
-  for (const [id, { hosts, why }] of about.disputed) {
-    events.push(
-      ...(await beginAlert(tx, call, {
-        ...{ alert: 'two-active', severity: 'error', object: `router/${id}`, data: { hosts } },
-        message: `Router ${id} has ${hosts.length} active replicas: ${why}.`,
-      })),
-    );
+  for (const [id, { hosts, why }] of disputed) {
+    const object = `router/${id}`;
+    if (open.some((alert) => alert.object === object)) continue;
+    const about = { kind: 'alert', severity: 'error', role: 'l3', object } as const;
+    const message = `Router ${id} has ${hosts.length} active replicas: ${why}.`;
+    events.push(await record(tx, call, { ...about, message, data: { alert: 'two-active', hosts } }));
   }
-  const over = await openAlerts(
-    tx,
-    'two-active',
-    about.over.map((id) => `router/${id}`),
-  );
+  const ended = objectsOf(over);
+  const alerts = open.filter(({ object }) => ended.includes(object));
   const message = ({ object }: EventRow) =>
     `Of router ${idOf(object)} no more than one replica is known to be active.`;
-  return [...events, ...(await endAlerts(tx, call, { alerts: over, message }))];
+  return [...events, ...(await endAlerts(tx, call, { alerts, message }))];
 }

@@ -102,6 +102,23 @@ test('a stand-by that reaches nobody has the active asked: once both are active,
   assert.deepEqual(w.orders(), { h1: 'tell', h2: 'fault' });
 });
 
+test('that one more stand-by reaches nobody is written down while others hold the router', async () => {
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  for (const first of ['h1', 'h2']) {
+    const w = await roleStage();
+    for (const host of ['h2', 'h3']) await w.report(host);
+    await w.report('h1', { state: 'active' });
+    await w.report(first, cut);
+    const { epoch } = w.row('h1');
+    await w.run(async (tx) => {
+      await tx.routers.lock({ id: w.router.id });
+      await w.report('h3', cut);
+    });
+    assert.ok(w.row('h3').role_details?.cut_off_at, `${first} said so before`);
+    assert.equal(w.row('h1').epoch, epoch);
+  }
+});
+
 test('a stand-by that reaches nobody, and does again: nothing has come of it; later, the answer is too old', async () => {
   const w = await roleStage();
   const [down, up] = (['down', 'up'] as const).map((is) => ({ paths: { tunnel: is, management: is } }));

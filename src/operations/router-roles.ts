@@ -13,7 +13,7 @@ import type { RoleDetails, RouterBindingRow } from '../resources/router.ts';
 import type { Transaction } from '../store/store.ts';
 import { eventRow } from './event.ts';
 import type { Call } from './operation.ts';
-import { tellOfDisputes } from './router-alerts.ts';
+import { openDisputes, tellOfDisputes } from './router-alerts.ts';
 import { tellOfChecks } from './router-checks.ts';
 import { followUp, pronounce } from './router-orders.ts';
 import { isRivalSeen, tellOfRival } from './router-rivals.ts';
@@ -90,10 +90,9 @@ const isCutOffNews = ({ row: { role_details: known }, says }: Said): boolean =>
   (says.state === 'standby' || says.state === 'active') &&
   isCutOff(says) !== (known !== null && isCutOff(known));
 
-/** Whether more than the replica's own row depends on it. */
-const isWeighty = (said: Said): boolean =>
+/** Whether more than the replica's own row depends on it, besides that it reaches nobody or does again. */
+const isOtherNews = (said: Said): boolean =>
   said.isNew ||
-  isCutOffNews(said) ||
   isRivalNews(said) ||
   said.row.role_details?.order !== said.says.order ||
   isMeritNews(said) ||
@@ -101,9 +100,41 @@ const isWeighty = (said: Said): boolean =>
   // whom a move was forced upon is well
   (said.row.order?.forgives !== undefined && said.says.penalty === 0);
 
+/** Whether more than the replica's own row depends on it. */
+const isWeighty = (said: Said): boolean => isCutOffNews(said) || isOtherNews(said);
+
+const isCutOffStandby = (says: Omit<ReplicaReport, 'router'>): boolean =>
+  says.state === 'standby' && isCutOff(says);
+
+/**
+ * All that is new of it is that it stands by and reaches nobody, and nothing follows: who is active was asked, or has said so itself. Then
+ * it is only written down, for all stand-bys say it at once, in the moment in which who is active is to be found out. Should the active one
+ * take its word back just now, it is asked later.
+ */
+function isOfNoConsequence(
+  said: Said,
+  { rows, now }: { readonly rows: readonly RouterBindingRow[]; readonly now: number },
+): boolean {
+  const { row, says } = said;
+  if (!isCutOffStandby(says) || isOtherNews(said)) return false;
+  const own = { ...row, role_details: detailsOf(said, now) };
+  const replicas = rows.map((one) => (one.agent_id === row.agent_id ? own : one));
+  const found = judge(replicas.map(replicaOf), { now });
+  return found.kind === 'calm' && found.asks.length + found.ends.length === 0 && !found.revision;
+}
+
 /** The routers of which the report says something that more than its own rows depends on. */
-export async function weightyRouters(tx: Transaction, told: ReportedRoles): Promise<string[]> {
-  return (await saidBy(tx, told)).filter(isWeighty).map(({ row }) => row.router_id);
+export async function weightyRouters(tx: Transaction, call: Call, told: ReportedRoles): Promise<string[]> {
+  const alone = told.roles.filter(isCutOffStandby).map((one) => one.router);
+  const [said, rows] = await Promise.all([
+    saidBy(tx, told),
+    alone.length > 0 ? tx.routerBindings.find({ router_id: alone }) : [],
+  ]);
+  const now = call.clock.wall().getTime();
+  const byRouter = Map.groupBy(rows, (row) => row.router_id);
+  const isOf = (one: Said) =>
+    isWeighty(one) && !isOfNoConsequence(one, { rows: byRouter.get(one.row.router_id) ?? [], now });
+  return said.filter(isOf).map(({ row }) => row.router_id);
 }
 
 function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
@@ -125,51 +156,69 @@ function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
   };
 }
 
-/** Takes what a newer report says of roles; the `locked` routers, and the agent, are so by the same transaction. */
-export async function applyRoles(
+/** What a report says of roles, and what is known beside it. */
+export interface KnownRoles {
+  readonly told: ReportedRoles;
+  readonly said: readonly Said[];
+  /** All replicas of the routers that are locked. */
+  readonly rows: readonly RouterBindingRow[];
+  /** Alerts on those. */
+  readonly open: readonly EventRow[];
+}
+
+/** Reads it; the `locked` routers, and the agent, are so by the same transaction. */
+export async function readRoles(
   tx: Transaction,
-  call: Call,
   { told, locked }: { readonly told: ReportedRoles; readonly locked: readonly string[] },
-): Promise<RolesOutcome> {
-  const [said, known] = await Promise.all([
+): Promise<KnownRoles> {
+  const [said, rows, open] = await Promise.all([
     saidBy(tx, told),
     locked.length > 0 ? tx.routerBindings.find({ router_id: locked }) : [],
+    openDisputes(tx, locked),
   ]);
-  const [rows, events] = await Promise.all([
-    writeRoles(tx, call, { said, incarnation: told.incarnation }),
-    writeEvents(tx, call, { host: told.host, said }),
-  ]);
-  const written = new Map(rows.map((row) => [`${row.router_id} ${row.agent_id}`, row]));
-  const replicas = known.map((row) => written.get(`${row.router_id} ${row.agent_id}`) ?? row);
-  const weighed = await weigh(tx, call, {
-    host: told.host,
-    said: said.filter((one) => isWeighty(one) && locked.includes(one.row.router_id)),
-    byRouter: Map.groupBy(replicas, (row) => row.router_id),
+  return { told, said, rows, open };
+}
+
+/** Takes what a newer report says of roles. What is written is asked of the database together, for others wait for the lock. */
+export async function applyRoles(tx: Transaction, call: Call, known: KnownRoles): Promise<RolesOutcome> {
+  const { told, said, rows, open } = known;
+  const { host, incarnation } = told;
+  const now = call.clock.wall().getTime();
+  const changed = said.flatMap((one) => {
+    const changes = changesBy(one, { incarnation, now });
+    return changes === null ? [] : [{ row: one.row, changes }];
   });
+  const written = new Map(changed.map(({ row, changes }) => [nameOf(row), { ...row, ...changes }]));
+  const replicas = rows.map((row) => written.get(nameOf(row)) ?? row);
+  const byRouter = Map.groupBy(replicas, (row) => row.router_id);
+  const [events, weighed] = await Promise.all([
+    writeEvents(tx, call, { host, said }),
+    weigh(tx, call, {
+      ...{ host, byRouter, open },
+      said: said.filter((one) => isWeighty(one) && byRouter.has(one.row.router_id)),
+    }),
+    ...changed.map(({ row: { router_id, agent_id }, changes }) =>
+      tx.routerBindings.update({ router_id, agent_id }, changes),
+    ),
+  ]);
   return { events: [...events, ...weighed.events], disputes: weighed.disputes };
 }
 
-/** The rows that are others now. */
-async function writeRoles(
-  tx: Transaction,
-  call: Call,
-  { said, incarnation }: { readonly said: readonly Said[]; readonly incarnation: number },
-): Promise<RouterBindingRow[]> {
-  const now = call.clock.wall().getTime();
-  const written = said.map(async (one) => {
-    const { row, says, isNew } = one;
-    const role_details = detailsOf(one, now);
-    if (!isNew && isDeepStrictEqual(row.role_details, role_details)) return [];
-    const since = isNew ? { role_since: new Date(now - says.forMs).toISOString() } : {};
-    return tx.routerBindings.update(
-      { router_id: row.router_id, agent_id: row.agent_id },
-      {
-        ...{ ha_state: SHOWN[says.state], role_details, ...since },
-        ...{ role_incarnation: incarnation, role_seq: says.seq },
-      },
-    );
-  });
-  return (await Promise.all(written)).flat();
+const nameOf = ({ router_id, agent_id }: RouterBindingRow): string => `${router_id} ${agent_id}`;
+
+/** What changes of the row; null: nothing. */
+function changesBy(
+  said: Said,
+  { incarnation, now }: { readonly incarnation: number; readonly now: number },
+): Partial<RouterBindingRow> | null {
+  const { row, says, isNew } = said;
+  const role_details = detailsOf(said, now);
+  if (!isNew && isDeepStrictEqual(row.role_details, role_details)) return null;
+  return {
+    ...{ ha_state: SHOWN[says.state], role_details },
+    ...(isNew ? { role_since: new Date(now - says.forMs).toISOString() } : {}),
+    ...{ role_incarnation: incarnation, role_seq: says.seq },
+  };
 }
 
 async function writeEvents(
@@ -217,9 +266,10 @@ async function weigh(
     readonly host: string;
     readonly said: readonly Said[];
     readonly byRouter: ReadonlyMap<string, readonly RouterBindingRow[]>;
+    readonly open: readonly EventRow[];
   },
 ): Promise<RolesOutcome> {
-  const { host, said, byRouter } = about;
+  const { host, said, byRouter, open } = about;
   if (said.length === 0) return { events: [], disputes: [] };
   const disputed = new Map<string, { readonly hosts: readonly string[]; readonly why: string }>();
   const over: string[] = [];
@@ -248,7 +298,7 @@ async function weigh(
   // what is asked of the database together costs one wait for it
   const [told, alerts, given] = await Promise.all([
     tellOfChecks(tx, call, new Map([...byRouter].filter(([id]) => checked.includes(id)))),
-    tellOfDisputes(tx, call, { disputed, over }),
+    tellOfDisputes(tx, call, { disputed, over, open }),
     Promise.all([...verdicts, ...rivalled.map((rows) => tellOfRival(tx, call, rows))]),
     ...followed,
   ]);
