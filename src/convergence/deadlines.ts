@@ -14,6 +14,9 @@ export type Kind =
   | 'router'
   | 'floating-ip'
   | 'forwarding'
+  | 'security-group'
+  | 'members'
+  | 'address-group'
   | 'host'
   | 'first-look'
   | 'report';
@@ -31,6 +34,9 @@ export const DEADLINES_MS: Readonly<Record<Kind, number>> = {
   router: 3_000,
   'floating-ip': 2_000,
   forwarding: 2_000,
+  'security-group': 2_000,
+  members: 2_000,
+  'address-group': 2_000,
   host: 10_000,
   'first-look': 30_000,
   report: 15_000,
@@ -55,6 +61,10 @@ const OF_OBJECT: Readonly<Record<string, Kind>> = {
   router: 'router',
   'floating-ip': 'floating-ip',
   forwarding: 'forwarding',
+  'security-group': 'security-group',
+  members: 'members',
+  member: 'members',
+  'address-group': 'address-group',
 };
 
 /** The kind of what an agent reports as missing: its object, or its whole key. */

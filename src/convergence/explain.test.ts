@@ -157,6 +157,32 @@ test('a link that is not plugged', () => {
   );
 });
 
+test('a security group of the port that is not in force on its host; elsewhere it is no matter of the port', () => {
+  const failing = (key: string) =>
+    owed({ key, object: '', kind: 'security-group', reason: 'nft: out of memory' });
+  const firewall = new Set(['security-group/g', 'members/r']);
+  const explain = (host: string, key: string, audience = admin) =>
+    explainPort(
+      port({
+        subject: subject({ firewall }),
+        ...(host === 'h1'
+          ? { l2: agent('h1', 'l2', { state: 'failing', owed: [failing(key)] }) }
+          : { floods: [agent(host, 'l2', { state: 'failing', owed: [failing(key)] })] }),
+      }),
+      audience,
+    );
+  assert.match(
+    explain('h1', 'security-group/g').summary,
+    /^Security group g is not in force on h1 since .*: nft: out of memory\. The agent tries again\.$/,
+  );
+  assert.match(
+    explain('h1', 'members/r', member).summary,
+    /^The membership of security group r is not in force on its host/,
+  );
+  assert.equal(explain('h1', 'security-group/other').state, 'converged');
+  assert.equal(explain('h2', 'security-group/g').state, 'converged');
+});
+
 test('dnsmasq refuses, and what was done about it', () => {
   const dhcp = dhcpOf([bound(agent('h2', 'dhcp', { owed: [owed({ reason: 'dnsmasq: bad option' })] }))]);
   const done = withEvents(

@@ -144,7 +144,7 @@ export function fleetFindings(audience: Audience, { agents, heard, hosts, silent
 function owedFindings(audience: Audience, agents: readonly AgentFacts[], subject: Subject): Finding[] {
   return agents.flatMap((agent) =>
     agent.lag.owed
-      .filter((one) => one.key !== '' && bearsOn(subject, one))
+      .filter((one) => one.key !== '' && bearsOn(subject, one, agent.host))
       .filter((one) => agent.lag.heard || one.state !== 'pending')
       .map((one) => owedFinding(audience, agent, one)),
   );

@@ -4,6 +4,7 @@
  *
  * A member gets no names of hosts, nor what a host's programs said (as Neutron hides `binding:host_id`).
  */
+import { isFirewallGroup, splitKey } from '../resources/agent-view.ts';
 import type { Liveness, Role } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { AgentLag, OwedNow } from './lag.ts';
@@ -262,7 +263,9 @@ export function owedFinding(audience: Audience, { host, role }: AgentFacts, owed
   const about = { key: owed.key, host, role, since: owed.sinceAt };
   if (owed.state === 'failed') {
     const doing = doingAbout(audience, about, 'The agent tries again.');
-    const what = FAILING[role](thing, where);
+    const what = isFirewallGroup(owed.key)
+      ? `${thing} is not in force on ${where}`
+      : FAILING[role](thing, where);
     return finding(audience, { ...common, code: `${role}-failing`, state: 'failing', what, doing });
   }
   const late = owed.overdue ? ' It should be done by now.' : ' That takes a moment.';
@@ -291,6 +294,9 @@ function thingOf(audience: Audience, { key, object, since }: OwedNow): string {
     const other = named(audience, object.slice('endpoint/'.length), 'another host');
     return `The way to ${other} for ${key.replace('/', ' ')}`;
   }
+  const { kind, id } = splitKey(key);
+  if (kind === 'security-group') return `Security group ${id}`;
+  if (kind === 'members') return `The membership of security group ${id}`;
   if (object !== '') return object.replace('/', ' ');
   return key === '' ? `everything from position ${since} on` : key.replace('/', ' ');
 }

@@ -12,6 +12,8 @@ export interface Subject {
   readonly hosts: Readonly<Record<Role, ReadonlySet<string>>>;
   /** Where the port is bound; '' where it is not, and for others. */
   readonly boundHost: string;
+  /** What the port's firewall on its host is made of, as keys of the L2 agent: `security-group/<id>` and the like. */
+  readonly firewall?: ReadonlySet<string>;
   /** The routers that have the port, or ports on the network. */
   readonly routers?: ReadonlySet<string>;
   /** Their ports on the network, as `port/<id>`; of the port itself none. */
@@ -24,12 +26,17 @@ export interface Narrowing {
   readonly position?: number | undefined;
 }
 
-/** Whether what is owed (or reported as missing) bears on the subject. */
-export function bearsOn(subject: Subject, owed: { readonly key: string; readonly object: string }): boolean {
+/** Whether what that host owes (or reports as missing) bears on the subject. */
+export function bearsOn(
+  subject: Subject,
+  owed: { readonly key: string; readonly object: string },
+  host: string,
+): boolean {
   const { kind, id, networkId, boundHost } = subject;
   const { key, object } = owed;
   // Everything, or what may be anything.
   if (key === '' && object === '') return true;
+  if (subject.firewall?.has(key)) return host === boundHost;
   if (key.startsWith('router/')) {
     if (!subject.routers?.has(splitKey(key).id)) return false;
     return object === '' || object === `${kind}/${id}` || (subject.routerPorts?.has(object) ?? false);
@@ -44,7 +51,7 @@ export function bearsOn(subject: Subject, owed: { readonly key: string; readonly
 /** What of an agent's standing is asked for. */
 function narrowed(lag: AgentLag, { subject, position }: Narrowing): AgentLag {
   const isAsked = (one: { key: string; object: string; since: number; state: string }) =>
-    (!subject || bearsOn(subject, one)) &&
+    (!subject || bearsOn(subject, one, lag.host)) &&
     (position === undefined || one.state === 'waiting' || one.since <= position);
   const owed: OwedNow[] = lag.owed.filter(isAsked);
   const exceptions = lag.exceptions.filter(isAsked);

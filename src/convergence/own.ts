@@ -6,10 +6,17 @@ import { splitKey } from '../resources/agent-view.ts';
 import type { Role } from '../resources/agent.ts';
 import type { AgentLag, OwedNow } from './lag.ts';
 
+export interface OwnPort {
+  readonly networkId: string;
+  readonly host: string;
+  /** What its firewall is made of, as keys of the L2 agent. */
+  readonly firewall: ReadonlySet<string>;
+}
+
 /** What of it is the member's. */
 export interface OwnResources {
   /** His ports by id, and where they are. */
-  readonly ports: ReadonlyMap<string, { readonly networkId: string; readonly host: string }>;
+  readonly ports: ReadonlyMap<string, OwnPort>;
   readonly subnets: ReadonlySet<string>;
   readonly networks: ReadonlySet<string>;
 }
@@ -52,7 +59,10 @@ function resourcesOf(own: OwnResources, lag: AgentLag, owed: OwedNow): string[] 
   if (object.kind === 'port') return own.ports.has(object.id) ? [owed.object] : [];
   if (object.kind === 'subnet') return own.subnets.has(object.id) ? [owed.object] : [];
   const network = splitKey(owed.key);
-  if (network.kind !== 'network') return [];
+  if (network.kind !== 'network') {
+    const behind = [...own.ports].filter(([, port]) => port.host === lag.host && port.firewall.has(owed.key));
+    return behind.map(([id]) => `port/${id}`);
+  }
   const found = own.networks.has(network.id) ? [owed.key] : [];
   // Who another host floods to concerns nobody's port in particular.
   if (owed.object !== '') return found;

@@ -60,6 +60,17 @@ test('an exception holds the port that it is about, and no other', () => {
   assert.equal(lifted({ key: 'network/other' }), true);
 });
 
+test('a port is not wired before all that its firewall is made of is in force', () => {
+  const firewall = new Set(['security-group/g', 'members/r']);
+  const lifted = (changes: Partial<ReportException>) =>
+    isLifted(block('L2'), facts([progress('a', Q, exception(changes))], [], { firewall }));
+  assert.equal(lifted({ key: 'security-group/g' }), false);
+  assert.equal(lifted({ key: 'members/r', object: 'member/x' }), false);
+  assert.equal(lifted({ key: 'security-group/other' }), true);
+  // it stood when the port came, and a rule that was added since does not
+  assert.equal(lifted({ key: 'security-group/g', since: Q + 1 }), true);
+});
+
 test('what is outstanding of a later change does not hold an earlier one; what waits does', () => {
   const lifted = (changes: Partial<ReportException>) =>
     isLifted(block('L2'), facts([progress('a', Q + 9, exception(changes))]));

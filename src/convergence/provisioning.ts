@@ -1,7 +1,7 @@
 /**
  * When a port may be ACTIVE. A block opened at position Q is lifted by what agents have realised at or above Q:
  *
- * - L2: the bound host has wired the port, and each living DHCP host of the network floods to the bound host (else the
+ * - L2: the bound host has wired the port and has all that its firewall is made of in force, and each living DHCP host of the network floods to the bound host (else the
  *   first OFFER is lost while the API says ACTIVE).
  * - DHCP: any one of the network's DHCP agents has the port's lease.
  * - L3: a host of the router has the port in its namespace; for an HA port that is its own host.
@@ -29,6 +29,8 @@ export interface BlockFacts {
   /** The L3 agents that have the port, if it is a router's. */
   readonly l3?: readonly Server[];
   readonly routerId?: string;
+  /** What its firewall is made of, as keys of the L2 agent; absent for nothing. */
+  readonly firewall?: ReadonlySet<string>;
 }
 
 /** A DHCP agent of the network. */
@@ -102,7 +104,10 @@ export function isLifted(block: ProvisioningBlockRow, facts: BlockFacts): boolea
         agent.since !== null && hasRealisedKey(agent, { key, object }, Math.max(position, agent.since)),
     );
   }
-  if (!hasRealised(facts.l2.get(boundHost), { networkId, object }, position)) return false;
+  const l2 = facts.l2.get(boundHost);
+  if (!hasRealised(l2, { networkId, object }, position)) return false;
+  const { firewall } = facts;
+  if (firewall && l2?.exceptions.some((one) => firewall.has(one.key) && covers(one, position))) return false;
   return answering(facts).every(({ host, since }) => {
     const l2 = facts.l2.get(host);
     // A dead host, one without an L2 agent, one that the network does not reach: it floods nothing, and waiting for it

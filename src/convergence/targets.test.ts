@@ -40,6 +40,18 @@ test('a router is for whoever has a replica, its parts one by one', () => {
   assert.deepEqual(told(whole, 'h1', ['router/r']), ['l3 router/r  router']);
 });
 
+test('what firewalls are made of is for whoever hears of it, each as a whole', () => {
+  const joined = ['members/g|member/p', 'members/g|member/q', 'host/h1|port/p'];
+  assert.deepEqual(told(joined, 'h1', ['security-group/g']), ['l2  port/p port']);
+  assert.deepEqual(told(joined, 'h2', ['members/g']), ['l2 members/g  members']);
+  assert.deepEqual(told(joined, 'h3', ['security-group/g']), []);
+  const rule = ['security-group/g|security-group/g', 'address-group/a|address-group/a'];
+  assert.deepEqual(told(rule, 'h1', ['security-group/g', 'address-group/a']), [
+    'l2 security-group/g  security-group',
+    'l2 address-group/a  address-group',
+  ]);
+});
+
 test('hosts that have the same of a change share what it means, and no others', () => {
   const hint = readHint(PORT);
   const all = () => true;

@@ -9,7 +9,7 @@ import type { Kind } from './deadlines.ts';
 /** Something that one role of a host owes for one change. */
 export interface Target {
   readonly role: Role;
-  /** `network/<id>`, `router/<id>`; '' where the refs do not tell the port's network. */
+  /** `network/<id>`, `router/<id>`, `security-group/<id>`, `members/<id>`, `address-group/<id>`; '' where the refs do not tell the port's network. */
   readonly key: string;
   /** As in reports: `port/<id>`, `subnet/<id>`, `endpoint/<host>`, `floating-ip/<id>`; '' for the whole key. */
   readonly object: string;
@@ -95,6 +95,8 @@ function groupTargets(hint: Hint, group: Group, served: boolean): readonly Targe
   const { kind, id } = splitKey(group);
   const keys = hint.groups.get(group) ?? [];
   if (kind === 'router') return routerTargets(group, keys);
+  const ofFirewall = OF_FIREWALL[kind];
+  if (ofFirewall) return [{ role: 'l2', key: group, object: '', kind: ofFirewall }];
   return kind === 'dhcp' ? dhcpTargets(`network/${id}`, keys) : networkTargets(group, keys, served);
 }
 
@@ -118,6 +120,13 @@ function dhcpTargets(key: string, keys: readonly string[]): Target[] {
   });
   return [...fewOrWhole(all)];
 }
+
+/** What the firewall of ports is made of, each as a whole. */
+const OF_FIREWALL: Readonly<Record<string, Kind>> = {
+  'security-group': 'security-group',
+  members: 'members',
+  'address-group': 'address-group',
+};
 
 const OF_ROUTER: Readonly<Record<string, Kind>> = { 'floating-ip': 'floating-ip', forwarding: 'forwarding' };
 

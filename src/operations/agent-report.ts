@@ -1,13 +1,14 @@
 /** What an agent has realised, as it reports it; and what follows for ports. Status takes no position in the log. */
 import { timestamp } from '../lib/clock.ts';
 import { hasRealised, hasRealisedKey } from '../convergence/provisioning.ts';
-import { splitKey } from '../resources/agent-view.ts';
+import { isFirewallGroup, splitKey } from '../resources/agent-view.ts';
 import type { AgentRow, KeptException, ReportException, Role } from '../resources/agent.ts';
 import type { Place } from '../resources/place.ts';
 import type { PortRow } from '../resources/port.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { ReplicaReport } from '../resources/replica-report.ts';
 import type { Transaction } from '../store/store.ts';
+import { firewallKeysOf } from './firewall-keys.ts';
 import type { Call } from './operation.ts';
 import { liftBlocks, progressOf } from './provisioning.ts';
 import { applyRoles, type Dispute, readRoles, type RolesOutcome, weightyRouters } from './router-roles.ts';
@@ -40,7 +41,7 @@ const isNewer = (report: RoleReport, agent: AgentRow): boolean =>
 const isSame = (report: RoleReport, agent: AgentRow): boolean =>
   report.incarnation === agent.incarnation && report.counter === agent.counter;
 
-/** Of these networks and routers, by their keys, those that the host's role has to care for. */
+/** Of these networks, routers and parts of firewalls, by their keys, those that the host's role has to care for. */
 async function keysInScope(
   tx: Transaction,
   { host, role, agentId }: { host: string; role: Role; agentId: string },
@@ -54,7 +55,8 @@ async function keysInScope(
     return new Set(own.map((one) => `router/${one.router_id}`));
   }
   const network_id = idsOf('network');
-  if (network_id.length === 0) return new Set();
+  const firewall = role === 'l2' && keys.some(isFirewallGroup) ? await firewallOfHost(tx, host) : [];
+  if (network_id.length === 0) return new Set(firewall);
   const found = (await tx.dhcpBindings.find({ host, network_id })).map((one) => one.network_id);
   if (role === 'l2') {
     found.push(...(await tx.ports.find({ host, network_id })).map((port) => port.network_id));
@@ -62,7 +64,14 @@ async function keysInScope(
     if (routers.length > 0)
       found.push(...(await tx.ports.find({ network_id, device_id: routers })).map((port) => port.network_id));
   }
-  return new Set(found.map((id) => `network/${id}`));
+  return new Set([...firewall, ...found.map((id) => `network/${id}`)]);
+}
+
+/** What the firewalls of the host's ports are made of. */
+async function firewallOfHost(tx: Transaction, host: string): Promise<string[]> {
+  const ports = await tx.ports.find({ host });
+  const firewallOf = await firewallKeysOf(tx, ports);
+  return ports.flatMap((port) => [...firewallOf(port.id)]);
 }
 
 /**
@@ -87,7 +96,7 @@ async function inScope(
   );
   const kept = exceptions.filter(({ key, ...rest }) => {
     const { kind } = splitKey(key);
-    if ((kind === 'network' || kind === 'router') && !keys.has(key)) return false;
+    if ((kind === 'network' || kind === 'router' || isFirewallGroup(key)) && !keys.has(key)) return false;
     const id = portIdOf({ key, ...rest });
     return id === undefined || ports.has(id);
   });

@@ -2,7 +2,13 @@
 import { type AgentLag, type AgentState, type Convergence, isConverged, lagOf } from '../convergence/lag.ts';
 import { narrow, type Subject } from '../convergence/narrow.ts';
 import { LogEnd } from '../convergence/owed.ts';
-import { type OwnOwed, type OwnResources, ownOwed, withUnattended } from '../convergence/own.ts';
+import {
+  type OwnOwed,
+  type OwnPort,
+  type OwnResources,
+  ownOwed,
+  withUnattended,
+} from '../convergence/own.ts';
 import type { Asked } from '../convergence/unattended.ts';
 import { splitKey } from '../resources/agent-view.ts';
 import { AGENT_TYPES, type AgentRow, type Role } from '../resources/agent.ts';
@@ -18,6 +24,7 @@ import {
   positionNotFound,
   subnetNotFound,
 } from './faults.ts';
+import { firewallKeysOf } from './firewall-keys.ts';
 import type { Call } from './operation.ts';
 import { type FleetUnattended, readFleetUnattended } from './unattended-fleet.ts';
 import { readUnattended } from './unattended.ts';
@@ -141,6 +148,7 @@ export async function readSubject(
       networkId: port.network_id,
       boundHost: port.host,
       hosts: { l2, dhcp: serving, l3 },
+      firewall: (await firewallKeysOf(tables, [port]))(id),
       ...(l3.size > 0 ? { routers } : {}),
     };
   }
@@ -291,8 +299,12 @@ export async function ownConvergence(
   const ports = await view.ports.find({ project_id });
   const subnets = await view.subnets.find({ project_id });
   const networks = await view.networks.find({ project_id });
+  const firewallOf = await firewallKeysOf(view, ports);
+  const ownPort = ({ id, network_id, host }: PortRow): OwnPort => ({
+    ...{ networkId: network_id, host, firewall: firewallOf(id) },
+  });
   const own = {
-    ports: new Map(ports.map((port) => [port.id, { networkId: port.network_id, host: port.host }])),
+    ports: new Map(ports.map((port) => [port.id, ownPort(port)])),
     subnets: new Set(subnets.map((subnet) => subnet.id)),
     networks: new Set(networks.map((network) => network.id)),
   };

@@ -6,6 +6,7 @@ import { ROUTER_HA_OWNER, ROUTER_PORT_OWNERS, type RouterBindingRow } from '../r
 import type { SubnetRow } from '../resources/subnet.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { Transaction } from '../store/store.ts';
+import { firewallKeysOf } from './firewall-keys.ts';
 import type { Call } from './operation.ts';
 
 /** Whether the port's addresses are given out by DHCP: then its ACTIVE waits for that too. */
@@ -81,6 +82,7 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
       if (!agent || (port.device_owner === ROUTER_HA_OWNER && host !== port.host)) return [];
       return [{ ...progressOf(agent), alive: call.isAlive(agent), since: position }];
     });
+  const firewallOf = await firewallKeysOf(tx, ports);
   const left = new Map(ports.map((port) => [port.id, 0]));
   const lifted: ProvisioningBlockRow[] = [];
   const stayed: ProvisioningBlockRow[] = [];
@@ -93,6 +95,7 @@ export async function liftBlocks(tx: Transaction, call: Call, portIds: readonly 
       boundHost: port.host,
       l2,
       dhcp: dhcpOf(port.network_id),
+      firewall: firewallOf(port.id),
       ...(isRouters(port) ? { l3: l3Of(port), routerId: port.device_id } : {}),
     };
     (isLifted(block, facts) ? lifted : stayed).push(block);

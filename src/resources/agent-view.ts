@@ -243,6 +243,11 @@ export const securityGroupGroup = (securityGroupId: string): Group => `security-
 export const membersGroup = (securityGroupId: string): Group => `members/${securityGroupId}`;
 export const addressGroupGroup = (addressGroupId: string): Group => `address-group/${addressGroupId}`;
 
+const FIREWALL_KINDS = ['security-group', 'members', 'address-group'];
+
+/** Whether the group is of what firewalls are made of: rules, members, addresses. The L2 agent's key of it is its name. */
+export const isFirewallGroup = (group: Group): boolean => FIREWALL_KINDS.includes(splitKey(group).kind);
+
 /** The link that is a port on its host, as Neutron and Nova name it; in view of both roles: dhcp makes some, l2 wires all. */
 export const tapName = (portId: string): string => `tap${portId.slice(0, 11)}`;
 

@@ -9,6 +9,7 @@ import {
   type Group,
   hostBody,
   hostGroup,
+  isFirewallGroup,
   leaseBody,
   networkBody,
   networkGroup,
@@ -20,7 +21,7 @@ import {
 } from '../resources/agent-view.ts';
 import type { HostRow } from '../resources/agent.ts';
 import { putRouterObjects, putRouters, replicaEndpoints } from './router-objects.ts';
-import { isOfSecurity, putSecurityGroups, putSecurityObjects, securityGroupsOf } from './security-objects.ts';
+import { putSecurityGroups, putSecurityObjects, securityGroupsOf } from './security-objects.ts';
 import type { Store, View } from './store.ts';
 
 /** One consistent state, as agents see it. */
@@ -75,7 +76,7 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
     if (group.startsWith('router/')) {
       ofRouters.push(ref);
       routers.add(owner);
-    } else if (isOfSecurity(group)) {
+    } else if (isFirewallGroup(group)) {
       ofSecurity.push(ref);
       continue;
     } else wanted.push({ ref, owner, kind, id });
@@ -145,7 +146,7 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   for (const name of names) {
     const { kind, id } = splitKey(name);
     if (!found.has(name)) {
-      if (isOfSecurity(name)) ofSecurity.push(name);
+      if (isFirewallGroup(name)) ofSecurity.push(name);
       else owners[kind]?.push(id);
     }
     found.set(name, new Map());

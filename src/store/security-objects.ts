@@ -18,10 +18,6 @@ import type { View } from './store.ts';
 
 type Put = (group: Group, key: string, body: Body) => void;
 
-const KINDS = ['security-group', 'members', 'address-group'];
-
-export const isOfSecurity = (group: Group): boolean => KINDS.includes(splitKey(group).kind);
-
 /** The ids of the security groups that each of these ports is in. */
 export async function securityGroupsOf(
   view: View,
