@@ -69,6 +69,8 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('subnet_onboard', 'Subnet Onboard', 'Provides support for onboarding subnets into subnet pools', '2018-12-18T09:00:00'),
   extension('subnetpool-prefix-ops', 'Subnet Pool Prefix Operations', 'Provides support for adjusting the prefix list of subnet pools', '2019-02-08T10:00:00'),
   extension('tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Allow to tag ports during bulk creation', '2019-12-29T19:00:00'),
+  extension('trunk', 'Trunk Extension', 'Provides support for trunk ports', '2016-01-01T10:00:00'),
+  extension('trunk-details', 'Trunk port details', 'Expose trunk port details', '2016-01-01T10:00:00'),
 ];
 
 const EXTENSION = object({ alias: TEXT, name: TEXT, description: TEXT, updated: TEXT, links: array({}) });

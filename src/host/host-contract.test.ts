@@ -122,6 +122,21 @@ function linkTests(make: MakeHost): void {
     assert.deepEqual(await host.changeLinks(null, [gone, gone]), [null, null]);
   });
 
+  test('a VLAN is made on a link, or the kernel has none and says so', async (t) => {
+    const host = make(t);
+    const vlan = { op: 'add-vlan', name: 'tap9.7', on: 'brq9', id: 7, mtu: 1400 } as const;
+    const steps = [{ op: 'add-bridge', name: 'brq9', mtu: 1450 }, vlan, vlan] as const;
+    const [made, ...results] = await host.changeLinks(null, steps);
+    assert.equal(made, null);
+    const [found] = await host.links(['tap9.7']);
+    if (results[0] !== null) return assert.deepEqual([typeof results[0], found], ['string', undefined]);
+    assert.deepEqual([found?.kind, found?.vlan, found?.mtu], ['vlan', { id: 7, on: 'brq9' }, 1400]);
+    const [other] = await host.changeLinks(null, [{ ...vlan, id: 8 }]);
+    assert.equal(typeof other, 'string', 'the name is taken by another VLAN');
+    await host.changeLinks(null, [{ op: 'delete-link', name: 'brq9' }]);
+    assert.deepEqual(await host.links(['tap9.7']), []);
+  });
+
   test('how a bridge treats a member is set, and is the ordinary again when it joins anew', async (t) => {
     const host = make(t);
     const vxlan = { op: 'add-vxlan', name: 'vxlan-6', id: 6, local: '127.0.0.1', mtu: 1450 } as const;

@@ -24,6 +24,8 @@ export interface Link {
     readonly port: number;
     readonly learning: boolean;
   };
+  /** For a vlan: its tag, and the link that it stands on. */
+  readonly vlan?: { readonly id: number; readonly on: string };
   /** For a member of a bridge. */
   readonly bridging?: Bridging;
   /** `192.0.2.1/24`, canonical; link-local IPv6 addresses excluded. Filled for links listed inside a namespace. */
@@ -57,6 +59,14 @@ export type LinkStep =
       readonly mtu: number;
       /** Default true. */
       readonly learning?: boolean;
+    }
+  /** What comes in on the link `on` with this 802.1Q tag; the kernel may have none of this, and says so. */
+  | {
+      readonly op: 'add-vlan';
+      readonly name: string;
+      readonly on: string;
+      readonly id: number;
+      readonly mtu: number;
     }
   | {
       readonly op: 'add-veth';

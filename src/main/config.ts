@@ -101,6 +101,12 @@ export const SERVER_OPTIONS = {
     placeholder: 'NAME',
     help: 'Physical networks that may carry flat networks; * allows any.',
   },
+  'vlan-networks': {
+    kind: 'list',
+    default: ['*'],
+    placeholder: 'NAME',
+    help: 'Physical networks that may carry VLAN networks; * allows any. Hosts need 802.1Q for them.',
+  },
   'underlay-mtu': {
     kind: 'integer',
     min: 1330,

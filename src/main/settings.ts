@@ -34,7 +34,7 @@ export function settingsFrom(config: ServerConfig): Settings {
   return {
     vniRange: vniRange(config['vni-range']),
     flatNetworks: config['flat-networks'],
-    vlanRefusal: 'VLAN networks are not offered here: use vxlan or flat',
+    vlanNetworks: config['vlan-networks'],
     underlayMtu: config['underlay-mtu'],
     macPrefix: config['mac-prefix'].toLowerCase(),
     dhcpAgentsPerNetwork: config['dhcp-agents-per-network'],

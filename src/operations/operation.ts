@@ -35,8 +35,8 @@ export interface Settings {
   readonly vniRange: readonly [number, number];
   /** Physical networks on which flat networks may be made; `*` stands for any. */
   readonly flatNetworks: readonly string[];
-  /** Why VLAN networks are refused; null where they are offered. */
-  readonly vlanRefusal: string | null;
+  /** The same for VLAN networks. */
+  readonly vlanNetworks: readonly string[];
   /** MTU of the underlay; a VXLAN network gets 50 (IPv4) less. */
   readonly underlayMtu: number;
   readonly macPrefix: string;

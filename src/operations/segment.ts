@@ -33,12 +33,15 @@ export function checkSegment(settings: Settings, asked: Asked): Segment {
       throw invalidInput('provider:physical_network specified for vxlan network');
     }
   } else {
-    if (network_type === 'vlan' && settings.vlanRefusal !== null) throw invalidInput(settings.vlanRefusal);
+    const offered = network_type === 'vlan' ? settings.vlanNetworks : settings.flatNetworks;
     if (physical_network === null) {
       throw invalidInput(`physical_network required for ${network_type} provider network`);
     }
-    if (settings.flatNetworks.length === 0) throw invalidInput('Flat provider networks are disabled');
-    const offers = (name: string) => settings.flatNetworks.includes(name);
+    if (offered.length === 0) {
+      const what = network_type === 'vlan' ? 'VLAN' : 'Flat';
+      throw invalidInput(`${what} provider networks are disabled`);
+    }
+    const offers = (name: string) => offered.includes(name);
     if (physical_network === ANY || !(offers(ANY) || offers(physical_network))) {
       throw invalidInput(
         `physical_network '${physical_network}' unknown for ${network_type} provider network`,

@@ -14,7 +14,7 @@ const WALL_START = Date.UTC(2026, 0, 31, 12);
 export const SETTINGS: Settings = {
   vniRange: [1000, 1999],
   flatNetworks: ['physnet1'],
-  vlanRefusal: 'VLAN networks need the 8021q module',
+  vlanNetworks: [],
   underlayMtu: 1500,
   macPrefix: 'fa:16:3e',
   dhcpAgentsPerNetwork: 2,

@@ -84,12 +84,20 @@ export interface PortBody {
   readonly device_id: string;
   readonly fixed_ips: readonly FixedIp[];
   readonly generation: number;
+  /** Only of a subport of a trunk. */
+  readonly subport?: SubportBody;
   /** Absent: nothing is enforced, and the port is in no group and has no pairs. */
   readonly port_security_enabled?: true;
   /** Ids, sorted; absent as above. */
   readonly security_groups?: readonly string[];
   /** What else it may send from, and receive; absent as above. */
   readonly allowed_address_pairs?: readonly AddressPair[];
+}
+
+/** Its link is a VLAN on that of another port of the host, the trunk's parent. */
+export interface SubportBody {
+  readonly parent: string;
+  readonly segmentation_id: number;
 }
 
 export interface SecurityGroupBody {

@@ -13,13 +13,17 @@ import {
   leaseBody,
   networkBody,
   networkGroup,
+  type PortBody,
   portBody,
   type Ref,
   splitKey,
   splitRef,
+  type SubportBody,
   subnetBody,
 } from '../resources/agent-view.ts';
 import type { HostRow } from '../resources/agent.ts';
+import type { PortRow } from '../resources/port.ts';
+import { SUBPORT_OWNER } from '../resources/trunk.ts';
 import { putRouterObjects, putRouters, replicaEndpoints } from './router-objects.ts';
 import { putSecurityGroups, putSecurityObjects, securityGroupsOf } from './security-objects.ts';
 import type { Store, View } from './store.ts';
@@ -95,7 +99,7 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
   const ports = indexed(await findMany(of('port'), (id) => view.ports.find({ id })), (row) => row.id);
   const hosts = indexed(await findMany(of('host'), (name) => view.hosts.find({ name })), (row) => row.name);
   const bound = wanted.flatMap(({ kind, id }) => (kind === 'port' ? (ports.get(id) ?? []) : []));
-  const groupsOf = await securityGroupsOf(view, bound);
+  const portOf = await portBodies(view, bound);
   const isHa = await haAmong(view, [
     ...of('network'),
     ...wanted.flatMap((one) => (one.kind === 'endpoint' ? [one.owner] : [])),
@@ -110,7 +114,7 @@ async function readObjects(view: View, refs: Iterable<Ref>): Promise<Map<Ref, Bo
       case 'host':
         return host ? hostBody(host) : null;
       case 'port':
-        return port?.host === owner ? portBody(port, groupsOf(port.id)) : null;
+        return port?.host === owner ? portOf(port) : null;
       case 'network':
         return network ? networkBody(network, isHa(network.id)) : null;
       case 'endpoint':
@@ -179,11 +183,31 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
   }
   putHosts(host, hosts, put);
   const bound = await findMany(host, (name) => view.ports.find({ host: name }));
-  const groupsOf = await securityGroupsOf(view, bound);
-  for (const port of bound) put(hostGroup(port.host), `port/${port.id}`, portBody(port, groupsOf(port.id)));
+  const portOf = await portBodies(view, bound);
+  for (const port of bound) put(hostGroup(port.host), `port/${port.id}`, portOf(port));
   await putRouters(view, router, put);
   await putSecurityGroups(view, ofSecurity, put);
   return found;
+}
+
+/** What hosts see of these ports, which are bound to them. */
+async function portBodies(view: View, ports: readonly PortRow[]): Promise<(port: PortRow) => PortBody> {
+  const groupsOf = await securityGroupsOf(view, ports);
+  const ids = ports.flatMap(({ id, device_owner }) => (device_owner === SUBPORT_OWNER ? [id] : []));
+  const subports = await findMany(ids, (port_id) => view.subports.find({ port_id }));
+  const trunks = await findMany([...new Set(subports.map((one) => one.trunk_id))], (id) =>
+    view.trunks.find({ id }),
+  );
+  const parents = new Map(trunks.map(({ id, port_id }) => [id, port_id]));
+  const places = new Map<string, SubportBody>();
+  for (const { port_id, trunk_id, segmentation_id } of subports) {
+    const parent = parents.get(trunk_id);
+    if (parent !== undefined) places.set(port_id, { parent, segmentation_id });
+  }
+  return (port) => {
+    const subport = places.get(port.id);
+    return { ...portBody(port, groupsOf(port.id)), ...(subport ? { subport } : {}) };
+  };
 }
 
 /** Which of these networks are HA segments: a network is one from when it is made, or never. */

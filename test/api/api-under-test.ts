@@ -14,7 +14,7 @@ import { openTestDatabase } from '../support/postgres.ts';
 export const SETTINGS: Settings = {
   vniRange: [1, 16_777_215],
   flatNetworks: ['physnet1', 'physnet2'],
-  vlanRefusal: 'this kernel has no 802.1Q',
+  vlanNetworks: [],
   underlayMtu: 1500,
   macPrefix: 'fa:16:3e',
   dhcpAgentsPerNetwork: 1,

@@ -6,7 +6,7 @@ import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 
 let api: ApiUnderTest;
 before(async () => {
-  api = await startApi({ settings: { vlanRefusal: null } });
+  api = await startApi({ settings: { vlanNetworks: ['*'] } });
   await addAgent(api, { host: 'h1', role: 'l2' });
 });
 after(() => api?.close());

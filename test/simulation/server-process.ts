@@ -30,7 +30,7 @@ import type { Request } from './workload.ts';
 const SETTINGS: Settings = {
   vniRange: [1, 400],
   flatNetworks: ['physnet1'],
-  vlanRefusal: 'not here',
+  vlanNetworks: [],
   underlayMtu: 1500,
   macPrefix: 'fa:16:3e',
   dhcpAgentsPerNetwork: 2,

@@ -8,6 +8,7 @@ import {
   type PortBody,
   type RouterBody,
   splitKey,
+  type SubportBody,
   tapName,
 } from '../../resources/agent-view.ts';
 import type { World } from '../role.ts';
@@ -30,6 +31,8 @@ export interface DesiredTap {
   readonly object: string;
   readonly link: string;
   readonly up: boolean;
+  /** It is a VLAN of this agent's making, on the link of another port. */
+  readonly vlan?: { readonly id: number; readonly on: string };
 }
 
 export interface DesiredNetwork {
@@ -54,6 +57,7 @@ export interface WiredPort {
   readonly id: string;
   readonly network_id: string;
   readonly admin_state_up: boolean;
+  readonly subport?: SubportBody;
 }
 
 /** Ports that are bound to this host, whatever their network, and those of the routers that it has replicas of. */
@@ -91,7 +95,7 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
   const taps: DesiredTap[] = [];
   for (const port of portsOf(world)) {
     if (port.network_id !== networkId || !UUID.test(port.id)) continue;
-    taps.push({ object: `port/${port.id}`, link: tapName(port.id), up: port.admin_state_up });
+    taps.push(tapOf(port));
   }
   return {
     bridge: bridgeName(networkId),
@@ -103,6 +107,12 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
     taps: taps.sort((a, b) => (a.object < b.object ? -1 : 1)),
     shortfalls,
   };
+}
+
+function tapOf({ id, admin_state_up: up, subport }: WiredPort): DesiredTap {
+  const tap = { object: `port/${id}`, link: tapName(id), up };
+  if (subport === undefined) return tap;
+  return { ...tap, vlan: { id: subport.segmentation_id, on: tapName(subport.parent) } };
 }
 
 /** Locally administered, from the network's id: else it would change with every member that comes or goes. */

@@ -1,8 +1,8 @@
 /** The difference between what a network should have on this host and what it has, as ordered steps. Pure. */
 import type { Bridging, FloodStep, Link, LinkStep } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
-import { type DesiredNetwork, type DesiredTap, isOurBridge } from './desired.ts';
-import { type DesiredUplink, isVxlan } from './uplinks.ts';
+import { type DesiredNetwork, type DesiredTap, isOurBridge, isTap } from './desired.ts';
+import { type DesiredUplink, isVlanUplink, isVxlan } from './uplinks.ts';
 
 /** As a link that joins a bridge is treated unless told otherwise. */
 const ORDINARY: Bridging = { isolated: false, learning: true, flood: true };
@@ -54,7 +54,7 @@ export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
   const base = bridge ?? { name: desired.bridge, up: false, mtu, mac, master: null };
   change(draft, '', base, { mtu, mac, up: desired.up });
   planUplinks(desired, observed, draft);
-  for (const tap of desired.taps) planTap(tap, desired, observed.link(tap.link), draft);
+  for (const tap of desired.taps) planTap(tap, desired, observed, draft);
   return draft;
 }
 
@@ -68,7 +68,7 @@ export function planRemoval(bridge: string, observed: Observed, orphans: readonl
     step: { op: 'delete-link', name },
   }));
   for (const member of observed.membersOf(bridge)) {
-    if (!isVxlan(member.name) || orphans.includes(member.name)) continue;
+    if (!isOwn(member) || orphans.includes(member.name)) continue;
     links.push({ object: '', step: { op: 'delete-link', name: member.name } });
   }
   if (isOurBridge(bridge) && observed.link(bridge)?.kind === 'bridge') {
@@ -111,13 +111,46 @@ function isSame(a: Bridging, b: Bridging): boolean {
   return a.isolated === b.isolated && a.learning === b.learning && a.flood === b.flood;
 }
 
-function planTap(tap: DesiredTap, desired: DesiredNetwork, link: Link | undefined, draft: Draft): void {
+function planTap(tap: DesiredTap, desired: DesiredNetwork, observed: Observed, draft: Draft): void {
+  const { object, link: name, vlan } = tap;
+  const link = vlan ? planVlan({ object, name, ...vlan }, { desired, observed, draft }) : observed.link(name);
+  if (link === null) return;
   if (link === undefined) {
     draft.shortfalls.push({ object: tap.object, state: 'waiting', reason: `link ${tap.link} is not there` });
     return;
   }
   change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
 }
+
+interface DesiredVlan {
+  readonly object: string;
+  readonly name: string;
+  readonly on: string;
+  readonly id: number;
+}
+
+/** The VLAN as it will be; null: it cannot be made now. */
+function planVlan(
+  { object, name, on, id }: DesiredVlan,
+  { desired, observed, draft }: { desired: DesiredNetwork; observed: Observed; draft: Draft },
+): Current | null {
+  const found = observed.link(name);
+  if (found?.vlan?.id === id && found.vlan.on === on) return found;
+  const foreign = found && found.kind !== 'vlan' ? `${name} is there but is no VLAN` : undefined;
+  const reason = foreign ?? (observed.link(on) ? undefined : `link ${on} is not there`);
+  if (found && foreign === undefined) draft.links.push({ object, step: { op: 'delete-link', name } });
+  if (reason !== undefined) {
+    draft.shortfalls.push({ object, state: 'waiting', reason });
+    return null;
+  }
+  const { mtu } = desired;
+  draft.links.push({ object, step: { op: 'add-vlan', name, on, id, mtu } });
+  return { name, up: false, mtu, mac: '', master: null };
+}
+
+/** Whether an agent like this one made it: its tunnels, its VLANs for networks and for subports. */
+const isOwn = (link: Link): boolean =>
+  isVxlan(link.name) || isVlanUplink(link) || (isTap(link.name) && link.kind === 'vlan');
 
 /** Before anything joins: what must not be in the bridge leaves it. */
 function planUplinks(desired: DesiredNetwork, observed: Observed, draft: Draft): void {
@@ -126,12 +159,12 @@ function planUplinks(desired: DesiredNetwork, observed: Observed, draft: Draft):
   for (const member of observed.membersOf(bridge)) {
     if (wanted.has(member.name)) continue;
     // The bridge is ours: two networks, or two physical segments, must not meet in it.
-    if (isVxlan(member.name))
-      draft.links.push({ object: '', step: { op: 'delete-link', name: member.name } });
+    if (isOwn(member)) draft.links.push({ object: '', step: { op: 'delete-link', name: member.name } });
     else change(draft, '', member, { master: null });
   }
   for (const uplink of uplinks) {
     if (uplink.kind === 'vxlan') planVxlan(uplink, desired, observed, draft);
+    else if (uplink.kind === 'vlan') planVlanUplink(uplink, desired, observed, draft);
     else planPhysical(uplink.link, desired, observed, draft);
   }
 }
@@ -163,6 +196,18 @@ function planVxlan(
       draft.flood.push({ object: '', step: { op: 'delete', link: name, destination } });
     }
   }
+}
+
+function planVlanUplink(
+  { link: name, on, id }: DesiredUplink & { kind: 'vlan' },
+  desired: DesiredNetwork,
+  observed: Observed,
+  draft: Draft,
+): void {
+  const below = observed.link(on);
+  if (below && !below.up) change(draft, '', below, { up: true });
+  const link = planVlan({ object: '', name, on, id }, { desired, observed, draft });
+  if (link) change(draft, '', link, { mtu: desired.mtu, master: desired.bridge, up: true });
 }
 
 function planPhysical(name: string, desired: DesiredNetwork, observed: Observed, draft: Draft): void {

@@ -24,7 +24,7 @@ import { HEALTH_LINKS, HealthLink } from './health-link.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
 import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
-import { HEARTBEAT_PORT, heartbeatName, isVxlan, VXLAN_PORT, vxlanName } from './uplinks.ts';
+import { HEARTBEAT_PORT, heartbeatName, isVxlan, vlanName, VXLAN_PORT, vxlanName } from './uplinks.ts';
 
 export interface L2Options extends L2Settings {
   readonly host: Host;
@@ -51,6 +51,8 @@ class L2Agent implements RoleAgent {
   readonly #health: ReadonlyMap<string, HealthLink>;
   /** Link name to key, for host events; null: to be made anew. */
   #names: Map<string, string> | null = null;
+  /** By a link, the keys of what stands on it as VLANs; made with the names. */
+  readonly #above = new Map<string, string[]>();
   /** The one device under both ways of HA segments; null: there is none, as far as known. */
   #sharedDevice: string | null = null;
   /** Whether the mirror holds all that it must; null: to be found out anew. */
@@ -280,18 +282,20 @@ class L2Agent implements RoleAgent {
 
   #keysOfLink(name: string): string[] {
     const master = this.#view.link(name)?.master ?? '';
-    const ours = isOurBridge(name) || isTap(name) || isVxlan(name) || isOurBridge(master);
+    const names = this.#nameIndex();
+    const ours = isOurBridge(name) || isTap(name) || isVxlan(name) || isOurBridge(master) || names.has(name);
     const physical = !ours && [...this.#settings.bridgeMappings.values()].includes(name);
     if (!ours && !physical) return [];
     this.#view.linkChanged(name);
-    const names = this.#nameIndex();
     const key = names.get(name) ?? names.get(master);
-    return key === undefined ? [] : [key];
+    const above = this.#above.get(name) ?? [];
+    return key === undefined ? above : [key, ...above];
   }
 
   #nameIndex(): ReadonlyMap<string, string> {
     if (this.#names !== null) return this.#names;
     const names = new Map<string, string>();
+    this.#above.clear();
     for (const group of this.#world.groups()) {
       const { kind, id } = splitKey(group);
       if (kind !== 'network') continue;
@@ -302,14 +306,27 @@ class L2Agent implements RoleAgent {
       if (network.network_type === 'vxlan') names.set(vxlanName(vni), group);
       if (network.ha) names.set(heartbeatName(vni), group);
       const physical = this.#settings.bridgeMappings.get(network.physical_network ?? '');
-      if (network.network_type === 'flat' && physical !== undefined) names.set(physical, group);
+      if (physical === undefined) continue;
+      if (network.network_type === 'flat') names.set(physical, group);
+      if (network.network_type !== 'vlan') continue;
+      names.set(vlanName(physical, vni), group);
+      this.#addAbove(physical, group);
     }
-    for (const port of portsOf(this.#world)) names.set(tapName(port.id), `network/${port.network_id}`);
+    for (const { id, network_id, subport } of portsOf(this.#world)) {
+      names.set(tapName(id), `network/${network_id}`);
+      if (subport) this.#addAbove(tapName(subport.parent), `network/${network_id}`);
+    }
     this.#names = names;
     return names;
+  }
+
+  #addAbove(link: string, key: string): void {
+    this.#above.set(link, [...(this.#above.get(link) ?? []), key]);
   }
 }
 
 function linkNames(desired: DesiredNetwork): string[] {
-  return [...desired.uplinks, ...desired.taps].map((one) => one.link);
+  const taps = desired.taps.flatMap(({ vlan }) => (vlan ? [vlan.on] : []));
+  const uplinks = desired.uplinks.flatMap((one) => (one.kind === 'vlan' ? [one.on] : []));
+  return [...[...desired.uplinks, ...desired.taps].map((one) => one.link), ...taps, ...uplinks];
 }

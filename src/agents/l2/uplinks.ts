@@ -4,6 +4,7 @@
  * believe that the others are dead (Launchpad bug 1375625).
  */
 import { isIP } from 'node:net';
+import type { Link } from '../../host/host.ts';
 import type { Shortfall } from '../../reconcile/controller.ts';
 import {
   type Body,
@@ -32,11 +33,19 @@ export type DesiredUplink =
       /** false: one of several ways at once. Nothing passes from one to another, and all that is sent goes by each of them. */
       readonly learning: boolean;
     }
-  | { readonly kind: 'physical'; readonly link: string };
+  | { readonly kind: 'physical'; readonly link: string }
+  /** A VLAN of this agent's making, on the physical network's link. */
+  | { readonly kind: 'vlan'; readonly link: string; readonly on: string; readonly id: number };
 
 export const vxlanName = (vni: number) => `vxlan-${vni}`;
 export const heartbeatName = (vni: number) => `vxlan-${vni}m`;
 export const isVxlan = (name: string) => /^vxlan-\d{1,8}m?$/.test(name);
+
+/** As people name them, within the 15 characters of a link's name. */
+export const vlanName = (on: string, id: number) => `${on.slice(-(14 - `${id}`.length))}.${id}`;
+/** Whether a network's agent made it, by its name. */
+export const isVlanUplink = ({ name, vlan }: Pick<Link, 'name' | 'vlan'>): boolean =>
+  vlan !== undefined && name === vlanName(vlan.on, vlan.id);
 
 /** One of the networks that VXLAN goes over. */
 interface Way {
@@ -91,15 +100,20 @@ export function uplinksOf(
         learning: network.ha !== true,
       }));
     }
-    case 'flat': {
+    case 'flat':
+    case 'vlan': {
       const link = settings.bridgeMappings.get(network.physical_network ?? '');
-      if (link !== undefined) return [{ kind: 'physical', link }];
-      cannot(`no link of this host leads to "${network.physical_network}"`);
+      if (link === undefined) {
+        cannot(`no link of this host leads to "${network.physical_network}"`);
+        return [];
+      }
+      if (network.network_type === 'flat') return [{ kind: 'physical', link }];
+      const id = network.segmentation_id;
+      if (id !== null && Number.isInteger(id) && id >= 1 && id <= 4094)
+        return [{ kind: 'vlan', link: vlanName(link, id), on: link, id }];
+      cannot(`${id} is not a VLAN's tag`);
       return [];
     }
-    case 'vlan':
-      cannot('this agent does not wire VLAN networks');
-      return [];
   }
 }
 

@@ -107,6 +107,11 @@ export class FakeHost implements Host {
     this.#links.addForeign(link);
   }
 
+  /** The kernel has no 802.1Q. */
+  loseVlans(): void {
+    this.#links.hasVlans = false;
+  }
+
   /** Another hand changes a link, or a flood entry. */
   meddle(namespace: string | null, step: LinkStep): StepResult {
     return this.#links.change(namespace, step);

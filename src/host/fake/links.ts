@@ -18,6 +18,7 @@ interface FakeLink {
   master: string | null;
   bridging?: Bridging;
   readonly vxlan?: NonNullable<Link['vxlan']>;
+  readonly vlan?: NonNullable<Link['vlan']>;
   readonly addresses: Set<string>;
   readonly peer: Place | null;
 }
@@ -49,6 +50,8 @@ export class FakeLinks {
   readonly #nameless = new Set<string>();
   readonly #flood = new Map<string, Set<string>>();
   readonly #listener: LinkListener;
+  /** Whether the kernel has 802.1Q. */
+  hasVlans = true;
   #made = 0;
   /** How often a namespace of that name was made. */
   readonly #lives = new Map<string | null, number>();
@@ -129,6 +132,8 @@ export class FakeLinks {
         return this.#addBridge(namespace, step);
       case 'add-vxlan':
         return this.#addVxlan(namespace, step);
+      case 'add-vlan':
+        return this.#addVlan(namespace, step);
       case 'add-veth':
         return this.#addVeth(namespace, step);
       case 'set-link':
@@ -208,6 +213,20 @@ export class FakeLinks {
     return null;
   }
 
+  #addVlan(namespace: string | null, step: LinkStep & { op: 'add-vlan' }): StepResult {
+    const { id, on } = step;
+    if (!this.hasVlans) return 'Unknown device type.';
+    const space = this.#space(namespace);
+    const found = space.get(linkName(step.name));
+    if (found?.vlan?.id === id && found.vlan.on === on) return null;
+    if (found) return `${step.name} exists`;
+    if (!space.has(linkName(on))) return `no link ${on}`;
+    for (const { name, vlan } of space.values())
+      if (vlan?.id === id && vlan.on === on) return `VLAN ${id} of ${on} is in use by ${name}`;
+    this.#put(namespace, { ...this.#fresh(step.name, 'vlan'), mtu: mtuValue(step.mtu), vlan: { id, on } });
+    return null;
+  }
+
   #addVeth(namespace: string | null, step: LinkStep & { op: 'add-veth' }): StepResult {
     const { peer } = step;
     const there = this.#spaces.get(namespaceName(peer.namespace));
@@ -268,6 +287,7 @@ export class FakeLinks {
       this.#tell(namespace, member);
     }
     this.#listener.linkChanged({ namespace, name }, 'gone');
+    for (const above of [...space.values()]) if (above.vlan?.on === name) this.#delete(namespace, above.name);
     if (link.peer !== null && this.#spaces.has(link.peer.namespace))
       this.#delete(link.peer.namespace, link.peer.name);
   }

@@ -16,6 +16,8 @@ import { complaint, type Spawner } from './spawner.ts';
 /** The part of `ip -j -d` that we read. */
 interface RawLink {
   readonly ifname?: string;
+  /** What it stands on. */
+  readonly link?: string;
   readonly flags?: readonly string[];
   readonly mtu?: number;
   readonly master?: string;
@@ -66,6 +68,7 @@ export function parseLinks(json: string): Link[] {
       mac: raw.address ?? '',
       master: raw.master ?? null,
       ...(kind === 'vxlan' ? vxlanOf(raw) : {}),
+      ...(kind === 'vlan' ? { vlan: { id: raw.linkinfo?.info_data?.id ?? 0, on: raw.link ?? '' } } : {}),
       ...(raw.linkinfo?.info_slave_kind === 'bridge' ? { bridging: bridgingOf(raw) } : {}),
       addresses: addressesOf(raw),
     });
@@ -112,6 +115,14 @@ export function linesOf(step: LinkStep): string[] {
       const port = wholeNumber(step.port, 1, 65535);
       return [
         `link add name ${name} mtu ${mtuValue(step.mtu)} type vxlan id ${id} local ${ipAddress(step.local)} dstport ${port} ${step.learning === false ? 'nolearning' : 'learning'}`,
+        `link set dev ${name} addrgenmode none`,
+      ];
+    }
+    case 'add-vlan': {
+      const name = linkName(step.name);
+      const id = wholeNumber(step.id, 1, 4094);
+      return [
+        `link add link ${linkName(step.on)} name ${name} mtu ${mtuValue(step.mtu)} type vlan id ${id}`,
         `link set dev ${name} addrgenmode none`,
       ];
     }
@@ -177,6 +188,10 @@ export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
       const vxlan = find(step.name)?.vxlan;
       const same = vxlan?.id === step.id && vxlan.local === step.local && vxlan.port === step.port;
       return same && vxlan.learning === (step.learning ?? true);
+    }
+    case 'add-vlan': {
+      const vlan = find(step.name)?.vlan;
+      return vlan?.id === step.id && vlan.on === step.on;
     }
     case 'announce':
       return false;
@@ -272,14 +287,21 @@ export function createLinks(spawner: Spawner) {
   };
 }
 
+const MAKES: ReadonlySet<LinkStep['op']> = new Set(['add-bridge', 'add-vxlan', 'add-vlan', 'add-veth']);
+
 /**
  * `addrgenmode none` keeps link-local addresses away; this also keeps the host from taking an address from a router
  * advertisement on a tenant's network.
  */
 async function quieten(steps: readonly LinkStep[], results: readonly StepResult[]): Promise<void> {
   for (const [index, step] of steps.entries()) {
-    const made = step.op === 'add-bridge' || step.op === 'add-vxlan' || step.op === 'add-veth';
-    if (results[index] !== null || !(made || (step.op === 'set-link' && step.ipv6 === false))) continue;
+    const made = MAKES.has(step.op);
+    if (
+      results[index] !== null ||
+      !('name' in step) ||
+      !(made || (step.op === 'set-link' && step.ipv6 === false))
+    )
+      continue;
     // Missing where the kernel has no IPv6, or another hand was quicker to delete the link: nothing to keep quiet.
     await writeFile(`/proc/sys/net/ipv6/conf/${step.name}/disable_ipv6`, '1\n').catch(() => undefined);
   }
