@@ -5,7 +5,7 @@ import { realClock, sleep } from '../../src/lib/clock.ts';
 import { integerBetween, type Random, seededRandom } from '../../src/lib/random.ts';
 import type { Body, Group } from '../../src/resources/agent-view.ts';
 import { type AgentObjects, agentObjects, agentObjectsSource } from '../../src/store/agent-objects.ts';
-import type { Store } from '../../src/store/store.ts';
+import { ForeignKeyViolation, type Store, type Transaction, UniqueViolation } from '../../src/store/store.ts';
 import { Feed } from '../../src/watch/feed.ts';
 import { Follower } from '../../src/watch/follow.ts';
 import { Journal } from '../../src/watch/journal.ts';
@@ -13,6 +13,7 @@ import type { Frame } from '../../src/watch/protocol.ts';
 import type { Transport } from '../../src/watch/transport.ts';
 import { parseFrame } from '../../src/watch/wire.ts';
 import { withDatabase } from '../support/postgres.ts';
+import { addressGroupRow, ruleRow, securityGroupRow } from '../support/watch-security.ts';
 import {
   assertMirror,
   hostRow,
@@ -30,31 +31,67 @@ const WRITERS = 4;
 interface Ids {
   readonly networks: readonly string[];
   readonly agents: ReadonlyMap<string, string>;
+  readonly groups: readonly string[];
+  readonly addresses: string;
 }
 
 async function populate(store: Store, random: Random): Promise<Ids> {
   const networks = Array.from({ length: 3 }, () => random.uuid());
   const agents = new Map(HOSTS.map((host) => [host, random.uuid()]));
+  const groups = Array.from({ length: 4 }, () => random.uuid());
+  const addresses = random.uuid();
   await store.transact(async (tx) => {
     await tx.hosts.insert(HOSTS.map((host) => hostRow(host)));
     await tx.agents.insert([...agents].map(([host, id]) => agentRow(id, host, 'dhcp')));
     await tx.networks.insert(networks.map((id, at) => networkRow(id, 100 + at)));
     await tx.subnets.insert(networks.map((id) => subnetRow(random.uuid(), id)));
+    await tx.securityGroups.insert(groups.map((id) => securityGroupRow(id)));
+    await tx.addressGroups.insert([addressGroupRow(addresses)]);
   });
-  return { networks, agents };
+  return { networks, agents, groups, addresses };
+}
+
+/** Rules, memberships and addresses, of whichever port: others may have it in hand at the same time. */
+async function secure(
+  tx: Transaction,
+  random: Random,
+  { ids, ports }: { ids: Ids; ports: readonly string[] },
+) {
+  const pick = <Item>(items: readonly Item[]) => items[integerBetween(random, 0, items.length - 1)] as Item;
+  const [group, remote_group_id] = [pick(ids.groups), pick(ids.groups)];
+  const address = `10.0.0.${integerBetween(random, 1, 250)}`;
+  const chance = random.next();
+  if (chance < 0.2) {
+    const remote = random.next() < 0.8 ? { remote_group_id } : { remote_address_group_id: ids.addresses };
+    await tx.securityGroupRules.insert([ruleRow(random.uuid(), group, remote)]);
+  } else if (chance < 0.4) await tx.securityGroupRules.remove({ security_group_id: group, remote_group_id });
+  else if (chance < 0.45) await tx.securityGroups.update({ id: group }, { stateful: random.next() < 0.5 });
+  else if (chance < 0.5) await tx.addressGroups.update({}, { addresses: [`${address}/32`] });
+  else {
+    const id = pick(ports);
+    if (chance < 0.6) {
+      const pair = { ip_address: address, mac_address: 'fa:16:3e:00:00:01' };
+      await tx.ports.update({ id }, { allowed_address_pairs: [pair] });
+      return;
+    }
+    const row = { port_id: id, security_group_id: group };
+    const [there] = await tx.portSecurityGroups.remove(row);
+    if (!there && (await tx.ports.count({ id })) > 0) await tx.portSecurityGroups.insert([row]);
+  }
 }
 
 /** One writer: whatever it does, it does beside the others. */
-async function write(store: Store, random: Random, ids: Ids): Promise<void> {
+async function write(store: Store, random: Random, ids: Ids, all: string[] = []): Promise<void> {
   const pick = <Item>(items: readonly Item[]) => items[integerBetween(random, 0, items.length - 1)] as Item;
   const own: string[] = [];
   for (let i = 0; i < 60; i++) {
     const network = pick(ids.networks);
     const host = pick([...HOSTS, '']);
     const id = pick([...own, '']);
-    const kind = integerBetween(random, 0, 6);
-    await store.transact(async (tx) => {
-      if (kind === 0) await tx.networks.update({ id: network }, { name: random.uuid() });
+    const kind = integerBetween(random, 0, 12);
+    const work = async (tx: Transaction) => {
+      if (kind > 6 && all.length > 0) await secure(tx, random, { ids, ports: all });
+      else if (kind === 0) await tx.networks.update({ id: network }, { name: random.uuid() });
       else if (kind === 1 && host !== '') {
         await tx.hosts.update({ name: host }, { tunnel_ip: `192.0.2.${integerBetween(random, 1, 250)}` });
         await tx.networks.find({ id: network });
@@ -77,9 +114,16 @@ async function write(store: Store, random: Random, ids: Ids): Promise<void> {
       } else {
         const port = random.uuid();
         own.push(port);
+        all.push(port);
         await tx.ports.insert([portRow(port, network, { host })]);
       }
-    });
+    };
+    try {
+      await store.transact(work);
+    } catch (error) {
+      // the port went, or came into the group, by another's hand
+      if (!(error instanceof ForeignKeyViolation || error instanceof UniqueViolation)) throw error;
+    }
   }
 }
 
@@ -151,8 +195,9 @@ test('with writers at the same time every mirror comes to be what the rows are',
       }),
     );
     try {
+      const ports: string[] = [];
       const writing = Promise.all(
-        Array.from({ length: WRITERS }, (_, at) => write(store, seededRandom(100 + at), ids)),
+        Array.from({ length: WRITERS }, (_, at) => write(store, seededRandom(100 + at), ids, ports)),
       );
       let isWriting = true;
       const done = writing.finally(() => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Client } from 'pg';
 import { type OpenedStore, openStore } from '../../src/store/open.ts';
-import { StoreUnavailable } from '../../src/store/store.ts';
+import { StoreUnavailable, type Transaction } from '../../src/store/store.ts';
 import { realClock } from '../../src/lib/clock.ts';
 import { realRandom } from '../../src/lib/random.ts';
 import {
@@ -13,7 +13,7 @@ import {
   withClient,
   withDatabase,
 } from '../support/postgres.ts';
-import { host, network, networkId, port, portId } from './rows.ts';
+import { host, network, networkId, port, portId, securityGroup } from './rows.ts';
 
 // Held open, so that the cluster serves the whole file.
 let first: TestDatabase;
@@ -322,4 +322,50 @@ test('servers on one database know who of them lives', () =>
       { id: 'one', beat: 2 },
       { id: 'two', beat: 2 },
     ]);
+  }));
+
+test('a port that comes into a group while it is bound, or given another address, is hinted as it then is', () =>
+  withDatabase(async ({ store, connection }) => {
+    const [P, G] = [portId(1), securityGroup(1).id];
+    await store.transact(async (tx) => {
+      await tx.networks.insert([network(1)]);
+      await tx.hosts.insert([host('a')]);
+      await tx.ports.insert([port(1, 1)]);
+      await tx.securityGroups.insert([securityGroup(1)]);
+    });
+    const join = (tx: Transaction): Promise<unknown> =>
+      tx.portSecurityGroups.insert([{ port_id: P, security_group_id: G }]);
+    const change = (tx: Transaction): Promise<unknown> =>
+      tx.ports.update(
+        { id: P },
+        { host: 'a', generation: 1, fixed_ips: [{ subnet_id: P, ip_address: '10.0.0.9' }] },
+      );
+    await withClient(connection, async (watcher) => {
+      for (const [first, second] of [
+        [join, change],
+        [change, join],
+      ] as const) {
+        const written = gate();
+        const resumed = gate();
+        const holder = store.transact(async (tx) => {
+          await first(tx);
+          written.open();
+          await resumed.opened;
+        });
+        await written.opened;
+        const later = store.transact(second);
+        await someoneWaits(watcher);
+        resumed.open();
+        await holder;
+        const { place } = await later;
+        const [last] = await store.view((view) => view.changesFrom(place?.position ?? 0, 1));
+        assert.ok(last?.refs.includes(`members/${G}|member/${P}`), 'who hears of the members');
+        assert.ok(last?.refs.includes(`host/a|port/${P}`), 'the port itself');
+        assert.deepEqual(last?.hosts, ['a'], 'and who hears of the group now');
+        await store.transact(async (tx) => {
+          await tx.portSecurityGroups.remove({});
+          await tx.ports.update({ id: P }, { host: '', fixed_ips: [] });
+        });
+      }
+    });
   }));
