@@ -5,7 +5,7 @@ import { takeDown } from '../../src/lab/lifecycle.ts';
 import { checkStateDirectory, defaultStateDirectory } from '../../src/lab/state.ts';
 import { realClock } from '../../src/lib/clock.ts';
 import { seededRandom } from '../../src/lib/random.ts';
-import { FORGETFUL, Stage } from './stage.ts';
+import { FORGETFUL, serverOptions, Stage } from './stage.ts';
 import { agentRestart } from './stories/agent-restart.ts';
 import { checkScripts } from './stories/check-scripts.ts';
 import { credentialRefused } from './stories/credential.ts';
@@ -57,7 +57,7 @@ export async function setStage(
     id,
     ...size,
     apiPort: options.apiPort ?? null,
-    serverOptions: { 'quota-port': '-1', 'quota-network': '-1', 'quota-subnet': '-1' },
+    serverOptions: serverOptions(size.servers),
     agentOptions: FORGETFUL,
     ...(options.report ? { report: options.report } : {}),
   });

@@ -2,7 +2,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Lab } from '../../src/lab/lab.ts';
-import { agentState, hasSharedDatabase, serviceName, serviceOf } from '../../src/lab/services.ts';
+import {
+  agentState,
+  hasSharedDatabase,
+  type ServiceOptions,
+  serviceName,
+  serviceOf,
+} from '../../src/lab/services.ts';
 import { pathInNode } from '../../src/lab/ground.ts';
 import { hostsOf, type LabNode, serversOf } from '../../src/lab/layout.ts';
 import {
@@ -52,6 +58,14 @@ export const PATIENCE_MS = 90_000;
 
 /** Of agents whose DHCP is looked at until it has forgotten something: by default that takes half a minute. */
 export const FORGETFUL = { 'dhcp-forget-seconds': '2' } as const;
+
+/** Of servers: no quotas; and one that is the only one has nobody to send its callers to, so it does not wait for them to go. */
+export const serverOptions = (servers: number): ServiceOptions => ({
+  'quota-port': '-1',
+  'quota-network': '-1',
+  'quota-subnet': '-1',
+  ...(servers === 1 ? { 'drain-seconds': '0' } : {}),
+});
 
 export class Stage {
   readonly lab: Lab;

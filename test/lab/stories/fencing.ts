@@ -10,11 +10,10 @@ import { shownActive } from '../ha/view.ts';
 import { PowerDevice } from '../power-device.ts';
 import { switchOff, switchOn } from '../power.ts';
 import { answersOutside, externalNetwork, floatingIp, router } from '../routers.ts';
-import { PATIENCE_MS, type Stage } from '../stage.ts';
+import { PATIENCE_MS, serverOptions, type Stage } from '../stage.ts';
 import type { Scene, Story } from '../story.ts';
 
 const SERVER = 'ctl1';
-const QUOTAS = { 'quota-port': '-1', 'quota-network': '-1', 'quota-subnet': '-1' };
 const FAST = { 'agent-down-seconds': '2', 'fence-after-seconds': '10', 'fence-window-seconds': '60' };
 
 interface ShownEvent {
@@ -24,7 +23,7 @@ interface ShownEvent {
 }
 
 async function serve({ lab }: Stage, options: Readonly<Record<string, string>>): Promise<void> {
-  configureServer(lab.layout, lab.node(SERVER), { ...QUOTAS, ...options });
+  configureServer(lab.layout, lab.node(SERVER), { ...serverOptions(1), ...options });
   await lab.restart(SERVER);
   await lab.waitForServer(SERVER, { timeoutMs: PATIENCE_MS });
 }
@@ -80,6 +79,7 @@ async function tell({ stage, note }: Scene): Promise<void> {
     await serve(stage, { ...FAST, 'fence-devices': device.fileFor(victim) });
     await stage.settle();
 
+    note(`a router is active on ${victim}, which has a fence device`);
     await leftAlone(stage, device, victim);
     note(`${victim}: its agent was killed; the others reach it, and it is left alone`);
 
