@@ -42,8 +42,10 @@ async function cloud(n: number) {
 }
 
 test("a floating IP's port keeps its address, so that no other is given it", async () => {
-  const { outer, floating, face } = await cloud(1);
-  const other = [{ subnet_id: outer.id, ip_address: '203.0.1.200' }];
+  const { outer, floating, gateway, face } = await cloud(1);
+  const taken = [gateway, face].map(({ fixed_ips }) => fixed_ips[0].ip_address);
+  const free = ['203.0.1.200', '203.0.1.201', '203.0.1.202'].find((address) => !taken.includes(address));
+  const other = [{ subnet_id: outer.id, ip_address: free }];
   for (const asked of [[], other])
     await api.refused([400, 'BadRequest', 'a floating ip'], ...addresses(face.id, asked, 'admin'));
   const { port } = await api.expect(200, 'GET', `/v2.0/ports/${face.id}`);
