@@ -28,6 +28,8 @@ import { addOpenApi, openApiDocument } from './openapi.ts';
 import { addQuotas } from './quotas.ts';
 import { addResource } from './resource-routes.ts';
 import { addPortForwardings } from './port-forwardings.ts';
+import { addQosRules } from './qos-rules.ts';
+import { addQosRuleTypes } from './qos-rule-types.ts';
 import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
 import { mustHaveRole, mustWrite } from './policy.ts';
@@ -231,6 +233,8 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   addRouters(api);
   addPortForwardings(api);
   addSubportsRoute(api);
+  addQosRules(api);
+  addQosRuleTypes(api);
   addDeuteron(api, options.secret);
   addRoles(api);
   addConvergence(api);

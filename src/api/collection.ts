@@ -60,6 +60,10 @@ interface Extra<AnyRow> {
   readonly adminOnly?: true;
   /** Why it cannot be created. */
   readonly noCreate?: string;
+  /** Only admins may create, change and delete one. */
+  readonly adminWrites?: true;
+  /** Whoever sees one may change its tags (as in Neutron). */
+  readonly taggedBySeers?: true;
   readonly actions?: readonly Action<AnyRow>[];
 }
 
@@ -69,6 +73,8 @@ export interface Collection extends Omit<Operations<Row>, 'compute'> {
   readonly adminOnly: boolean;
   /** Why it cannot be created. */
   readonly noCreate?: string;
+  readonly adminWrites?: true;
+  readonly taggedBySeers?: true;
   readonly actions: readonly Action<Row>[];
   compute(tables: Tables, call: Call, rows: readonly Row[]): Promise<Computed>;
 }
@@ -89,5 +95,6 @@ export function plainCollection<AnyRow extends StandardAttributes>(
   extra: Extra<AnyRow> & Partial<Pick<Operations<AnyRow>, 'compute'>> = {},
 ): Collection {
   const compute = () => Promise.resolve(() => ({}));
-  return collection<AnyRow>(it.map, { compute, ...plainOperations(it) }, extra);
+  const writers = it.adminWrites ? { adminWrites: it.adminWrites } : {};
+  return collection<AnyRow>(it.map, { compute, ...plainOperations(it) }, { ...writers, ...extra });
 }

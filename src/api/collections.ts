@@ -29,6 +29,7 @@ import {
   type SubnetCreate,
 } from '../operations/subnet.ts';
 import { trunkDetails } from '../operations/trunk.ts';
+import { qosOfPorts } from '../operations/qos-view.ts';
 import { addressScopesOf } from '../operations/subnet-from-pool.ts';
 import { agentMap, type AgentRow } from '../resources/agent.ts';
 import { networkMap, type NetworkRow } from '../resources/network.ts';
@@ -133,10 +134,12 @@ const ports = collection<PortRow>(portMap, {
       tables,
       rows.map((row) => row.id),
     );
+    const qosOf = await qosOfPorts(tables, rows);
     return (row) => ({
       dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
       ip_allocation: (row.fixed_ips as readonly FixedIp[]).length > 0 ? 'immediate' : 'none',
       trunk_details: trunks.get(row.id),
+      ...qosOf(row),
     });
   },
   ownsNetwork: ownsItsNetwork,

@@ -1,11 +1,14 @@
 /** The resources that are rows of one table and little more: docs/how-to/add-a-resource.md. */
 import { addAddresses, addressGroups, removeAddresses } from '../operations/address-group.ts';
 import { addressScopes } from '../operations/address-scope.ts';
+import { qosPolicies } from '../operations/qos-policy.ts';
+import { rulesOf } from '../operations/qos-rule.ts';
 import { rbacPolicies } from '../operations/rbac-policy.ts';
 import { type Onboarded, onboardSubnets } from '../operations/subnet-onboard.ts';
 import { addPrefixes, removePrefixes, subnetPools } from '../operations/subnet-pool.ts';
 import type { AddressGroupRow } from '../resources/address-group.ts';
 import { cidr, networksOrAddresses, poolPrefixes } from '../resources/address-values.ts';
+import { ruleOfPolicy } from '../resources/qos-rule.ts';
 import type { SubnetPoolRow } from '../resources/subnet-pool.ts';
 import { uuid } from '../resources/values.ts';
 import { type Action, type Collection, plainCollection } from './collection.ts';
@@ -69,6 +72,16 @@ export const plainCollections: readonly Collection[] = [
       }),
       onboard,
     ],
+  }),
+  plainCollection(qosPolicies, {
+    taggedBySeers: true,
+    async compute(tables, _call, rows) {
+      const rules = await rulesOf(
+        tables,
+        rows.map((row) => row.id),
+      );
+      return (row) => ({ rules: (rules.get(row.id) ?? []).map(ruleOfPolicy) });
+    },
   }),
   plainCollection(rbacPolicies),
 ];

@@ -13,7 +13,8 @@ import { floatingIpMap } from '../resources/floating-ip.ts';
 import { portForwardingMap as map } from '../resources/port-forwarding.ts';
 import { isPlainObject } from '../resources/values.ts';
 import type { Api } from './app.ts';
-import { type ListRequest, readListQuery } from './list-query.ts';
+import { pick } from './few.ts';
+import { readListQuery } from './list-query.ts';
 import { pageLinks } from './paging.ts';
 import { pathId, requireObject, sendWritten } from './resource-routes.ts';
 import { array, object } from './route.ts';
@@ -60,37 +61,13 @@ function bodyIn(given: unknown): unknown {
   return port_forwarding;
 }
 
-/** One floating IP has few: they are picked and sorted here. */
-function pick(rows: readonly Row[], asked: ListRequest): Row[] {
-  const kept = rows.filter((row) =>
-    asked.filters.every(({ column, values }) =>
-      values.some((value) => String(row[column]) === String(value)),
-    ),
-  );
-  const sort = [...asked.sort, { column: 'id', descending: false }];
-  kept.sort((a, b) => {
-    for (const { column, descending } of sort) {
-      const [one, other] = [a[column] as never, b[column] as never];
-      if (one !== other) return one < other === descending ? 1 : -1;
-    }
-    return 0;
-  });
-  if (asked.limit === 0) return kept;
-  const at = kept.findIndex((row) => row.id === asked.marker);
-  if (asked.marker !== undefined && at < 0)
-    throw new Fault('PortForwardingNotFound', `Port Forwarding ${asked.marker} could not be found.`);
-  if (!asked.reverse) return kept.slice(at + 1, at + 1 + asked.limit);
-  const end = asked.marker === undefined ? kept.length : at;
-  return kept.slice(Math.max(0, end - asked.limit), end);
-}
-
 function addReads(api: Api): void {
   api.route({ method: 'GET', url: ALL, says: SAYS.list }, async (request, reply) => {
     const call = api.callOf(request);
     const parameters = request.query as URLSearchParams;
     const asked = readListQuery(map, parameters, call.caller);
     const all = await api.store.view((view) => listPortForwardings(view, call, parentOf(request)));
-    const rows = asked.impossible ? [] : pick(all as unknown as Row[], asked);
+    const rows = asked.impossible ? [] : pick(map, all as unknown as Row[], asked);
     const toBody = bodyMaker(map, call.caller, asked.fields);
     const answer: Record<string, unknown> = { port_forwardings: rows.map((row) => toBody(row, () => ({}))) };
     if (asked.limit > 0) {

@@ -5,6 +5,7 @@ import { Fault } from '../resources/errors.ts';
 import { tag, tagList } from '../resources/tags.ts';
 import { isPlainObject, type ValueType } from '../resources/values.ts';
 import type { Api } from './app.ts';
+import type { StandardTable } from '../store/store.ts';
 import type { Collection } from './collection.ts';
 import { pathId, readIfMatch, sendWritten } from './resource-routes.ts';
 import { type Description, object } from './route.ts';
@@ -42,9 +43,29 @@ const tagIn = (request: FastifyRequest): string =>
 export function addTags(api: Api, it: Collection): void {
   const { map, table } = it;
   if (!map.byName.has('tags') || table === undefined) return;
-  const of: Tagged = { table, plural: map.plural, show: it.show };
-  const says = descriptions(map);
-  const all = `/v2.0/${map.path}/:id/tags`;
+  addTagsAt(api, it, { table, path: map.path, says: descriptions(map) });
+  // Neutron has them below the last part of the path, clients also below the whole
+  const last = map.path.slice(map.path.lastIndexOf('/') + 1);
+  if (last !== map.path) addTagsAt(api, it, { table, path: last, says: null });
+}
+
+interface At {
+  readonly table: StandardTable;
+  readonly path: string;
+  /** null: the document does not tell of them. */
+  readonly says: Readonly<Record<string, Description>> | null;
+}
+
+function addTagsAt(api: Api, it: Collection, { table, path, says: descriptions }: At): void {
+  const { map, taggedBySeers } = it;
+  const of: Tagged = {
+    table,
+    plural: map.plural,
+    show: it.show,
+    ...(taggedBySeers ? { bySeers: true } : {}),
+  };
+  const says = (verb: string) => descriptions?.[verb] ?? null;
+  const all = `/v2.0/${path}/:id/tags`;
   const one = `${all}/:tag`;
   const read = (request: FastifyRequest) => {
     const call = api.callOf(request);
@@ -57,28 +78,28 @@ export function addTags(api: Api, it: Collection): void {
     return api.store.transact((tx) => changeTags(tx, call, asked));
   };
 
-  api.route({ method: 'GET', url: all, says: says['list']! }, async (request, reply) =>
+  api.route({ method: 'GET', url: all, says: says('list') }, async (request, reply) =>
     reply.send(JSON.stringify({ tags: await read(request) })),
   );
-  api.route({ method: 'PUT', url: all, says: says['replace']! }, async (request, reply) => {
+  api.route({ method: 'PUT', url: all, says: says('replace') }, async (request, reply) => {
     const tags = tagsIn(request.body);
     const { result, place } = await write(request, () => tags);
     return sendWritten(reply, { status: 200, place, body: { tags: result } });
   });
-  api.route({ method: 'DELETE', url: all, says: says['removeAll']! }, async (request, reply) => {
+  api.route({ method: 'DELETE', url: all, says: says('removeAll') }, async (request, reply) => {
     const { place } = await write(request, () => []);
     return sendWritten(reply, { status: 204, place });
   });
-  api.route({ method: 'GET', url: one, says: says['check']! }, async (request, reply) => {
+  api.route({ method: 'GET', url: one, says: says('check') }, async (request, reply) => {
     const asked = tagIn(request);
     if (!(await read(request)).includes(asked)) throw tagNotFound(asked);
     return reply.code(204).send();
   });
-  api.route({ method: 'PUT', url: one, says: says['add']! }, async (request, reply) => {
+  api.route({ method: 'PUT', url: one, says: says('add') }, async (request, reply) => {
     const { place } = await write(request, withTag(tagIn(request)));
     return sendWritten(reply, { status: 201, place });
   });
-  api.route({ method: 'DELETE', url: one, says: says['remove']! }, async (request, reply) => {
+  api.route({ method: 'DELETE', url: one, says: says('remove') }, async (request, reply) => {
     const { place } = await write(request, withoutTag(tagIn(request)));
     return sendWritten(reply, { status: 204, place });
   });

@@ -9,6 +9,7 @@ import { seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { showPort } from './port.ts';
 import { DISASSOCIATED, FLOATING_IP_OWNER, mayBeReached } from './port-routing.ts';
+import { checkPolicyChange } from './qos-policy.ts';
 import { checkQuota } from './quota.ts';
 import { createRouterPort } from './router-ports.ts';
 import {
@@ -30,12 +31,14 @@ export interface FloatingIpCreate {
   readonly subnet_id?: string | null;
   readonly port_id?: string | null;
   readonly fixed_ip_address?: string | null;
+  readonly qos_policy_id?: string | null;
 }
 
 export interface FloatingIpChanges {
   readonly description?: string;
   readonly port_id?: string | null;
   readonly fixed_ip_address?: string | null;
+  readonly qos_policy_id?: string | null;
 }
 
 const bad = (why: string): Fault => badRequest('floatingip', why);
@@ -190,6 +193,8 @@ async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): 
   const network = await tx.networks.get({ id: externalId });
   if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(externalId);
   if (!network.external) throw bad(`Network ${externalId} is not a valid external network`);
+  const qos_policy_id = asked.qos_policy_id ?? null;
+  await checkPolicyChange(tx, call, { before: null, after: qos_policy_id });
   // Its router first: locks are taken in the order of the tables.
   const found = asked.port_id
     ? await associate(tx, call, {
@@ -202,7 +207,7 @@ async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): 
     ...standard,
     ...{ floating_network_id: externalId, floating_ip_address: address, floating_port_id: port.id },
     ...DISASSOCIATED,
-    ...{ tag: tx.tag, position: null },
+    ...{ tag: tx.tag, position: null, qos_policy_id },
   };
   const row = found ? { ...free, ...(await associated(tx, free, found)) } : free;
   await insertOrRunAgain(() => tx.floatingIps.insert([row]));
@@ -270,9 +275,12 @@ export async function updateFloatingIp(
   checkRevision(fip, ifMatch);
   // Routers and ports are locked before it: what was decided from must still be so.
   if (fip.revision_number !== seen.revision_number) throw new RunAgain();
-  const description = wanted.description === undefined ? {} : { description: wanted.description };
+  const { description, qos_policy_id } = wanted;
+  if (qos_policy_id !== undefined)
+    await checkPolicyChange(tx, call, { before: fip.qos_policy_id, after: qos_policy_id });
+  const plain = given({ description, qos_policy_id }) as Partial<FloatingIpRow>;
   const [updated] = await insertOrRunAgain(() =>
-    tx.floatingIps.update({ id }, { ...description, ...association, ...touched(call, fip) }),
+    tx.floatingIps.update({ id }, { ...plain, ...association, ...touched(call, fip) }),
   );
   if (!updated) throw floatingIpNotFound(id);
   return updated;

@@ -10,6 +10,7 @@ import { forbidden, invalidInput, networkInUse, networkNotFound } from './faults
 import { listVisibleNetworks, projectsOnNetwork, seesNetwork, visibleNetwork } from './network-sharing.ts';
 import { followColumn, forgetSharing } from './sharing.ts';
 import type { Call } from './operation.ts';
+import { checkPolicyChange, checkSupported, withPolicies } from './qos-policy.ts';
 import { checkQuota } from './quota.ts';
 import { chooseSegments, maxMtu, type Segment } from './segment.ts';
 import {
@@ -48,6 +49,7 @@ function networkRow(call: Call, asked: NetworkCreate, segment: Segment): Network
     port_security_enabled: asked.port_security_enabled ?? true,
     dns_domain: asked.dns_domain ?? '',
     availability_zone_hints: asked.availability_zone_hints ?? [],
+    qos_policy_id: asked.qos_policy_id ?? null,
   };
 }
 
@@ -60,7 +62,7 @@ export async function createNetwork(
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'network', rows: projects });
   await checkZoneHints(tx, 'network', asked);
-  return makeNetworks(tx, call, asked);
+  return makeNetworks(tx, call, await withPolicies(tx, call, asked));
 }
 
 /** Creates all or none, whatever the quota. */
@@ -160,6 +162,12 @@ export async function updateNetwork(
   if ('mtu' in changed) changed.mtu = mtuOf(call, changed.mtu, network.network_type);
   if (changed.shared === false) await checkUnshare(tx, network);
   if (changed.external === false) await checkNoGateways(tx, id);
+  if (changed.qos_policy_id !== undefined) {
+    const policies = { before: network.qos_policy_id, after: changed.qos_policy_id };
+    await checkPolicyChange(tx, call, policies);
+    const bound = policies.after === null ? [] : await tx.ports.find({ network_id: id, qos_policy_id: null });
+    await checkSupported(tx, { ...network, ...changed }, bound);
+  }
   const [updated] = await tx.networks.update({ id }, { ...changed, ...touched(call, network) });
   if (!updated) throw networkNotFound(id);
   await followColumns(tx, call, { network: updated, changed });

@@ -5,10 +5,13 @@
 import { type AttributeMap, missingFault } from '../resources/attribute.ts';
 import type { StandardAttributes } from '../resources/standard.ts';
 import type { Fault } from '../resources/errors.ts';
+import type { Shareable } from '../resources/rbac-policy.ts';
 import { followColumn, forgetSharing, sharedWithCaller } from './sharing.ts';
 import {
+  ForeignKeyViolation,
   type ListFilter,
   type ListQuery,
+  RunAgain,
   type StandardTable,
   type Table,
   type Tables,
@@ -37,8 +40,12 @@ export interface Plain<Row extends StandardAttributes> {
   readonly quota?: CountedResource;
   /** The column that says whether every project sees it. Policies may share it with single ones (resources/rbac-policy.ts). */
   readonly shared?: keyof Row & string;
+  /** What RBAC policies call it, where that is not its singular. */
+  readonly sharedAs?: Shareable;
+  /** Only admins create, change and delete them (Neutron's default). */
+  readonly adminWrites?: true;
   /** The fault for a row that a unique key refuses. */
-  readonly taken?: () => Fault;
+  readonly taken?: (row: Row) => Fault;
   /** What follows from what was asked for, before it is checked and written. Throws a Fault for what cannot be. */
   readonly complete?: (row: Row) => Row;
   /** Looks at a row that is about to be written; `before` is null where it is new. Throws a Fault for what may not be. */
@@ -61,6 +68,10 @@ export interface Asked<Row extends StandardAttributes> {
 const tableOf = <Row extends StandardAttributes>(tables: Tables, it: Plain<Row>): Table<Row> =>
   tables[it.table] as unknown as Table<Row>;
 
+/** What RBAC policies call it. */
+const shareName = <Row extends StandardAttributes>({ sharedAs, map }: Plain<Row>): string =>
+  sharedAs ?? map.singular;
+
 const isShared = <Row extends StandardAttributes>({ shared }: Plain<Row>, row: Row): boolean =>
   shared !== undefined && row[shared] === true;
 
@@ -79,7 +90,7 @@ const sharedIds = <Row extends StandardAttributes>(
   { it, call }: Asked<Row>,
   id?: string,
 ): Promise<string[]> =>
-  sharedWithCaller(tables, call, { type: it.map.singular, ...(id === undefined ? {} : { id }) });
+  sharedWithCaller(tables, call, { type: shareName(it), ...(id === undefined ? {} : { id }) });
 
 /** A new row: what the client named, else the map's defaults, else null. */
 function newRow<Row extends StandardAttributes>(
@@ -101,27 +112,29 @@ export async function createRows<Row extends StandardAttributes>(
   values: readonly Readonly<Record<string, unknown>>[],
 ): Promise<Row[]> {
   const { it, call } = asked;
+  if (it.adminWrites && !call.caller.isAdmin) throw forbidden(`create_${it.map.singular}`);
   const rows = values.map((one) => newRow(asked, one));
   if (it.quota) await checkQuota(tx, call, { resource: it.quota, rows });
   const table = tableOf(tx, it);
   // a check may look at what is there already: each is to see those before it
   for (const group of it.check ? rows.map((row) => [row]) : [rows]) {
     for (const after of group) await it.check?.(tx, call, { before: null, after });
-    await orTaken(it, table.insert(group));
+    await orTaken(it, group[0], table.insert(group));
   }
   for (const row of rows.filter((one) => isShared(it, one)))
-    await followColumn(tx, call, { type: it.map.singular, object: row, withAll: true });
+    await followColumn(tx, call, { type: shareName(it), object: row, withAll: true });
   return rows;
 }
 
 async function orTaken<Row extends StandardAttributes, Result>(
   { taken }: Plain<Row>,
+  row: Row | undefined,
   write: Promise<Result>,
 ): Promise<Result> {
   try {
     return await write;
   } catch (error) {
-    throw taken && error instanceof UniqueViolation ? taken() : error;
+    throw taken && row && error instanceof UniqueViolation ? taken(row) : error;
   }
 }
 
@@ -182,7 +195,7 @@ async function lockRow<Row extends StandardAttributes>(
 ): Promise<Row> {
   const [row] = await tableOf(tx, asked.it).lock({ id } as object);
   if (!row || !(await seesRow(tx, asked, row))) throw missingFault(asked.it.map, id);
-  if (!owns(asked.call, row)) throw forbidden(rule);
+  if (!owns(asked.call, row) || (asked.it.adminWrites && !asked.call.caller.isAdmin)) throw forbidden(rule);
   checkRevision(row, ifMatch);
   return row;
 }
@@ -205,10 +218,11 @@ export async function changeRow<Row extends StandardAttributes>(
   const changed = differing<Row>(before, it.complete?.(whole) ?? whole);
   await it.check?.(tx, call, { before, after: { ...before, ...changed } });
   const columns = { ...changed, ...touched(call, before) };
-  const [after = before] = await orTaken(it, tableOf(tx, it).update({ id: before.id } as object, columns));
+  const write = tableOf(tx, it).update({ id: before.id } as object, columns);
+  const [after = before] = await orTaken(it, { ...before, ...columns }, write);
   const withAll = isShared(it, after);
   if (withAll !== isShared(it, before))
-    await followColumn(tx, call, { type: it.map.singular, object: after, withAll });
+    await followColumn(tx, call, { type: shareName(it), object: after, withAll });
   return after;
 }
 
@@ -220,8 +234,13 @@ async function removeRow<Row extends StandardAttributes>(
   const { it, call } = asked;
   const row = await lockRow(tx, asked, { ...named, rule: `delete_${it.map.singular}` });
   await it.checkUnused?.(tx, call, row);
-  await forgetSharing(tx, it.map.singular, row.id);
-  await tableOf(tx, it).remove({ id: row.id } as object);
+  await forgetSharing(tx, shareName(it), row.id);
+  try {
+    await tableOf(tx, it).remove({ id: row.id } as object);
+  } catch (error) {
+    // somebody has begun to use it meanwhile: the next run says so
+    throw error instanceof ForeignKeyViolation ? new RunAgain() : error;
+  }
 }
 
 /** The operations, as the other resources have them. */

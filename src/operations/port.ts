@@ -26,6 +26,7 @@ import {
   releaseFloatingIps,
 } from './port-routing.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
+import { checkPolicyChange, checkSupported } from './qos-policy.ts';
 import { checkQuota } from './quota.ts';
 import { followParent, lockTrunkOf, refuseTrunkPort } from './trunk-ports.ts';
 import { checkUsesKept, lockRouterOf, routerIdOf } from './router-use.ts';
@@ -102,6 +103,7 @@ export function portRow(
     allowed_address_pairs: [],
     extra_dhcp_opts: mergeDhcpOpts([], asked.extra_dhcp_opts ?? []),
     dns_name: asked.dns_name ?? '',
+    qos_policy_id: asked.qos_policy_id ?? null,
   };
 }
 
@@ -169,6 +171,8 @@ export async function createPort(
     const after = { device_id: device_id ?? '', device_owner: device_owner ?? '' };
     await checkRouterDevice(tx, call, { after });
   }
+  for (const after of new Set(asked.map((row) => row.qos_policy_id ?? null)))
+    await checkPolicyChange(tx, call, { before: null, after });
   // Before the lock, which all that create ports in the network wait for.
   const facts = await bindingFacts(
     tx,
@@ -182,6 +186,7 @@ export async function createPort(
     if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
     const own = subnets.filter((subnet) => subnet.network_id === id);
     const ports = await planPorts(tx, call, { network, subnets: own, facts, asked: rows });
+    await checkSupported(tx, network, ports);
     for (const [i, port] of ports.entries()) planned.set(rows[i]!, port);
   }
   const ports = asked.map((row) => planned.get(row)!);
@@ -284,6 +289,18 @@ async function rebound(
   return { ...binding, generation: port.generation + 1, status: 'DOWN' };
 }
 
+async function checkPolicy(
+  tx: Transaction,
+  call: Call,
+  { port, changed }: { readonly port: PortRow; readonly changed: Partial<PortRow> },
+): Promise<void> {
+  const { qos_policy_id: after } = changed;
+  if (after === undefined) return;
+  await checkPolicyChange(tx, call, { before: port.qos_policy_id, after });
+  const network = await tx.networks.get({ id: port.network_id });
+  if (network) await checkSupported(tx, network, [{ ...port, ...changed }]);
+}
+
 export async function updatePort(
   tx: Transaction,
   call: Call,
@@ -313,6 +330,7 @@ export async function updatePort(
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
   await checkRouterDevice(tx, call, { before: port, after: { ...port, ...changed } });
   checkMacChange(port, changed);
+  await checkPolicy(tx, call, { port, changed });
   if (network)
     Object.assign(changed, await rebound(tx, { port, network, changed, hostNamed: 'host' in plain }));
   if (requests !== undefined || changed.mac_address !== undefined) {

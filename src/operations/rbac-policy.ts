@@ -17,6 +17,7 @@ import { invalidInput } from './faults.ts';
 import { projectsOnNetwork, projectsOutBy, seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { type Change, type Plain, seesRow } from './plain.ts';
+import { projectsWithPolicy, qosPolicies } from './qos-policy.ts';
 import { subnetPools } from './subnet-pool.ts';
 import { owns, standardTable, touched } from './standard.ts';
 
@@ -29,6 +30,8 @@ interface Kind {
   sees(tables: Tables, call: Call, object: StandardAttributes): Promise<boolean>;
   /** Throws a Fault if a policy for this target would be of no use. */
   checkTarget?(tables: Tables, object: StandardAttributes, target: string): Promise<void>;
+  /** What its owner's project has of it counts as others' where it is unshared with all (as in Neutron). */
+  readonly countsOwner?: true;
   /** By each action that there is for it: the projects that use the object so. */
   readonly users: Partial<
     Record<Action, (tables: Tables, object: StandardAttributes) => Promise<ReadonlySet<string>>>
@@ -73,6 +76,10 @@ const KINDS: Readonly<Record<Shareable, Kind>> = {
       return new Set(subnets.map(({ project_id }) => project_id));
     }),
     checkTarget: (tables, pool, target) => checkSeesScope(tables, pool as SubnetPoolRow, target),
+  },
+  qos_policy: {
+    ...plainKind(qosPolicies, (tables, { id }) => projectsWithPolicy(tables, id)),
+    countsOwner: true,
   },
   network: {
     ...{ map: networkMap, table: 'networks' },
@@ -141,7 +148,8 @@ async function follow(
   if (change.before && !targets.has(EVERY_PROJECT)) {
     const using = (await users[policy.action]?.(tx, object)) ?? NOBODY;
     // its owner needs no policy, but for a network to be external at all
-    const isOwners = policy.action === 'access_as_shared' || targets.size > 0;
+    const counts = kind.countsOwner && change.before.target_tenant === EVERY_PROJECT;
+    const isOwners = !counts && (policy.action === 'access_as_shared' || targets.size > 0);
     const mayStay = (project: string) => targets.has(project) || (isOwners && project === object.project_id);
     if (![...using].every(mayStay)) {
       const message = `RBAC policy on object ${object.id} cannot be removed because other objects depend on it.`;

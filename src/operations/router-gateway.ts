@@ -16,6 +16,7 @@ import { seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses } from './port.ts';
 import { removeAttached } from './port-routing.ts';
+import { checkPolicyChange } from './qos-policy.ts';
 import { attachedTo, haSubnets } from './router-attached.ts';
 import { createRouterPort, preferredHost } from './router-ports.ts';
 import { checkOverlaps, checkRoutesKept } from './router-rules.ts';
@@ -34,7 +35,8 @@ export async function viewRouters(tables: Tables, routers: readonly RouterRow[])
 function infoOf(router: RouterRow, port: PortRow | undefined): GatewayInfo | null {
   if (!port) return null;
   const external_fixed_ips = port.fixed_ips.map(({ subnet_id, ip_address }) => ({ subnet_id, ip_address }));
-  return { network_id: port.network_id, enable_snat: router.enable_snat, external_fixed_ips };
+  const { enable_snat, qos_policy_id } = router;
+  return { network_id: port.network_id, enable_snat, external_fixed_ips, qos_policy_id };
 }
 
 /** The external network, locked, if the caller may go out by it. */
@@ -83,7 +85,10 @@ export async function removeGateway(
       `Gateway cannot be updated for router ${router.id}, since a gateway to external network ${port.network_id} is required by one or more floating IPs.`,
     );
   }
-  const [updated = router] = await tx.routers.update({ id: router.id }, { gw_port_id: null });
+  const [updated = router] = await tx.routers.update(
+    { id: router.id },
+    { gw_port_id: null, qos_policy_id: null },
+  );
   await removeAttached(tx, call, [port.id]);
   return updated;
 }
@@ -112,6 +117,17 @@ async function addGateway(
   return updated;
 }
 
+/** Gives what goes by the gateway this QoS policy. */
+async function setPolicy(
+  tx: Transaction,
+  call: Call,
+  { router, policyId }: { readonly router: RouterRow; readonly policyId: string | null },
+): Promise<RouterRow> {
+  await checkPolicyChange(tx, call, { before: router.qos_policy_id, after: policyId });
+  const [updated = router] = await tx.routers.update({ id: router.id }, { qos_policy_id: policyId });
+  return updated;
+}
+
 /** Sets or takes away the gateway of a router, which is locked. */
 export async function setGateway(
   tx: Transaction,
@@ -136,6 +152,8 @@ export async function setGateway(
     if (port) now = await removeGateway(tx, call, { router: now, port });
     if (asked) now = await addGateway(tx, call, { router: now, asked });
   }
+  if (asked?.qos_policy_id !== undefined)
+    now = await setPolicy(tx, call, { router: now, policyId: asked.qos_policy_id });
   if (now.routes.length > 0) checkRoutesKept(now.routes, await attachedTo(tx, router.id));
   return now;
 }

@@ -69,6 +69,7 @@ async function createOne(tx: Transaction, call: Call, asked: RouterCreate): Prom
     enable_snat: true,
     routes: [],
     availability_zone_hints: asked.availability_zone_hints ?? [],
+    qos_policy_id: null,
   };
   await insertRouter(tx, router);
   const info = asked.external_gateway_info;

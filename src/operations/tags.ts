@@ -10,6 +10,8 @@ import { checkRevision, differing, owns, standardTable, touched } from './standa
 export interface Tagged {
   readonly table: StandardTable;
   readonly plural: string;
+  /** Whoever sees one may change its tags. */
+  readonly bySeers?: boolean;
   /** Throws a Fault if there is none that the caller may see. */
   show(tables: Tables, call: Call, id: string): Promise<object>;
 }
@@ -36,7 +38,7 @@ export async function changeTags(
   { of, id, ifMatch, change }: TagsRequest & { readonly of: Tagged },
 ): Promise<readonly string[]> {
   const seen = (await of.show(tx, call, id)) as StandardAttributes;
-  if (!owns(call, seen)) throw forbidden(`update_${of.plural}_tags`);
+  if (!of.bySeers && !owns(call, seen)) throw forbidden(`update_${of.plural}_tags`);
   const table = standardTable(tx, of.table);
   const [row] = await table.lock({ id });
   if (!row) return showTags(tx, call, { of, id }); // gone meanwhile: says so

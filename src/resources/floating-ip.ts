@@ -1,5 +1,6 @@
 import { ipAddress } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
+import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { standardHead, standardTail } from './standard-attributes.ts';
 import { nullable, shown, uuid } from './values.ts';
@@ -19,6 +20,7 @@ export interface FloatingIpRow extends StandardAttributes {
   /** The transaction that associated it, and its position (null until that has committed). */
   tag: number;
   position: number | null;
+  qos_policy_id: string | null;
 }
 
 /** The attribute map of floating IPs. */
@@ -103,6 +105,7 @@ export const floatingIpMap = attributeMap<FloatingIpRow & { subnet_id?: string |
       type: shown({ type: 'array', items: { type: 'object' } }),
       description: 'Its port forwardings.',
     },
+    qosPolicyId('The QoS policy of what goes by it.'),
     ...standardTail,
   ],
 });

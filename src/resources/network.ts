@@ -1,5 +1,6 @@
 import { attributeMap } from './attribute.ts';
 import { dnsDomain } from './dns-names.ts';
+import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, SHARED, standardHead, standardTail } from './standard-attributes.ts';
 import {
@@ -32,9 +33,8 @@ export interface NetworkRow extends StandardAttributes {
   port_security_enabled: boolean;
   dns_domain: string;
   availability_zone_hints: string[];
+  qos_policy_id: string | null;
 }
-
-const NONE_YET = (what: string) => constant(null, `${what} are not there yet`);
 
 /** The attribute map of networks (Neutron's core attributes and those of the announced extensions). */
 export const networkMap = attributeMap<NetworkRow>({
@@ -175,14 +175,7 @@ export const networkMap = attributeMap<NetworkRow>({
       put: 'owner',
       description: 'Always false: default external networks are not there yet.',
     },
-    {
-      name: 'qos_policy_id',
-      column: null,
-      type: NONE_YET('QoS policies'),
-      post: 'owner',
-      put: 'owner',
-      description: 'Always null: QoS policies are not there yet.',
-    },
+    qosPolicyId('The QoS policy of its ports that have none of their own; by default that of its project.'),
     ...standardTail,
   ],
 });

@@ -2,6 +2,7 @@ import { fixedIps, macAddress } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import { extraDhcpOpts } from './dhcp-options.ts';
 import { dnsName } from './dns-names.ts';
+import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, NETWORK_ID, standardHead, standardTailTaggedAtOnce } from './standard-attributes.ts';
 import {
@@ -59,6 +60,8 @@ export interface PortRow extends StandardAttributes {
   allowed_address_pairs: AddressPair[];
   extra_dhcp_opts: ExtraDhcpOpt[];
   dns_name: string;
+  /** Its own; without one its network's holds. */
+  qos_policy_id: string | null;
 }
 
 /** One address of one port: unique in its network. */
@@ -280,19 +283,19 @@ export const portMap = attributeMap<PortRow>({
       put: 'owner',
       description: 'Always empty: allowed address pairs are not there yet.',
     },
-    {
-      name: 'qos_policy_id',
-      column: null,
-      type: constant(null, 'QoS policies are not there yet'),
-      post: 'owner',
-      put: 'owner',
-      description: 'Always null: QoS policies are not there yet.',
-    },
+    qosPolicyId("Its own QoS policy; without one its network's holds."),
     {
       name: 'qos_network_policy_id',
       column: null,
-      type: constant(null, 'QoS policies are not there yet'),
-      description: 'Always null: QoS policies are not there yet.',
+      type: nullable(shown({ type: 'string', format: 'uuid' })),
+      description: 'The QoS policy of its network.',
+    },
+    {
+      name: 'resource_request',
+      column: null,
+      type: shown({ type: ['object', 'null'] }),
+      see: 'admin',
+      description: 'What its QoS policy asks of the host on which it is placed (Nova and Placement).',
     },
     ...standardTailTaggedAtOnce,
   ],

@@ -1,6 +1,6 @@
 import { attributeMap } from './attribute.ts';
 import type { StandardAttributes } from './standard.ts';
-import { standardHead, standardTail } from './standard-attributes.ts';
+import { identityHead } from './standard-attributes.ts';
 import { oneOf, text, uuid, type ValueType } from './values.ts';
 
 /** The target that stands for every project. */
@@ -16,7 +16,7 @@ export interface RbacPolicyRow extends StandardAttributes {
 }
 
 /** What can be shared with single projects, by `object_type`. */
-export const SHAREABLE = ['address_group', 'address_scope', 'network', 'subnetpool'] as const;
+export const SHAREABLE = ['address_group', 'address_scope', 'network', 'qos_policy', 'subnetpool'] as const;
 export type Shareable = (typeof SHAREABLE)[number];
 
 const project = text(255);
@@ -25,12 +25,13 @@ const target: ValueType = {
   read: (value) => (value === '' ? { reason: "'' is not the id of a project" } : project.read(value)),
 };
 
+/** Without description, revision, times and tags, as Neutron shows it. */
 export const rbacPolicyMap = attributeMap<RbacPolicyRow>({
   singular: 'rbac_policy',
   plural: 'rbac_policies',
   missing: { type: 'RbacPolicyNotFound', title: 'RBAC policy' },
   attributes: [
-    ...standardHead,
+    ...identityHead,
     {
       name: 'object_type',
       column: 'object_type',
@@ -73,6 +74,5 @@ export const rbacPolicyMap = attributeMap<RbacPolicyRow>({
       sort: true,
       description: 'The project that it is shared with; * for every project, which only an admin may say.',
     },
-    ...standardTail,
   ],
 });

@@ -32,6 +32,8 @@ export interface RouterRow extends StandardAttributes {
   enable_snat: boolean;
   routes: HostRoute[];
   availability_zone_hints: string[];
+  /** Of its gateway. */
+  qos_policy_id: string | null;
 }
 
 /** That an operator took a router from an agent; until it has all its replicas. */
@@ -143,6 +145,7 @@ export interface GatewayInfo {
   readonly network_id: string;
   readonly enable_snat: boolean;
   readonly external_fixed_ips: readonly FixedIp[];
+  readonly qos_policy_id: string | null;
 }
 
 /** As it is asked for. */
@@ -150,6 +153,7 @@ export interface GatewayRequest {
   readonly network_id: string;
   readonly enable_snat?: boolean;
   readonly external_fixed_ips?: readonly { readonly subnet_id?: string; readonly ip_address?: string }[];
+  readonly qos_policy_id?: string | null;
 }
 
 /** A router as the API shows it. */
@@ -157,8 +161,8 @@ export type RouterView = RouterRow & { readonly external_gateway_info: GatewayIn
 
 const gatewayRecord = nullable(
   record(
-    { network_id: uuid, enable_snat: boolean, external_fixed_ips: fixedIps },
-    { what: 'external gateway', optional: ['enable_snat', 'external_fixed_ips'] },
+    { network_id: uuid, enable_snat: boolean, external_fixed_ips: fixedIps, qos_policy_id: nullable(uuid) },
+    { what: 'external gateway', optional: ['enable_snat', 'external_fixed_ips', 'qos_policy_id'] },
   ),
 );
 

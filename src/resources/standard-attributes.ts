@@ -117,8 +117,11 @@ export const IP_VERSION = {
   description: '4 or 6.',
 } as const;
 
-/** `id`, the project under both its names, `description`. */
-export const standardHead: readonly Standard[] = [ID, PROJECT, TENANT, DESCRIPTION];
+/** `id`, and the project under both its names. */
+export const identityHead: readonly Standard[] = [ID, PROJECT, TENANT];
+
+/** The same with `description`. */
+export const standardHead: readonly Standard[] = [...identityHead, DESCRIPTION];
 
 const TAGS: Standard = {
   name: 'tags',

@@ -25,6 +25,8 @@ import type { NetworkRow } from '../resources/network.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
+import type { QosPolicyRow } from '../resources/qos-policy.ts';
+import type { QosRuleRow } from '../resources/qos-rule.ts';
 import type { RbacPolicyRow } from '../resources/rbac-policy.ts';
 import type { PortSecurityGroupRow, SecurityGroupRow } from '../resources/security-group.ts';
 import type { SecurityGroupRuleRow } from '../resources/security-group-rule.ts';
@@ -95,6 +97,8 @@ export interface Tables {
   readonly addressGroups: Table<AddressGroupRow>;
   readonly addressScopes: Table<AddressScopeRow>;
   readonly subnetPools: Table<SubnetPoolRow>;
+  readonly qosPolicies: Table<QosPolicyRow>;
+  readonly qosRules: Table<QosRuleRow>;
   readonly rbacPolicies: Table<RbacPolicyRow>;
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;

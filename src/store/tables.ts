@@ -34,6 +34,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       port_security_enabled: 'boolean',
       dns_domain: 'text',
       availability_zone_hints: 'jsonb',
+      qos_policy_id: 'uuid',
     },
   },
   subnets: {
@@ -80,6 +81,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       allowed_address_pairs: 'jsonb',
       extra_dhcp_opts: 'jsonb',
       dns_name: 'text',
+      qos_policy_id: 'uuid',
     },
   },
   ipAllocations: {
@@ -161,6 +163,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       enable_snat: 'boolean',
       routes: 'jsonb',
       availability_zone_hints: 'jsonb',
+      qos_policy_id: 'uuid',
     },
   },
   routerBindings: {
@@ -197,6 +200,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       status: 'text',
       tag: 'bigint',
       position: 'bigint',
+      qos_policy_id: 'uuid',
     },
   },
   portForwardings: {
@@ -248,6 +252,16 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       default_version: 'integer',
       shared: 'boolean',
     },
+  },
+  qosPolicies: {
+    name: 'qos_policies',
+    key: ['id'],
+    columns: { ...standard, name: 'text', is_default: 'boolean', default_of: 'text', shared: 'boolean' },
+  },
+  qosRules: {
+    name: 'qos_rules',
+    key: ['id'],
+    columns: { id: 'uuid', qos_policy_id: 'uuid', type: 'text', direction: 'text', parameters: 'jsonb' },
   },
   rbacPolicies: {
     name: 'rbac_policies',

@@ -155,7 +155,7 @@ export function* badNetworks(): Generator<BadRequest> {
     ['a numeric domain', { dns_domain: 5 }],
     ['hints that are no list', { availability_zone_hints: 'nova' }],
     ['hints that are numbers', { availability_zone_hints: [1] }],
-    ['a QoS policy', { qos_policy_id: '6c9ce2a1-0000-4000-8000-000000000001' }],
+    ['a QoS policy that is no id', { qos_policy_id: 'gold' }],
     ['is_default', { is_default: true }],
     ['router:external in words', { 'router:external': 'perhaps' }],
   ]);
@@ -307,7 +307,7 @@ export function* badPorts(world: World): Generator<BadRequest> {
     ['too many addresses', fixed(...Array.from({ length: 6 }, () => ({ subnet_id: world.subnet })))],
     ['security groups', { security_groups: [world.missing] }],
     ['address pairs', { allowed_address_pairs: [{ ip_address: '10.0.0.1' }] }],
-    ['a QoS policy', { qos_policy_id: world.missing }],
+    ['a QoS policy that is no id', { qos_policy_id: 7 }],
     ['a host with a line break', { 'binding:host_id': 'h1\nnetwork/x|y' }],
     ['a host with a bar', { 'binding:host_id': 'h1|h2' }],
     ['a host with a slash', { 'binding:host_id': 'a/b' }],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { collections } from '../../src/api/collections.ts';
+import { ALIASED, qosAliasMaps, qosRuleMaps } from '../../src/resources/qos-rule.ts';
 import { startApi, type ApiUnderTest, type Json } from './api-under-test.ts';
 
 let reason: string | null = null;
@@ -127,6 +128,13 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/network-ip-availabilities get',
     '/v2.0/network-ip-availabilities/{id} get',
     '/v2.0/networks/{id}/dhcp-agents get',
+    ...Object.values(qosRuleMaps).flatMap(({ path }) => [
+      `/v2.0/qos/policies/{policy}/${path} get post`,
+      `/v2.0/qos/policies/{policy}/${path}/{id} get put delete`,
+    ]),
+    ...ALIASED.map((type) => `/v2.0/${qosAliasMaps[type].path}/{id} get put delete`),
+    '/v2.0/qos/rule-types get',
+    '/v2.0/qos/rule-types/{type} get',
     '/v2.0/quotas get',
     '/v2.0/quotas/project get',
     '/v2.0/quotas/tenant get',
@@ -140,11 +148,12 @@ test('the OpenAPI document holds together and covers what is served', async () =
   ];
   const standard = collections
     .filter(({ table }) => table !== undefined)
-    .flatMap(({ map: { path }, actions }) => [
+    .flatMap(({ map: { path, byName }, actions }) => [
       `/v2.0/${path} get post`,
       `/v2.0/${path}/{id} get put delete`,
-      `/v2.0/${path}/{id}/tags get put delete`,
-      `/v2.0/${path}/{id}/tags/{tag} get put delete`,
+      ...(byName.has('tags') ? ['tags get put delete', 'tags/{tag} get put delete'] : []).map(
+        (below) => `/v2.0/${path}/{id}/${below}`,
+      ),
       ...actions.map(({ name }) => `/v2.0/${path}/{id}/${name} put`),
     ]);
   assert.deepEqual(methods.sort(), [...others, ...standard].sort());

@@ -43,7 +43,7 @@ test('made free, associated, kept from what would break it, and freed', async ()
   assert.deepEqual(rest, {
     ...{ project_id: 'demo', tenant_id: 'demo', description: 'd', floating_network_id: out.id },
     ...{ port_id: null, fixed_ip_address: null, router_id: null, status: 'DOWN', port_details: null },
-    ...{ port_forwardings: [], revision_number: 1, tags: [] },
+    ...{ port_forwardings: [], qos_policy_id: null, revision_number: 1, tags: [] },
   });
   const path = `/v2.0/floatingips/${id}`;
   const bound = (await api.expect(200, 'PUT', path, floating({ port_id: port.id }))).floatingip;

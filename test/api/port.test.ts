@@ -56,6 +56,7 @@ test('a port has what clients expect of one', async () => {
     allowed_address_pairs: [],
     qos_policy_id: null,
     qos_network_policy_id: null,
+    resource_request: null,
     revision_number: 1,
     tags: [],
   });

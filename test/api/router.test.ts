@@ -162,7 +162,7 @@ test('a gateway: only on external networks, with addresses, and gone with the ro
   const inside = await network();
   const router = await make('routers', { external_gateway_info: { network_id: out.id } });
   const { external_fixed_ips: ips, ...info } = router.external_gateway_info;
-  assert.deepEqual(info, { network_id: out.id, enable_snat: true });
+  assert.deepEqual(info, { network_id: out.id, enable_snat: true, qos_policy_id: null });
   assert.equal(ips.length, 1);
   const path = `/v2.0/routers/${router.id}`;
   const gateway = (router_info: object | null, as = 'admin') => ({
@@ -180,7 +180,7 @@ test('a gateway: only on external networks, with addresses, and gone with the ro
   const exact = { network_id: out.id, enable_snat: false, external_fixed_ips: [{ ip_address: chosen }] };
   const changed = (await api.expect(200, 'PUT', path, gateway(exact))).router.external_gateway_info;
   assert.deepEqual(changed, {
-    ...{ network_id: out.id, enable_snat: false },
+    ...{ network_id: out.id, enable_snat: false, qos_policy_id: null },
     external_fixed_ips: [{ subnet_id: out.subnet.id, ip_address: chosen }],
   });
   const ports = await api.expect(200, 'GET', `/v2.0/ports?device_id=${router.id}`);

@@ -1,4 +1,4 @@
-/** One sample of each resource with standard attributes: what a member of the project `red` may create, several times. */
+/** One sample of each resource with standard attributes: what a member of the project `red` may create, several times (or an admin for it). */
 import type { ApiUnderTest } from './api-under-test.ts';
 
 export type Samples = Readonly<Record<string, () => object | Promise<object>>>;
@@ -21,6 +21,7 @@ function samplesOn(api: ApiUnderTest, external: string): Samples {
     address_groups: () => ({ addresses: ['10.0.0.0/24'] }),
     address_scopes: () => ({ ip_version: 6 }),
     subnetpools: () => ({ name: 'pool', prefixes: ['10.0.0.0/8'] }),
+    policies: () => ({}),
     rbac_policies: async () => ({
       object_type: 'address_group',
       object_id: (await api.make('address_groups', {}, 'red')).id,

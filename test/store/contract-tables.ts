@@ -28,6 +28,8 @@ import {
 } from './rows.ts';
 
 const PARENTS_FIRST = [
+  'qosPolicies',
+  'qosRules',
   'addressGroups',
   'addressScopes',
   'subnetPools',
@@ -62,7 +64,7 @@ async function insertEverything(tx: Transaction): Promise<void> {
   }
 }
 
-async function refuses(
+export async function refuses(
   store: Store,
   error: typeof UniqueViolation | typeof ForeignKeyViolation,
   constraint: string,

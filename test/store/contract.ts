@@ -4,6 +4,7 @@ import type { Store } from '../../src/store/store.ts';
 import { hintTests } from './contract-hints.ts';
 import { listTests } from './contract-lists.ts';
 import { logTests } from './contract-log.ts';
+import { qosTests } from './contract-qos.ts';
 import { routerTests } from './contract-routers.ts';
 import { securityTests } from './contract-security.ts';
 import { tableTests } from './contract-tables.ts';
@@ -32,6 +33,7 @@ export function contractSuite(
     describe('hints', () => hintTests(withStore));
     describe('routers', () => routerTests(withStore));
     describe('security groups', () => securityTests(withStore));
+    describe('QoS policies', () => qosTests(withStore));
     describe('the change log', () => logTests(withStore));
   });
 }

@@ -12,6 +12,8 @@ import {
   networkId,
   port,
   portId,
+  qosPolicy,
+  qosRule,
   router,
   routerBinding,
   securityGroup,
@@ -110,6 +112,11 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
       ...{ default_prefixlen: 26, min_prefixlen: 8, max_prefixlen: 32, address_scope_id: networkId(8) },
       ...{ is_default: true, default_version: 4, shared: true },
     },
+  ],
+  qosPolicies: [qosPolicy(1, { is_default: true, default_of: 'p1' })],
+  qosRules: [
+    qosRule(1, 1, { parameters: { max_kbps: 2 ** 31 - 1, max_burst_kbps: 0 } }),
+    qosRule(2, 1, { type: 'dscp_marking', direction: null }),
   ],
   rbacPolicies: [
     {

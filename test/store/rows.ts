@@ -4,6 +4,8 @@ import type { FloatingIpRow } from '../../src/resources/floating-ip.ts';
 import type { NetworkRow } from '../../src/resources/network.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
 import type { PortForwardingRow } from '../../src/resources/port-forwarding.ts';
+import type { QosPolicyRow } from '../../src/resources/qos-policy.ts';
+import type { QosRuleRow } from '../../src/resources/qos-rule.ts';
 import type { RouterBindingRow, RouterRow } from '../../src/resources/router.ts';
 import type { SecurityGroupRow } from '../../src/resources/security-group.ts';
 import type { SecurityGroupRuleRow } from '../../src/resources/security-group-rule.ts';
@@ -49,6 +51,7 @@ export function network(n: number, changes: Partial<NetworkRow> = {}): NetworkRo
     port_security_enabled: true,
     dns_domain: '',
     availability_zone_hints: [],
+    qos_policy_id: null,
     ...changes,
   };
 }
@@ -96,6 +99,7 @@ export function port(n: number, ofNetwork: number, changes: Partial<PortRow> = {
     allowed_address_pairs: [],
     extra_dhcp_opts: [],
     dns_name: '',
+    qos_policy_id: null,
     ...changes,
   };
 }
@@ -183,6 +187,7 @@ export function router(n: number, changes: Partial<RouterRow> = {}): RouterRow {
     enable_snat: true,
     routes: [],
     availability_zone_hints: [],
+    qos_policy_id: null,
     ...changes,
   };
 }
@@ -213,6 +218,7 @@ export function floatingIp(
     status: 'DOWN',
     tag: 0,
     position: 0,
+    qos_policy_id: null,
     ...changes,
   };
 }
@@ -237,6 +243,21 @@ export function forwarding(
     ...changes,
   };
 }
+
+export const qosPolicyId = (n: number) => `0000000a-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+export const qosPolicy = (n: number, changes: Partial<QosPolicyRow> = {}): QosPolicyRow => ({
+  ...standard(qosPolicyId(n)),
+  ...{ name: `policy${n}`, is_default: false, default_of: null, shared: false },
+  ...changes,
+});
+
+/** The nth rule, of a policy. */
+export const qosRule = (n: number, ofPolicy: number, changes: Partial<QosRuleRow> = {}): QosRuleRow => ({
+  ...{ id: qosPolicyId(100 + n), qos_policy_id: qosPolicyId(ofPolicy) },
+  ...{ type: 'bandwidth_limit', direction: 'egress', parameters: { max_kbps: 1000 } },
+  ...changes,
+});
 
 /** The nth group. */
 export const securityGroup = (n: number, changes: Partial<SecurityGroupRow> = {}): SecurityGroupRow => ({

@@ -157,7 +157,7 @@ const EMPTY = [
   'delete from port_forwardings; delete from floating_ips; delete from routers; delete from ha_networks',
   'delete from ip_allocations; delete from provisioning_blocks; delete from dhcp_bindings; delete from agents',
   'delete from hosts; delete from ports; delete from subnets; delete from networks; delete from quotas',
-  'delete from security_groups; delete from subnet_pools; delete from address_scopes; delete from address_groups; delete from rbac_policies',
+  'delete from security_groups; delete from subnet_pools; delete from address_scopes; delete from address_groups; delete from rbac_policies; delete from qos_policies',
   'delete from leases; delete from fencings; delete from fence_checks; delete from events; delete from servers; delete from hintless_commits; delete from changes',
   `insert into changes (position, tag, refs, hosts) values (0, 1 + floor(random() * 1e15)::bigint, '{}', '{}')`,
 ].join(';');

@@ -330,7 +330,7 @@ export function networkRow(id: string, segmentation_id: number): NetworkRow {
       external: false,
     },
     ...{ mtu: 1450, network_type: 'vxlan', physical_network: null, segmentation_id },
-    ...{ port_security_enabled: true, dns_domain: '', availability_zone_hints: [] },
+    ...{ port_security_enabled: true, dns_domain: '', availability_zone_hints: [], qos_policy_id: null },
   };
 }
 
@@ -359,7 +359,7 @@ export function portRow(id: string, network_id: string, fields: Partial<PortRow>
       port_security_enabled: true,
       allowed_address_pairs: [],
     },
-    ...{ extra_dhcp_opts: [], dns_name: '' },
+    ...{ extra_dhcp_opts: [], dns_name: '', qos_policy_id: null },
     ...fields,
   };
 }

@@ -7,7 +7,7 @@ import type { Place } from '../../resources/place.ts';
 import type { Change } from '../store.ts';
 import { openLocks } from './locks.ts';
 import type { AnyRow } from './rows.ts';
-import type { TableName } from './schema.ts';
+import type { TableName } from './table-schema.ts';
 import { SCHEMA, TABLE_NAMES } from './schema.ts';
 import type { TableState } from './table-state.ts';
 import { openTableState, rowsAt } from './table-state.ts';

@@ -10,7 +10,7 @@ import { RunAgain, StoreUnavailable } from '../store.ts';
 import type { MemoryHooks, Subscriber } from './database.ts';
 import { Database } from './database.ts';
 import { Deadlock } from './locks.ts';
-import type { TableName } from './schema.ts';
+import type { TableName } from './table-schema.ts';
 import { rowsAt } from './table-state.ts';
 import { openTransaction, openView } from './tables.ts';
 import { MemoryTransaction } from './transaction.ts';

@@ -6,6 +6,7 @@ import type { Ref } from '../../resources/agent-view.ts';
 import { dhcpGroup, hostGroup, networkGroup, routerGroup } from '../../resources/agent-view.ts';
 import { ROUTER_PORT_OWNERS } from '../../resources/router.ts';
 import { canonicalUuid } from '../../resources/values.ts';
+import { qosPolicies, qosRefsOfNetwork, qosRules } from './qos-tables.ts';
 import type { AnyRow } from './rows.ts';
 import {
   addressGroups,
@@ -45,6 +46,9 @@ const endpointRefs = (routerId: unknown, host: string, look: Look): Ref[] =>
   );
 
 const networks = define('networks', 'networks', ['id'], {
+  foreignKeys: [
+    { constraint: 'networks_qos_policy', column: 'qos_policy_id', parent: 'qosPolicies', cascade: false },
+  ],
   uniques: [
     {
       constraint: 'networks_segment',
@@ -65,6 +69,12 @@ const networks = define('networks', 'networks', ['id'], {
     refs: [ref(networkGroup(row.id as string), 'network', row.id), ...interfaceRefs(row.id, look)],
     hosts: [],
   }),
+  alone: [
+    {
+      seen: ['qos_policy_id'],
+      hint: (row, look) => ({ refs: qosRefsOfNetwork(row.id, look), hosts: [] }),
+    },
+  ],
 });
 
 const subnets = define('subnets', 'subnets', ['id'], {
@@ -84,7 +94,10 @@ const subnets = define('subnets', 'subnets', ['id'], {
 
 const ports = define('ports', 'ports', ['id'], {
   uniques: [{ constraint: 'ports_mac', columns: ['network_id', 'mac_address'] }],
-  foreignKeys: [{ constraint: 'ports_network', column: 'network_id', parent: 'networks', cascade: false }],
+  foreignKeys: [
+    { constraint: 'ports_network', column: 'network_id', parent: 'networks', cascade: false },
+    { constraint: 'ports_qos_policy', column: 'qos_policy_id', parent: 'qosPolicies', cascade: false },
+  ],
   seen: [
     'admin_state_up',
     'mac_address',
@@ -120,6 +133,13 @@ const ports = define('ports', 'ports', ['id'], {
     },
     {
       seen: ['port_security_enabled', 'allowed_address_pairs'],
+      hint: ({ id, host }) => ({
+        refs: host === '' ? [] : [ref(hostGroup(host as string), 'port', id)],
+        hosts: [],
+      }),
+    },
+    {
+      seen: ['qos_policy_id'],
       hint: ({ id, host }) => ({
         refs: host === '' ? [] : [ref(hostGroup(host as string), 'port', id)],
         hosts: [],
@@ -184,8 +204,9 @@ const routers = define('routers', 'routers', ['id'], {
   foreignKeys: [
     { constraint: 'routers_ha_network', column: 'ha_network_id', parent: 'haNetworks', cascade: false },
     { constraint: 'routers_gateway', column: 'gw_port_id', parent: 'ports', cascade: false },
+    { constraint: 'routers_qos_policy', column: 'qos_policy_id', parent: 'qosPolicies', cascade: false },
   ],
-  seen: ['name', 'admin_state_up', 'ha', 'ha_vr_id', 'enable_snat', 'routes'],
+  seen: ['name', 'admin_state_up', 'ha', 'ha_vr_id', 'enable_snat', 'routes', 'qos_policy_id'],
   hint: (row) => ({ refs: [ref(routerGroup(row.id as string), 'router', row.id)], hosts: [] }),
 });
 
@@ -235,8 +256,9 @@ const floatingIps = define('floatingIps', 'floating_ips', ['id'], {
     },
     { constraint: 'floating_ips_port', column: 'port_id', parent: 'ports', cascade: false },
     { constraint: 'floating_ips_router', column: 'router_id', parent: 'routers', cascade: false },
+    { constraint: 'floating_ips_qos_policy', column: 'qos_policy_id', parent: 'qosPolicies', cascade: false },
   ],
-  seen: ['port_id', 'fixed_ip_address', 'router_id'],
+  seen: ['port_id', 'fixed_ip_address', 'router_id', 'qos_policy_id'],
   hint: ({ id, router_id }) => ({
     refs: router_id === null ? [] : [ref(routerGroup(router_id as string), 'floating-ip', id)],
     hosts: [],
@@ -346,6 +368,8 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   addressGroups,
   addressScopes,
   subnetPools,
+  qosPolicies,
+  qosRules,
   rbacPolicies,
   securityGroups,
   securityGroupRules,

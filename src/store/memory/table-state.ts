@@ -1,7 +1,7 @@
 /** One table as committed: the versions of each row, oldest first, and who holds each unique key now. */
 import type { AnyRow } from './rows.ts';
 import { matches } from './rows.ts';
-import type { TableSchema } from './schema.ts';
+import type { TableSchema } from './table-schema.ts';
 import { keyOf, uniqueKeyOf } from './schema.ts';
 
 interface Version {

@@ -7,7 +7,7 @@ import type { Fleet, ListQuery, Log, Sighting, Table, Tables, Transaction, View 
 import type { Database } from './database.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, listRows } from './rows.ts';
-import type { TableName, TableSchema } from './schema.ts';
+import type { TableName, TableSchema } from './table-schema.ts';
 import { SCHEMA } from './schema.ts';
 import { rowsAt } from './table-state.ts';
 import type { MemoryTransaction } from './transaction.ts';

@@ -9,7 +9,7 @@ import type { Holder, LockMode, Locks } from './locks.ts';
 import { Deadlock } from './locks.ts';
 import type { AnyRow } from './rows.ts';
 import { copy, equal, matches } from './rows.ts';
-import type { Hints, TableName, TableSchema, UniqueKey } from './schema.ts';
+import type { Hints, TableName, TableSchema, UniqueKey } from './table-schema.ts';
 import { CHILDREN, keyOf, SCHEMA, uniqueKeyOf } from './schema.ts';
 import type { TableState } from './table-state.ts';
 import { entriesAt } from './table-state.ts';
