@@ -8,10 +8,12 @@ import {
   portRow,
   type TestSink,
   WatchWorld,
+  type WorldOptions,
   watchRequest,
 } from '../../test/support/watch-world.ts';
 import type { Transaction } from '../store/store.ts';
 import type { BatchFrame } from './protocol.ts';
+import type { ChangeHint, FeedSource } from './source.ts';
 
 let world: WatchWorld;
 afterEach(() => world.close());
@@ -28,8 +30,8 @@ const portId = (n: number) => uuid(100 + n);
  * One network with port 1 on a in group OWN; ports 2 and 3 in REMOTE, on b and nowhere; port 4 on c and 5 on d in no group.
  * Agents on all hosts.
  */
-async function cloud(): Promise<void> {
-  world = new WatchWorld();
+async function cloud(options: WorldOptions = {}): Promise<void> {
+  world = new WatchWorld(options);
   await addHosts(world, HOSTS);
   const network = uuid(9);
   const at = (n: number) => ({ fixed_ips: [{ subnet_id: network, ip_address: `10.0.0.${n}` }] });
@@ -186,4 +188,49 @@ test('who was away when a rule came or went hears what it needs, and no more, wh
   await world.clock.advance(1_000);
   world.assertConverged();
   assert.equal(world.mirror('a').group(`members/${REMOTE}`), undefined);
+});
+
+/** A source that leaves something out of the log. */
+const forgetful =
+  (forget: (change: ChangeHint) => ChangeHint) =>
+  (source: FeedSource): FeedSource => ({
+    onAppend: source.onAppend,
+    view: (work) =>
+      source.view((view) =>
+        work({
+          ...view,
+          changesFrom: async (position, limit) => (await view.changesFrom(position, limit)).map(forget),
+        }),
+      ),
+  });
+
+test('an audit finds members that were not told, and remotes that a host was not told to hear of', async () => {
+  let isForgetting = false;
+  const source = forgetful((change) =>
+    isForgetting
+      ? {
+          ...change,
+          refs: change.refs.filter((ref) => !ref.startsWith('members/')),
+          hosts: change.hosts.filter((name) => !name.includes('/')),
+        }
+      : change,
+  );
+  const audit = { minPeriodMs: 10_000, maxPeriodMs: 60_000, perTick: 20, tickMs: 1_000 };
+  await cloud({ source, limits: { audit }, unchecked: true });
+  await world.transact((tx) => tx.securityGroupRules.insert([remoteRule()]));
+  await world.startAgent('a');
+  await world.clock.advance(1_000);
+  isForgetting = true;
+  for (const work of [
+    (tx: Transaction) => tx.portSecurityGroups.insert([inGroup(portId(4), REMOTE)]),
+    (tx: Transaction) =>
+      tx.securityGroupRules.insert([{ ...remoteRule(), id: uuid(51), remote_group_id: OWN }]),
+    (tx: Transaction) => tx.securityGroupRules.remove({ remote_group_id: REMOTE }),
+  ]) {
+    await world.transact(async (tx) => void (await work(tx)));
+    await world.clock.advance(500);
+    assert.throws(() => world.assertConverged());
+    await world.clock.advance(30_000);
+    world.assertConverged();
+  }
 });
