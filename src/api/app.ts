@@ -32,7 +32,8 @@ import { addQosRules } from './qos-rules.ts';
 import { addQosRuleTypes } from './qos-rule-types.ts';
 import { addRoles } from './router-roles.ts';
 import { addRouters } from './routers.ts';
-import { mustHaveRole, mustWrite } from './policy.ts';
+import { mustBeLetIn } from './policy.ts';
+import type { Policy } from './policy-rules.ts';
 import type { Route } from './route.ts';
 import { addTags } from './tags.ts';
 import { addSubportsRoute } from './trunks.ts';
@@ -47,6 +48,8 @@ export interface ApiLog {
 export interface ApiOptions {
   readonly store: Pick<Store, 'transact' | 'view'>;
   readonly identify: Identify;
+  /** What the policy file says, if there is one. */
+  readonly policy?: Policy;
   /** What `WWW-Authenticate` tells those who get 401; by default HTTP basic. */
   readonly challenge?: string;
   readonly settings: Settings;
@@ -80,8 +83,10 @@ export interface Api {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The rule by which it may be asked for, if it is more than reading. */
+    /** The name by which it is known, if it is more than reading. */
     writes?: string;
+    /** The rule of policy files that it asks. */
+    rule?: string;
   }
   interface FastifyRequest {
     caller: Caller | undefined;
@@ -177,13 +182,13 @@ function addHooks(app: FastifyInstance, options: ApiOptions, open: ReadonlySet<s
     if (route === undefined ? !request.url.startsWith('/v2.0') : open.has(route) || isDocsRoute(route))
       return;
     const { 'x-auth-token': token, 'x-service-token': serviceToken } = request.headers;
-    request.caller = await options.identify({
+    const caller = await options.identify({
       authorization: request.headers.authorization,
       token: typeof token === 'string' ? token : undefined,
       serviceToken: typeof serviceToken === 'string' ? serviceToken : undefined,
     });
-    mustHaveRole(request.caller);
-    if (config.writes !== undefined) mustWrite(request.caller, config.writes);
+    request.caller = options.policy?.admit(caller) ?? caller;
+    mustBeLetIn(request.caller, config);
   });
   app.addHook('onResponse', (request, reply, done) => {
     const fields = {
@@ -258,7 +263,10 @@ export function createApi(options: ApiOptions): FastifyInstance {
       routes.push(at);
       if (at.open) open.add(url);
       methods.set(url, (methods.get(url) ?? new Set()).add(method));
-      const config = method === 'GET' ? {} : { writes: at.says?.id ?? `${method.toLowerCase()} ${url}` };
+      const config = {
+        ...(method === 'GET' ? {} : { writes: at.says?.id ?? `${method.toLowerCase()} ${url}` }),
+        ...(at.rule === undefined ? {} : { rule: at.rule }),
+      };
       app.route({ method, url, handler, config });
     },
     callOf(request) {

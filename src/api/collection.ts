@@ -58,6 +58,8 @@ export interface Action<AnyRow> {
 interface Extra<AnyRow> {
   /** Only admins may read it. */
   readonly adminOnly?: true;
+  /** It is the network's owner who creates it; else whoever sees what it is to be in. */
+  readonly ofNetworkOwner?: true;
   /** Why it cannot be created. */
   readonly noCreate?: string;
   /** Only admins may create, change and delete one. */
@@ -71,6 +73,7 @@ export interface Collection extends Omit<Operations<Row>, 'compute'> {
   readonly map: AttributeMap;
   /** Only admins may read it. */
   readonly adminOnly: boolean;
+  readonly ofNetworkOwner?: true;
   /** Why it cannot be created. */
   readonly noCreate?: string;
   readonly adminWrites?: true;

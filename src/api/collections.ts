@@ -77,17 +77,21 @@ const networks = collection<NetworkRow>(networkMap, {
   ownsNetwork: (_tables, call, row) => Promise.resolve(row['project_id'] === call.caller.projectId),
 });
 
-const subnets = collection<SubnetRow>(subnetMap, {
-  table: 'subnets',
-  create: (tx, call, rows) => createSubnet(tx, call, rows as readonly SubnetCreate[]),
-  update: updateSubnet,
-  remove: deleteSubnet,
-  show: showSubnet,
-  list: listSubnets,
-  compute: () => Promise.resolve(() => NOTHING),
-  ownsNetwork: ownsItsNetwork,
-  narrow: narrowSubnets,
-});
+const subnets = collection<SubnetRow>(
+  subnetMap,
+  {
+    table: 'subnets',
+    create: (tx, call, rows) => createSubnet(tx, call, rows as readonly SubnetCreate[]),
+    update: updateSubnet,
+    remove: deleteSubnet,
+    show: showSubnet,
+    list: listSubnets,
+    compute: () => Promise.resolve(() => NOTHING),
+    ownsNetwork: ownsItsNetwork,
+    narrow: narrowSubnets,
+  },
+  { ofNetworkOwner: true },
+);
 
 /** The names of a port's addresses: its own, or one made of the address, in the server's domain (Neutron's way). */
 function dnsAssignment(port: PortRow, domain: string): object[] {
@@ -197,4 +201,10 @@ export const collections: readonly Collection[] = [
   agents,
 ];
 /** For the routes that show them below other paths. */
-export { agents as agentCollection, networks as networkCollection, routerCollection };
+export {
+  agents as agentCollection,
+  networks as networkCollection,
+  ports as portCollection,
+  routerCollection,
+  floatingIpCollection,
+};

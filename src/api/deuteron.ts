@@ -70,25 +70,31 @@ const query = (request: FastifyRequest) => request.query as URLSearchParams;
 
 /** `secret` gives the text of 256 strongly random bits. */
 export function addDeuteron(api: Api, secret: () => string): void {
-  api.route({ method: 'GET', url: '/v2.0/deuteron/hosts', says: SAYS.list }, async (request, reply) => {
-    adminOnly(api.callOf(request).caller, 'get_host');
-    const hosts = await api.store.view((view) => listHosts(view));
-    return reply.send(JSON.stringify({ hosts: hosts.map(listed) }));
-  });
-  api.route({ method: 'POST', url: '/v2.0/deuteron/hosts', says: SAYS.create }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'create_host');
-    const name = nameIn(request.body);
-    const written = await api.store.transact((tx) => addHost(tx, call, { name, secret }));
-    const { host, credential } = written.result;
-    return sendWritten(reply, {
-      status: 201,
-      place: written.place,
-      body: { host: { ...shown(host), credential } },
-    });
-  });
   api.route(
-    { method: 'DELETE', url: '/v2.0/deuteron/hosts/:name', says: SAYS.remove },
+    { method: 'GET', url: '/v2.0/deuteron/hosts', rule: 'get_host', says: SAYS.list },
+    async (request, reply) => {
+      adminOnly(api.callOf(request).caller, 'get_host');
+      const hosts = await api.store.view((view) => listHosts(view));
+      return reply.send(JSON.stringify({ hosts: hosts.map(listed) }));
+    },
+  );
+  api.route(
+    { method: 'POST', url: '/v2.0/deuteron/hosts', rule: 'create_host', says: SAYS.create },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'create_host');
+      const name = nameIn(request.body);
+      const written = await api.store.transact((tx) => addHost(tx, call, { name, secret }));
+      const { host, credential } = written.result;
+      return sendWritten(reply, {
+        status: 201,
+        place: written.place,
+        body: { host: { ...shown(host), credential } },
+      });
+    },
+  );
+  api.route(
+    { method: 'DELETE', url: '/v2.0/deuteron/hosts/:name', rule: 'delete_host', says: SAYS.remove },
     async (request, reply) => {
       const call = api.callOf(request);
       adminOnly(call.caller, 'delete_host');

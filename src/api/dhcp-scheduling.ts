@@ -68,7 +68,7 @@ function networkIdIn(given: unknown): string {
 
 function addReads(api: Api): void {
   api.route(
-    { method: 'GET', url: '/v2.0/agents/:id/dhcp-networks', says: SAYS.networks },
+    { method: 'GET', url: '/v2.0/agents/:id/dhcp-networks', rule: 'get_dhcp-networks', says: SAYS.networks },
     async (request, reply) => {
       const call = api.callOf(request);
       adminOnly(call.caller, 'get_dhcp-networks');
@@ -84,7 +84,7 @@ function addReads(api: Api): void {
     },
   );
   api.route(
-    { method: 'GET', url: '/v2.0/networks/:id/dhcp-agents', says: SAYS.agents },
+    { method: 'GET', url: '/v2.0/networks/:id/dhcp-agents', rule: 'get_dhcp-agents', says: SAYS.agents },
     async (request, reply) => {
       const call = api.callOf(request);
       adminOnly(call.caller, 'get_dhcp-agents');
@@ -110,7 +110,7 @@ function addReads(api: Api): void {
 export function addDhcpScheduling(api: Api): void {
   addReads(api);
   api.route(
-    { method: 'POST', url: '/v2.0/agents/:id/dhcp-networks', says: SAYS.add },
+    { method: 'POST', url: '/v2.0/agents/:id/dhcp-networks', rule: 'create_dhcp-network', says: SAYS.add },
     async (request, reply) => {
       const call = api.callOf(request);
       adminOnly(call.caller, 'create_dhcp-network');
@@ -120,11 +120,14 @@ export function addDhcpScheduling(api: Api): void {
     },
   );
   const one = '/v2.0/agents/:id/dhcp-networks/:network';
-  api.route({ method: 'DELETE', url: one, says: SAYS.remove }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'delete_dhcp-network');
-    const asked = { agentId: pathId(agentMap, request), networkId: pathId(networkMap, request, 'network') };
-    const { place } = await api.store.transact((tx) => removeNetworkFromDhcpAgent(tx, call, asked));
-    return sendWritten(reply, { status: 204, place });
-  });
+  api.route(
+    { method: 'DELETE', url: one, rule: 'delete_dhcp-network', says: SAYS.remove },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'delete_dhcp-network');
+      const asked = { agentId: pathId(agentMap, request), networkId: pathId(networkMap, request, 'network') };
+      const { place } = await api.store.transact((tx) => removeNetworkFromDhcpAgent(tx, call, asked));
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
 }

@@ -80,7 +80,7 @@ async function readPage(view: View, asked: PageRequest): Promise<EventRow[]> {
 
 export function addEvents(api: Api): void {
   const url = '/v2.0/deuteron/events';
-  api.route({ method: 'GET', url, says: SAYS }, async (request, reply) => {
+  api.route({ method: 'GET', url, rule: 'get_event', says: SAYS }, async (request, reply) => {
     const { caller } = api.callOf(request);
     adminOnly(caller, 'get_event');
     const parameters = request.query as URLSearchParams;

@@ -15,7 +15,10 @@ import { Fault } from '../resources/errors.ts';
 import type { View } from '../store/store.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Api } from './app.ts';
+import type { Collection } from './collection.ts';
+import { networkCollection, portCollection, routerCollection } from './collections.ts';
 import { adminOnly } from './policy.ts';
+import { mustGetById } from './policy-judge.ts';
 import { pathId } from './resource-routes.ts';
 import { array, object, TEXT } from './route.ts';
 
@@ -42,12 +45,23 @@ type Explain = (view: View, call: Call, id: string) => Promise<Explanation>;
 function add(
   api: Api,
   url: string,
-  it: { says: { id: string; summary: string }; idOf: (request: FastifyRequest) => string; explain: Explain },
+  it: {
+    says: { id: string; summary: string };
+    rule: string;
+    /** What is explained, if it is one that its caller must be able to get. */
+    of?: Collection;
+    idOf: (request: FastifyRequest) => string;
+    explain: Explain;
+  },
 ) {
-  api.route({ method: 'GET', url, says: { ...it.says, answer: ANSWER } }, async (request, reply) => {
+  const { rule } = it;
+  api.route({ method: 'GET', url, rule, says: { ...it.says, answer: ANSWER } }, async (request, reply) => {
     const call = api.callOf(request);
     const id = it.idOf(request);
-    const explanation = await api.store.view((view) => it.explain(view, call, id));
+    const explanation = await api.store.view(async (view) => {
+      if (it.of) await mustGetById(view, call, { it: it.of, id });
+      return it.explain(view, call, id);
+    });
     return reply.send(JSON.stringify({ explanation }));
   });
 }
@@ -55,16 +69,19 @@ function add(
 export function addExplain(api: Api): void {
   add(api, '/v2.0/deuteron/explain/port/:id', {
     says: { id: 'explain_port', summary: 'What a port lacks, where, since when, why, what is being done.' },
+    ...{ rule: 'get_port', of: portCollection },
     idOf: (request) => pathId(portMap, request),
     explain: explainPortById,
   });
   add(api, '/v2.0/deuteron/explain/network/:id', {
     says: { id: 'explain_network', summary: 'The same of a network: its DHCP, and its hosts.' },
+    ...{ rule: 'get_network', of: networkCollection },
     idOf: (request) => pathId(networkMap, request),
     explain: explainNetworkById,
   });
   add(api, '/v2.0/deuteron/explain/router/:id', {
     says: { id: 'explain_router', summary: 'The same of a router: who serves it, and who stands by.' },
+    ...{ rule: 'get_router', of: routerCollection },
     idOf: (request) => pathId(routerMap, request),
     explain: explainRouterById,
   });
@@ -73,6 +90,7 @@ export function addExplain(api: Api): void {
       id: 'explain_agent',
       summary: "The same of an agent, by id or `HOST/ROLE`, or of all a host's, by `HOST`. Admins only.",
     },
+    rule: 'get_agent',
     idOf(request) {
       adminOnly(api.callOf(request).caller, 'get_agent');
       const { name } = request.params as { name: string };

@@ -59,7 +59,9 @@ function readSort(map: AttributeMap, parameters: URLSearchParams, caller: Caller
     throw badRequest('The number of sort_keys and sort_dirs must be same');
   const sortable = (key: string) => {
     const attribute = map.byName.get(key);
-    return attribute?.sort && mayAskBy(caller, attribute) ? (attribute.column ?? undefined) : undefined;
+    return attribute?.sort && mayAskBy(caller, { map, attribute })
+      ? (attribute.column ?? undefined)
+      : undefined;
   };
   const absent = keys.filter((key) => sortable(key) === undefined);
   if (absent.length > 0) throw badRequest(`${quoted(absent)} is invalid attribute for sort_keys`);
@@ -122,7 +124,7 @@ export function readListQuery(map: AttributeMap, parameters: URLSearchParams, ca
   const names = [...new Set(parameters.keys())].filter((name) => !CONTROL.has(name));
   const mayFilter = (name: string) => {
     const attribute = map.byName.get(name);
-    return attribute?.filter && mayAskBy(caller, attribute) ? attribute : undefined;
+    return attribute?.filter && mayAskBy(caller, { map, attribute }) ? attribute : undefined;
   };
   const unknown = names.filter((name) => !mayFilter(name) && !isTagFilter(map, name));
   if (unknown.length > 0)

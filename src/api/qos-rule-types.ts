@@ -59,14 +59,17 @@ export function addQosRuleTypes(api: Api): void {
     const rule_types = typesAsked(request.query as URLSearchParams).map((type) => ({ type }));
     return reply.send(JSON.stringify({ rule_types }));
   });
-  api.route({ method: 'GET', url: '/v2.0/qos/rule-types/:type', says: SHOW }, async (request, reply) => {
-    adminOnly(api.callOf(request).caller, 'get_rule_type');
-    const { type: asked } = request.params as { type: string };
-    const type = QOS_RULE_TYPES.find((one) => one === asked);
-    if (type === undefined)
-      throw new Fault('HTTPNotFound', `QoS rule type ${display(asked)} could not be found.`);
-    const driver = { name: DRIVER, supported_parameters: parametersOf(type) };
-    const drivers = ENFORCED.includes(type) ? [driver] : [];
-    return reply.send(JSON.stringify({ rule_type: { type, drivers } }));
-  });
+  api.route(
+    { method: 'GET', url: '/v2.0/qos/rule-types/:type', rule: 'get_rule_type', says: SHOW },
+    async (request, reply) => {
+      adminOnly(api.callOf(request).caller, 'get_rule_type');
+      const { type: asked } = request.params as { type: string };
+      const type = QOS_RULE_TYPES.find((one) => one === asked);
+      if (type === undefined)
+        throw new Fault('HTTPNotFound', `QoS rule type ${display(asked)} could not be found.`);
+      const driver = { name: DRIVER, supported_parameters: parametersOf(type) };
+      const drivers = ENFORCED.includes(type) ? [driver] : [];
+      return reply.send(JSON.stringify({ rule_type: { type, drivers } }));
+    },
+  );
 }

@@ -28,6 +28,7 @@ import type { Api } from './app.ts';
 import { pick } from './few.ts';
 import { readListQuery } from './list-query.ts';
 import { pageLinks } from './paging.ts';
+import { permittedBy } from './policy.ts';
 import { pathId, requireObject, sendWritten } from './resource-routes.ts';
 import { array, type Description, object } from './route.ts';
 import { bodyMaker, type Row } from './view.ts';
@@ -74,30 +75,36 @@ const fieldsOf = (request: FastifyRequest): string[] =>
 interface Place {
   readonly type: QosRuleType;
   readonly map: AttributeMap;
+  readonly of: 'policy' | 'alias';
   /** Where one is, with `:id`. */
   readonly url: string;
   /** What is asked for; a Fault for an id that can be none. */
   readonly asked: (request: FastifyRequest) => RuleRequest;
 }
 
-function addOne(api: Api, { map, url, asked }: Place): void {
+/** The rule of policy files for a verb of one type's, below their policy or by alias. */
+export const ruleOfRules = (verb: string, type: QosRuleType, of: 'policy' | 'alias' = 'policy'): string =>
+  `${verb}_${of}_${type}_rule`;
+
+function addOne(api: Api, { type, map, of, url, asked }: Place): void {
+  const ruleOf = (verb: string) => ruleOfRules(verb, type, of);
   const says = descriptions(map);
   const shown = (request: FastifyRequest, rule: QosRuleView, fields: readonly string[] = []) => ({
     [map.singular]: bodyMaker(map, api.callOf(request).caller, fields)(rule as Row, () => ({})),
   });
-  api.route({ method: 'GET', url, says: says.show }, async (request, reply) => {
-    const call = api.callOf(request);
+  api.route({ method: 'GET', url, rule: ruleOf('get'), says: says.show }, async (request, reply) => {
+    const call = permittedBy(api.callOf(request), ruleOf('get'));
     const rule = await api.store.view((view) => showRule(view, call, asked(request)));
     return reply.send(JSON.stringify(shown(request, rule, fieldsOf(request))));
   });
-  api.route({ method: 'PUT', url, says: says.update }, async (request, reply) => {
-    const call = api.callOf(request);
+  api.route({ method: 'PUT', url, rule: ruleOf('update'), says: says.update }, async (request, reply) => {
+    const call = permittedBy(api.callOf(request), ruleOf('update'));
     const change = { ...asked(request), changes: readUpdate(map, bodyIn(map, request.body)).values };
     const { result, place } = await api.store.transact((tx) => updateRule(tx, call, change));
     return sendWritten(reply, { status: 200, place, body: shown(request, result) });
   });
-  api.route({ method: 'DELETE', url, says: says.delete }, async (request, reply) => {
-    const call = api.callOf(request);
+  api.route({ method: 'DELETE', url, rule: ruleOf('delete'), says: says.delete }, async (request, reply) => {
+    const call = permittedBy(api.callOf(request), ruleOf('delete'));
     const { place } = await api.store.transact((tx) => deleteRule(tx, call, asked(request)));
     return sendWritten(reply, { status: 204, place });
   });
@@ -107,9 +114,10 @@ function addAll(api: Api, type: QosRuleType): void {
   const map = qosRuleMaps[type];
   const says = descriptions(map);
   const url = `/v2.0/qos/policies/:policy/${map.path}`;
+  const rules = { get: ruleOfRules('get', type), create: ruleOfRules('create', type) };
   const policyIn = (request: FastifyRequest) => pathId(qosPolicyMap, request, 'policy');
-  api.route({ method: 'GET', url, says: says.list }, async (request, reply) => {
-    const call = api.callOf(request);
+  api.route({ method: 'GET', url, rule: rules.get, says: says.list }, async (request, reply) => {
+    const call = permittedBy(api.callOf(request), rules.get);
     const parameters = request.query as URLSearchParams;
     const asked = readListQuery(map, parameters, call.caller);
     const policyId = policyIn(request);
@@ -126,8 +134,8 @@ function addAll(api: Api, type: QosRuleType): void {
     }
     return reply.send(JSON.stringify(answer));
   });
-  api.route({ method: 'POST', url, says: says.create }, async (request, reply) => {
-    const call = api.callOf(request);
+  api.route({ method: 'POST', url, rule: rules.create, says: says.create }, async (request, reply) => {
+    const call = permittedBy(api.callOf(request), rules.create);
     mayCreateRule(call, type);
     const { values } = readCreate(map, bodyIn(map, request.body), call.caller.projectId);
     const policyId = policyIn(request);
@@ -142,7 +150,7 @@ function addAll(api: Api, type: QosRuleType): void {
     policyId: policyIn(request),
     id: pathId(map, request),
   });
-  addOne(api, { type, map, url: `${url}/:id`, asked });
+  addOne(api, { ...{ type, map, asked, of: 'policy' }, url: `${url}/:id` });
 }
 
 export function addQosRules(api: Api): void {
@@ -150,6 +158,6 @@ export function addQosRules(api: Api): void {
   for (const type of ALIASED) {
     const map = qosAliasMaps[type];
     const asked = (request: FastifyRequest) => ({ type, id: pathId(map, request) });
-    addOne(api, { type, map, url: `/v2.0/${map.path}/:id`, asked });
+    addOne(api, { ...{ type, map, asked, of: 'alias' }, url: `/v2.0/${map.path}/:id` });
   }
 }

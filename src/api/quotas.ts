@@ -12,7 +12,7 @@ import { Fault } from '../resources/errors.ts';
 import { boolean, display, integer, isPlainObject, isStorable } from '../resources/values.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Api } from './app.ts';
-import { adminOnly } from './policy.ts';
+import { adminOnly, forbidden, verdictOf } from './policy.ts';
 import { requireObject, sendWritten } from './resource-routes.ts';
 import { array, object, TEXT } from './route.ts';
 
@@ -62,9 +62,12 @@ function projectOf(request: FastifyRequest): string {
   return project;
 }
 
+const aboutProject = (project: string) => ({ project_id: project, tenant_id: project });
+
 /** Who may read a project's limits: its own members, and admins. */
 function checkRead(call: Call, project: string): void {
-  if (project !== call.caller.projectId) adminOnly(call.caller, 'get_quota');
+  const isOwn = project === call.caller.projectId;
+  if (!(verdictOf(call.caller, 'get_quota', aboutProject(project)) ?? isOwn)) throw forbidden('get_quota');
 }
 
 function readLimits(call: Call, given: unknown): Record<string, number> {
@@ -99,13 +102,16 @@ function checksLimit(given: unknown): boolean {
 }
 
 export function addQuotas(api: Api): void {
-  api.route({ method: 'GET', url: '/v2.0/quotas', says: SAYS.list }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_quota');
-    const quotas = await api.store.view((view) => listQuotas(view, call));
-    const body = quotas.map((quota) => ({ ...quota, tenant_id: quota.project_id }));
-    return reply.send(JSON.stringify({ quotas: body }));
-  });
+  api.route(
+    { method: 'GET', url: '/v2.0/quotas', rule: 'get_quota', says: SAYS.list },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_quota');
+      const quotas = await api.store.view((view) => listQuotas(view, call));
+      const body = quotas.map((quota) => ({ ...quota, tenant_id: quota.project_id }));
+      return reply.send(JSON.stringify({ quotas: body }));
+    },
+  );
   for (const word of ['tenant', 'project']) {
     const says = {
       id: `show_own_${word}`,
@@ -117,15 +123,18 @@ export function addQuotas(api: Api): void {
       return reply.send(JSON.stringify({ [word]: { [`${word}_id`]: projectId } }));
     });
   }
-  api.route({ method: 'GET', url: '/v2.0/quotas/:project', says: SAYS.show }, async (request, reply) => {
-    const call = api.callOf(request);
-    const project = projectOf(request);
-    checkRead(call, project);
-    const quota = await api.store.view((view) => showQuota(view, call, project));
-    return reply.send(JSON.stringify({ quota: { ...quota, project_id: project, tenant_id: project } }));
-  });
   api.route(
-    { method: 'GET', url: '/v2.0/quotas/:project/default', says: SAYS.default },
+    { method: 'GET', url: '/v2.0/quotas/:project', rule: 'get_quota', says: SAYS.show },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      const project = projectOf(request);
+      checkRead(call, project);
+      const quota = await api.store.view((view) => showQuota(view, call, project));
+      return reply.send(JSON.stringify({ quota: { ...quota, project_id: project, tenant_id: project } }));
+    },
+  );
+  api.route(
+    { method: 'GET', url: '/v2.0/quotas/:project/default', rule: 'get_quota', says: SAYS.default },
     async (request, reply) => {
       const call = api.callOf(request);
       checkRead(call, projectOf(request));
@@ -133,7 +142,7 @@ export function addQuotas(api: Api): void {
     },
   );
   api.route(
-    { method: 'GET', url: '/v2.0/quotas/:project/details', says: SAYS.details },
+    { method: 'GET', url: '/v2.0/quotas/:project/details', rule: 'get_quota', says: SAYS.details },
     async (request, reply) => {
       const call = api.callOf(request);
       const project = projectOf(request);
@@ -142,21 +151,27 @@ export function addQuotas(api: Api): void {
       return reply.send(JSON.stringify({ quota }));
     },
   );
-  api.route({ method: 'PUT', url: '/v2.0/quotas/:project', says: SAYS.update }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'update_quota');
-    const projectId = projectOf(request);
-    const limits = readLimits(call, request.body);
-    const asked = { projectId, limits, checkUsed: checksLimit(request.body) };
-    const { result, place } = await api.store.transact((tx) => updateQuota(tx, call, asked));
-    const quota = { ...result, project_id: projectId, tenant_id: projectId };
-    return sendWritten(reply, { status: 200, place, body: { quota } });
-  });
-  api.route({ method: 'DELETE', url: '/v2.0/quotas/:project', says: SAYS.remove }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'delete_quota');
-    const project = projectOf(request);
-    const { place } = await api.store.transact((tx) => deleteQuota(tx, call, project));
-    return sendWritten(reply, { status: 204, place });
-  });
+  api.route(
+    { method: 'PUT', url: '/v2.0/quotas/:project', rule: 'update_quota', says: SAYS.update },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      const projectId = projectOf(request);
+      adminOnly(call.caller, 'update_quota', aboutProject(projectId));
+      const limits = readLimits(call, request.body);
+      const asked = { projectId, limits, checkUsed: checksLimit(request.body) };
+      const { result, place } = await api.store.transact((tx) => updateQuota(tx, call, asked));
+      const quota = { ...result, project_id: projectId, tenant_id: projectId };
+      return sendWritten(reply, { status: 200, place, body: { quota } });
+    },
+  );
+  api.route(
+    { method: 'DELETE', url: '/v2.0/quotas/:project', rule: 'delete_quota', says: SAYS.remove },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      const project = projectOf(request);
+      adminOnly(call.caller, 'delete_quota', aboutProject(project));
+      const { place } = await api.store.transact((tx) => deleteQuota(tx, call, project));
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
 }

@@ -16,7 +16,9 @@ import type { Api } from './app.ts';
 import type { Action, Collection } from './collection.ts';
 import { readListQuery, type ListRequest } from './list-query.ts';
 import { pageLinks } from './paging.ts';
-import { adminOnly, checkAttributes, checkProject } from './policy.ts';
+import { type AttributeWrite, checkAttributes, checkProject, forbidden } from './policy.ts';
+import { isHidden, mayHideRows, mustGet, permit, permitCreate, readableRows } from './policy-judge.ts';
+import { targetFor } from './policy-target.ts';
 import { describe, describeAction } from './resource-descriptions.ts';
 import { bodyMaker, type Row } from './view.ts';
 
@@ -103,20 +105,34 @@ function networkOwnership(
   };
 }
 
+/** Throws Fault PolicyNotAuthorized unless the caller may give each attribute of the body; the row is what there is so far. */
+async function checkWritten(
+  it: Collection,
+  tx: Transaction,
+  call: Call,
+  { verb, body, row }: Pick<AttributeWrite, 'verb' | 'body'> & { readonly row: Record<string, unknown> },
+): Promise<void> {
+  const read = new Map();
+  const about = { map: it.map, row: { ...row, ...body.values }, read };
+  await checkAttributes(call.caller, {
+    ...{ verb, body, map: it.map, isOpened: it.adminOnly },
+    ownsNetwork: networkOwnership(it, tx, { call, row }),
+    target: (rule) => targetFor(tx, call, { ...about, rule }),
+  });
+}
+
 async function createRows(
   it: Collection,
   tx: Transaction,
   call: Call,
   bodies: readonly ReadBody[],
 ): Promise<Row[]> {
-  for (const body of bodies) {
-    const ownsNetwork = networkOwnership(it, tx, { call, row: body.values });
-    await checkAttributes(call.caller, it.map, { verb: 'create', body, ownsNetwork });
-  }
+  const permitted = await permitCreate(tx, call, { it, bodies });
+  for (const body of bodies) await checkWritten(it, tx, call, { verb: 'create', body, row: body.values });
   return (
     it.create?.(
       tx,
-      call,
+      permitted,
       bodies.map((body) => body.values),
     ) ?? []
   );
@@ -128,12 +144,14 @@ async function updateRow(
   call: Call,
   write: { id: string; ifMatch: IfMatch; body: ReadBody },
 ): Promise<Row> {
+  const { id, body } = write;
+  const rule = `update_${it.map.singular}`;
+  const permitted = await permit(tx, call, { it, id, rule, changed: body.values });
   if (!call.caller.isAdmin) {
-    const row = await it.show(tx, call, write.id);
-    const ownsNetwork = networkOwnership(it, tx, { call, row });
-    await checkAttributes(call.caller, it.map, { verb: 'update', body: write.body, ownsNetwork });
+    const row = await it.show(tx, call, id);
+    await checkWritten(it, tx, call, { verb: 'update', body, row });
   }
-  return it.update(tx, call, { id: write.id, ifMatch: write.ifMatch, changes: write.body.values });
+  return it.update(tx, permitted, { id: write.id, ifMatch: write.ifMatch, changes: write.body.values });
 }
 
 const BY_ID = { column: 'id', descending: false } as const;
@@ -158,15 +176,17 @@ async function listRows(it: Collection, tables: Tables, call: Call, request: Lis
     return { rows: [], computed: () => ({}) };
   const backwards = request.reverse && request.limit > 0;
   const order = [...request.sort, ...(request.sort.some(({ column }) => column === 'id') ? [] : [BY_ID])];
-  const lateFilters = request.computed.length > 0;
+  // what a policy file hides is found out row by row
+  const lateFilters = request.computed.length > 0 || mayHideRows(it, call.caller);
   const found = await it.list(tables, call, {
     filters,
     sort: backwards ? order.map(({ column, descending }) => ({ column, descending: !descending })) : order,
     ...(after ? { after } : {}),
     ...(request.limit > 0 && !lateFilters ? { limit: request.limit } : {}),
   });
-  const computed = await it.compute(tables, call, found);
-  let rows = lateFilters ? found.filter((row) => passes(request, computed(row))) : found;
+  const readable = await readableRows(tables, call, { it, rows: found });
+  const computed = await it.compute(tables, call, readable);
+  let rows = lateFilters ? readable.filter((row) => passes(request, computed(row))) : [...readable];
   if (request.limit > 0) rows = rows.slice(0, request.limit);
   return { rows: backwards ? rows.reverse() : rows, computed };
 }
@@ -176,9 +196,10 @@ function addReads(api: Api, it: Collection): void {
   const says = describe(it);
   const fieldsOf = (parameters: URLSearchParams) =>
     parameters.getAll('fields').filter((field) => field !== '');
-  api.route({ method: 'GET', url: `/v2.0/${map.path}`, says: says.list }, async (request, reply) => {
+  const rule = `get_${map.singular}`;
+  api.route({ method: 'GET', url: `/v2.0/${map.path}`, rule, says: says.list }, async (request, reply) => {
     const call = api.callOf(request);
-    if (it.adminOnly && !call.caller.isAdmin) return reply.send(JSON.stringify({ [map.plural]: [] }));
+    if (isHidden(it, call.caller)) return reply.send(JSON.stringify({ [map.plural]: [] }));
     const parameters = request.query as URLSearchParams;
     const asked = readListQuery(map, parameters, call.caller);
     const { rows, computed } = await api.store.view((view) => listRows(it, view, call, asked));
@@ -194,13 +215,15 @@ function addReads(api: Api, it: Collection): void {
     }
     return reply.send(JSON.stringify(answer));
   });
-  api.route({ method: 'GET', url: `/v2.0/${map.path}/:id`, says: says.show }, async (request, reply) => {
+  const url = `/v2.0/${map.path}/:id`;
+  api.route({ method: 'GET', url, rule, says: says.show }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    if (isHidden(it, call.caller)) throw missingFault(map, id);
     const toBody = bodyMaker(map, call.caller, fieldsOf(request.query as URLSearchParams));
     const body = await api.store.view(async (view) => {
       const row = await it.show(view, call, id);
+      await mustGet(view, call, { it, row });
       return toBody(row, await it.compute(view, call, [row]));
     });
     return reply.send(JSON.stringify({ [map.singular]: body }));
@@ -211,9 +234,10 @@ function addCreate(api: Api, it: Collection): void {
   const { map } = it;
   const says = describe(it).create;
   if (!it.create && it.noCreate === undefined) return;
-  api.route({ method: 'POST', url: `/v2.0/${map.path}`, says }, async (request, reply) => {
+  const rule = `create_${map.singular}`;
+  api.route({ method: 'POST', url: `/v2.0/${map.path}`, rule, says }, async (request, reply) => {
     const call = api.callOf(request);
-    if (it.adminOnly) adminOnly(call.caller, `create_${map.singular}`);
+    if (isHidden(it, call.caller, rule)) throw forbidden(rule);
     if (it.noCreate !== undefined) throw new Fault('BadRequest', `Bad ${map.plural} request: ${it.noCreate}`);
     const { items, bulk } = createItems(map, request.body);
     const bodies = items.map((item) => readCreate(map, item, call.caller.projectId));
@@ -233,10 +257,12 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
   const { map, update, remove } = it;
   if (!update || !remove) return;
   const says = describe(it);
-  api.route({ method: 'PUT', url: `/v2.0/${map.path}/:id`, says: says.update }, async (request, reply) => {
+  const url = `/v2.0/${map.path}/:id`;
+  const rules = { update: `update_${map.singular}`, remove: `delete_${map.singular}` };
+  api.route({ method: 'PUT', url, rule: rules.update, says: says.update }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    if (isHidden(it, call.caller, rules.update)) throw missingFault(map, id);
     const ifMatch = readIfMatch(request.headers['if-match']);
     const body = readUpdate(map, updateItem(map, request.body));
     const toBody = bodyMaker(map, call.caller, []);
@@ -246,13 +272,15 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     });
     return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
   });
-  api.route({ method: 'DELETE', url: `/v2.0/${map.path}/:id`, says: says.delete }, async (request, reply) => {
+  api.route({ method: 'DELETE', url, rule: rules.remove, says: says.delete }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    if (it.adminOnly && !call.caller.isAdmin) throw missingFault(map, id);
+    if (isHidden(it, call.caller, rules.remove)) throw missingFault(map, id);
     if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
     const ifMatch = readIfMatch(request.headers['if-match']);
-    const { place } = await api.store.transact((tx) => remove(tx, call, { id, ifMatch }));
+    const { place } = await api.store.transact(async (tx) =>
+      remove(tx, await permit(tx, call, { it, id, rule: rules.remove }), { id, ifMatch }),
+    );
     return sendWritten(reply, { status: 204, place });
   });
 }
@@ -276,7 +304,8 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
   const { map } = it;
   const says = describeAction(it, action);
   const url = `/v2.0/${map.path}/:id/${action.name}`;
-  api.route({ method: 'PUT', url, says }, async (request, reply) => {
+  const rule = action.name;
+  api.route({ method: 'PUT', url, rule, says }, async (request, reply) => {
     const call = api.callOf(request);
     const asked = {
       id: pathId(map, request),
@@ -285,7 +314,7 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
     };
     const toBody = bodyMaker(map, call.caller, []);
     const { result, place } = await api.store.transact(async (tx) => {
-      const row = await action.run(tx, call, asked);
+      const row = await action.run(tx, await permit(tx, call, { it, id: asked.id, rule }), asked);
       if (action.answer) return action.answer.of(row);
       const body = toBody(row, await it.compute(tx, call, [row]));
       return action.isBare ? body : { [map.singular]: body };

@@ -19,6 +19,8 @@ export interface Route {
   readonly method: HTTPMethods & string;
   /** With parameters as `:name`. */
   readonly url: string;
+  /** The rule of policy files that it asks, if it asks one. */
+  readonly rule?: string;
   /** Answered without identity. */
   readonly open?: true;
   /** null: it is there only to say why it cannot be used. */

@@ -106,33 +106,39 @@ function drainIn(given: unknown): Omit<DrainWish, 'host'> {
 
 function addRouterRoles(api: Api): void {
   const one = '/v2.0/deuteron/routers/:id';
-  api.route({ method: 'GET', url: one, says: SAYS.show }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_router_roles');
-    const id = pathId(routerMap, request);
-    const router = await api.store.view((view) => showRoles(view, call, id));
-    return reply.send(JSON.stringify({ router }));
-  });
-  api.route({ method: 'POST', url: `${one}/failover`, says: SAYS.failover }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'failover_router');
-    const asked = { routerId: pathId(routerMap, request), ...wishIn(request.body) };
-    const { result, place } = await api.store.transact((tx) => failoverRouter(tx, call, asked));
-    const { from, to } = result;
-    return sendWritten(reply, { status: 202, place, body: { failover: { from, to } } });
-  });
+  api.route(
+    { method: 'GET', url: one, rule: 'get_router_roles', says: SAYS.show },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_router_roles');
+      const id = pathId(routerMap, request);
+      const router = await api.store.view((view) => showRoles(view, call, id));
+      return reply.send(JSON.stringify({ router }));
+    },
+  );
+  api.route(
+    { method: 'POST', url: `${one}/failover`, rule: 'failover_router', says: SAYS.failover },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'failover_router');
+      const asked = { routerId: pathId(routerMap, request), ...wishIn(request.body) };
+      const { result, place } = await api.store.transact((tx) => failoverRouter(tx, call, asked));
+      const { from, to } = result;
+      return sendWritten(reply, { status: 202, place, body: { failover: { from, to } } });
+    },
+  );
 }
 
 function addDrain(api: Api): void {
   const url = '/v2.0/deuteron/hosts/:name/drain';
-  api.route({ method: 'GET', url, says: SAYS.drained }, async (request, reply) => {
+  api.route({ method: 'GET', url, rule: 'get_host', says: SAYS.drained }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'get_host');
     const { name } = request.params as { name: string };
     const drain = await api.store.view((view) => showDrain(view, call, name));
     return reply.send(JSON.stringify({ drain }));
   });
-  api.route({ method: 'PUT', url, says: SAYS.drain }, async (request, reply) => {
+  api.route({ method: 'PUT', url, rule: 'update_host', says: SAYS.drain }, async (request, reply) => {
     const call = api.callOf(request);
     adminOnly(call.caller, 'update_host');
     const { name: host } = request.params as { name: string };

@@ -18,6 +18,7 @@ import { canonicalUuid, display, isPlainObject } from '../resources/values.ts';
 import type { Api } from './app.ts';
 import { agentCollection, routerCollection } from './collections.ts';
 import { adminOnly } from './policy.ts';
+import { permit } from './policy-judge.ts';
 import { pathId, requireObject, sendWritten } from './resource-routes.ts';
 import { array, object, ref, TEXT } from './route.ts';
 import { bodyMaker, type Row } from './view.ts';
@@ -96,11 +97,13 @@ function addInterfaces(api: Api): void {
     ['remove_router_interface', removeRouterInterface],
   ] as const) {
     const url = `/v2.0/routers/:id/${verb}`;
-    api.route({ method: 'PUT', url, says: SAYS[verb] }, async (request, reply) => {
+    api.route({ method: 'PUT', url, rule: verb, says: SAYS[verb] }, async (request, reply) => {
       const call = api.callOf(request);
       const routerId = pathId(routerMap, request);
       const asked = interfaceIn(request.body, routerId, verb === 'add_router_interface');
-      const { result, place } = await api.store.transact((tx) => operation(tx, call, asked));
+      const { result, place } = await api.store.transact(async (tx) =>
+        operation(tx, await permit(tx, call, { it: routerCollection, id: routerId, rule: verb }), asked),
+      );
       return sendWritten(reply, { status: 200, place, body: result });
     });
   }
@@ -118,20 +121,23 @@ function routerIdIn(given: unknown): string {
 
 function addScheduling(api: Api): void {
   const all = '/v2.0/agents/:id/l3-routers';
-  api.route({ method: 'GET', url: all, says: SAYS.routers }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'get_l3-routers');
-    const agentId = pathId(agentMap, request);
-    const routers = await api.store.view(async (view) => {
-      const shown = (await routersOfL3Agent(view, agentId)) as unknown as Row[];
-      const computed = await routerCollection.compute(view, call, shown);
-      const toBody = bodyMaker(routerMap, call.caller, []);
-      return shown.map((row) => toBody(row, computed));
-    });
-    return reply.send(JSON.stringify({ routers }));
-  });
   api.route(
-    { method: 'GET', url: '/v2.0/routers/:id/l3-agents', says: SAYS.agents },
+    { method: 'GET', url: all, rule: 'get_l3-routers', says: SAYS.routers },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'get_l3-routers');
+      const agentId = pathId(agentMap, request);
+      const routers = await api.store.view(async (view) => {
+        const shown = (await routersOfL3Agent(view, agentId)) as unknown as Row[];
+        const computed = await routerCollection.compute(view, call, shown);
+        const toBody = bodyMaker(routerMap, call.caller, []);
+        return shown.map((row) => toBody(row, computed));
+      });
+      return reply.send(JSON.stringify({ routers }));
+    },
+  );
+  api.route(
+    { method: 'GET', url: '/v2.0/routers/:id/l3-agents', rule: 'get_l3-agents', says: SAYS.agents },
     async (request, reply) => {
       const call = api.callOf(request);
       adminOnly(call.caller, 'get_l3-agents');
@@ -146,20 +152,26 @@ function addScheduling(api: Api): void {
       return reply.send(JSON.stringify({ agents }));
     },
   );
-  api.route({ method: 'POST', url: all, says: SAYS.add }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'create_l3-router');
-    const asked = { agentId: pathId(agentMap, request), routerId: routerIdIn(request.body) };
-    const { place } = await api.store.transact((tx) => addRouterToL3Agent(tx, call, asked));
-    return sendWritten(reply, { status: 201, place, body: null });
-  });
-  api.route({ method: 'DELETE', url: `${all}/:router`, says: SAYS.remove }, async (request, reply) => {
-    const call = api.callOf(request);
-    adminOnly(call.caller, 'delete_l3-router');
-    const asked = { agentId: pathId(agentMap, request), routerId: pathId(routerMap, request, 'router') };
-    const { place } = await api.store.transact((tx) => removeRouterFromL3Agent(tx, call, asked));
-    return sendWritten(reply, { status: 204, place });
-  });
+  api.route(
+    { method: 'POST', url: all, rule: 'create_l3-router', says: SAYS.add },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'create_l3-router');
+      const asked = { agentId: pathId(agentMap, request), routerId: routerIdIn(request.body) };
+      const { place } = await api.store.transact((tx) => addRouterToL3Agent(tx, call, asked));
+      return sendWritten(reply, { status: 201, place, body: null });
+    },
+  );
+  api.route(
+    { method: 'DELETE', url: `${all}/:router`, rule: 'delete_l3-router', says: SAYS.remove },
+    async (request, reply) => {
+      const call = api.callOf(request);
+      adminOnly(call.caller, 'delete_l3-router');
+      const asked = { agentId: pathId(agentMap, request), routerId: pathId(routerMap, request, 'router') };
+      const { place } = await api.store.transact((tx) => removeRouterFromL3Agent(tx, call, asked));
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
 }
 
 export function addRouters(api: Api): void {

@@ -7,6 +7,7 @@ import { isPlainObject, type ValueType } from '../resources/values.ts';
 import type { Api } from './app.ts';
 import type { StandardTable } from '../store/store.ts';
 import type { Collection } from './collection.ts';
+import { permit } from './policy-judge.ts';
 import { pathId, readIfMatch, sendWritten } from './resource-routes.ts';
 import { type Description, object } from './route.ts';
 
@@ -39,6 +40,13 @@ function tagsIn(body: unknown): string[] {
 const tagIn = (request: FastifyRequest): string =>
   readAs(tag, (request.params as Record<string, string>)['tag']) as string;
 
+/** The rules that are asked for tags, as Neutron names them. */
+export const tagRules = ({ plural }: Collection['map']) => ({
+  get: `get_${plural}_tags`,
+  update: `update_${plural}_tags`,
+  delete: `delete_${plural}_tags`,
+});
+
 /** Adds the routes, if the resource has tags. */
 export function addTags(api: Api, it: Collection): void {
   const { map, table } = it;
@@ -67,40 +75,56 @@ function addTagsAt(api: Api, it: Collection, { table, path, says: descriptions }
   const says = (verb: string) => descriptions?.[verb] ?? null;
   const all = `/v2.0/${path}/:id/tags`;
   const one = `${all}/:tag`;
+  const rules = tagRules(map);
   const read = (request: FastifyRequest) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    return api.store.view((view) => showTags(view, call, { of, id }));
+    return api.store.view(async (view) => {
+      await permit(view, call, { it, id, rule: rules.get });
+      return showTags(view, call, { of, id });
+    });
   };
   const write = (request: FastifyRequest, change: (tags: readonly string[]) => readonly string[]) => {
     const call = api.callOf(request);
+    const rule = request.method === 'DELETE' ? rules.delete : rules.update;
     const asked = { of, id: pathId(map, request), ifMatch: readIfMatch(request.headers['if-match']), change };
-    return api.store.transact((tx) => changeTags(tx, call, asked));
+    return api.store.transact(async (tx) =>
+      changeTags(tx, await permit(tx, call, { it, id: asked.id, rule }), asked),
+    );
   };
 
-  api.route({ method: 'GET', url: all, says: says('list') }, async (request, reply) =>
+  api.route({ method: 'GET', url: all, rule: rules.get, says: says('list') }, async (request, reply) =>
     reply.send(JSON.stringify({ tags: await read(request) })),
   );
-  api.route({ method: 'PUT', url: all, says: says('replace') }, async (request, reply) => {
-    const tags = tagsIn(request.body);
-    const { result, place } = await write(request, () => tags);
-    return sendWritten(reply, { status: 200, place, body: { tags: result } });
-  });
-  api.route({ method: 'DELETE', url: all, says: says('removeAll') }, async (request, reply) => {
-    const { place } = await write(request, () => []);
-    return sendWritten(reply, { status: 204, place });
-  });
-  api.route({ method: 'GET', url: one, says: says('check') }, async (request, reply) => {
+  api.route(
+    { method: 'PUT', url: all, rule: rules.update, says: says('replace') },
+    async (request, reply) => {
+      const tags = tagsIn(request.body);
+      const { result, place } = await write(request, () => tags);
+      return sendWritten(reply, { status: 200, place, body: { tags: result } });
+    },
+  );
+  api.route(
+    { method: 'DELETE', url: all, rule: rules.delete, says: says('removeAll') },
+    async (request, reply) => {
+      const { place } = await write(request, () => []);
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
+  api.route({ method: 'GET', url: one, rule: rules.get, says: says('check') }, async (request, reply) => {
     const asked = tagIn(request);
     if (!(await read(request)).includes(asked)) throw tagNotFound(asked);
     return reply.code(204).send();
   });
-  api.route({ method: 'PUT', url: one, says: says('add') }, async (request, reply) => {
+  api.route({ method: 'PUT', url: one, rule: rules.update, says: says('add') }, async (request, reply) => {
     const { place } = await write(request, withTag(tagIn(request)));
     return sendWritten(reply, { status: 201, place });
   });
-  api.route({ method: 'DELETE', url: one, says: says('remove') }, async (request, reply) => {
-    const { place } = await write(request, withoutTag(tagIn(request)));
-    return sendWritten(reply, { status: 204, place });
-  });
+  api.route(
+    { method: 'DELETE', url: one, rule: rules.delete, says: says('remove') },
+    async (request, reply) => {
+      const { place } = await write(request, withoutTag(tagIn(request)));
+      return sendWritten(reply, { status: 204, place });
+    },
+  );
 }

@@ -21,6 +21,7 @@ import {
 import type { ListQuery } from '../store/store.ts';
 import type { Api } from './app.ts';
 import { collection } from './collection.ts';
+import { permit } from './policy-judge.ts';
 import { pathId } from './resource-routes.ts';
 import { object } from './route.ts';
 
@@ -72,11 +73,14 @@ const SUBPORTS = {
 
 export function addSubportsRoute(api: Api): void {
   api.route(
-    { method: 'GET', url: '/v2.0/trunks/:id/get_subports', says: SUBPORTS },
+    { method: 'GET', url: '/v2.0/trunks/:id/get_subports', rule: 'get_subports', says: SUBPORTS },
     async (request, reply) => {
       const call = api.callOf(request);
       const id = pathId(trunkMap, request);
-      const { sub_ports } = await api.store.view((view) => showTrunk(view, call, id));
+      const { sub_ports } = await api.store.view(async (view) => {
+        await permit(view, call, { it: trunkCollection, id, rule: 'get_subports' });
+        return showTrunk(view, call, id);
+      });
       return reply.send(JSON.stringify({ sub_ports }));
     },
   );

@@ -47,7 +47,10 @@ test('what a provider network may be', async () => {
     [{ network_type: 'flat', physical_network: 'physnet1' }, ['FlatNetworkInUse', 'physnet1 is in use']],
     [{ network_type: 'flat' }, ['InvalidInput', 'physical_network required']],
     [{ network_type: 'flat', physical_network: 'x' }, ['InvalidInput', "physical_network 'x' unknown"]],
-    [{ network_type: 'vlan', physical_network: 'physnet1', segmentation_id: 5 }, ['InvalidInput', 'VLAN provider networks are disabled']],
+    [
+      { network_type: 'vlan', physical_network: 'physnet1', segmentation_id: 5 },
+      ['InvalidInput', 'VLAN provider networks are disabled'],
+    ],
     [{ network_type: 'vxlan', physical_network: 'physnet1' }, ['InvalidInput', 'physical_network specified']],
     [{ network_type: 'vxlan', segmentation_id: 2 ** 24 }, ['InvalidInput', 'out of range']],
     [{ segmentation_id: 5 }, ['InvalidInput', 'network_type required']],

@@ -17,8 +17,8 @@ import {
   checkRevision,
   type DeleteRequest,
   differing,
+  mayChange,
   newAttributes,
-  owns,
   touched,
   type UpdateRequest,
 } from './standard.ts';
@@ -116,7 +116,7 @@ export async function lockNetwork(
 ): Promise<NetworkRow> {
   const [network] = await tx.networks.lock({ id });
   if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
-  if (!owns(call, network)) throw forbidden(rule);
+  if (!mayChange(call, network)) throw forbidden(rule);
   return network;
 }
 

@@ -24,6 +24,20 @@ export interface Caller {
   readonly hasNoRole?: true;
   /** What the rules of a policy file know of it; absent where nobody could have one. */
   readonly credentials?: Credentials;
+  /** What a policy file says; absent where there is none. */
+  readonly overrides?: Overrides;
+}
+
+/** What a policy file says for a caller, where it says something else than the defaults. */
+export interface Overrides {
+  /** Whether the file may change what this rule says: then `allows` decides, and what is so by default does not count. */
+  changes(rule: string): boolean;
+  /** Whether the caller passes. The target: attributes of the API, and those of what it belongs to as `network:project_id`. */
+  allows(rule: string, target: Readonly<Record<string, unknown>>): boolean;
+  /** Whether the caller would pass for some target: not if the rule asks for a role that it has not. */
+  couldPass(rule: string): boolean;
+  /** The resources beside the target of which the rule asks for attributes: `network`. */
+  beside(rule: string): ReadonlySet<string>;
 }
 
 /** By the names that policy files have for them: `user_id`, `project_id`, `roles`, `user_domain_id`. */
@@ -64,6 +78,8 @@ export type SeenAgent = Pick<AgentRow, 'id' | 'host' | 'server_id' | 'liveness'>
 
 export interface Call {
   readonly caller: Caller;
+  /** A policy file lets the caller change what it names and sees, whoever owns it. */
+  readonly permitted?: true;
   readonly clock: Clock;
   readonly random: Random;
   readonly settings: Settings;

@@ -35,6 +35,7 @@ import {
   type DeleteRequest,
   differing,
   given,
+  mayChange,
   newAttributes,
   owns,
   touched,
@@ -216,7 +217,8 @@ async function lockPort(
   }
   const [port] = await tx.ports.lock({ id });
   if (!port) throw portNotFound(id);
-  if (!owns(call, port)) throw (await seesPort(tx, call, port)) ? forbidden(rule) : portNotFound(id);
+  if (!(await seesPort(tx, call, port))) throw portNotFound(id);
+  if (!mayChange(call, port)) throw forbidden(rule);
   return { port, network };
 }
 

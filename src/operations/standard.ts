@@ -62,6 +62,10 @@ export const standardTable = (tables: Tables, name: StandardTable): Table<Standa
 export const owns = (call: Call, row: { readonly project_id: string }): boolean =>
   call.caller.isAdmin || row.project_id === call.caller.projectId;
 
+/** Whether the caller may change the row, which it sees. */
+export const mayChange = (call: Call, row: { readonly project_id: string }): boolean =>
+  call.permitted === true || owns(call, row);
+
 /** Leaves out what was not given (or is undefined), so that spreading it over defaults keeps them. */
 export function given<Values extends object>(values: Values): Values {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Values;

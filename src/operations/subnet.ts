@@ -16,6 +16,7 @@ import {
   checkRevision,
   type DeleteRequest,
   differing,
+  mayChange,
   newAttributes,
   owns,
   touched,
@@ -134,7 +135,7 @@ async function checkNetworks(tx: Transaction, call: Call, ids: readonly string[]
   for (const id of ids) {
     const network = networks.find((one) => one.id === id);
     if (!network || !(await seesNetwork(tx, call, network))) throw networkNotFound(id);
-    if (!owns(call, network)) throw forbidden('create_subnet');
+    if (!mayChange(call, network)) throw forbidden('create_subnet');
   }
   return networks;
 }
@@ -191,8 +192,8 @@ async function lockSubnet(
   const [network] = await tx.networks.lock({ id: found.network_id });
   const [subnet] = await tx.subnets.lock({ id });
   if (!subnet || !network) throw subnetNotFound(id);
-  if (!owns(call, subnet))
-    throw (await usesNetwork(tx, call, network)) ? forbidden(rule) : subnetNotFound(id);
+  if (!owns(call, subnet) && !(await usesNetwork(tx, call, network))) throw subnetNotFound(id);
+  if (!mayChange(call, subnet)) throw forbidden(rule);
   return { subnet, network };
 }
 

@@ -4,7 +4,7 @@ import type { StandardAttributes } from '../resources/standard.ts';
 import type { StandardTable, Tables, Transaction } from '../store/store.ts';
 import { forbidden } from './faults.ts';
 import type { Call, IfMatch } from './operation.ts';
-import { checkRevision, differing, owns, standardTable, touched } from './standard.ts';
+import { checkRevision, differing, mayChange, standardTable, touched } from './standard.ts';
 
 /** A kind of resource that can have tags. */
 export interface Tagged {
@@ -38,7 +38,7 @@ export async function changeTags(
   { of, id, ifMatch, change }: TagsRequest & { readonly of: Tagged },
 ): Promise<readonly string[]> {
   const seen = (await of.show(tx, call, id)) as StandardAttributes;
-  if (!of.bySeers && !owns(call, seen)) throw forbidden(`update_${of.plural}_tags`);
+  if (!of.bySeers && !mayChange(call, seen)) throw forbidden(`update_${of.plural}_tags`);
   const table = standardTable(tx, of.table);
   const [row] = await table.lock({ id });
   if (!row) return showTags(tx, call, { of, id }); // gone meanwhile: says so

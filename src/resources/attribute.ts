@@ -23,8 +23,8 @@ export interface Attribute {
   readonly required?: true;
   /** Stored when a create does not say. */
   readonly default?: unknown;
-  /** The setter's limit holds only for values of which this is true. */
-  readonly limitedTo?: (value: unknown) => boolean;
+  /** The setter's limit holds only for values that match (texts), or for these parts of them (objects, and lists of such). */
+  readonly limitedTo?: RegExp | readonly string[];
   /** nobody: it is only asked for. */
   readonly see?: 'admin' | 'nobody';
   /** How it is shown, where that is not as it is stored and asked for. */

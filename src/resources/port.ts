@@ -5,17 +5,7 @@ import { dnsName } from './dns-names.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, NETWORK_ID, standardHead, standardTailTaggedAtOnce } from './standard-attributes.ts';
-import {
-  boolean,
-  constant,
-  isPlainObject,
-  jsonObject,
-  matching,
-  nullable,
-  oneOf,
-  shown,
-  text,
-} from './values.ts';
+import { boolean, constant, jsonObject, matching, nullable, oneOf, shown, text } from './values.ts';
 
 export interface FixedIp {
   readonly subnet_id: string;
@@ -101,9 +91,6 @@ const VNIC_TYPES = [
 // A host's name becomes part of keys (`host/<name>`) and of lines of hints: no separators, no blanks.
 const HOST_NAME_OR_NONE = /^([A-Za-z0-9][A-Za-z0-9._:@-]*)?$/;
 
-const asksForAnAddress = (value: unknown): boolean =>
-  Array.isArray(value) && value.some((one) => isPlainObject(one) && 'ip_address' in one);
-
 /** The attribute map of ports. */
 export const portMap = attributeMap<PortRow>({
   singular: 'port',
@@ -148,7 +135,7 @@ export const portMap = attributeMap<PortRow>({
       type: fixedIps,
       post: 'network owner',
       put: 'network owner',
-      limitedTo: asksForAnAddress,
+      limitedTo: ['ip_address'],
       filter: true,
       description: 'Its addresses: by default one of each IP version; [] for none.',
     },
@@ -169,7 +156,7 @@ export const portMap = attributeMap<PortRow>({
       type: text(255),
       post: 'network owner',
       put: 'network owner',
-      limitedTo: (value) => typeof value === 'string' && value.startsWith('network:'),
+      limitedTo: /^network:/,
       default: '',
       filter: true,
       sort: true,

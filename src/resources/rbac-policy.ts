@@ -68,7 +68,7 @@ export const rbacPolicyMap = attributeMap<RbacPolicyRow>({
       type: target,
       post: 'admin',
       put: 'admin',
-      limitedTo: (value) => value === EVERY_PROJECT,
+      limitedTo: /^\*$/,
       required: true,
       filter: true,
       sort: true,

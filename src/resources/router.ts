@@ -173,10 +173,6 @@ const gatewayInfo: ValueType = {
     isPlainObject(value) && Object.keys(value).length === 0 ? { value: null } : gatewayRecord.read(value),
 };
 
-/** Members may say which network, not how. */
-const asksForMore = (value: unknown): boolean =>
-  isPlainObject(value) && ('enable_snat' in value || 'external_fixed_ips' in value);
-
 /** The attribute map of routers. */
 export const routerMap = attributeMap<RouterView>({
   singular: 'router',
@@ -210,7 +206,8 @@ export const routerMap = attributeMap<RouterView>({
       type: gatewayInfo,
       post: 'admin',
       put: 'admin',
-      limitedTo: asksForMore,
+      // members may say which network, not how
+      limitedTo: ['enable_snat', 'external_fixed_ips'],
       default: null,
       description:
         'Its way out: an external network, and (set by admins) addresses there and whether it translates.',

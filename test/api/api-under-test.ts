@@ -3,10 +3,15 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { createApi } from '../../src/api/app.ts';
+import { collections } from '../../src/api/collections.ts';
 import type { Identify } from '../../src/api/identity.ts';
+import { ruleNames } from '../../src/api/policy-names.ts';
+import { Policy } from '../../src/api/policy-rules.ts';
+import { ROLE_NAMES } from '../../src/api/token.ts';
 import { realClock } from '../../src/lib/clock.ts';
 import { realRandom } from '../../src/lib/random.ts';
 import type { Settings } from '../../src/operations/operation.ts';
+import { readPolicyFile } from '../../src/policy/file.ts';
 import { Fault } from '../../src/resources/errors.ts';
 import type { Store } from '../../src/store/store.ts';
 import { openTestDatabase } from '../support/postgres.ts';
@@ -74,10 +79,15 @@ const byName: Identify = ({ authorization }) => {
   return Promise.resolve({ projectId: name, userId: name, isAdmin: name === 'admin' });
 };
 
+/** The rules of a policy file of this text. */
+export const policyOf = (text: string): Policy =>
+  new Policy(ruleNames(collections, ROLE_NAMES), readPolicyFile(text));
+
 export interface ApiTestOptions {
   readonly settings?: Partial<Settings>;
   readonly identify?: Identify;
   readonly challenge?: string;
+  readonly policy?: Policy;
   readonly maxBodyBytes?: number;
   readonly ready?: () => Promise<string | null>;
   /** Agents count as alive unless this says no. */
@@ -92,6 +102,7 @@ export async function startApi(options: ApiTestOptions = {}): Promise<ApiUnderTe
     store: database.store,
     identify: options.identify ?? byName,
     ...(options.challenge === undefined ? {} : { challenge: options.challenge }),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
     settings: { ...SETTINGS, ...options.settings },
     clock: realClock,
     random: realRandom,
