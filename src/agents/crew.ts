@@ -54,7 +54,9 @@ export interface Life {
 
 /** What others wait for of what is said of routers. */
 const standing = (roles: Report['roles'] = []): string =>
-  roles.map((one) => `${one.router} ${one.state} ${one.seq} ${one.order} ${isCutOff(one)}`).join();
+  roles
+    .map((one) => `${one.router} ${one.state} ${one.seq} ${one.order} ${isCutOff(one)} ${one.doubts}`)
+    .join();
 
 /** One role at work. */
 export class Crew {

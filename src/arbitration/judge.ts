@@ -73,6 +73,12 @@ export const SETTLE_UNHEARD_MS = 0;
  */
 export const SETTLE_DOUBT_MS = 250;
 
+/**
+ * Who would keep it is not sure yet that nobody answers it, and the others may be less so: the next question tells, and as soon as who keeps
+ * it and has for longest is sure, there is nothing to wait for. Else as long as for a doubt, from then on.
+ */
+export const SETTLE_UNSURE_MS = SETTLE_DOUBT_MS + 80;
+
 /** Of two that became active within this of each other neither took over from the other, who has to be silent for three adverts. */
 export const WAVE_MS = 200;
 
@@ -168,6 +174,7 @@ function settleFor(counted: readonly Replica[], keep: Replica): number {
   if (counted.some(({ hears }) => hears)) return SETTLE_HEARD_MS;
   // there was time to find out before it was let go
   if (keep.order?.revises !== undefined) return SETTLE_UNHEARD_MS;
+  if (keep.isUnsure) return SETTLE_UNSURE_MS;
   const free = counted.filter((one) => !isToGo(one));
   return incumbent(free.length > 0 ? free : counted) === keep ? SETTLE_UNHEARD_MS : SETTLE_DOUBT_MS;
 }

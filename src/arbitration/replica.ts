@@ -22,6 +22,8 @@ export interface Replica {
   readonly obeysSince: number | null;
   /** When it first said, in this role, that it reaches nobody (UTC milliseconds); null: it does not. */
   readonly cutOffSince: number | null;
+  /** It only seems so: in a moment it is known to be worse off, or well. */
+  readonly isUnsure?: true;
   readonly order: ReplicaOrder | null;
 }
 
@@ -38,6 +40,7 @@ export function replicaOf(row: RouterBindingRow): Replica {
     obeys: said?.order ?? null,
     obeysSince: said?.order_at ?? null,
     cutOffSince: said?.cut_off_at ?? null,
+    ...(said?.doubts ? { isUnsure: true } : {}),
   };
 }
 

@@ -199,6 +199,23 @@ test('who was before has said that it reaches nobody: the alert and the verdict 
   }
 });
 
+test('an active that seems to reach nobody is believed; who keeps it waits for what it finds out', async () => {
+  const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  await w.report('h2');
+  w.pass(5_000);
+  await w.report('h1', { doubts: true });
+  assert.equal(w.row('h1').role_details?.doubts, true);
+  w.pass(50);
+  const { events, disputes } = await w.report('h2', { state: 'active', ...cut, penalty: 120 });
+  assert.deepEqual(kinds(events).slice(-1), ['alert']);
+  assert.deepEqual([disputes?.map(({ settleMs }) => settleMs), w.orders()], [[330], {}]);
+  w.pass(50);
+  await w.report('h1', { ...cut, penalty: 120, doubts: false });
+  assert.deepEqual(w.orders(), { h2: 'fault' });
+});
+
 test('that somebody reaches nobody, of whom it was known before, is no answer', async () => {
   const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
   const w = await roleStage();

@@ -138,7 +138,7 @@ export async function weightyRouters(tx: Transaction, call: Call, told: Reported
 }
 
 function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
-  const { state, penalty, reasons, hears, paths, peers, order, rival } = says;
+  const { state, penalty, reasons, hears, paths, peers, order, rival, doubts } = says;
   const isKnown = row.role_details?.order === order;
   const known = new Map(row.role_details?.checks.map((check) => [check.name, check]));
   const checks = says.checks.map(({ name, ok, forMs, text }) => {
@@ -151,6 +151,7 @@ function detailsOf({ row, says, isNew }: Said, now: number): RoleDetails {
     ...{ state, penalty, reasons, hears, paths, order, checks },
     ...(peers === undefined ? {} : { peers }),
     ...(rival === undefined ? {} : { rival }),
+    ...(doubts ? { doubts } : {}),
     ...(order === null ? {} : { order_at: (isKnown && row.role_details?.order_at) || now }),
     ...(isCutOff(says) ? { cut_off_at: (!isNew && row.role_details?.cut_off_at) || now } : {}),
   };

@@ -32,9 +32,9 @@ export interface PeerReport {
   readonly silentBy?: Path;
 }
 
-/** Nobody answers by either way: it hears no advert, and whoever is well is not heard. */
-export const isCutOff = ({ paths }: Pick<ReplicaReport, 'paths'>): boolean =>
-  PATHS.every((path) => paths[path] === 'down');
+/** Nobody answers by either way: it hears no advert, and whoever is well is not heard. Or it seems so, and is known in a moment. */
+export const isCutOff = ({ paths, doubts }: Pick<ReplicaReport, 'paths' | 'doubts'>): boolean =>
+  doubts === true || PATHS.every((path) => paths[path] === 'down');
 
 /** One replica, as what is true on the host shows it: which addresses it holds, what its keepalived says. */
 export interface ReplicaReport {
@@ -62,4 +62,9 @@ export interface ReplicaReport {
    * known, or not to be found out; an agent from before this says nothing.
    */
   readonly rival?: boolean;
+  /**
+   * Of an active one: nobody has answered lately by either way, which is not yet taken for silence. It is told ahead, for stand-bys may rise
+   * in the same moment. Absent: not so; an agent from before this says nothing.
+   */
+  readonly doubts?: boolean;
 }

@@ -72,7 +72,7 @@ export interface RouterBindingRow {
 export interface RoleDetails
   extends Pick<
     ReplicaReport,
-    'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'peers' | 'order' | 'rival'
+    'state' | 'penalty' | 'reasons' | 'hears' | 'paths' | 'peers' | 'order' | 'rival' | 'doubts'
   > {
   readonly checks: readonly CheckStanding[];
   /** When it was first heard to know its order: UTC, in ms, by the clock of the server that took the report. Absent: it knows none. */

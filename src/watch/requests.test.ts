@@ -26,6 +26,8 @@ test('what an agent says of its replicas arrives as it is said, without what thi
   assert.deepEqual(readReport(report([{ ...replica, mood: 'good' }])).roles, [replica]);
   const { peers: _, ...older } = replica;
   assert.deepEqual(readReport(report([older])).roles, [older]);
+  const doubtful = { ...replica, doubts: true } as const;
+  assert.deepEqual(readReport(report([doubtful])).roles, [doubtful]);
   assert.deepEqual(readReport(report([])).roles, []);
   assert.equal('roles' in readReport(report(undefined)), false);
 });

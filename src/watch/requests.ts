@@ -220,6 +220,7 @@ function replica(value: unknown): ReplicaReport {
     ...(it.peers === undefined ? {} : { peers: list(it.peers, 'roles.peers', MAX_DETAILS).map(peer) }),
     order: it.order === null ? null : whole(it.order, 'roles.order'),
     ...(it.rival === undefined ? {} : { rival: flag(it.rival, 'roles.rival') }),
+    ...(it.doubts === undefined ? {} : { doubts: flag(it.doubts, 'roles.doubts') }),
   };
 }
 

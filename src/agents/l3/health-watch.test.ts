@@ -191,6 +191,30 @@ test('of a peer that never answered by one of the ways nothing is said, nor by a
   assert.deepEqual(made.now.peers, []);
 });
 
+test('an active that nobody answers by either way says so after two misses; it costs nothing before it is sure', async (t) => {
+  const made = await stage(t);
+  const all = [2, 3].flatMap((n) => [`192.0.2.${n}`, `198.51.100.${n}`]);
+  const [last = '', ...others] = all;
+  for (const address of others) made.silent.add(address);
+  await made.pass(200);
+  assert.equal(made.now.doubts, undefined, 'one answers');
+  made.silent.add(last);
+  await made.pass(100);
+  assert.equal(made.now.doubts, undefined);
+  await made.pass(100);
+  const { doubts, paths, penalty } = made.now;
+  assert.deepEqual([doubts, paths.tunnel, penalty], [true, 'up', 0]);
+  made.health.tellRole(made.router.id, 'standby');
+  assert.equal(made.now.doubts, undefined, 'a stand-by does not');
+  made.health.tellRole(made.router.id, 'active');
+  made.silent.delete(last);
+  await made.pass(100);
+  assert.equal(made.now.doubts, undefined);
+  made.silent.add(last);
+  await made.pass(300);
+  assert.deepEqual([made.now.doubts, made.now.paths], [undefined, { tunnel: 'down', management: 'down' }]);
+});
+
 test('silent peers cost after three misses, and again nothing after the hold', async (t) => {
   const made = await stage(t);
   for (const n of [2, 3]) made.silent.add(`192.0.2.${n}`);

@@ -134,6 +134,7 @@ class HealthWatch implements HealthSource {
     this.#reachability = new Reachability({
       ...{ host, clock, onChange: onAnswers, onFailure },
       onDoubt: () => this.#isolation.doubt(),
+      onPeersDoubted: onChange,
       onHush: (isHushed) => this.#isolation.hush(isHushed),
     });
     this.#isolation = new IsolationWatch({
@@ -333,6 +334,7 @@ class HealthWatch implements HealthSource {
     const { penalty, reasons: ailments } = penaltyOf(findings);
     const away = this.#isolation.away(routerId);
     const rival = this.#rivals.isRivalOf(routerId);
+    const doubts = this.#roles.get(routerId) === 'active' && this.#reachability.arePeersDoubted;
     return {
       penalty,
       reasons: away === null ? ailments : [away, ...ailments],
@@ -340,6 +342,7 @@ class HealthWatch implements HealthSource {
       ...(this.#isolation.isHeldBack(routerId) ? { isHeldBack: true } : {}),
       ...(this.#isolation.isGone(routerId) ? { isOtherGone: true } : {}),
       ...(rival === undefined ? {} : { rival }),
+      ...(doubts ? { doubts } : {}),
       paths: {
         tunnel: pathState(this.#reachability.answers('tunnel')),
         management: pathState(this.#reachability.answers('management')),

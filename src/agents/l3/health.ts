@@ -43,6 +43,8 @@ export interface Health {
   readonly isOtherGone?: true;
   /** It is active here, and another host answers for its address on the external network (rivals.ts); absent: not known. */
   readonly rival?: boolean;
+  /** It is active here, and it may be that nobody hears this host by either way of heartbeats, which is known in a moment. */
+  readonly doubts?: true;
 }
 
 /** What the reconciler of routers asks for health, and tells it. */

@@ -81,6 +81,8 @@ export class Reachability {
   readonly #host: Host;
   readonly #onChange: () => void;
   readonly #onDoubt: () => void;
+  readonly #onPeersDoubted: () => void;
+  #arePeersDoubted = false;
   readonly #onHush: (isHushed: boolean) => void;
   #isHushed = false;
   readonly #onFailure: (error: unknown) => void;
@@ -94,6 +96,8 @@ export class Reachability {
     onChange: () => void;
     /** All that answered have missed some questions, not yet enough to be silent. */
     onDoubt?: () => void;
+    /** `arePeersDoubted` is another. */
+    onPeersDoubted?: () => void;
     /** All that answered have missed the last question, or that is over: somebody has answered, or it is known that nobody does. */
     onHush?: (isHushed: boolean) => void;
     onFailure: (error: unknown) => void;
@@ -102,6 +106,7 @@ export class Reachability {
     this.#clock = options.clock;
     this.#onChange = options.onChange;
     this.#onDoubt = options.onDoubt ?? (() => undefined);
+    this.#onPeersDoubted = options.onPeersDoubted ?? (() => undefined);
     this.#onHush = options.onHush ?? (() => undefined);
     this.#onFailure = options.onFailure;
   }
@@ -146,6 +151,11 @@ export class Reachability {
 
   #told(asked: Asked, question: Question, answered: boolean): void {
     this.#count(asked, question, answered);
+    const areDoubted = (this.#arePeersDoubted || question.misses >= DOUBTED_AFTER) && this.#findDoubted();
+    if (areDoubted !== this.#arePeersDoubted) {
+      this.#arePeersDoubted = areDoubted;
+      this.#onPeersDoubted();
+    }
     // last: what follows from knowing that nobody answers has begun by then
     const isHushed = this.#isHush;
     if (isHushed === this.#isHushed) return;
@@ -211,6 +221,21 @@ export class Reachability {
   anybody(): boolean | null {
     const known = [...this.#asked.values()].filter(({ small }) => small.answers !== null);
     return known.length === 0 ? null : known.some(isThere);
+  }
+
+  /** Hosts on either path have missed some questions, and none has answered since; not yet all of them enough to be silent. */
+  get arePeersDoubted(): boolean {
+    return this.#arePeersDoubted;
+  }
+
+  #findDoubted(): boolean {
+    const peers = [...this.#asked.values()].filter(
+      ({ target, small }) => target.path !== 'witness' && small.answers !== null,
+    );
+    const isDoubted = ({ small }: Asked) => small.answers === true && small.misses >= DOUBTED_AFTER;
+    const has = (path: Path) => peers.some(({ target }) => target.path === path);
+    const answering = peers.filter(doesAnswer);
+    return has('tunnel') && has('management') && answering.length > 0 && answering.every(isDoubted);
   }
 
   get #isHush(): boolean {

@@ -88,7 +88,7 @@ export class Replica {
   readonly #wiring = new WiringCost();
   /** What was last said of it. */
   #wiringSaid = 0;
-  #cutOffSaid = false;
+  #cutOffSaid: 'no' | 'seems so' | 'yes' = 'no';
   /** As the last look at it said, where the role itself does not say it. */
   #hears = false;
   /** When to look again; null: when something happens. */
@@ -198,6 +198,7 @@ export class Replica {
       peers: health?.peers ?? [],
       order: this.#inForce && this.#inForce.do !== 'done' ? this.#inForce.epoch : null,
       ...(this.#state === 'active' && health?.rival !== undefined ? { rival: health.rival } : {}),
+      ...(this.#state === 'active' && health?.doubts ? { doubts: true } : {}),
     };
   }
 
@@ -256,7 +257,7 @@ export class Replica {
     const until = this.#inForce?.until ?? null;
     const costs = this.#wiringCosts();
     const health = this.#health();
-    const cutOff = health !== null && isCutOff(health);
+    const cutOff = health === null || !isCutOff(health) ? 'no' : health.doubts ? 'seems so' : 'yes';
     if (costs !== this.#wiringSaid || cutOff !== this.#cutOffSaid) {
       this.#wiringSaid = costs;
       this.#cutOffSaid = cutOff;
