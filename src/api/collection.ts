@@ -18,8 +18,9 @@ export interface Operations<AnyRow> {
   readonly table?: StandardTable;
   /** Absent: cannot be created through the API; `noCreate` says so. */
   create?(tx: Transaction, call: Call, rows: readonly Record<string, unknown>[]): Promise<AnyRow[]>;
-  /** Absent, and `remove` as well: it can only be read. */
+  /** Absent: it cannot be changed. */
   update?(tx: Transaction, call: Call, write: Write & { changes: Record<string, unknown> }): Promise<AnyRow>;
+  /** Absent: it cannot be deleted. */
   remove?(tx: Transaction, call: Call, write: Write): Promise<void>;
   show(tables: Tables, call: Call, id: string): Promise<AnyRow>;
   list(tables: Tables, call: Call, query: ListQuery<AnyRow>): Promise<AnyRow[]>;
@@ -31,6 +32,12 @@ export interface Operations<AnyRow> {
   ): Promise<(row: AnyRow) => Record<string, unknown>>;
   /** Whether the caller's project owns the network that the row is, or is in; a Fault if it may not see it. */
   ownsNetwork?(tables: Tables, call: Call, row: Record<string, unknown>): Promise<boolean>;
+  /** What has to be made before a list can be answered; undefined: nothing. */
+  beforeList?(
+    tables: Tables,
+    call: Call,
+    request: ListRequest,
+  ): Promise<((tx: Transaction) => Promise<void>) | undefined>;
   /** What a list is asked by instead of filters that no column answers (attributes that it `narrows`, `fixed_ips`). */
   narrow?(tables: Tables, request: ListRequest): Promise<readonly ListFilter<Row>[]>;
 }

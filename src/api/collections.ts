@@ -20,6 +20,7 @@ import {
   updatePort,
   type PortCreate,
 } from '../operations/port.ts';
+import { groupsOfPorts, portIdsInGroups } from '../operations/port-security.ts';
 import {
   createSubnet,
   deleteSubnet,
@@ -43,6 +44,7 @@ import { floatingIpPoolCollection } from './floating-ip-pools.ts';
 import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
+import { securityGroupCollection, securityGroupRuleCollection } from './security-groups.ts';
 import type { Row } from './view.ts';
 import { floatingIpCollection, routerCollection } from './router-collections.ts';
 import { trunkCollection } from './trunks.ts';
@@ -110,12 +112,19 @@ async function narrowSubnets(tables: Tables, { narrowing }: ListRequest): Promis
   return [{ column: 'network_id', operator: 'in', values: networks.map(({ id }) => id) }];
 }
 
+const by = (ids: readonly string[]): ListFilter<Row>[] => [{ column: 'id', operator: 'in', values: ids }];
+
 async function narrowPorts(tables: Tables, request: ListRequest): Promise<ListFilter<Row>[]> {
+  const groups = request.narrowing.get('security_groups') as string[] | undefined;
+  const inGroups = groups ? by(await portIdsInGroups(tables, groups)) : [];
+  return [...inGroups, ...(await narrowByFixedIps(tables, request))];
+}
+
+async function narrowByFixedIps(tables: Tables, request: ListRequest): Promise<ListFilter<Row>[]> {
   if (request.fixedIps.size === 0) return [];
-  const by = (ids: readonly string[]) => [{ column: 'id', operator: 'in', values: ids }] as const;
   const subnetIds = request.fixedIps.get('subnet_id')?.map(canonicalUuid);
   const known = subnetIds?.filter((id) => id !== undefined);
-  if (known?.length === 0) return [...by([])];
+  if (known?.length === 0) return by([]);
   const addresses = request.fixedIps.get('ip_address');
   const substrings = request.fixedIps.get('ip_address_substr');
   const ids = await portIdsByFixedIp(tables, {
@@ -123,7 +132,7 @@ async function narrowPorts(tables: Tables, request: ListRequest): Promise<ListFi
     ...(addresses ? { addresses: addresses.map((address) => address.toLowerCase()) } : {}),
     ...(substrings ? { substrings: substrings.map((part) => part.toLowerCase()) } : {}),
   });
-  return [...by(ids)];
+  return by(ids);
 }
 
 const ports = collection<PortRow>(portMap, {
@@ -134,16 +143,16 @@ const ports = collection<PortRow>(portMap, {
   show: showPort,
   list: listPorts,
   async compute(tables, call, rows) {
-    const trunks = await trunkDetails(
-      tables,
-      rows.map((row) => row.id),
-    );
+    const ids = rows.map((row) => row.id);
+    const trunks = await trunkDetails(tables, ids);
+    const groupsOf = await groupsOfPorts(tables, ids);
     const qosOf = await qosOfPorts(tables, rows);
     return (row) => ({
       dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
       ip_allocation: (row.fixed_ips as readonly FixedIp[]).length > 0 ? 'immediate' : 'none',
       trunk_details: trunks.get(row.id),
       ...qosOf(row),
+      security_groups: groupsOf(row.id),
     });
   },
   ownsNetwork: ownsItsNetwork,
@@ -197,6 +206,8 @@ export const collections: readonly Collection[] = [
   floatingIpPoolCollection,
   ...plainCollections,
   trunkCollection,
+  securityGroupCollection,
+  securityGroupRuleCollection,
   ipAvailabilityCollection,
   agents,
 ];

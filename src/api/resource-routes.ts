@@ -202,7 +202,12 @@ function addReads(api: Api, it: Collection): void {
     if (isHidden(it, call.caller)) return reply.send(JSON.stringify({ [map.plural]: [] }));
     const parameters = request.query as URLSearchParams;
     const asked = readListQuery(map, parameters, call.caller);
-    const { rows, computed } = await api.store.view((view) => listRows(it, view, call, asked));
+    const found = await api.store.view(
+      async (view) => (await it.beforeList?.(view, call, asked)) ?? listRows(it, view, call, asked),
+    );
+    if (typeof found === 'function') await api.store.transact(found);
+    const { rows, computed } =
+      typeof found === 'function' ? await api.store.view((view) => listRows(it, view, call, asked)) : found;
     const toBody = bodyMaker(map, call.caller, asked.fields);
     const answer: Record<string, unknown> = { [map.plural]: rows.map((row) => toBody(row, computed)) };
     if (asked.limit > 0) {
@@ -253,16 +258,16 @@ function addCreate(api: Api, it: Collection): void {
   });
 }
 
-function addUpdateAndDelete(api: Api, it: Collection): void {
-  const { map, update, remove } = it;
-  if (!update || !remove) return;
+function addUpdate(api: Api, it: Collection): void {
+  const { map, update } = it;
+  if (!update) return;
   const says = describe(it);
   const url = `/v2.0/${map.path}/:id`;
-  const rules = { update: `update_${map.singular}`, remove: `delete_${map.singular}` };
-  api.route({ method: 'PUT', url, rule: rules.update, says: says.update }, async (request, reply) => {
+  const rule = `update_${map.singular}`;
+  api.route({ method: 'PUT', url, rule, says: says.update }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    if (isHidden(it, call.caller, rules.update)) throw missingFault(map, id);
+    if (isHidden(it, call.caller, rule)) throw missingFault(map, id);
     const ifMatch = readIfMatch(request.headers['if-match']);
     const body = readUpdate(map, updateItem(map, request.body));
     const toBody = bodyMaker(map, call.caller, []);
@@ -272,14 +277,22 @@ function addUpdateAndDelete(api: Api, it: Collection): void {
     });
     return sendWritten(reply, { status: 200, place, body: { [map.singular]: result } });
   });
-  api.route({ method: 'DELETE', url, rule: rules.remove, says: says.delete }, async (request, reply) => {
+}
+
+function addDelete(api: Api, it: Collection): void {
+  const { map, remove } = it;
+  if (!remove) return;
+  const says = describe(it);
+  const url = `/v2.0/${map.path}/:id`;
+  const rule = `delete_${map.singular}`;
+  api.route({ method: 'DELETE', url, rule, says: says.delete }, async (request, reply) => {
     const call = api.callOf(request);
     const id = pathId(map, request);
-    if (isHidden(it, call.caller, rules.remove)) throw missingFault(map, id);
+    if (isHidden(it, call.caller, rule)) throw missingFault(map, id);
     if (request.body !== undefined) throw badRequest('Request body is not supported in DELETE.');
     const ifMatch = readIfMatch(request.headers['if-match']);
     const { place } = await api.store.transact(async (tx) =>
-      remove(tx, await permit(tx, call, { it, id, rule: rules.remove }), { id, ifMatch }),
+      remove(tx, await permit(tx, call, { it, id, rule }), { id, ifMatch }),
     );
     return sendWritten(reply, { status: 204, place });
   });
@@ -327,6 +340,7 @@ function addAction(api: Api, it: Collection, action: Action<Row>): void {
 export function addResource(api: Api, it: Collection): void {
   addReads(api, it);
   addCreate(api, it);
-  addUpdateAndDelete(api, it);
+  addUpdate(api, it);
+  addDelete(api, it);
   for (const action of it.actions) addAction(api, it, action);
 }

@@ -179,6 +179,8 @@ export const SERVER_OPTIONS = {
   'quota-rbac-policy': quota(10, 'RBAC policies'),
   'quota-subnetpool': quota(-1, 'Subnet pools'),
   'quota-trunk': quota(-1, 'Trunks'),
+  'quota-security-group': quota(10, 'Security groups'),
+  'quota-security-group-rule': quota(100, 'Rules of security groups'),
   'drain-seconds': {
     kind: 'integer',
     min: 0,

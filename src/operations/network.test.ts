@@ -304,7 +304,10 @@ test('a project has the default limits or its own', async () => {
   await b.network();
   await assert.rejects(b.network(), fault('OverQuota', "['network']"));
   const limits = await b.run((tx) => updateQuota(tx, b.call, { projectId: 'demo', limits: { network: 2 } }));
-  const unlimited = { router: -1, floatingip: -1, rbac_policy: -1, subnetpool: -1, trunk: -1 };
+  const unlimited = {
+    ...{ router: -1, floatingip: -1, rbac_policy: -1, subnetpool: -1, trunk: -1 },
+    ...{ security_group: -1, security_group_rule: -1 },
+  };
   assert.deepEqual(limits, { network: 2, subnet: 5, port: 5, ...unlimited });
   await b.network();
   const usage = await b.store.view((view) => quotaUsage(view, b.call, 'demo'));

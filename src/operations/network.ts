@@ -13,6 +13,7 @@ import type { Call } from './operation.ts';
 import { checkPolicyChange, checkSupported, withPolicies } from './qos-policy.ts';
 import { checkQuota } from './quota.ts';
 import { chooseSegments, maxMtu, type Segment } from './segment.ts';
+import { ensureDefaultGroups } from './security-group.ts';
 import {
   checkRevision,
   type DeleteRequest,
@@ -62,6 +63,11 @@ export async function createNetwork(
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'network', rows: projects });
   await checkZoneHints(tx, 'network', asked);
+  await ensureDefaultGroups(
+    tx,
+    call,
+    projects.map(({ project_id }) => project_id),
+  );
   return makeNetworks(tx, call, await withPolicies(tx, call, asked));
 }
 

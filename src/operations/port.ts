@@ -7,6 +7,7 @@ import {
   subnetsForOwner,
   type Wanted,
 } from '../ipam/fixed-ips.ts';
+import type { AskedPair } from '../resources/address-pairs.ts';
 import { mergeDhcpOpts } from '../resources/dhcp-options.ts';
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
@@ -25,11 +26,13 @@ import {
   refuseRouterPort,
   releaseFloatingIps,
 } from './port-routing.ts';
+import { changeSecurity, groupsOfNewPorts, isTrusted, joinGroups, pairsFor } from './port-security.ts';
 import { blocksOf, reopenBlocks } from './provisioning.ts';
 import { checkPolicyChange, checkSupported } from './qos-policy.ts';
 import { checkQuota } from './quota.ts';
 import { followParent, lockTrunkOf, refuseTrunkPort } from './trunk-ports.ts';
 import { checkUsesKept, lockRouterOf, routerIdOf } from './router-use.ts';
+import { ensureDefaultGroups } from './security-group.ts';
 import {
   checkRevision,
   type DeleteRequest,
@@ -42,16 +45,26 @@ import {
   type UpdateRequest,
 } from './standard.ts';
 
+interface SecurityRequest {
+  /** Absent: the default group of its project, if it has port security. */
+  readonly security_groups?: readonly string[];
+  readonly allowed_address_pairs?: readonly AskedPair[];
+}
+
 /** A port as asked for: absent `fixed_ips` are the default ones, [] is none. */
 export type PortCreate = {
-  readonly [K in Exclude<keyof PortRow, 'fixed_ips'>]?: PortRow[K] | null | undefined;
-} & { readonly fixed_ips?: readonly FixedIpRequest[] | null | undefined };
+  readonly [K in Exclude<keyof PortRow, 'fixed_ips' | 'allowed_address_pairs'>]?:
+    | PortRow[K]
+    | null
+    | undefined;
+} & SecurityRequest & { readonly fixed_ips?: readonly FixedIpRequest[] | null | undefined };
 
 /** A `mac_address` of null asks for another free one. */
-export type PortChanges = Partial<Omit<PortRow, 'fixed_ips' | 'mac_address'>> & {
-  readonly mac_address?: string | null;
-  readonly fixed_ips?: readonly FixedIpRequest[];
-};
+export type PortChanges = Partial<Omit<PortRow, 'fixed_ips' | 'mac_address' | 'allowed_address_pairs'>> &
+  SecurityRequest & {
+    readonly mac_address?: string | null;
+    readonly fixed_ips?: readonly FixedIpRequest[];
+  };
 
 function wantsOf(
   call: Call,
@@ -86,6 +99,7 @@ export function portRow(
   const { network, facts, mac } = context;
   const host = asked.host ?? '';
   const vnic_type = asked.vnic_type ?? 'normal';
+  const device_owner = asked.device_owner ?? '';
   return {
     ...newAttributes(call, asked),
     name: asked.name ?? '',
@@ -95,13 +109,14 @@ export function portRow(
     mac_address: mac,
     fixed_ips: [],
     device_id: asked.device_id ?? '',
-    device_owner: asked.device_owner ?? '',
+    device_owner,
     ...bind(facts, { host, network, vnicType: vnic_type }),
     vnic_type,
     profile: asked.profile ?? {},
     generation: host === '' ? 0 : 1,
-    port_security_enabled: asked.port_security_enabled ?? network.port_security_enabled,
-    allowed_address_pairs: [],
+    port_security_enabled:
+      !isTrusted({ device_owner }) && (asked.port_security_enabled ?? network.port_security_enabled),
+    allowed_address_pairs: pairsFor(asked.allowed_address_pairs ?? [], mac),
     extra_dhcp_opts: mergeDhcpOpts([], asked.extra_dhcp_opts ?? []),
     dns_name: asked.dns_name ?? '',
     qos_policy_id: asked.qos_policy_id ?? null,
@@ -167,6 +182,11 @@ export async function createPort(
 ): Promise<PortRow[]> {
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'port', rows: projects });
+  await ensureDefaultGroups(
+    tx,
+    call,
+    projects.map(({ project_id }) => project_id),
+  );
   const byNetwork = Map.groupBy(asked, (row) => row.network_id ?? '');
   for (const { device_id, device_owner } of asked) {
     const after = { device_id: device_id ?? '', device_owner: device_owner ?? '' };
@@ -191,7 +211,10 @@ export async function createPort(
     for (const [i, port] of ports.entries()) planned.set(rows[i]!, port);
   }
   const ports = asked.map((row) => planned.get(row)!);
+  const joining = ports.map((port, i) => ({ port, groups: asked[i]?.security_groups }));
+  const memberships = await groupsOfNewPorts(tx, call, joining);
   await insertPorts(tx, ports, subnets);
+  await joinGroups(tx, memberships);
   return ports;
 }
 
@@ -308,7 +331,13 @@ export async function updatePort(
   call: Call,
   { id, changes, ifMatch }: UpdateRequest<PortChanges>,
 ): Promise<PortRow> {
-  const { fixed_ips: requests, mac_address, ...others } = given(changes);
+  const {
+    fixed_ips: requests,
+    mac_address,
+    security_groups,
+    allowed_address_pairs,
+    ...others
+  } = given(changes);
   // Admin state too: it opens blocks, which must not slip past a change of who serves the network.
   const withNetwork = ['fixed_ips', 'mac_address', 'host', 'vnic_type', 'admin_state_up'].some(
     (name) => name in given(changes),
@@ -320,6 +349,7 @@ export async function updatePort(
   // It became a router's meanwhile, or another's.
   if (of && routerIdOf(port) !== of.named) throw new RunAgain();
   checkRevision(port, ifMatch);
+  await ensureDefaultGroups(tx, call, [port.project_id]);
   const plain: Partial<PortRow> = { ...others };
   if (mac_address !== undefined) {
     const asked = [mac_address?.toLowerCase()];
@@ -342,6 +372,8 @@ export async function updatePort(
     await setAddresses(tx, port, fixed_ips);
     changed.fixed_ips = fixed_ips;
   }
+  const asked = { groups: security_groups, pairs: allowed_address_pairs };
+  Object.assign(changed, await changeSecurity(tx, call, { port, changed, ...asked }));
   const reopens = changed.generation !== undefined || changed.admin_state_up !== undefined;
   if (reopens) changed.status = 'DOWN';
   const [updated] = await tx.ports.update({ id }, { ...changed, ...touched(call, port) });

@@ -21,6 +21,8 @@ const COUNTED = {
   rbac_policy: 'rbacPolicies',
   subnetpool: 'subnetPools',
   trunk: 'trunks',
+  security_group: 'securityGroups',
+  security_group_rule: 'securityGroupRules',
 } as const satisfies Record<string, StandardTable>;
 
 const used = (tables: Tables, resource: CountedResource, project_id: string): Promise<number> =>

@@ -18,6 +18,7 @@ import { projectsOnNetwork, projectsOutBy, seesNetwork } from './network-sharing
 import type { Call } from './operation.ts';
 import { type Change, type Plain, seesRow } from './plain.ts';
 import { projectsWithPolicy, qosPolicies } from './qos-policy.ts';
+import { projectsInGroup, securityGroups } from './security-group.ts';
 import { subnetPools } from './subnet-pool.ts';
 import { owns, standardTable, touched } from './standard.ts';
 
@@ -65,11 +66,15 @@ async function checkSeesScope(tables: Tables, pool: SubnetPoolRow, target: strin
 }
 
 const KINDS: Readonly<Record<Shareable, Kind>> = {
-  address_group: plainKind(addressGroups),
+  address_group: plainKind(addressGroups, async (tables, { id }) => {
+    const rules = await tables.securityGroupRules.find({ remote_address_group_id: id });
+    return new Set(rules.map(({ project_id }) => project_id));
+  }),
   address_scope: plainKind(addressScopes, async (tables, { id }) => {
     const pools = await tables.subnetPools.find({ address_scope_id: id });
     return new Set(pools.map(({ project_id }) => project_id));
   }),
+  security_group: plainKind(securityGroups, (tables, { id }) => projectsInGroup(tables, id)),
   subnetpool: {
     ...plainKind(subnetPools, async (tables, { id }) => {
       const subnets = await tables.subnets.find({ subnetpool_id: id });

@@ -8,6 +8,7 @@ import type { SubnetRow } from '../resources/subnet.ts';
 import { RunAgain, type Transaction } from '../store/store.ts';
 import { badRequest, portNotFound, subnetNotFound } from './faults.ts';
 import { scheduleRouter } from './l3-scheduling.ts';
+import { leaveGroups, UNSECURED } from './port-security.ts';
 import type { Call } from './operation.ts';
 import { changePortAddresses, showPort } from './port.ts';
 import { interfaceOwner, lockRouter } from './router.ts';
@@ -134,7 +135,8 @@ async function addByPort(
   checkOverlaps(subnets, attached, await haSubnets(tx, router));
   checkOneIpv4Subnet(subnets);
   checkAddressesOwned(call, port, subnets);
-  const changes = { device_id: router.id, device_owner: interfaceOwner(router) };
+  const changes = { device_id: router.id, device_owner: interfaceOwner(router), ...UNSECURED };
+  await leaveGroups(tx, portId);
   await tx.ports.update({ id: portId }, { ...changes, ...touched(call, port) });
   await bindRouterPorts(tx, call, [router]);
   return infoOf(router, port, subnets);

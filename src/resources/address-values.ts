@@ -84,6 +84,18 @@ const networkOrAddress: ValueType = typeOf(networkCidr.schema, (value) => {
   return networkCidr.read(address === undefined ? value : `${address}/${isIPv4(address) ? 32 : 128}`);
 });
 
+/** As `cidr`; an address is a network by itself. */
+export const cidrOrAddress: ValueType = typeOf(cidr.schema, (value) => {
+  const address = canonicalIp(value);
+  return cidr.read(address === undefined ? value : `${address}/${isIPv4(address) ? 32 : 128}`);
+});
+
+/** A CIDR, as `cidr` stores it, without bits after its prefix. */
+export function networkOf(stored: string): string {
+  const reading = networkCidr.read(stored);
+  return 'value' in reading ? (reading.value as string) : stored;
+}
+
 /** As `networkCidrs`; an address is a network by itself. */
 export const networksOrAddresses: ValueType = listOf(networkOrAddress, { max: 10_000, what: 'address' });
 

@@ -88,6 +88,7 @@ function joinProject(body: Record<string, unknown>): Record<string, unknown> {
 function readValue(attribute: Attribute, value: unknown): unknown {
   const reading = attribute.type.read(value);
   if ('value' in reading) return reading.value;
+  if (reading.fault) throw new Fault(reading.fault, reading.reason);
   if (reading.conversion) throw new Fault('InvalidInput', `Invalid input for operation: ${reading.reason}.`);
   throw badRequest(`Invalid input for ${attribute.name}. Reason: ${reading.reason}.`);
 }
@@ -118,7 +119,7 @@ export function readCreate(map: AttributeMap, given: unknown, projectId: string)
       continue;
     }
     named.set(attribute, value);
-    if (attribute.column !== null) values[attribute.column] = value;
+    if (!('constant' in attribute.type)) values[attribute.column ?? attribute.name] = value;
   }
   return { values, given: named };
 }
@@ -135,7 +136,7 @@ export function readUpdate(map: AttributeMap, given: unknown): ReadBody {
     if (!attribute.put) throw badRequest(`Cannot update read-only attribute ${attribute.name}`);
     const value = readValue(attribute, body[attribute.name]);
     named.set(attribute, value);
-    if (attribute.column !== null) values[attribute.column] = value;
+    if (!('constant' in attribute.type)) values[attribute.column ?? attribute.name] = value;
   }
   return { values, given: named };
 }

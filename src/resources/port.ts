@@ -1,3 +1,4 @@
+import { addressPairs } from './address-pairs.ts';
 import { fixedIps, macAddress } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import { extraDhcpOpts } from './dhcp-options.ts';
@@ -5,7 +6,18 @@ import { dnsName } from './dns-names.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, NETWORK_ID, standardHead, standardTailTaggedAtOnce } from './standard-attributes.ts';
-import { boolean, constant, jsonObject, matching, nullable, oneOf, shown, text } from './values.ts';
+import {
+  boolean,
+  jsonObject,
+  listOf,
+  matching,
+  nullable,
+  oneOf,
+  shown,
+  text,
+  uuid,
+  type ValueType,
+} from './values.ts';
 
 export interface FixedIp {
   readonly subnet_id: string;
@@ -90,6 +102,11 @@ const VNIC_TYPES = [
 
 // A host's name becomes part of keys (`host/<name>`) and of lines of hints: no separators, no blanks.
 const HOST_NAME_OR_NONE = /^([A-Za-z0-9][A-Za-z0-9._:@-]*)?$/;
+
+const groupIds: ValueType = {
+  ...listOf(uuid, { max: 1000, what: 'security group', nullIs: [] }),
+  filter: uuid.filter,
+};
 
 /** The attribute map of ports. */
 export const portMap = attributeMap<PortRow>({
@@ -257,18 +274,21 @@ export const portMap = attributeMap<PortRow>({
     {
       name: 'security_groups',
       column: null,
-      type: constant([], 'security groups are not there yet'),
+      type: groupIds,
       post: 'owner',
       put: 'owner',
-      description: 'Always empty: security groups are not there yet.',
+      filter: true,
+      narrows: true,
+      description: "The ids of its security groups: by default its project's default group.",
     },
     {
       name: 'allowed_address_pairs',
-      column: null,
-      type: constant([], 'allowed address pairs are not there yet'),
-      post: 'owner',
-      put: 'owner',
-      description: 'Always empty: allowed address pairs are not there yet.',
+      column: 'allowed_address_pairs',
+      type: addressPairs,
+      post: 'network owner',
+      put: 'network owner',
+      default: [],
+      description: 'Addresses beside its own that it may send from; by default with its own MAC address.',
     },
     qosPolicyId("Its own QoS policy; without one its network's holds."),
     {

@@ -16,7 +16,14 @@ export interface RbacPolicyRow extends StandardAttributes {
 }
 
 /** What can be shared with single projects, by `object_type`. */
-export const SHAREABLE = ['address_group', 'address_scope', 'network', 'qos_policy', 'subnetpool'] as const;
+export const SHAREABLE = [
+  'address_group',
+  'address_scope',
+  'network',
+  'qos_policy',
+  'security_group',
+  'subnetpool',
+] as const;
 export type Shareable = (typeof SHAREABLE)[number];
 
 const project = text(255);

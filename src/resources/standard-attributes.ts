@@ -131,7 +131,8 @@ const TAGS: Standard = {
   description: 'Words to find it by, set under its `/tags`.',
 };
 
-const REVISION_AND_TIMES: readonly Standard[] = [
+/** For what has no tags. */
+export const REVISION_AND_TIMES: readonly Standard[] = [
   REVISION,
   time('created_at', 'When it was created (UTC).'),
   time('updated_at', 'When it was last changed (UTC).'),

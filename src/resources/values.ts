@@ -4,13 +4,20 @@
  * tests look at them.
  */
 
+import type { FaultType } from './errors.ts';
+
 /** A JSON Schema (2020-12), as in OpenAPI 3.1. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export type Reading =
   | { readonly value: unknown }
   /** `conversion`: Neutron says "Invalid input for operation: ..." instead of naming the attribute. */
-  | { readonly reason: string; readonly conversion?: true };
+  | {
+      readonly reason: string;
+      readonly conversion?: true;
+      /** The reason is a whole sentence, and the fault has this type. */
+      readonly fault?: FaultType;
+    };
 
 export interface ValueType {
   readonly schema: JsonSchema;

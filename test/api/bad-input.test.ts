@@ -76,9 +76,9 @@ test('a message names the attribute and what is wrong with it, in Neutron’s wo
     ['port', {}, "Failed to parse request. Required attribute 'network_id' not specified"],
     ['port', { network_id: 'x' }, "Invalid input for network_id. Reason: 'x' is not a valid UUID."],
     [
-      'port',
-      { network_id: world.network, security_groups: [world.missing] },
-      `Invalid input for security_groups. Reason: '["${world.missing}"]' is refused: security groups are not there yet.`,
+      'network',
+      { is_default: true },
+      "Invalid input for is_default. Reason: 'True' is refused: default external networks are not there yet.",
     ],
   ];
   for (const [singular, attributes, message] of messages) {

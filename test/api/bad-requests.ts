@@ -213,7 +213,7 @@ function* badQueries(world: World): Generator<BadRequest> {
     '__proto__=1',
     'revision_number=x',
     'extra_dhcp_opts=x',
-    'security_groups=x',
+    'allowed_address_pairs=x',
   ])
     yield get(`/v2.0/ports?${query}`);
   for (const query of [
@@ -243,7 +243,6 @@ function* badPaths(world: World): Generator<BadRequest> {
     `${network}/nothing`,
     `${network}/tag`,
     '/v2.0/bgpvpns',
-    '/v2.0/security-groups',
     '/v2.0/extensions/bgpvpn',
     '/v2.0/extensions/%00',
     '/v2.0//networks',

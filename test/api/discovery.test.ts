@@ -148,12 +148,12 @@ test('the OpenAPI document holds together and covers what is served', async () =
   ];
   const standard = collections
     .filter(({ table }) => table !== undefined)
-    .flatMap(({ map: { path, byName }, actions }) => [
+    .flatMap(({ map: { path, byName }, actions, update }) => [
       `/v2.0/${path} get post`,
-      `/v2.0/${path}/{id} get put delete`,
-      ...(byName.has('tags') ? ['tags get put delete', 'tags/{tag} get put delete'] : []).map(
-        (below) => `/v2.0/${path}/{id}/${below}`,
-      ),
+      `/v2.0/${path}/{id} get ${update ? 'put ' : ''}delete`,
+      ...(byName.has('tags')
+        ? [`/v2.0/${path}/{id}/tags get put delete`, `/v2.0/${path}/{id}/tags/{tag} get put delete`]
+        : []),
       ...actions.map(({ name }) => `/v2.0/${path}/{id}/${name} put`),
     ]);
   assert.deepEqual(methods.sort(), [...others, ...standard].sort());

@@ -27,9 +27,10 @@ const update = async (id: string, port: object): Promise<Json> =>
 
 test('a port has what clients expect of one', async () => {
   const port = await create({ name: 'web', fixed_ips: [{ ip_address: '10.0.0.77' }], dns_name: 'Web' });
-  const { id, created_at, updated_at, mac_address, ...rest } = port;
+  const { id, created_at, updated_at, mac_address, security_groups, ...rest } = port;
   assert.equal(typeof id, 'string');
   assert.equal(created_at, updated_at);
+  assert.equal(security_groups.length, 1);
   assert.match(mac_address, /^fa:16:3e(:[0-9a-f]{2}){3}$/);
   assert.deepEqual(rest, {
     project_id: 'admin',
@@ -52,7 +53,6 @@ test('a port has what clients expect of one', async () => {
     dns_name: 'web',
     dns_assignment: [{ hostname: 'web', ip_address: '10.0.0.77', fqdn: 'web.example.test.' }],
     ip_allocation: 'immediate',
-    security_groups: [],
     allowed_address_pairs: [],
     qos_policy_id: null,
     qos_network_policy_id: null,

@@ -17,6 +17,8 @@ const DEFAULTS = {
   rbac_policy: -1,
   subnetpool: -1,
   trunk: -1,
+  security_group: -1,
+  security_group_rule: -1,
 };
 const names = (project: string) => ({ project_id: project, tenant_id: project });
 

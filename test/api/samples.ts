@@ -22,6 +22,11 @@ function samplesOn(api: ApiUnderTest, external: string): Samples {
     address_scopes: () => ({ ip_version: 6 }),
     subnetpools: () => ({ name: 'pool', prefixes: ['10.0.0.0/8'] }),
     policies: () => ({}),
+    security_groups: () => ({}),
+    security_group_rules: async () => ({
+      security_group_id: (await api.make('security_groups', {}, 'red')).id,
+      ...{ direction: 'ingress', protocol: 'tcp', port_range_min: 22, port_range_max: 22 },
+    }),
     rbac_policies: async () => ({
       object_type: 'address_group',
       object_id: (await api.make('address_groups', {}, 'red')).id,
