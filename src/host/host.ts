@@ -28,6 +28,8 @@ export interface Link {
   readonly vlan?: { readonly id: number; readonly on: string };
   /** For a member of a bridge. */
   readonly bridging?: Bridging;
+  /** For a bridge: IP packets that it passes on go through the host's packet filter as well (br_netfilter); absent: no. */
+  readonly filtered?: true;
   /** `192.0.2.1/24`, canonical; link-local IPv6 addresses excluded. Filled for links listed inside a namespace. */
   readonly addresses: readonly string[];
 }
@@ -82,6 +84,8 @@ export type LinkStep =
       readonly master?: string | null;
       /** Without learning, what was learned before is forgotten. */
       readonly bridging?: Bridging;
+      /** Of a bridge, as in `Link`. */
+      readonly filtered?: boolean;
       readonly mtu?: number;
       readonly mac?: string;
       /** false: the host has no IPv6 of its own on it (so on every bridge, vxlan and veth end made here). */
@@ -141,6 +145,32 @@ export interface TableState {
   readonly mark: string | null;
   /** By map, its elements: key to value, both as nft prints them (`10.0.0.1 . tcp . 80`, `"qg-1"`). */
   readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** All that a table of nftables holds, as far as it can be compared with what was applied. */
+export interface TableForm {
+  readonly chains: ReadonlyMap<string, ChainForm>;
+  /** Elements as words: `10.0.0.1`, `2001:db8::/64`, `tap0 . 02:00:00:00:00:01`, marks as decimal numbers. */
+  readonly sets: ReadonlyMap<string, ReadonlySet<string>>;
+  /** The same; of verdicts: `goto x`, `jump x`. */
+  readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+export interface ChainForm {
+  /** `prerouting -300 accept`: where it begins, its priority and policy; '' for one that others lead to. */
+  readonly hook: string;
+  /** Each rule's comment, '' for none: whoever makes rules says in it what they are. */
+  readonly rules: readonly string[];
+}
+
+/** Connections that the kernel tracks; of what is not named, any. */
+export interface ConnectionFilter {
+  readonly version: 4 | 6;
+  readonly zone?: number;
+  /** An address or prefix: whence its first packet came, or where it went. */
+  readonly source?: string;
+  readonly destination?: string;
+  readonly mark?: { readonly value: number; readonly mask: number };
 }
 
 /** An all-zero (flood) forwarding entry of a vxlan link. */
@@ -335,6 +365,13 @@ export interface Host {
 
   /** That table of many namespaces; those without one are left out. */
   tables(namespaces: readonly string[], table: string): Promise<Map<string, TableState>>;
+
+  /** One table as it stands; null: there is none. */
+  tableForm(namespace: string | null, table: string): Promise<TableForm | null>;
+  /** Why IP packets that bridges pass on cannot be filtered by their connections, the end of a sentence; null: they can. */
+  filteringFault(): Promise<string | null>;
+  /** Forgets what the kernel tracks of them in the host's own namespace: their next packets are looked at as if they were the first. */
+  endConnections(filters: readonly ConnectionFilter[]): Promise<void>;
 
   /** Sets kernel parameters, e.g. {'net.ipv6.conf.all.disable_ipv6': '1'}. */
   setSysctls(namespace: string | null, values: Readonly<Record<string, string>>): Promise<void>;

@@ -33,6 +33,10 @@ export interface DesiredTap {
   readonly up: boolean;
   /** It is a VLAN of this agent's making, on the link of another port. */
   readonly vlan?: { readonly id: number; readonly on: string };
+  /** It has port security. */
+  readonly filtered: boolean;
+  /** Why it must be in no bridge, though it is wanted there. */
+  readonly closed?: string;
 }
 
 export interface DesiredNetwork {
@@ -40,6 +44,8 @@ export interface DesiredNetwork {
   readonly mac: string;
   readonly mtu: number;
   readonly up: boolean;
+  /** A port of it has port security. */
+  readonly filtered: boolean;
   /** Those that cannot be said are `shortfalls`. */
   readonly uplinks: readonly DesiredUplink[];
   readonly taps: readonly DesiredTap[];
@@ -58,6 +64,7 @@ export interface WiredPort {
   readonly network_id: string;
   readonly admin_state_up: boolean;
   readonly subport?: SubportBody;
+  readonly port_security_enabled?: true;
 }
 
 /** Ports that are bound to this host, whatever their network, and those of the routers that it has replicas of. */
@@ -103,14 +110,15 @@ export function desiredNetwork(world: World, networkId: string, settings: L2Sett
     // RFC 791's least and the kernel's most: whatever else the server says must not keep the ports apart.
     mtu: Math.min(Math.max(Math.trunc(network.mtu) || 1500, 68), 65535),
     up: network.admin_state_up,
+    filtered: taps.some((tap) => tap.filtered),
     uplinks,
     taps: taps.sort((a, b) => (a.object < b.object ? -1 : 1)),
     shortfalls,
   };
 }
 
-function tapOf({ id, admin_state_up: up, subport }: WiredPort): DesiredTap {
-  const tap = { object: `port/${id}`, link: tapName(id), up };
+function tapOf({ id, admin_state_up: up, subport, port_security_enabled }: WiredPort): DesiredTap {
+  const tap = { object: `port/${id}`, link: tapName(id), up, filtered: port_security_enabled === true };
   if (subport === undefined) return tap;
   return { ...tap, vlan: { id: subport.segmentation_id, on: tapName(subport.parent) } };
 }

@@ -50,9 +50,9 @@ export function planNetwork(desired: DesiredNetwork, observed: Observed): Plan {
     draft.links.push({ object: '', step: { op: 'add-bridge', name, mtu, mac } });
   }
   // Of a bridge that is made now everything but its name and MTU is as the kernel makes it.
-  const { mtu, mac } = desired;
+  const { mtu, mac, filtered } = desired;
   const base = bridge ?? { name: desired.bridge, up: false, mtu, mac, master: null };
-  change(draft, '', base, { mtu, mac, up: desired.up });
+  change(draft, '', base, { mtu, mac, filtered, up: desired.up });
   planUplinks(desired, observed, draft);
   for (const tap of desired.taps) planTap(tap, desired, observed, draft);
   return draft;
@@ -83,15 +83,16 @@ interface Attributes {
   readonly mtu?: number;
   readonly mac?: string;
   readonly bridging?: Bridging;
+  readonly filtered?: boolean;
 }
 
-type Current = Pick<Link, 'name' | 'up' | 'master' | 'mtu' | 'mac' | 'bridging'>;
+type Current = Pick<Link, 'name' | 'up' | 'master' | 'mtu' | 'mac' | 'bridging' | 'filtered'>;
 
 /** One step for whatever differs, none if nothing does. */
 function change(draft: Draft, object: string, link: Current, wanted: Attributes): void {
-  const differs = (attribute: Exclude<keyof Attributes, 'bridging'>) =>
+  const differs = (attribute: Exclude<keyof Attributes, 'bridging' | 'filtered'>) =>
     wanted[attribute] !== undefined && wanted[attribute] !== link[attribute];
-  const { bridging } = wanted;
+  const { bridging, filtered } = wanted;
   const treated = differs('master') ? ORDINARY : (link.bridging ?? ORDINARY);
   const step: LinkStep = {
     op: 'set-link',
@@ -100,6 +101,7 @@ function change(draft: Draft, object: string, link: Current, wanted: Attributes)
     ...(differs('mac') ? { mac: wanted.mac! } : {}),
     ...(differs('master') ? { master: wanted.master! } : {}),
     ...(bridging !== undefined && !isSame(bridging, treated) ? { bridging } : {}),
+    ...(filtered !== undefined && filtered !== (link.filtered ?? false) ? { filtered } : {}),
     ...(differs('up') ? { up: wanted.up! } : {}),
     // A link that joins a bridge is a wire: the host must not be reachable over it.
     ...(differs('master') && wanted.master !== null ? { ipv6: false as const } : {}),
@@ -119,7 +121,12 @@ function planTap(tap: DesiredTap, desired: DesiredNetwork, observed: Observed, d
     draft.shortfalls.push({ object: tap.object, state: 'waiting', reason: `link ${tap.link} is not there` });
     return;
   }
-  change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
+  if (tap.closed === undefined) {
+    change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
+    return;
+  }
+  draft.shortfalls.push({ object: tap.object, state: 'failed', reason: tap.closed });
+  if (link.master === desired.bridge) change(draft, tap.object, link, { master: null });
 }
 
 interface DesiredVlan {

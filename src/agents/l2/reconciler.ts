@@ -20,6 +20,8 @@ import {
   type L2Settings,
   portsOf,
 } from './desired.ts';
+import { isFirewallTable } from './firewall/frame.ts';
+import { Firewall } from './firewall/firewall.ts';
 import { HEALTH_LINKS, HealthLink } from './health-link.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
@@ -30,6 +32,9 @@ export interface L2Options extends L2Settings {
   readonly host: Host;
   readonly world: World;
 }
+
+/** Groups of what ports' firewalls are made of; each is a key. */
+const OF_FIREWALL: ReadonlySet<string> = new Set(['security-group', 'members', 'address-group']);
 
 const NOT_YET: Outcome = {
   shortfalls: [{ object: '', state: 'waiting', reason: 'the mirror is not whole yet' }],
@@ -47,6 +52,7 @@ class L2Agent implements RoleAgent {
   readonly #settings: L2Settings;
   readonly #view: HostView;
   readonly #guard: TunnelGuard;
+  readonly #firewall: Firewall;
   /** By name of the link. */
   readonly #health: ReadonlyMap<string, HealthLink>;
   /** Link name to key, for host events; null: to be made anew. */
@@ -65,6 +71,10 @@ class L2Agent implements RoleAgent {
     this.#settings = { hostName, tunnelIp, managementIp, bridgeMappings };
     this.#view = new HostView(options.host);
     this.#guard = new TunnelGuard(options.host, options.world, this.#settings);
+    this.#firewall = new Firewall({
+      ...{ host: options.host, world: options.world, settings: this.#settings },
+      isMember: (link) => isOurBridge(this.#view.link(link)?.master ?? ''),
+    });
     const where = { host: options.host, world: options.world, settings: this.#settings };
     this.#health = new Map(
       (['tunnel', 'management'] as const).map((way) => [HEALTH_LINKS[way], new HealthLink(where, way)]),
@@ -73,6 +83,10 @@ class L2Agent implements RoleAgent {
 
   *keysOf({ group, key, before, after }: ObjectChange): Iterable<string> {
     const { kind } = splitKey(group);
+    if (OF_FIREWALL.has(kind)) {
+      this.#firewall.worldChanged();
+      yield group;
+    }
     if (kind === 'network') {
       this.#forgetWorld();
       yield group;
@@ -108,12 +122,16 @@ class L2Agent implements RoleAgent {
         if (event.table !== GUARD_TABLE) return [];
         this.#guard.hostChanged();
         return this.#anyKey();
+      case 'inside':
+        // Of what our own hand did there, nothing is told.
+        if (!isFirewallTable(event.what) && event.what !== 'unknown') return [];
+        this.#firewall.hostChanged();
+        return this.#anyKey();
       case 'process-ended':
       case 'process-stuck':
       case 'address':
       case 'namespace':
       case 'file':
-      case 'inside':
         return [];
       case 'flood':
         if (this.#health.has(event.link)) return this.#keysOfHealth(event.link);
@@ -162,6 +180,7 @@ class L2Agent implements RoleAgent {
 
   #everythingChanged(): void {
     this.#guard.hostChanged();
+    this.#firewall.hostChanged();
     for (const link of this.#health.values()) link.hostChanged();
     this.#view.everythingChanged();
   }
@@ -180,14 +199,55 @@ class L2Agent implements RoleAgent {
   }
 
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
-    const { kind, id } = splitKey(key);
     const outcomes = await Promise.all([
-      kind === 'network' ? this.#reconcileNetwork(id, signal) : this.#sweep(id),
+      this.#reconcileOne(key, signal),
       this.#ensure('tunnel guard', this.#guard),
       ...[...this.#health.values()].map((link) => this.#ensure('health link', link)),
     ]);
     const shortfalls = outcomes.flatMap((outcome) => outcome.shortfalls);
     return outcomes.some(({ repaired }) => repaired) ? { shortfalls, repaired: true } : { shortfalls };
+  }
+
+  async #reconcileOne(key: string, signal: AbortSignal): Promise<Outcome> {
+    const { kind, id } = splitKey(key);
+    if (kind === 'network') return this.#reconcileNetwork(id, signal);
+    if (!OF_FIREWALL.has(kind)) return this.#sweep(id);
+    const { reason, repaired } = await this.#ensureFirewall();
+    const shortfalls = reason === null ? [] : [{ object: '', state: 'failed' as const, reason }];
+    return repaired ? { shortfalls, repaired } : { shortfalls };
+  }
+
+  /** `reason`: why it is not as it should be. */
+  async #ensureFirewall(): Promise<{ reason: string | null; repaired: boolean }> {
+    // From half of the mirror it would close what serves.
+    if (!this.#mirrorIsWhole()) return { reason: null, repaired: false };
+    try {
+      return { reason: null, repaired: await this.#firewall.ensure() };
+    } catch (error) {
+      return { reason: error instanceof Error ? error.message : String(error), repaired: false };
+    }
+  }
+
+  /** Ports whose firewall does not stand are in no bridge; those whose firewall is not as it should be are not served. */
+  #guarded(desired: DesiredNetwork): DesiredNetwork {
+    const shortfalls = [...desired.shortfalls];
+    const taps = desired.taps.map((tap) => {
+      if (!tap.filtered) return tap;
+      const reason = this.#firewall.shortfallOf(splitKey(tap.object).id);
+      if (!this.#firewall.stands(tap.link)) return { ...tap, closed: reason ?? 'its firewall is not there' };
+      if (reason !== null) shortfalls.push({ object: tap.object, state: 'failed', reason });
+      return tap;
+    });
+    return { ...desired, taps, shortfalls };
+  }
+
+  /** What was closed because it was to leave its bridge, and has left it, is forgotten. */
+  async #finishLeaving(): Promise<void> {
+    const closing = this.#firewall.closing();
+    if (closing.length === 0) return;
+    for (const link of closing) this.#view.linkChanged(link);
+    await this.#view.refreshStale();
+    await this.#ensureFirewall();
   }
 
   async #reconcileNetwork(id: string, signal: AbortSignal): Promise<Outcome> {
@@ -197,11 +257,14 @@ class L2Agent implements RoleAgent {
     if (desired === null) await this.#view.refreshStale();
     else await this.#view.refresh(bridge, linkNames(desired));
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
+    const { repaired } = await this.#ensureFirewall();
     const plan =
       desired === null
         ? planRemoval(bridge, this.#view, this.#orphanTunnels())
-        : planNetwork(desired, this.#view);
-    return applyPlan(plan, this.#host, this.#view);
+        : planNetwork(this.#guarded(desired), this.#view);
+    const outcome = await applyPlan(plan, this.#host, this.#view);
+    await this.#finishLeaving();
+    return repaired ? { ...outcome, repaired } : outcome;
   }
 
   /** Tunnels as this agent makes them, on no bridge and of no network that the mirror has. */
@@ -229,6 +292,7 @@ class L2Agent implements RoleAgent {
     this.#names = null;
     this.#whole = null;
     this.#guard.worldChanged();
+    this.#firewall.worldChanged();
     for (const link of this.#health.values()) link.worldChanged();
   }
 

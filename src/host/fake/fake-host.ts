@@ -6,6 +6,7 @@
  */
 import { untilAborted } from '../../lib/clock.ts';
 import type {
+  ConnectionFilter,
   FloodStep,
   GuardedResult,
   GuardedRun,
@@ -21,6 +22,7 @@ import type {
   Route,
   RouteStep,
   StepResult,
+  TableForm,
   TableState,
   Underlay,
 } from '../host.ts';
@@ -30,6 +32,7 @@ import { FakeLinks, type ForeignLink } from './links.ts';
 import { FakeProbes } from './probes.ts';
 import { FakeRoutes } from './routes.ts';
 import { applyText, type FakeTable } from './rulesets.ts';
+import { formOf } from './table-statements.ts';
 
 export type FakeSignal = ProcessSignal;
 
@@ -203,6 +206,11 @@ export class FakeHost implements Host {
     return this.#tables.get(namespace)?.get(table);
   }
 
+  /** Why it cannot filter; null: it can. */
+  filtering: string | null = null;
+  /** All connections that were ended. */
+  readonly ended: ConnectionFilter[] = [];
+
   /** The operator puts a program on the host, or another one in its place. */
   readonly programs = new Map<string, ProgramFacts>();
   /** What carries an address, or a link of that name. */
@@ -293,6 +301,19 @@ export class FakeHost implements Host {
       if (found !== undefined) states.set(namespace, { mark: found.mark, maps: found.maps });
     }
     return states;
+  }
+
+  async tableForm(namespace: string | null, table: string): Promise<TableForm | null> {
+    const found = this.table(namespace, tableName(table));
+    return found === undefined ? null : formOf(found);
+  }
+
+  async filteringFault(): Promise<string | null> {
+    return this.filtering;
+  }
+
+  async endConnections(filters: readonly ConnectionFilter[]): Promise<void> {
+    this.ended.push(...filters);
   }
 
   async routes(namespaces: readonly string[]): Promise<Map<string, Route[]>> {

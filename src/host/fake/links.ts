@@ -17,6 +17,7 @@ interface FakeLink {
   mac: string;
   master: string | null;
   bridging?: Bridging;
+  filtered?: true;
   readonly vxlan?: NonNullable<Link['vxlan']>;
   readonly vlan?: NonNullable<Link['vlan']>;
   readonly addresses: Set<string>;
@@ -244,7 +245,8 @@ export class FakeLinks {
   #set(namespace: string | null, step: LinkStep & { op: 'set-link' }): StepResult {
     const link = this.#space(namespace).get(linkName(step.name));
     if (link === undefined) return `no link ${step.name}`;
-    const state = () => JSON.stringify([link.up, link.mtu, link.mac, link.master, link.bridging]);
+    const state = () =>
+      JSON.stringify([link.up, link.mtu, link.mac, link.master, link.bridging, link.filtered]);
     const before = state();
     let failure: StepResult = null;
     if (step.mac !== undefined) link.mac = macAddress(step.mac);
@@ -253,6 +255,11 @@ export class FakeLinks {
     if (step.bridging !== undefined) {
       if (link.master === null) failure ??= `${link.name} is in no bridge`;
       else link.bridging = step.bridging;
+    }
+    if (step.filtered !== undefined) {
+      if (link.kind !== 'bridge') failure ??= `${link.name} is not a bridge`;
+      else if (step.filtered) link.filtered = true;
+      else delete link.filtered;
     }
     if (step.up !== undefined) link.up = step.up;
     if (state() !== before) {

@@ -1,26 +1,33 @@
 /**
  * Knows of nftables only what agents ask: that a text names tables, replaces or deletes them, that they bear a mark, and
- * that maps have elements.
+ * that maps have elements; and statements that change parts of a table (table-statements.ts).
  */
+import type { ChainForm } from '../host.ts';
+import { changePart, isPartStatement } from './table-statements.ts';
+
 export interface FakeTable {
   readonly mark: string | null;
   /** What stands between its braces, as it was given. */
   readonly body: string;
   /** By map, key to value. */
   readonly maps: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** Only what statements of their own made. */
+  readonly chains: ReadonlyMap<string, ChainForm>;
+  readonly sets: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 type Maps = Map<string, Map<string, string>>;
 
+const EMPTY: FakeTable = { mark: null, body: '', maps: new Map(), chains: new Map(), sets: new Map() };
+
 const TABLE = /^(?:add\s+)?table\s+(\w+\s+\w+)\s*(\{)?|^(delete|destroy)\s+table\s+(\w+\s+\w+)/;
-const ELEMENT = /^(add|delete)\s+element\s+(\w+\s+\w+)\s+(\w+)\s*\{([^}]*)\}/;
 
 /** The tables after `text`, all or nothing: throws for what nft would not take. */
 export function applyText(tables: ReadonlyMap<string, FakeTable>, text: string): Map<string, FakeTable> {
   const after = new Map(tables);
   let rest = text.trim();
   while (rest !== '') {
-    const length = ELEMENT.test(rest) ? changeElements(after, rest) : changeTable(after, rest);
+    const length = isPartStatement(rest) ? changePart(after, rest) : changeTable(after, rest);
     rest = rest.slice(length).replace(/^[\s;]+/, '');
   }
   return after;
@@ -38,32 +45,14 @@ function changeTable(tables: Map<string, FakeTable>, text: string): number {
     return length;
   }
   if (found[2] === undefined) {
-    if (!tables.has(name)) tables.set(name, { mark: null, body: '', maps: new Map() });
+    if (!tables.has(name)) tables.set(name, EMPTY);
     return length;
   }
   const end = closingBrace(text, length);
   const body = text.slice(length, end).trim();
   const mark = /^comment "(deuteron:[^"]*)"/m.exec(body)?.[1] ?? null;
-  tables.set(name, { mark, body, maps: mapsIn(body) });
+  tables.set(name, { ...EMPTY, mark, body, maps: mapsIn(body) });
   return end + 1;
-}
-
-function changeElements(tables: Map<string, FakeTable>, text: string): number {
-  const [all = '', verb, tableWords = '', mapName = '', inside = ''] = ELEMENT.exec(text) ?? [];
-  const name = tableWords.replace(/\s+/, ' ');
-  const table = tables.get(name);
-  const maps: Maps = new Map([...(table?.maps ?? [])].map(([key, elements]) => [key, new Map(elements)]));
-  const elements = maps.get(mapName);
-  if (!table || !elements) throw new Error(`nft refused the ruleset: no map ${mapName} in ${name}`);
-  for (const [key, value] of pairsIn(inside)) {
-    const there = elements.get(key);
-    if (verb === 'delete' ? there === undefined : (there ?? value) !== value)
-      throw new Error(`nft refused the ruleset: ${verb} ${key}`);
-    if (verb === 'delete') elements.delete(key);
-    else elements.set(key, value);
-  }
-  tables.set(name, { ...table, maps });
-  return all.length;
 }
 
 function mapsIn(body: string): Maps {

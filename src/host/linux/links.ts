@@ -30,6 +30,8 @@ interface RawLink {
       readonly local6?: string;
       readonly port?: number;
       readonly learning?: boolean;
+      readonly nf_call_iptables?: number;
+      readonly nf_call_ip6tables?: number;
     };
     readonly info_slave_kind?: string;
     readonly info_slave_data?: Readonly<
@@ -70,6 +72,7 @@ export function parseLinks(json: string): Link[] {
       ...(kind === 'vxlan' ? vxlanOf(raw) : {}),
       ...(kind === 'vlan' ? { vlan: { id: raw.linkinfo?.info_data?.id ?? 0, on: raw.link ?? '' } } : {}),
       ...(raw.linkinfo?.info_slave_kind === 'bridge' ? { bridging: bridgingOf(raw) } : {}),
+      ...(kind === 'bridge' && isFiltered(raw) ? { filtered: true } : {}),
       addresses: addressesOf(raw),
     });
   }
@@ -81,6 +84,11 @@ function vxlanOf(raw: RawLink): Pick<Link, 'vxlan'> {
   if (data === undefined) return {};
   const { id = 0, local, local6, port = 0, learning = false } = data;
   return { vxlan: { id, local: local ?? local6 ?? '', port, learning } };
+}
+
+function isFiltered(raw: RawLink): boolean {
+  const { nf_call_iptables: ip, nf_call_ip6tables: ip6 } = raw.linkinfo?.info_data ?? {};
+  return ip === 1 && ip6 === 1;
 }
 
 function bridgingOf(raw: RawLink): Bridging {
@@ -164,6 +172,10 @@ function setLines(step: LinkStep & { op: 'set-link' }): string[] {
   else if (step.master !== undefined) lines.push(`link set dev ${name} master ${linkName(step.master)}`);
   if (step.bridging !== undefined)
     lines.push(`link set dev ${name} type bridge_slave ${words(step.bridging)}`);
+  if (step.filtered !== undefined) {
+    const on = step.filtered ? 1 : 0;
+    lines.push(`link set dev ${name} type bridge nf_call_iptables ${on} nf_call_ip6tables ${on}`);
+  }
   if (step.up !== undefined) lines.push(`link set dev ${name} ${step.up ? 'up' : 'down'}`);
   return lines;
 }
@@ -207,6 +219,7 @@ export function alreadySo(step: LinkStep, links: readonly Link[]): boolean {
         (step.up === undefined || link.up === step.up) &&
         (step.master === undefined || link.master === step.master) &&
         (step.bridging === undefined || sameBridging(link.bridging, step.bridging)) &&
+        (step.filtered === undefined || (link.filtered ?? false) === step.filtered) &&
         (step.mtu === undefined || link.mtu === step.mtu) &&
         (step.mac === undefined || link.mac === step.mac.toLowerCase())
       );

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Host } from '../host.ts';
+import { createConnections } from './connections.ts';
 import { createFileWatch } from './file-watch.ts';
 import { createFiles } from './files.ts';
 import { createFlood } from './flood.ts';
@@ -54,6 +55,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     ...createRoutes(spawner),
     ...createFlood(spawner),
     ...createRuleset(spawner, files),
+    ...createConnections(spawner),
     ...createProgramFacts(),
     ...createGuarded({ clock, enter }),
     ...createUnderlays(spawner),

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { namespaceName, tableName } from '../grammar.ts';
-import type { TableState } from '../host.ts';
+import type { TableForm, TableState } from '../host.ts';
 import type { Files } from './files.ts';
 import { complaint, inNamespace, type Spawner } from './spawner.ts';
+import { parseTableForm } from './table-form.ts';
 
 /** A ruleset may name thousands of elements. */
 const APPLY_TIMEOUT_MS = 30_000;
@@ -157,6 +158,16 @@ export function createRuleset(spawner: Spawner, files: Files) {
     async rulesetMark(namespace: string | null, table: string): Promise<string | null> {
       const inside = namespace === null ? null : namespaceName(namespace);
       return fingerprints.markIn(table, await list(inside, table));
+    },
+
+    async tableForm(namespace: string | null, table: string): Promise<TableForm | null> {
+      const inside = namespace === null ? null : namespaceName(namespace);
+      const [family, name] = tableName(table).split(' ') as [string, string];
+      const argv = ['nft', '-j', '-s', 'list', 'table', family, name];
+      const finished = await spawner.run(inNamespace(inside, argv), { timeoutMs: APPLY_TIMEOUT_MS });
+      if (finished.code === 0) return parseTableForm(finished.stdout);
+      if (/No such file or directory/.test(finished.stderr)) return null;
+      throw new Error(`cannot list ${table}: ${complaint(finished)}`);
     },
 
     async rulesetMarks(namespaces: readonly string[], table: string): Promise<Map<string, string>> {
