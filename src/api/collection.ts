@@ -67,6 +67,8 @@ interface Extra<AnyRow> {
   readonly adminOnly?: true;
   /** It is the network's owner who creates it; else whoever sees what it is to be in. */
   readonly ofNetworkOwner?: true;
+  /** The rule for who owns what it is a part of, who alone creates and deletes it. */
+  readonly wholeOwner?: string;
   /** Why it cannot be created. */
   readonly noCreate?: string;
   /** Only admins may create, change and delete one. */
@@ -81,6 +83,7 @@ export interface Collection extends Omit<Operations<Row>, 'compute'> {
   /** Only admins may read it. */
   readonly adminOnly: boolean;
   readonly ofNetworkOwner?: true;
+  readonly wholeOwner?: string;
   /** Why it cannot be created. */
   readonly noCreate?: string;
   readonly adminWrites?: true;

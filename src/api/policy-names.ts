@@ -53,6 +53,13 @@ function baseRules(roles: RoleNames): RuleDefault[] {
       `rule:${ADMIN_RULE} or rule:ext_parent_owner`,
       'Admins, and the owner of what it is a part of.',
     ),
+    rule('sg_owner', 'tenant_id:%(security_group:tenant_id)s', 'The project that owns the security group.'),
+    rule('admin_or_sg_owner', `rule:${ADMIN_RULE} or rule:sg_owner`, "Admins, and the group's owner."),
+    rule(
+      'admin_owner_or_sg_owner',
+      'rule:owner or rule:admin_or_sg_owner',
+      "Admins, its owner, its group's.",
+    ),
     rule('regular_user', '', 'Everybody.'),
     rule('default', 'rule:admin_or_owner', "Neutron's rule for what has none; nothing here refers to it."),
     rule('context_is_advsvc', 'role:advsvc', 'Services such as load balancers, in Neutron.'),
@@ -83,12 +90,13 @@ const SETTERS: Readonly<Record<Exclude<Setter, 'owner'>, string>> = {
 };
 
 /** Who sees one of a collection: what the operations decide, in the words of rules. */
-function getWords({ map, adminOnly, ownsNetwork }: Collection): string {
+function getWords({ map, adminOnly, ownsNetwork, wholeOwner }: Collection): string {
   if (adminOnly) return 'rule:admin_only';
   const shared = map.byName.get('shared');
   const ofNetwork = ownsNetwork !== undefined && map.byName.has('network_id');
   const others = [
     ...(ofNetwork ? ['rule:network_owner'] : []),
+    ...(wholeOwner ? [`rule:${wholeOwner}`] : []),
     ...(shared === undefined
       ? []
       : shared.column === null
@@ -124,7 +132,8 @@ const wordsOf = (singular: string): string =>
 function rulesOf(it: Collection): RuleDefault[] {
   const { map, adminOnly } = it;
   const one = wordsOf(map.singular);
-  const write = adminOnly || it.adminWrites ? 'rule:admin_only' : MEMBER;
+  const owner = it.wholeOwner ? `rule:admin_only or (rule:member and rule:${it.wholeOwner})` : MEMBER;
+  const write = adminOnly || it.adminWrites ? 'rule:admin_only' : owner;
   const rules: RuleDefault[] = [];
   const add = (name: string, words: string, description: string) => rules.push({ name, words, description });
   const setters = (verb: 'create' | 'update') => {

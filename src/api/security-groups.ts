@@ -45,12 +45,16 @@ export const securityGroupCollection = collection<SecurityGroupRow>(securityGrou
   },
 });
 
-export const securityGroupRuleCollection = collection<SecurityGroupRuleRow>(securityGroupRuleMap, {
-  table: 'securityGroupRules',
-  create: (tx, call, rows) => createRules(tx, call, rows as unknown as readonly RuleCreate[]),
-  remove: removeRule,
-  show: showRule,
-  list: listRules,
-  beforeList,
-  compute: () => Promise.resolve((rule) => ({ normalized_cidr: normalizedCidr(rule) })),
-});
+export const securityGroupRuleCollection = collection<SecurityGroupRuleRow>(
+  securityGroupRuleMap,
+  {
+    table: 'securityGroupRules',
+    create: (tx, call, rows) => createRules(tx, call, rows as unknown as readonly RuleCreate[]),
+    remove: removeRule,
+    show: showRule,
+    list: listRules,
+    beforeList,
+    compute: () => Promise.resolve((rule) => ({ normalized_cidr: normalizedCidr(rule) })),
+  },
+  { wholeOwner: 'sg_owner' },
+);

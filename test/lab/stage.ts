@@ -84,11 +84,13 @@ export class Stage {
     return until(realClock, { what, timeoutMs, everyMs: 20 }, look);
   }
 
-  /** A network with one IPv4 subnet, each with another range. */
+  /** A network with one IPv4 subnet, each with another range. Its ports have no port security, and so no groups, unless they ask for it. */
   async network(subnet: object = {}): Promise<Network> {
     const number = ++this.networks;
     const name = `net${number}`;
-    const { network } = await this.lab.api('POST', '/v2.0/networks', { network: { name } });
+    const { network } = await this.lab.api('POST', '/v2.0/networks', {
+      network: { name, port_security_enabled: false },
+    });
     const wanted = {
       name,
       network_id: network.id,
