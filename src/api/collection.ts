@@ -73,6 +73,8 @@ interface Extra<AnyRow> {
   readonly noCreate?: string;
   /** Only admins may create, change and delete one. */
   readonly adminWrites?: true;
+  /** Everybody sees all of them. */
+  readonly seenByAll?: true;
   /** Whoever sees one may change its tags (as in Neutron). */
   readonly taggedBySeers?: true;
   readonly actions?: readonly Action<AnyRow>[];
@@ -87,6 +89,7 @@ export interface Collection extends Omit<Operations<Row>, 'compute'> {
   /** Why it cannot be created. */
   readonly noCreate?: string;
   readonly adminWrites?: true;
+  readonly seenByAll?: true;
   readonly taggedBySeers?: true;
   readonly actions: readonly Action<Row>[];
   compute(tables: Tables, call: Call, rows: readonly Row[]): Promise<Computed>;

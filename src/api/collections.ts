@@ -41,6 +41,7 @@ import { canonicalUuid } from '../resources/values.ts';
 import type { ListFilter, ListQuery, Tables } from '../store/store.ts';
 import { collection, type Collection } from './collection.ts';
 import { floatingIpPoolCollection } from './floating-ip-pools.ts';
+import { flavorCollection, serviceProfileCollection } from './flavors.ts';
 import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
 import { plainCollections } from './plain-collections.ts';
@@ -208,6 +209,8 @@ export const collections: readonly Collection[] = [
   trunkCollection,
   securityGroupCollection,
   securityGroupRuleCollection,
+  flavorCollection,
+  serviceProfileCollection,
   ipAvailabilityCollection,
   agents,
 ];

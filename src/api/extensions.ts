@@ -85,6 +85,9 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('tag-ports-during-bulk-creation', 'Tag Ports During Bulk Creation', 'Allow to tag ports during bulk creation', '2019-12-29T19:00:00'),
   extension('trunk', 'Trunk Extension', 'Provides support for trunk ports', '2016-01-01T10:00:00'),
   extension('trunk-details', 'Trunk port details', 'Expose trunk port details', '2016-01-01T10:00:00'),
+  extension('flavors', 'Neutron Service Flavors', 'Flavor specification for Neutron advanced services.', '2015-09-17T10:00:00'),
+  extension('l3-flavors', 'Router Flavor Extension', 'Flavor support for routers.', '2016-05-17T00:00:00'),
+  extension('service-type', 'Neutron Service Type Management', 'API for retrieving service providers for Neutron advanced services', '2013-01-20T00:00:00'),
 ];
 
 const EXTENSION = object({ alias: TEXT, name: TEXT, description: TEXT, updated: TEXT, links: array({}) });

@@ -90,8 +90,9 @@ const SETTERS: Readonly<Record<Exclude<Setter, 'owner'>, string>> = {
 };
 
 /** Who sees one of a collection: what the operations decide, in the words of rules. */
-function getWords({ map, adminOnly, ownsNetwork, wholeOwner }: Collection): string {
+function getWords({ map, adminOnly, seenByAll, ownsNetwork, wholeOwner }: Collection): string {
   if (adminOnly) return 'rule:admin_only';
+  if (seenByAll) return 'rule:admin_only or rule:reader';
   const shared = map.byName.get('shared');
   const ofNetwork = ownsNetwork !== undefined && map.byName.has('network_id');
   const others = [
@@ -193,6 +194,11 @@ function otherRules(): RuleDefault[] {
       description: 'Detach a subnet or a port from a router.',
     },
     { name: 'get_subports', words: 'rule:get_trunk', description: 'See the subports of a trunk.' },
+    {
+      name: 'get_service_provider',
+      words: 'rule:admin_only or rule:reader',
+      description: 'See what services are made by.',
+    },
     ...qosRules(),
     forwarding('create', 'member', 'Create'),
     forwarding('get', 'reader', 'See'),

@@ -105,6 +105,8 @@ export const ADMIN_RULES = {
   update_quota: 'Set limits of a project.',
   delete_quota: "Take a project's own limits away.",
   get_rule_type: 'See what carries rules of a QoS type out.',
+  create_flavor_service_profile: 'Give a flavor a profile.',
+  delete_flavor_service_profile: 'Take a profile of a flavor away.',
   get_host: 'See the hosts of agents, and how far their drain is.',
   create_host: 'Add a host.',
   update_host: 'Drain a host, or end that.',

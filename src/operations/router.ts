@@ -10,6 +10,7 @@ import type { HostRoute } from '../resources/subnet.ts';
 import { type ListQuery, RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
 import { checkZoneHints } from './availability-zone.ts';
 import { badRequest, routerNotFound } from './faults.ts';
+import { routerProvider } from './flavor.ts';
 import { chooseHaPlace, releaseHaNetwork } from './ha-network.ts';
 import { removeReplicas, scheduleRouter } from './l3-scheduling.ts';
 import type { Call } from './operation.ts';
@@ -29,8 +30,9 @@ import {
 } from './standard.ts';
 
 type Plain = Pick<RouterRow, 'name' | 'description' | 'admin_state_up' | 'ha' | 'availability_zone_hints'>;
+type Made = Plain & Pick<RouterRow, 'flavor_id'>;
 
-export type RouterCreate = { readonly [K in keyof Plain]?: Plain[K] | null | undefined } & {
+export type RouterCreate = { readonly [K in keyof Made]?: Made[K] | null | undefined } & {
   readonly id?: string;
   readonly project_id?: string;
   readonly external_gateway_info?: GatewayRequest | null;
@@ -53,8 +55,15 @@ async function insertRouter(tx: Transaction, router: RouterRow): Promise<void> {
   }
 }
 
+async function haOfFlavor(tx: Transaction, { flavor_id, ha }: RouterCreate): Promise<boolean | undefined> {
+  if (!flavor_id) return undefined;
+  if (ha !== undefined && ha !== null)
+    throw badRequest('router', 'Cannot specify both flavor_id and ha: the flavor says whether it is HA');
+  return (await routerProvider(tx, flavor_id)).ha;
+}
+
 async function createOne(tx: Transaction, call: Call, asked: RouterCreate): Promise<RouterRow> {
-  const ha = asked.ha ?? call.settings.l3Ha ?? false;
+  const ha = (await haOfFlavor(tx, asked)) ?? asked.ha ?? call.settings.l3Ha ?? false;
   const standard = newAttributes(call, asked);
   const place = ha ? await chooseHaPlace(tx, call, standard.project_id) : undefined;
   const router: RouterRow = {
@@ -70,6 +79,7 @@ async function createOne(tx: Transaction, call: Call, asked: RouterCreate): Prom
     routes: [],
     availability_zone_hints: asked.availability_zone_hints ?? [],
     qos_policy_id: null,
+    flavor_id: asked.flavor_id ?? null,
   };
   await insertRouter(tx, router);
   const info = asked.external_gateway_info;

@@ -34,6 +34,8 @@ export interface RouterRow extends StandardAttributes {
   availability_zone_hints: string[];
   /** Of its gateway. */
   qos_policy_id: string | null;
+  /** What it was made of; null for no flavor. */
+  readonly flavor_id: string | null;
 }
 
 /** That an operator took a router from an agent; until it has all its replicas. */
@@ -228,6 +230,14 @@ export const routerMap = attributeMap<RouterView>({
       see: 'admin',
       filter: true,
       description: 'Whether several hosts stand ready, one of which is active.',
+    },
+    {
+      name: 'flavor_id',
+      column: 'flavor_id',
+      type: nullable(uuid),
+      post: 'owner',
+      sort: true,
+      description: 'The flavor that it is made of, which says whether it is HA.',
     },
     {
       name: 'distributed',

@@ -19,6 +19,7 @@ import type { AddressScopeRow } from '../resources/address-scope.ts';
 import type { AgentRow, DhcpBindingRow, HostRow } from '../resources/agent.ts';
 import type { EventRow } from '../resources/event.ts';
 import type { FenceCheckRow, FencingRow } from '../resources/fencing.ts';
+import type { FlavorProfileRow, FlavorRow, ServiceProfileRow } from '../resources/flavor.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
@@ -103,6 +104,9 @@ export interface Tables {
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;
   readonly portSecurityGroups: Table<PortSecurityGroupRow>;
+  readonly flavors: Table<FlavorRow>;
+  readonly serviceProfiles: Table<ServiceProfileRow>;
+  readonly flavorProfiles: Table<FlavorProfileRow>;
   readonly trunks: Table<TrunkRow>;
   readonly subports: Table<SubportRow>;
   readonly quotas: Table<QuotaRow>;

@@ -164,6 +164,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       routes: 'jsonb',
       availability_zone_hints: 'jsonb',
       qos_policy_id: 'uuid',
+      flavor_id: 'uuid',
     },
   },
   routerBindings: {
@@ -293,6 +294,21 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     name: 'port_security_groups',
     key: ['port_id', 'security_group_id'],
     columns: { port_id: 'uuid', security_group_id: 'uuid' },
+  },
+  flavors: {
+    name: 'flavors',
+    key: ['id'],
+    columns: { id: 'uuid', name: 'text', description: 'text', service_type: 'text', enabled: 'boolean' },
+  },
+  serviceProfiles: {
+    name: 'service_profiles',
+    key: ['id'],
+    columns: { id: 'uuid', description: 'text', driver: 'text', enabled: 'boolean', metainfo: 'text' },
+  },
+  flavorProfiles: {
+    name: 'flavor_profiles',
+    key: ['flavor_id', 'service_profile_id'],
+    columns: { flavor_id: 'uuid', service_profile_id: 'uuid' },
   },
   trunks: {
     name: 'trunks',

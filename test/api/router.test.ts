@@ -34,7 +34,7 @@ test('a router as Neutron shows it: to its owner, to an admin, and to nobody els
   const shown = {
     ...{ name: 'r', description: 'd', admin_state_up: true, status: 'ACTIVE', project_id: 'demo' },
     ...{ tenant_id: 'demo', external_gateway_info: null, routes: [], availability_zones: [] },
-    ...{ availability_zone_hints: [], revision_number: 1, tags: [] },
+    ...{ availability_zone_hints: [], flavor_id: null, revision_number: 1, tags: [] },
   };
   const { id, created_at, updated_at, ...rest } = router;
   assert.ok(id && created_at && updated_at);

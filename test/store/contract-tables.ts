@@ -46,6 +46,11 @@ const PARENTS_FIRST = [
   'agents',
   'dhcpBindings',
   'haNetworks',
+  'flavors',
+  'serviceProfiles',
+  'flavorProfiles',
+  'trunks',
+  'subports',
   'routers',
   'routerBindings',
   'floatingIps',
@@ -57,8 +62,12 @@ const PARENTS_FIRST = [
   'fenceChecks',
   'events',
 ] as const;
+/** The compiler says which table is not among them. */
+type Left = Exclude<keyof typeof EVERYTHING, (typeof PARENTS_FIRST)[number]>;
+const NONE_LEFT: [Left] extends [never] ? true : Left = true;
 
 async function insertEverything(tx: Transaction): Promise<void> {
+  assert.ok(NONE_LEFT);
   for (const name of PARENTS_FIRST) {
     await (tx[name] as Table<object>).insert(EVERYTHING[name]);
   }
@@ -290,6 +299,10 @@ export function tableTests(withStore: WithStore): void {
       );
       await foreign('subnets_subnet_pool', (tx) => tx.subnetPools.remove({}));
       await foreign('subnet_pools_address_scope', (tx) => tx.addressScopes.remove({}));
+      await foreign('trunks_port', (tx) => tx.ports.remove({ id: portId(1) }));
+      await foreign('trunk_subports_port', (tx) => tx.ports.remove({ id: portId(91) }));
+      await foreign('routers_flavor', (tx) => tx.flavors.remove({}));
+      await foreign('flavor_profiles_profile', (tx) => tx.serviceProfiles.remove({}));
       await foreign('subnets_network', (tx) => tx.subnets.insert([subnet(2, 9)]));
       await foreign('ports_network', (tx) => tx.ports.insert([port(2, 9)]));
       await foreign('ip_allocations_subnet', (tx) =>
@@ -328,6 +341,8 @@ export function tableTests(withStore: WithStore): void {
     withStore(async (store) => {
       await store.transact(insertEverything);
       await store.transact(async (tx) => {
+        await tx.trunks.remove({});
+        assert.equal(await tx.subports.count({}), 0);
         await tx.ports.remove({ id: portId(1) });
         assert.equal(await tx.ipAllocations.count({}), 0);
         assert.equal(await tx.provisioningBlocks.count({}), 0);
@@ -347,6 +362,8 @@ export function tableTests(withStore: WithStore): void {
         await tx.floatingIps.remove({});
         assert.equal(await tx.portForwardings.count({}), 0);
         await tx.routers.remove({});
+        await tx.flavors.remove({});
+        assert.equal(await tx.flavorProfiles.count({}), 0);
         await tx.ports.remove({});
         await tx.networks.remove({ id: networkId(1) });
         assert.equal(await tx.subnets.count({}), 0);

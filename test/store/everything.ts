@@ -57,6 +57,7 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
       allowed_address_pairs: [{ ip_address: '10.0.1.0/24', mac_address: 'fa:16:3e:00:00:09' }],
     }),
     port(90, 1),
+    port(91, 1),
   ],
   ipAllocations: [allocation(1, 1, 1, '10.0.1.2')],
   provisioningBlocks: [{ ...block(1, 'L2', 2 ** 53 - 1), position: 7 }],
@@ -72,10 +73,18 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
   haNetworks: [{ network_id: networkId(1), project_id: 'p1' }],
+  flavors: [
+    { id: networkId(11), name: 'f', description: 'd', service_type: 'L3_ROUTER_NAT', enabled: false },
+  ],
+  serviceProfiles: [
+    { id: networkId(12), description: 'd', driver: 'x.Y', enabled: true, metainfo: '{"a": 1}' },
+  ],
+  flavorProfiles: [{ flavor_id: networkId(11), service_profile_id: networkId(12) }],
   routers: [
     router(1, {
       ...{ ha: true, ha_network_id: networkId(1), ha_vr_id: 7, gw_port_id: portId(90) },
       availability_zone_hints: ['z'],
+      flavor_id: networkId(11),
       routes: [{ destination: '10.9.0.0/16', nexthop: '10.0.1.9' }],
     }),
     router(2),
@@ -138,7 +147,7 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
   portSecurityGroups: [{ port_id: portId(1), security_group_id: securityGroup(1).id }],
   trunks: [{ ...standard(networkId(10)), name: 't', admin_state_up: false, port_id: portId(1) }],
   subports: [
-    { port_id: portId(90), trunk_id: networkId(10), segmentation_type: 'vlan', segmentation_id: 4094 },
+    { port_id: portId(91), trunk_id: networkId(10), segmentation_type: 'vlan', segmentation_id: 4094 },
   ],
   quotas: [{ project_id: 'p1', resource: 'port', limit: -1 }],
   leases: [{ name: 'duties', holder: 's1', term: 3, beat: 2 ** 40 }],

@@ -186,6 +186,7 @@ export function router(n: number, changes: Partial<RouterRow> = {}): RouterRow {
     gw_port_id: null,
     enable_snat: true,
     routes: [],
+    flavor_id: null,
     availability_zone_hints: [],
     qos_policy_id: null,
     ...changes,

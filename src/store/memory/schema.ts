@@ -205,6 +205,7 @@ const routers = define('routers', 'routers', ['id'], {
     { constraint: 'routers_ha_network', column: 'ha_network_id', parent: 'haNetworks', cascade: false },
     { constraint: 'routers_gateway', column: 'gw_port_id', parent: 'ports', cascade: false },
     { constraint: 'routers_qos_policy', column: 'qos_policy_id', parent: 'qosPolicies', cascade: false },
+    { constraint: 'routers_flavor', column: 'flavor_id', parent: 'flavors', cascade: false },
   ],
   seen: ['name', 'admin_state_up', 'ha', 'ha_vr_id', 'enable_snat', 'routes', 'qos_policy_id'],
   hint: (row) => ({ refs: [ref(routerGroup(row.id as string), 'router', row.id)], hosts: [] }),
@@ -323,6 +324,22 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const flavors = define('flavors', 'flavors', ['id']);
+
+const serviceProfiles = define('serviceProfiles', 'service_profiles', ['id']);
+
+const flavorProfiles = define('flavorProfiles', 'flavor_profiles', ['flavor_id', 'service_profile_id'], {
+  foreignKeys: [
+    { constraint: 'flavor_profiles_flavor', column: 'flavor_id', parent: 'flavors', cascade: true },
+    {
+      constraint: 'flavor_profiles_profile',
+      column: 'service_profile_id',
+      parent: 'serviceProfiles',
+      cascade: false,
+    },
+  ],
+});
+
 const trunks = define('trunks', 'trunks', ['id'], {
   uniques: [{ constraint: 'trunks_parent', columns: ['port_id'] }],
   foreignKeys: [{ constraint: 'trunks_port', column: 'port_id', parent: 'ports', cascade: false }],
@@ -374,6 +391,9 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   securityGroups,
   securityGroupRules,
   portSecurityGroups,
+  flavors,
+  serviceProfiles,
+  flavorProfiles,
   trunks,
   subports,
   quotas,
