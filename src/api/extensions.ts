@@ -16,24 +16,11 @@ function extension(...[alias, name, description, updated]: [string, string, stri
 }
 
 // biome-ignore format: one line each reads as a table
-/** What the API does, and hosts do not: `...AWAITING_HOSTS` among the others announces them. */
-export const AWAITING_HOSTS: readonly Extension[] = [
-  extension('allowed-address-pairs', 'Allowed Address Pairs', 'Provides allowed address pairs', '2013-07-23T10:00:00'),
-  extension('port-security', 'Port Security', 'Provides port security', '2012-07-23T10:00:00'),
-  extension('port-security-groups-filtering', 'Port filtering on security groups', 'Provides security groups filtering when listing ports', '2018-01-09T09:00:00'),
-  extension('rbac-security-groups', 'Add security_group type to network RBAC', 'Add security_group type to network RBAC', '2019-02-14T00:00:00'),
-  extension('security-group', 'security-group', 'The security groups extension.', '2012-10-05T10:00:00'),
-  extension('security-groups-normalized-cidr', 'Normalized CIDR field for security group rules', 'Add new field with normalized remote_ip_prefix cidr in SG rule', '2020-07-28T10:00:00'),
-  extension('security-groups-remote-address-group', 'Remote address group id field for security group rules', 'Add new field of remote address group id in SG rules', '2020-08-25T10:00:00'),
-  extension('security-groups-shared-filtering', 'Security group filtering on the shared field', 'Support filtering security groups on the shared field', '2021-10-05T09:00:00'),
-  extension('stateful-security-group', 'Stateful security group', 'Indicates if the security group is stateful or not', '2019-11-26T09:00:00'),
-];
-
-// biome-ignore format: one line each reads as a table
 export const EXTENSIONS: readonly Extension[] = [
   extension('address-group', 'Address group', 'Support address group', '2020-07-15T10:00:00'),
   extension('address-scope', 'Address scope', 'Address scopes extension.', '2015-07-26T10:00:00'),
   extension('agent', 'agent', 'The agent management extension.', '2013-02-03T10:00:00'),
+  extension('allowed-address-pairs', 'Allowed Address Pairs', 'Provides allowed address pairs', '2013-07-23T10:00:00'),
   extension('availability_zone', 'Availability Zone', 'The availability zone extension.', '2015-01-01T10:00:00'),
   extension('binding', 'Port Binding', 'Expose port bindings of a virtual port to external application', '2014-02-03T10:00:00'),
   extension('default-subnetpools', 'Default Subnetpools', 'Provides ability to mark and use a subnetpool as the default.', '2016-02-18T18:00:00'),
@@ -61,6 +48,8 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('network_availability_zone', 'Network Availability Zone', 'Availability zone support for network.', '2015-01-01T10:00:00'),
   extension('pagination', 'Pagination support', 'Extension that indicates that pagination is enabled.', '2016-06-12T00:00:00'),
   extension('port-mac-address-regenerate', 'Neutron Port MAC address regenerate', 'Network port MAC address regenerate', '2018-05-03T10:00:00'),
+  extension('port-security', 'Port Security', 'Provides port security', '2012-07-23T10:00:00'),
+  extension('port-security-groups-filtering', 'Port filtering on security groups', 'Provides security groups filtering when listing ports', '2018-01-09T09:00:00'),
   extension('project-id', 'project_id field enabled', 'Extension that indicates that project_id field is enabled.', '2016-09-09T09:09:09'),
   extension('provider', 'Provider Network', 'Expose mapping of virtual networks to physical networks', '2012-09-07T10:00:00'),
   extension('quota-check-limit', 'Quota engine limit check', 'Support for checking the resource usage before applying a new quota limit', '2021-05-31T18:00:00'),
@@ -69,15 +58,21 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('rbac-address-group', 'Add address_group type to RBAC', 'Add address_group type to network RBAC', '2020-12-16T00:00:00'),
   extension('rbac-address-scope', 'Add address_scope type to RBAC', 'Add address_scope type to network RBAC', '2020-02-14T10:00:00'),
   extension('rbac-policies', 'RBAC Policies', 'Allows creation and modification of policies that control tenant access to resources.', '2015-06-17T12:15:12'),
+  extension('rbac-security-groups', 'Add security_group type to network RBAC', 'Add security_group type to network RBAC', '2019-02-14T00:00:00'),
   extension('rbac-subnetpool', 'Add subnetpool type to RBAC', 'Add subnetpool type to RBAC', '2020-02-05T00:00:00'),
   extension('revision-if-match', 'If-Match constraints based on revision_number', 'Extension indicating that If-Match based on revision_number is supported.', '2016-12-11T00:00:00'),
   extension('router', 'Neutron L3 Router', 'Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway.', '2012-07-20T10:00:00'),
   extension('router_availability_zone', 'Router Availability Zone', 'Availability zone support for router.', '2015-01-01T10:00:00'),
+  extension('security-group', 'security-group', 'The security groups extension.', '2012-10-05T10:00:00'),
+  extension('security-groups-normalized-cidr', 'Normalized CIDR field for security group rules', 'Add new field with normalized remote_ip_prefix cidr in SG rule', '2020-07-28T10:00:00'),
+  extension('security-groups-remote-address-group', 'Remote address group id field for security group rules', 'Add new field of remote address group id in SG rules', '2020-08-25T10:00:00'),
+  extension('security-groups-shared-filtering', 'Security group filtering on the shared field', 'Support filtering security groups on the shared field', '2021-10-05T09:00:00'),
   extension('sorting', 'Sorting support', 'Extension that indicates that sorting is enabled.', '2016-06-12T00:00:00'),
   extension('standard-attr-description', 'standard-attr-description', 'Extension to add descriptions to standard attributes', '2016-02-10T10:00:00'),
   extension('standard-attr-revisions', 'Resource revision numbers', 'Shows the revision number of resources with standard attributes.', '2016-04-11T10:00:00'),
-  extension('standard-attr-tag', 'Tag support for resources with standard attribute: port, subnet, network, router, floatingip', 'Enables to set tag on resources with standard attribute.', '2017-01-01T00:00:00'),
+  extension('standard-attr-tag', 'Tag support for resources with standard attribute: port, subnet, subnetpool, network, security_group, router, floatingip, policy, trunk', 'Enables to set tag on resources with standard attribute.', '2017-01-01T00:00:00'),
   extension('standard-attr-timestamp', 'Resource timestamps', 'Adds created_at and updated_at to resources with standard attributes.', '2016-09-12T10:00:00'),
+  extension('stateful-security-group', 'Stateful security group', 'Indicates if the security group is stateful or not', '2019-11-26T09:00:00'),
   extension('subnet_allocation', 'Subnet Allocation', 'Enables allocation of subnets from a subnet pool', '2015-03-30T10:00:00'),
   extension('subnet-service-types', 'Subnet service types', 'Provides ability to set the subnet service_types field', '2016-03-15T18:00:00'),
   extension('subnet_onboard', 'Subnet Onboard', 'Provides support for onboarding subnets into subnet pools', '2018-12-18T09:00:00'),

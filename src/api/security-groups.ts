@@ -23,7 +23,7 @@ const beforeList: NonNullable<Operations<Row>['beforeList']> = async (tables, ca
   const named = filters.find(({ column }) => column === 'project_id')?.values[0];
   const project = typeof named === 'string' && named.length <= 255 ? named : call.caller.projectId;
   const lacking = await withoutDefaultGroup(tables, call, [project]);
-  return lacking.length === 0 ? undefined : (tx) => ensureDefaultGroups(tx, call, lacking);
+  return lacking.length === 0 ? undefined : async (tx) => void (await ensureDefaultGroups(tx, call, lacking));
 };
 
 const ofRule: Computed = (row) => ({

@@ -8,6 +8,7 @@ import type { PortRow } from '../resources/port.ts';
 import type { PortSecurityGroupRow, SecurityGroupRow } from '../resources/security-group.ts';
 import { ForeignKeyViolation, RunAgain, type Tables, type Transaction } from '../store/store.ts';
 import type { Call } from './operation.ts';
+import type { DefaultGroups } from './security-group.ts';
 import { sharedWithCaller } from './sharing.ts';
 import { owns } from './standard.ts';
 
@@ -68,20 +69,16 @@ async function checkGroups(tables: Tables, call: Call, lists: readonly (readonly
 export async function groupsOfNewPorts(
   tx: Transaction,
   call: Call,
-  joining: readonly Joining[],
+  { joining, defaults }: { readonly joining: readonly Joining[]; readonly defaults: DefaultGroups },
 ): Promise<PortSecurityGroupRow[]> {
   for (const { port, groups } of joining) {
     if (port.port_security_enabled) continue;
     if (port.allowed_address_pairs.length > 0) throw pairsNeedSecurity();
     if (groups && groups.length > 0) throw groupsNeedSecurity();
   }
-  const byDefault = joining.filter(({ port, groups }) => port.port_security_enabled && groups === undefined);
-  const projects = [...new Set(byDefault.map(({ port }) => port.project_id))];
-  const defaults = projects.length === 0 ? [] : await tx.securityGroups.find({ default_of: projects });
-  const defaultOf = new Map(defaults.map((group) => [group.default_of, group.id]));
   const groupsOf = ({ port, groups }: Joining): readonly string[] => {
     if (groups !== undefined || !port.port_security_enabled) return groups ?? [];
-    const id = defaultOf.get(port.project_id);
+    const id = defaults.get(port.project_id);
     return id === undefined ? [] : [id];
   };
   const named = joining.flatMap(({ groups }) => (groups ? [groups] : []));
@@ -142,6 +139,8 @@ export async function changeSecurity(
   change: SecurityChange,
 ): Promise<Partial<PortRow>> {
   const { port, changed, groups, pairs } = change;
+  const { port_security_enabled, device_owner } = changed;
+  if (![groups, pairs, port_security_enabled, device_owner].some((one) => one !== undefined)) return {};
   const after = { ...port, ...changed };
   const own = (await groupsOfPorts(tx, [port.id]))(port.id);
   const comesToBeTrusted = isTrusted(after) && !isTrusted(port);

@@ -182,7 +182,7 @@ export async function createPort(
 ): Promise<PortRow[]> {
   const projects = asked.map((row) => ({ project_id: row.project_id ?? call.caller.projectId }));
   await checkQuota(tx, call, { resource: 'port', rows: projects });
-  await ensureDefaultGroups(
+  const defaults = await ensureDefaultGroups(
     tx,
     call,
     projects.map(({ project_id }) => project_id),
@@ -212,7 +212,7 @@ export async function createPort(
   }
   const ports = asked.map((row) => planned.get(row)!);
   const joining = ports.map((port, i) => ({ port, groups: asked[i]?.security_groups }));
-  const memberships = await groupsOfNewPorts(tx, call, joining);
+  const memberships = await groupsOfNewPorts(tx, call, { joining, defaults });
   await insertPorts(tx, ports, subnets);
   await joinGroups(tx, memberships);
   return ports;

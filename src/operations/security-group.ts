@@ -73,22 +73,35 @@ export async function withoutDefaultGroup(
   call: Call,
   projectIds: readonly string[],
 ): Promise<string[]> {
-  const { isAdmin, projectId } = call.caller;
-  const own = new Set(projectIds.filter((id) => id !== '' && (isAdmin || id === projectId)));
-  if (own.size === 0) return [];
-  for (const { default_of } of await tables.securityGroups.find({ default_of: [...own] }))
-    own.delete(default_of as string);
-  return [...own];
+  return (await defaultGroups(tables, call, projectIds)).lacking;
 }
 
-/** Makes the default groups that these projects lack; quotas do not hinder it. */
+async function defaultGroups(
+  tables: Tables,
+  call: Call,
+  projectIds: readonly string[],
+): Promise<{ present: SecurityGroupRow[]; lacking: string[] }> {
+  const { isAdmin, projectId } = call.caller;
+  const own = new Set(projectIds.filter((id) => id !== '' && (isAdmin || id === projectId)));
+  const present = own.size === 0 ? [] : await tables.securityGroups.find({ default_of: [...own] });
+  for (const { default_of } of present) own.delete(default_of as string);
+  return { present, lacking: [...own] };
+}
+
+/** The ids of default groups, by project. */
+export type DefaultGroups = ReadonlyMap<string | null, string>;
+
+const byProject = (groups: readonly SecurityGroupRow[]): DefaultGroups =>
+  new Map(groups.map(({ default_of, id }) => [default_of, id]));
+
+/** Makes the default groups that these projects lack, and gives those of all of them; quotas do not hinder it. */
 export async function ensureDefaultGroups(
   tx: Transaction,
   call: Call,
   projectIds: readonly string[],
-): Promise<void> {
-  const lacking = await withoutDefaultGroup(tx, call, projectIds);
-  if (lacking.length === 0) return;
+): Promise<DefaultGroups> {
+  const { present, lacking } = await defaultGroups(tx, call, projectIds);
+  if (lacking.length === 0) return byProject(present);
   const groups = lacking.map((project) => defaultGroup(call, project));
   try {
     await tx.securityGroups.insert(groups);
@@ -99,6 +112,7 @@ export async function ensureDefaultGroups(
     throw error;
   }
   await tx.securityGroupRules.insert(groups.flatMap((group) => firstRules(call, group)));
+  return byProject([...present, ...groups]);
 }
 
 async function create(
