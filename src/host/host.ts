@@ -181,6 +181,22 @@ export interface FloodEntry {
 
 export type FloodStep = { readonly op: 'add' | 'delete' } & FloodEntry;
 
+/** How fast what leaves by a link of the host's own may go: more waits for its turn, and is dropped where that is long. */
+export interface Shaper {
+  readonly bytesPerSecond: number;
+  /** So much may go at once. */
+  readonly burstBytes: number;
+}
+
+export type ShaperStep =
+  | ({ readonly op: 'set'; readonly link: string } & Shaper)
+  | { readonly op: 'delete'; readonly link: string };
+
+/** Whether one that was set reads as it was asked for: the kernel counts in ticks. */
+export const isSameShaper = (one: Shaper, other: Shaper): boolean =>
+  Math.abs(one.bytesPerSecond - other.bytesPerSecond) <= one.bytesPerSecond / 1000 &&
+  Math.abs(one.burstBytes - other.burstBytes) <= one.burstBytes / 50;
+
 export interface ProcessSpec {
   /** Unique on the host and stable over restarts, e.g. `dnsmasq-<network id>`; its log is named by it. */
   readonly name: string;
@@ -351,6 +367,11 @@ export interface Host {
   /** All, or those of these links. */
   floodEntries(links?: readonly string[]): Promise<FloodEntry[]>;
   changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]>;
+
+  /** By link, those that `changeShapers` set, also in an earlier life. */
+  shapers(): Promise<Map<string, Shaper>>;
+  /** A link that is gone takes its own with it. */
+  changeShapers(steps: readonly ShaperStep[]): Promise<StepResult[]>;
 
   /** Replaces what the nft text names, or adds and deletes elements of maps, atomically. */
   applyRuleset(namespace: string | null, text: string): Promise<void>;

@@ -32,6 +32,7 @@ import type { FloatingIpRow } from './floating-ip.ts';
 import type { NetworkRow, NetworkType } from './network.ts';
 import type { AddressPair, ExtraDhcpOpt, FixedIp, PortRow } from './port.ts';
 import type { PortForwardingRow } from './port-forwarding.ts';
+import type { QosBody } from './qos-body.ts';
 import {
   type ReplicaOrder,
   ROUTER_GATEWAY_OWNER,
@@ -92,6 +93,8 @@ export interface PortBody {
   readonly security_groups?: readonly string[];
   /** What else it may send from, and receive; absent as above. */
   readonly allowed_address_pairs?: readonly AddressPair[];
+  /** Absent: no rule holds for it. */
+  readonly qos?: QosBody;
 }
 
 /** Its link is a VLAN on that of another port of the host, the trunk's parent. */
@@ -166,6 +169,8 @@ export interface RouterBody {
   /** Whether what has no floating IP leaves under the gateway's address. */
   readonly enable_snat: boolean;
   readonly routes: readonly HostRoute[];
+  /** Of what goes by its gateway under the gateway's own address; absent: no rule. */
+  readonly qos?: QosBody;
 }
 
 export interface ReplicaBody {
@@ -214,6 +219,8 @@ export interface FloatingIpBody {
   readonly port_id: string;
   /** Of the fixed address. */
   readonly network_id: string;
+  /** Of what goes by it; absent: no rule. */
+  readonly qos?: QosBody;
 }
 
 export interface ForwardingBody {

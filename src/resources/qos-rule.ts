@@ -155,7 +155,7 @@ export function storedRule(
 }
 
 /** The types that hosts carry out; of the others only what a policy asks for is told (`resource_request` of ports). */
-export const ENFORCED: readonly QosRuleType[] = [];
+export const ENFORCED: readonly QosRuleType[] = ['bandwidth_limit', 'dscp_marking', 'packet_rate_limit'];
 
 /** Whether a port is the network's own (DHCP, routers), to which the policy of its network does not apply. */
 export const isOfNetwork = (deviceOwner: string): boolean =>

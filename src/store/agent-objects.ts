@@ -24,6 +24,7 @@ import {
 import type { HostRow } from '../resources/agent.ts';
 import type { PortRow } from '../resources/port.ts';
 import { SUBPORT_OWNER } from '../resources/trunk.ts';
+import { qosOfPorts } from './qos-objects.ts';
 import { putRouterObjects, putRouters, replicaEndpoints } from './router-objects.ts';
 import { putSecurityGroups, putSecurityObjects, securityGroupsOf } from './security-objects.ts';
 import type { Store, View } from './store.ts';
@@ -193,6 +194,7 @@ async function readGroups(view: View, names: Iterable<Group>): Promise<Map<Group
 /** What hosts see of these ports, which are bound to them. */
 async function portBodies(view: View, ports: readonly PortRow[]): Promise<(port: PortRow) => PortBody> {
   const groupsOf = await securityGroupsOf(view, ports);
+  const qosOf = await qosOfPorts(view, ports);
   const ids = ports.flatMap(({ id, device_owner }) => (device_owner === SUBPORT_OWNER ? [id] : []));
   const subports = await findMany(ids, (port_id) => view.subports.find({ port_id }));
   const trunks = await findMany([...new Set(subports.map((one) => one.trunk_id))], (id) =>
@@ -206,7 +208,7 @@ async function portBodies(view: View, ports: readonly PortRow[]): Promise<(port:
   }
   return (port) => {
     const subport = places.get(port.id);
-    return { ...portBody(port, groupsOf(port.id)), ...(subport ? { subport } : {}) };
+    return { ...portBody(port, groupsOf(port.id)), ...(subport ? { subport } : {}), ...qosOf(port) };
   };
 }
 

@@ -12,6 +12,7 @@ import {
 import type { PortRow } from '../resources/port.ts';
 import { ROUTER_GATEWAY_OWNER, ROUTER_PORT_OWNERS, type RouterBindingRow } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
+import { qosOfPolicies } from './qos-objects.ts';
 import type { View } from './store.ts';
 
 export const isRouterPort = (port: PortRow): boolean =>
@@ -76,9 +77,15 @@ async function putFloatingIps(
   if (rows.length === 0) return;
   const ports = await view.ports.find({ id: [...new Set(rows.map((row) => row.port_id as string))] });
   const portOf = new Map(ports.map((port) => [port.id, port]));
+  const qosOf = await qosOfPolicies(
+    view,
+    rows.map((row) => row.qos_policy_id),
+  );
   for (const row of rows) {
     const body = floatingIpBody(row, portOf.get(row.port_id as string));
-    if (body) put(routerGroup(row.router_id as string), `floating-ip/${row.id}`, body);
+    if (!body) continue;
+    const qos = qosOf(row.qos_policy_id);
+    put(routerGroup(row.router_id as string), `floating-ip/${row.id}`, { ...body, ...qos });
   }
 }
 
@@ -97,11 +104,20 @@ async function putForwardings(
   }
 }
 
+async function putRoutersThemselves(view: View, ids: readonly string[], put: Put): Promise<void> {
+  const rows = await view.routers.find({ id: ids });
+  const qosOf = await qosOfPolicies(
+    view,
+    rows.map((row) => row.qos_policy_id),
+  );
+  for (const row of rows)
+    put(routerGroup(row.id), `router/${row.id}`, { ...routerBody(row), ...qosOf(row.qos_policy_id) });
+}
+
 /** Whole groups of routers. */
 export async function putRouters(view: View, ids: readonly string[], put: Put): Promise<void> {
   if (ids.length === 0) return;
-  for (const row of await view.routers.find({ id: ids }))
-    put(routerGroup(row.id), `router/${row.id}`, routerBody(row));
+  await putRoutersThemselves(view, ids, put);
   await putReplicas(view, await bindingsOf(view, ids), put);
   const ports = await view.ports.find({ device_id: ids, device_owner: ROUTER_PORT_OWNERS });
   await putInterfaces(view, ports, put);
@@ -120,8 +136,7 @@ export async function putRouterObjects(
 ): Promise<void> {
   const of = (kind: string) => [...(ids.get(kind) ?? [])];
   if (ids.has('router')) {
-    const rows = await view.routers.find({ id: of('router') });
-    for (const row of rows) put(routerGroup(row.id), `router/${row.id}`, routerBody(row));
+    await putRoutersThemselves(view, of('router'), put);
   }
   if (ids.has('replica')) {
     await putReplicas(view, await view.routerBindings.find({ router_id: routers, host: of('replica') }), put);

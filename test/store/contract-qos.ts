@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ForeignKeyViolation, type Store, type Transaction, UniqueViolation } from '../../src/store/store.ts';
+import { agentObjects } from '../../src/store/agent-objects.ts';
 import { hints } from './contract-hints.ts';
 import { refuses } from './contract-tables.ts';
 import type { WithStore } from './contract.ts';
@@ -27,7 +28,7 @@ const ROUTER = `router/${routerId(1)}|router/${routerId(1)}`;
 /** Of network 1: ports 1 and 2 on host a, 3 nowhere, 4 its DHCP's on a; of network 2: 5 on a. A router, a floating IP of it. */
 async function cloud(store: Store): Promise<void> {
   await store.transact(async (tx) => {
-    await tx.qosPolicies.insert([qosPolicy(1), qosPolicy(2)]);
+    await tx.qosPolicies.insert([qosPolicy(1), qosPolicy(2), qosPolicy(3)]);
     await tx.networks.insert([network(1), network(2)]);
     await tx.hosts.insert([host('a')]);
     await tx.ports.insert([
@@ -99,7 +100,7 @@ export function qosTests(withStore: WithStore): void {
         await tx.qosRules.insert([qosRule(3, 1, { direction: 'ingress' }), qosRule(4, 2)]);
       });
       await refuses(store, UniqueViolation, 'qos_policies_default', (tx) =>
-        tx.qosPolicies.insert([qosPolicy(3, { default_of: 'p1' })]),
+        tx.qosPolicies.insert([qosPolicy(4, { default_of: 'p1' })]),
       );
       for (const change of [{}, { type: 'dscp_marking', direction: null } as const])
         await refuses(store, UniqueViolation, 'qos_rules_once', (tx) =>
@@ -116,8 +117,56 @@ export function qosTests(withStore: WithStore): void {
       await store.transact((tx) => tx.routers.update({}, { qos_policy_id }));
       await foreign('routers_qos_policy', (tx) => tx.qosPolicies.remove({ id: qos_policy_id }));
       await store.transact(async (tx) => {
-        await tx.qosPolicies.remove({ id: qosPolicyId(2) });
+        await tx.qosPolicies.remove({ id: [qosPolicyId(2), qosPolicyId(3)] });
         assert.equal(await tx.qosRules.count({}), 3);
+      });
+    }));
+
+  test('what hosts hear: the port’s own policy, else its network’s, but for the network’s own ports; nothing where no rule says so', () =>
+    withStore(async (store) => {
+      await cloud(store);
+      await store.transact(async (tx) => {
+        const parameters = { max_kpps: 2, max_burst_kpps: 0 };
+        await tx.qosRules.insert([
+          qosRule(1, 1, { type: 'packet_rate_limit', parameters }),
+          qosRule(2, 1),
+          qosRule(3, 2, { type: 'dscp_marking', direction: null, parameters: { dscp_mark: 8 } }),
+          qosRule(4, 3, { type: 'minimum_bandwidth', parameters: { min_kbps: 7 } }),
+          qosRule(5, 3, { parameters: { max_kbps: 0 } }),
+        ]);
+        await tx.ports.update({ id: [portId(1), portId(4)] }, { qos_policy_id });
+        await tx.ports.update({ id: portId(5) }, { qos_policy_id: qosPolicyId(3) });
+        await tx.networks.update({ id: networkId(1) }, { qos_policy_id: qosPolicyId(2) });
+        await tx.routers.update({}, { qos_policy_id });
+        await tx.floatingIps.update(
+          { id: floatingIpId(1) },
+          { qos_policy_id, port_id: portId(1), fixed_ip_address: '10.0.1.2' },
+        );
+        await tx.ports.insert([port(7, 1, { host: 'a', device_owner: 'network:dhcp' })]);
+      });
+      const gold = { egress: { max_kbps: 1000, max_burst_kbps: 0, max_kpps: 2, max_burst_kpps: 0 } };
+      const said = { 1: gold, 2: { dscp_mark: 8 }, 4: gold, 5: undefined, 7: undefined };
+      const router = `router/${routerId(1)}`;
+      await store.view(async (view) => {
+        const objects = agentObjects(view);
+        const refs = [...Object.keys(said).map((n) => portRef(Number(n))), FLOATING, ROUTER];
+        const bodies = await objects.objects(refs);
+        const qosOf = (body: unknown) => (body as { qos?: object } | null | undefined)?.qos;
+        const expected = [...Object.values(said), gold, gold];
+        assert.deepEqual(
+          refs.map((ref) => qosOf(bodies.get(ref))),
+          expected,
+        );
+        // a group that is read whole says the same
+        const groups = await objects.groups(['host/a', router]);
+        const whole = refs.map((ref) => {
+          const [group = '', key = ''] = ref.split('|');
+          return groups.get(group)?.get(key);
+        });
+        assert.deepEqual(
+          whole,
+          refs.map((ref) => bodies.get(ref)),
+        );
       });
     }));
 }

@@ -25,6 +25,8 @@ import { Firewall } from './firewall/firewall.ts';
 import { HEALTH_LINKS, HealthLink } from './health-link.ts';
 import { HostView } from './host-view.ts';
 import { planNetwork, planRemoval } from './plan.ts';
+import { QosKeeper } from './qos.ts';
+import { QOS_TABLE } from './qos-rules.ts';
 import { GUARD_TABLE, TunnelGuard } from './tunnel-guard.ts';
 import { HEARTBEAT_PORT, heartbeatName, isVxlan, vlanName, VXLAN_PORT, vxlanName } from './uplinks.ts';
 
@@ -53,6 +55,7 @@ class L2Agent implements RoleAgent {
   readonly #view: HostView;
   readonly #guard: TunnelGuard;
   readonly #firewall: Firewall;
+  readonly #qos: QosKeeper;
   /** By name of the link. */
   readonly #health: ReadonlyMap<string, HealthLink>;
   /** Link name to key, for host events; null: to be made anew. */
@@ -75,6 +78,7 @@ class L2Agent implements RoleAgent {
       ...{ host: options.host, world: options.world, settings: this.#settings },
       isMember: (link) => isOurBridge(this.#view.link(link)?.master ?? ''),
     });
+    this.#qos = new QosKeeper(options.host, options.world);
     const where = { host: options.host, world: options.world, settings: this.#settings };
     this.#health = new Map(
       (['tunnel', 'management'] as const).map((way) => [HEALTH_LINKS[way], new HealthLink(where, way)]),
@@ -119,8 +123,9 @@ class L2Agent implements RoleAgent {
         this.#everythingChanged();
         return 'all';
       case 'ruleset':
-        if (event.table !== GUARD_TABLE) return [];
+        if (event.table !== GUARD_TABLE && event.table !== QOS_TABLE) return [];
         this.#guard.hostChanged();
+        this.#qos.hostChanged();
         return this.#anyKey();
       case 'inside':
         // Of what our own hand did there, nothing is told.
@@ -181,6 +186,7 @@ class L2Agent implements RoleAgent {
   #everythingChanged(): void {
     this.#guard.hostChanged();
     this.#firewall.hostChanged();
+    this.#qos.hostChanged();
     for (const link of this.#health.values()) link.hostChanged();
     this.#view.everythingChanged();
   }
@@ -194,18 +200,26 @@ class L2Agent implements RoleAgent {
       l2_population: true,
       ...(this.#sharedDevice === null ? {} : { heartbeat_device: this.#sharedDevice }),
       interface_mappings: Object.fromEntries(bridgeMappings),
-      extensions: [],
+      extensions: ['qos'],
     };
   }
 
   async reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
     const outcomes = await Promise.all([
-      this.#reconcileOne(key, signal),
+      this.#reconcileWithQos(key, signal),
       this.#ensure('tunnel guard', this.#guard),
       ...[...this.#health.values()].map((link) => this.#ensure('health link', link)),
     ]);
     const shortfalls = outcomes.flatMap((outcome) => outcome.shortfalls);
     return outcomes.some(({ repaired }) => repaired) ? { shortfalls, repaired: true } : { shortfalls };
+  }
+
+  async #reconcileWithQos(key: string, signal: AbortSignal): Promise<Outcome> {
+    const links = await this.#reconcileOne(key, signal);
+    // Once it is known which links are there.
+    const qos = await this.#ensureQos(splitKey(key).id);
+    const shortfalls = [...links.shortfalls, ...qos.shortfalls];
+    return { ...links, shortfalls, ...(links.repaired || qos.repaired ? { repaired: true } : {}) };
   }
 
   async #reconcileOne(key: string, signal: AbortSignal): Promise<Outcome> {
@@ -293,6 +307,7 @@ class L2Agent implements RoleAgent {
     this.#whole = null;
     this.#guard.worldChanged();
     this.#firewall.worldChanged();
+    this.#qos.worldChanged();
     for (const link of this.#health.values()) link.worldChanged();
   }
 
@@ -333,6 +348,13 @@ class L2Agent implements RoleAgent {
     }
   }
 
+  /** Limits and marks of ports: what does not stand, its port falls short of. */
+  async #ensureQos(networkId: string): Promise<Outcome> {
+    // From a part of the ports it would take away what the others have.
+    if (!this.#mirrorIsWhole()) return CONVERGED;
+    return this.#qos.ensure(networkId, (link) => this.#view.link(link) !== undefined);
+  }
+
   #keysOfHealth(link: string): string[] {
     this.#health.get(link)?.hostChanged();
     return this.#anyKey();
@@ -351,6 +373,7 @@ class L2Agent implements RoleAgent {
     const physical = !ours && [...this.#settings.bridgeMappings.values()].includes(name);
     if (!ours && !physical) return [];
     this.#view.linkChanged(name);
+    this.#qos.linkChanged(name);
     const key = names.get(name) ?? names.get(master);
     const above = this.#above.get(name) ?? [];
     return key === undefined ? above : [key, ...above];

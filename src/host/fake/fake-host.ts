@@ -21,12 +21,14 @@ import type {
   ProgramFacts,
   Route,
   RouteStep,
+  Shaper,
+  ShaperStep,
   StepResult,
   TableForm,
   TableState,
   Underlay,
 } from '../host.ts';
-import { namespaceName, processName, sysctlPath, tableName } from '../grammar.ts';
+import { linkName, namespaceName, processName, sysctlPath, tableName } from '../grammar.ts';
 import { FakeFiles } from './files.ts';
 import { FakeLinks, type ForeignLink } from './links.ts';
 import { FakeProbes } from './probes.ts';
@@ -76,6 +78,7 @@ export class FakeHost implements Host {
   readonly #options: FakeHostOptions;
   readonly #links: FakeLinks;
   readonly #routes = new FakeRoutes();
+  readonly #shapers = new Map<string, Shaper>();
   readonly #tables = new Map<string | null, Map<string, FakeTable>>();
   readonly #running = new Map<string, Running>();
   readonly #listeners = new Set<(event: HostEvent) => void>();
@@ -92,6 +95,7 @@ export class FakeHost implements Host {
       linkChanged: ({ name, namespace }, news) => {
         if (namespace !== null && (news === 'down' || news === 'gone'))
           this.#routes.linkLost(namespace, name);
+        if (namespace === null && news === 'gone') this.#shapers.delete(name);
         this.#tell({ type: 'link', name, namespace, news });
       },
       addressChanged: (namespace, news, address) => {
@@ -272,6 +276,22 @@ export class FakeHost implements Host {
 
   async changeFloodEntries(steps: readonly FloodStep[]): Promise<StepResult[]> {
     return steps.map((step) => this.#links.changeFlood(step));
+  }
+
+  async shapers(): Promise<Map<string, Shaper>> {
+    const there = new Set(this.#links.list(null)?.map(({ name }) => name));
+    return new Map([...this.#shapers].filter(([link]) => there.has(link)));
+  }
+
+  async changeShapers(steps: readonly ShaperStep[]): Promise<StepResult[]> {
+    const there = new Set(this.#links.list(null)?.map(({ name }) => name));
+    return steps.map((step) => {
+      const link = linkName(step.link);
+      if (step.op === 'delete') this.#shapers.delete(link);
+      else if (!there.has(link)) return `no link ${link}`;
+      else this.#shapers.set(link, { bytesPerSecond: step.bytesPerSecond, burstBytes: step.burstBytes });
+      return null;
+    });
   }
 
   async applyRuleset(namespace: string | null, text: string): Promise<void> {

@@ -16,6 +16,7 @@ import { createProbes } from './probes.ts';
 import { createProgramFacts } from './program-facts.ts';
 import { createRoutes } from './routes.ts';
 import { createRuleset } from './ruleset.ts';
+import { createShapers } from './shapers.ts';
 import { createSpawner, inNamespace } from './spawner.ts';
 import { createUnderlays } from './underlay.ts';
 
@@ -33,7 +34,7 @@ export interface LinuxHostOptions {
 
 /**
  * The host in whose network and mount namespaces this process runs. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN there, and
- * `ip`, `bridge`, `nft`, `nsenter`, `sh`.
+ * `ip`, `bridge`, `tc`, `nft`, `nsenter`, `sh`.
  */
 export function createLinuxHost(options: LinuxHostOptions): Host {
   const { clock, enter = [] } = options;
@@ -54,6 +55,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     ...createLinks(spawner),
     ...createRoutes(spawner),
     ...createFlood(spawner),
+    ...createShapers(spawner),
     ...createRuleset(spawner, files),
     ...createConnections(spawner),
     ...createProgramFacts(),
