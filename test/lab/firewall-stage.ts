@@ -1,7 +1,7 @@
 /** Two emulated hosts with machines whose ports have firewalls, an underlay between them; and frames as a machine should not send them. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -10,7 +10,6 @@ import type { RoleAgent } from '../../src/agents/role.ts';
 import type { Host } from '../../src/host/host.ts';
 import { createLinuxHost } from '../../src/host/linux/linux-host.ts';
 import { realClock, sleep } from '../../src/lib/clock.ts';
-import type { PortBody } from '../../src/resources/agent-view.ts';
 import { endpoint, id, networkBody, TestWorld } from '../support/network-objects.ts';
 import { guardedPort, mac } from '../support/security-objects.ts';
 import { Talker } from './talker.ts';
@@ -33,14 +32,31 @@ export function pings(number: number, address: string, options: readonly string[
   return spawnSync('ip', argv).status === 0;
 }
 
-/** Sends one frame as it is: of the packet socket's own, nothing is added. */
+/** Pings for a second; then says how many there were. */
+export function flood(number: number, address: string): () => Promise<{ sent: number; received: number }> {
+  const argv = ['netns', 'exec', machine(number), 'ping', '-q', '-i0.005', '-c240', '-W1', address];
+  const child = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk));
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  return async () => {
+    await ended;
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(text) ?? [];
+    return { sent: Number(sent), received: Number(received) };
+  };
+}
+
+/** Sends each frame as it is: of the packet socket's own, nothing is added. */
 const SEND = `
   socket(my $s, 17, 3, 0) or die $!;
   my $index = do { open my $f, '<', '/sys/class/net/eth0/ifindex' or die; <$f> };
-  send($s, pack('H*', $ARGV[0]), 0, pack('S n i S C C a8', 17, 0, $index, 0, 0, 0, '')) or die $!;`;
+  for (@ARGV) { send($s, pack('H*', $_), 0, pack('S n i S C C a8', 17, 0, $index, 0, 0, 0, '')) or die $!; }`;
 
-export function sendFrame(number: number, hex: string): void {
-  sh(`ip netns exec ${machine(number)} perl -e '${SEND}' ${hex}`);
+export function sendFrames(number: number, frames: readonly string[]): void {
+  const run = spawnSync('ip', ['netns', 'exec', machine(number), 'perl', '-e', SEND, ...frames], {
+    encoding: 'utf8',
+  });
+  assert.equal(run.status, 0, run.stderr);
 }
 
 /** Writes each frame that comes in, a line each. */
@@ -62,8 +78,8 @@ export class Ear {
   static async at(number: number): Promise<Ear> {
     const directory = mkdtempSync(join(tmpdir(), 'dtn-ear-'));
     const file = join(directory, 'frames');
-    const command = `exec ip netns exec ${machine(number)} perl -e '${HEAR}' > ${file}`;
-    const child = spawn('sh', ['-c', command], { stdio: 'ignore' });
+    const argv = ['netns', 'exec', machine(number), 'perl', '-e', HEAR];
+    const child = spawn('ip', argv, { stdio: ['ignore', openSync(file, 'w'), 'inherit'] });
     const ear = new Ear(file, () => {
       child.kill('SIGKILL');
       rmSync(directory, { recursive: true, force: true });
@@ -73,11 +89,7 @@ export class Ear {
   }
 
   #lines(): string[] {
-    try {
-      return readFileSync(this.#file, 'utf8').split('\n');
-    } catch {
-      return []; // it has not begun
-    }
+    return readFileSync(this.#file, 'utf8').split('\n');
   }
 
   heard(hex: string): boolean {
@@ -126,12 +138,20 @@ export class StageHost {
     await this.converge();
   }
 
+  /** What another hand did is told. */
+  hearOfLinks(): void {
+    void [...this.agent.keysOfHostEvent({ type: 'overflow' })];
+  }
+
   /** Everything in the mirror may have changed; nothing may fall short. */
   async converge(key = KEY): Promise<void> {
     void [...this.agent.keysOf({ group: KEY, key: KEY, before: undefined, after: undefined })];
     assert.deepEqual((await this.agent.reconcile(key, NEVER)).shortfalls, []);
   }
 }
+
+/** `port_security_enabled: undefined`: it has none. */
+type PortFields = Parameters<typeof guardedPort>[2];
 
 export interface Stage {
   readonly hosts: readonly [StageHost, StageHost];
@@ -143,7 +163,7 @@ export interface Stage {
 export async function makeStage(
   t: TestContext,
   machines: Readonly<Record<number, 1 | 2>>,
-  port: (number: number) => Partial<PortBody>,
+  port: (number: number) => PortFields,
 ): Promise<Stage> {
   sh(`
     for n in 1 2; do ip netns add dtn-h$n; ip -n dtn-h$n link set lo up; done
@@ -180,7 +200,7 @@ export async function makeStage(
 }
 
 /** A machine's link on its host, as a hypervisor would make it. */
-function plug(number: number, at: 1 | 2): void {
+export function plug(number: number, at: 1 | 2): void {
   const name = machine(number);
   sh(`
     ip netns add ${name}; ip -n ${name} link set lo up

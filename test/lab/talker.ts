@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const TALK_PORT = 7000;
-const PATIENCE_MS = 400;
+const PATIENCE_MS = 300;
 
 export interface Wish {
   readonly verb: 'tcp' | 'udp' | 'ping' | 'hold' | 'say';

@@ -33,18 +33,22 @@ export const outward = (number: number): SecurityRuleBody[] => [
   rule(number + 1, { direction: 'egress', ethertype: 'IPv6' }),
 ];
 
-/** A port with port security. */
-export function guardedPort(number: number, networkId: string, fields: Partial<PortBody> = {}): PortBody {
+type Fields = Omit<Partial<PortBody>, 'port_security_enabled'> & {
+  readonly port_security_enabled?: undefined;
+};
+
+/** A port with port security, unless told that it has none. */
+export function guardedPort(number: number, networkId: string, fields: Fields = {}): PortBody {
+  const { port_security_enabled: _, ...others } = fields;
+  const isOpen = 'port_security_enabled' in fields;
   return portBody(id(number), networkId, {
     mac_address: mac(number),
     fixed_ips: [`10.0.0.${number}`, `fd00::${number.toString(16)}`].map((ip_address) => ({
       subnet_id: id(0xbb),
       ip_address,
     })),
-    port_security_enabled: true,
-    security_groups: [],
-    allowed_address_pairs: [],
-    ...fields,
+    ...(isOpen ? {} : { port_security_enabled: true, security_groups: [], allowed_address_pairs: [] }),
+    ...others,
   });
 }
 
