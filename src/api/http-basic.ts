@@ -5,7 +5,7 @@
  *
  * - The hash is bcrypt's, as `htpasswd -B` writes it ($2y$, $2b$ or $2a$); other kinds are refused when the file is read.
  * - Without a project the user is an admin of the default project, as with other OpenStack services that run on their own.
- * - With a project, the user is a member of it; roles are words parted by commas, `admin` makes an admin.
+ * - With a project, the user is a member of it; roles are words parted by commas, `admin` makes an admin, others are for policy files.
  * - Empty lines and lines that begin with `#` do not count.
  *
  * bcrypt is slow on purpose, so a verified pair of user and password is remembered for a minute, as an HMAC under a key
@@ -54,8 +54,17 @@ export function parseCredentials(text: string, defaultProject: string): Map<stri
     const [userId = '', hash = '', project, roles = ''] = line.trim().split(':');
     if (userId === '' || !/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash))
       throw new Error(`line ${at + 1}: not user:bcrypt-hash[:project[:roles]]`);
-    const isAdmin = project === undefined || project === '' || roles.split(',').includes('admin');
-    users.set(userId, { hash, caller: { projectId: project || defaultProject, userId, isAdmin } });
+    const named = roles.split(',').filter((role) => role !== '');
+    const isAdmin = project === undefined || project === '' || named.includes('admin');
+    const projectId = project || defaultProject;
+    const own = [
+      'member',
+      'reader',
+      ...named.filter((role) => role !== 'admin'),
+      ...(isAdmin ? ['admin'] : []),
+    ];
+    const credentials = { user_id: userId, project_id: projectId, roles: own };
+    users.set(userId, { hash, caller: { projectId, userId, isAdmin, credentials } });
   });
   return users;
 }

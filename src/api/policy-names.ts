@@ -69,6 +69,11 @@ function baseRules(roles: RoleNames): RuleDefault[] {
       'A network that the caller may use though it may be of another project.',
     ),
     rule('external', 'field:networks:router:external=True', 'An external network.'),
+    rule(
+      'shared_firewalls',
+      'field:firewalls:shared=True',
+      'In Neutron, a firewall that is shared; there are none here.',
+    ),
     rule('network_device', 'field:port:device_owner=~^network:', 'A port of the network itself.'),
     rule('shared_subnetpools', 'field:subnetpools:shared=True', 'A subnet pool that is shared.'),
     rule('shared_address_scopes', 'field:address_scopes:shared=True', 'An address scope that is shared.'),
@@ -100,7 +105,7 @@ function getWords({ map, adminOnly, seenByAll, ownsNetwork, wholeOwner }: Collec
     ...(wholeOwner ? [`rule:${wholeOwner}`] : []),
     ...(shared === undefined
       ? []
-      : shared.column === null
+      : shared.column === null || map.plural === 'networks'
         ? ['rule:shared']
         : [`field:${map.plural}:shared=True`]),
     ...(map.byName.has('router:external') ? ['rule:external'] : []),

@@ -72,6 +72,12 @@ export const SERVER_OPTIONS = {
     help: 'For http_basic: lines user:bcrypt-hash[:project[:roles]]; a line without a project is an admin.',
   },
   ...KEYSTONE_OPTIONS,
+  'policy-file': {
+    kind: 'text',
+    default: null,
+    placeholder: 'FILE',
+    help: "Who may do what, where that is not to be as by default: rules by Neutron's names, in oslo.policy's language. See docs/operate/policy.md.",
+  },
   'insecure-open-api': {
     kind: 'flag',
     default: false,

@@ -52,6 +52,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'whether fence devices may be relied on, and whether one answers',
     load: async () => (await import('./fence-command.ts')).fenceCommand,
   },
+  policy: {
+    summary: 'whether a policy file is right, who passes its rules, and which there are',
+    load: async () => (await import('./policy-command.ts')).policyCommand,
+  },
   lab: {
     summary: 'several emulated hosts on this machine: up, down, faults, demo',
     load: async () => (await import('../cli/lab.ts')).labCommand,

@@ -33,6 +33,7 @@ import { type Certificate, describeAddress, listenAddresses, listenOn, type List
 import type { Log } from './logging.ts';
 import { createMetrics } from './metrics.ts';
 import { ConfigurationError } from './options.ts';
+import { openPolicyFile } from './policy-file.ts';
 import { rescheduleLimits, settingsFrom } from './settings.ts';
 import { checkWebhookUrl, postJson, Webhook } from './webhook.ts';
 
@@ -204,6 +205,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
   if (config['alert-webhook'] !== null) checkWebhookUrl(config['alert-webhook']);
   await checkFenceDevices(config['fence-devices']);
   const identity = await chooseIdentity(config, { addresses: apiAddresses, log });
+  const policyFile = openPolicyFile(config, log);
   const { connection, embedded } = await findDatabase(config, log);
   const end = new AbortController();
   const ended = end.signal;
@@ -223,8 +225,9 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
     const parts = createParts(config, { store, settings, log });
     const { call, presence, leader, feed, duties, onFailure, serverId, follower } = parts;
     await presence.beat().catch((error) => onFailure('beat', error));
-    const metrics = createMetrics({ ...parts, ...follower, clock: realClock });
+    const metrics = createMetrics({ ...parts, ...follower, policyFile, clock: realClock });
     const api = createApi({
+      ...(policyFile === null ? {} : { policy: policyFile.policy }),
       ...{ ...identity, store, settings, log, metrics, clock: realClock, random: realRandom },
       isAlive: call().isAlive,
       isEligible: call().isEligible,
@@ -253,6 +256,7 @@ export async function runServer(config: ServerConfig, log: Log, signal: AbortSig
       leader.run(asked),
       parts.rescheduler.run(ended),
       parts.webhook?.run(ended) ?? untilAborted(ended),
+      policyFile?.run(ended) ?? untilAborted(ended),
       runDuties(duties, { clock: realClock, leader, onFailure }, ended),
     );
     const agents = await listenOn({
