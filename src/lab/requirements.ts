@@ -28,7 +28,10 @@ const FEATURES = [
   ['veth pairs', 'ip link add v0 type veth peer name v1'],
   ['VXLAN', 'ip link add vx0 type vxlan id 1 dstport 4789 local 127.0.0.1'],
   ['nftables', 'nft add table inet x'],
-  ['filter for what bridges pass on (br_netfilter)', 'ip link add br1 type bridge && test -d /proc/sys/net/bridge'],
+  [
+    'filter for what bridges pass on (br_netfilter)',
+    'ip link add br1 type bridge && test -d /proc/sys/net/bridge',
+  ],
   [
     'nftables rules in bridges',
     "nft 'table bridge x { chain c { type filter hook forward priority 0; numgen random mod 100 < 1 drop; }; }'",

@@ -19,6 +19,7 @@ import { restoreBackup } from './stories/restore-backup.ts';
 import { routerHa, routerStory } from './stories/router.ts';
 import { routerTakeover } from './stories/router-takeover.ts';
 import { rollingRestart } from './stories/rolling-restart.ts';
+import { securityGroups } from './stories/security-groups.ts';
 import { twoServers } from './stories/two-servers.ts';
 import type { Scene, Story } from './story.ts';
 
@@ -27,6 +28,7 @@ export const STORIES: readonly Story[] = [
   dnsmasqKilled,
   dnsmasqDiesOnReload,
   agentRestart,
+  securityGroups,
   lostNotification,
   credentialRefused,
   routerStory,

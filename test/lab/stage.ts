@@ -64,6 +64,8 @@ export const serverOptions = (servers: number): ServiceOptions => ({
   'quota-port': '-1',
   'quota-network': '-1',
   'quota-subnet': '-1',
+  'quota-security-group': '-1',
+  'quota-security-group-rule': '-1',
   ...(servers === 1 ? { 'drain-seconds': '0' } : {}),
 });
 
