@@ -3,6 +3,7 @@ import { addAddresses, addressGroups, removeAddresses } from '../operations/addr
 import { addressScopes } from '../operations/address-scope.ts';
 import { qosPolicies } from '../operations/qos-policy.ts';
 import { rulesOf } from '../operations/qos-rule.ts';
+import { networkSegmentRanges, usage } from '../operations/network-segment-range.ts';
 import { rbacPolicies } from '../operations/rbac-policy.ts';
 import { type Onboarded, onboardSubnets } from '../operations/subnet-onboard.ts';
 import { addPrefixes, removePrefixes, subnetPools } from '../operations/subnet-pool.ts';
@@ -52,6 +53,15 @@ const onboard: Action<SubnetPoolRow> = {
     onboardSubnets(tx, call, { ...named, network_id: values['network_id'] as string }),
 };
 
+/** Not below the name of its table: it is seen by admins only, and has no tags. */
+const { table: _table, ...segmentRanges } = plainCollection(networkSegmentRanges, {
+  adminOnly: true,
+  async compute(tables, _call, rows) {
+    const used = await usage(tables, rows);
+    return (row) => ({ ...used.get(row.id) });
+  },
+});
+
 export const plainCollections: readonly Collection[] = [
   plainCollection(addressGroups, {
     actions: [
@@ -63,6 +73,7 @@ export const plainCollections: readonly Collection[] = [
     ],
   }),
   plainCollection(addressScopes),
+  segmentRanges,
   plainCollection(subnetPools, {
     actions: [
       prefixes('add', { change: addPrefixes, summary: 'Adds prefixes.' }),

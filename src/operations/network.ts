@@ -84,6 +84,7 @@ export async function makeNetworks(
       network_type: row.network_type ?? undefined,
       physical_network: row.physical_network,
       segmentation_id: row.segmentation_id,
+      project_id: row.project_id ?? call.caller.projectId,
     })),
   );
   const rows = asked.map((row, i) => networkRow(call, row, segments[i]!));

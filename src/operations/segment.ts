@@ -1,9 +1,11 @@
 /** Which segment carries a network: a VNI of our own choice, or what an admin names. */
 import { candidates, scan } from '../ipam/choose.ts';
+import type { Range } from '../ipam/pool.ts';
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow, NetworkType } from '../resources/network.ts';
 import type { Transaction } from '../store/store.ts';
 import { invalidInput } from './faults.ts';
+import { rangesFor } from './network-segment-range.ts';
 import type { Call, Settings } from './operation.ts';
 
 export type Segment = Pick<NetworkRow, 'network_type' | 'physical_network' | 'segmentation_id'>;
@@ -78,41 +80,63 @@ function inUse(segment: Segment): Fault {
   }
 }
 
-/** Free ids of one type and physical network, as many as asked for. */
+interface Wanted {
+  readonly kind: Segment;
+  readonly count: number;
+  readonly reserved: ReadonlySet<number>;
+}
+
+/** Free ids of one type and physical network out of these ranges, as many as asked for if there are. */
+async function idsWithin(
+  tx: Transaction,
+  call: Call,
+  { kind, count, reserved, ranges }: Wanted & { readonly ranges: readonly Range[] },
+): Promise<number[]> {
+  const { network_type, physical_network } = kind;
+  const drawn = candidates(ranges, count * 2 + 6, call.random).map(Number);
+  const rows = await tx.networks.find({ network_type, physical_network, segmentation_id: drawn });
+  const taken = new Set([...reserved, ...rows.map((row) => row.segmentation_id)]);
+  const free = drawn.filter((id) => !taken.has(id)).slice(0, count);
+  if (free.length === count) return free;
+  const all = await tx.networks.find({ network_type, physical_network });
+  const used = new Set([...reserved, ...all.map((row) => row.segmentation_id ?? 0)].map(BigInt));
+  const left = scan(ranges, used, MAX_ID.vxlan).map(Number);
+  // From where nobody else begins who looks at the same moment.
+  const offset = Math.floor(call.random.next() * (Math.max(left.length - count, 0) + 1));
+  return left.slice(offset, offset + count);
+}
+
+/** Free ids for networks of one project, as many as asked for. */
 async function chooseIds(
   tx: Transaction,
   call: Call,
-  asked: { kind: Segment; count: number; reserved: ReadonlySet<number> },
+  { projectId, ...wanted }: Wanted & { readonly projectId: string },
 ): Promise<number[]> {
-  const { network_type, physical_network } = asked.kind;
+  const { network_type, physical_network } = wanted.kind;
+  if (network_type === 'flat') return [];
   const [first, last] = network_type === 'vxlan' ? call.settings.vniRange : [1, MAX_ID.vlan];
-  const range = [{ first: BigInt(first), last: BigInt(last) }];
-  const drawn = candidates(range, asked.count * 2 + 6, call.random).map(Number);
-  const rows = await tx.networks.find({ network_type, physical_network, segmentation_id: drawn });
-  const taken = new Set([...asked.reserved, ...rows.map((row) => row.segmentation_id)]);
-  const free = drawn.filter((id) => !taken.has(id)).slice(0, asked.count);
-  if (free.length === asked.count) return free;
-  const all = await tx.networks.find({ network_type, physical_network });
-  const used = new Set([...asked.reserved, ...all.map((row) => row.segmentation_id ?? 0)].map(BigInt));
-  // From where nobody else begins who looks at the same moment.
-  const left = scan(range, used, last - first + 1).map(Number);
-  if (left.length < asked.count) {
-    throw new Fault(
-      'NoNetworkAvailable',
-      'Unable to create the network. No project network is available for allocation.',
-    );
+  const configured = { first: BigInt(first), last: BigInt(last) };
+  const kind = { network_type, physical_network };
+  const found: number[] = [];
+  for (const ranges of await rangesFor(tx, { kind, projectId, configured })) {
+    const count = wanted.count - found.length;
+    if (count > 0) found.push(...(await idsWithin(tx, call, { ...wanted, count, ranges })));
   }
-  const offset = Math.floor(call.random.next() * (left.length - asked.count + 1));
-  return left.slice(offset, offset + asked.count);
+  if (found.length === wanted.count) return found;
+  throw new Fault(
+    'NoNetworkAvailable',
+    'Unable to create the network. No project network is available for allocation.',
+  );
 }
 
 /** Segments for new networks, each free as far as this transaction can see; a unique constraint has the last word. */
 export async function chooseSegments(
   tx: Transaction,
   call: Call,
-  asked: readonly Asked[],
+  asked: readonly (Asked & { readonly project_id: string })[],
 ): Promise<Segment[]> {
   const segments = asked.map((one) => checkSegment(call.settings, one));
+  const projectOf = new Map(segments.map((segment, i) => [segment, asked[i]?.project_id ?? '']));
   const seen = new Set<string>();
   for (const segment of segments) {
     if (segment.segmentation_id === null && segment.network_type !== 'flat') continue;
@@ -121,13 +145,17 @@ export async function chooseSegments(
     seen.add(key);
   }
   const open = segments.filter((s) => s.segmentation_id === null && s.network_type !== 'flat');
-  for (const group of Map.groupBy(open, (s) => `${s.network_type}/${s.physical_network}`).values()) {
+  for (const group of Map.groupBy(
+    open,
+    (s) => `${s.network_type}/${s.physical_network}/${projectOf.get(s)}`,
+  ).values()) {
     const kind = group[0];
     if (!kind) continue;
     const reserved = new Set(
       segments.flatMap((s) => (s.segmentation_id === null ? [] : [s.segmentation_id])),
     );
-    const ids = await chooseIds(tx, call, { kind, count: group.length, reserved });
+    const projectId = projectOf.get(kind) ?? '';
+    const ids = await chooseIds(tx, call, { kind, count: group.length, reserved, projectId });
     for (const [i, segment] of group.entries()) segment.segmentation_id = ids[i] ?? null;
   }
   return segments;

@@ -23,6 +23,7 @@ import type { FlavorProfileRow, FlavorRow, ServiceProfileRow } from '../resource
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
 import type { NetworkRow } from '../resources/network.ts';
+import type { NetworkSegmentRangeRow } from '../resources/network-segment-range.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
 import type { PortForwardingRow } from '../resources/port-forwarding.ts';
@@ -104,6 +105,7 @@ export interface Tables {
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;
   readonly portSecurityGroups: Table<PortSecurityGroupRow>;
+  readonly networkSegmentRanges: Table<NetworkSegmentRangeRow>;
   readonly flavors: Table<FlavorRow>;
   readonly serviceProfiles: Table<ServiceProfileRow>;
   readonly flavorProfiles: Table<FlavorProfileRow>;

@@ -295,6 +295,19 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['port_id', 'security_group_id'],
     columns: { port_id: 'uuid', security_group_id: 'uuid' },
   },
+  networkSegmentRanges: {
+    name: 'network_segment_ranges',
+    key: ['id'],
+    columns: {
+      ...standard,
+      name: 'text',
+      shared: 'boolean',
+      network_type: 'text',
+      physical_network: 'text',
+      minimum: 'integer',
+      maximum: 'integer',
+    },
+  },
   flavors: {
     name: 'flavors',
     key: ['id'],

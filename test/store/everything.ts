@@ -73,6 +73,13 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
   haNetworks: [{ network_id: networkId(1), project_id: 'p1' }],
+  networkSegmentRanges: [
+    {
+      ...standard(networkId(13)),
+      ...{ name: 'r', shared: false, network_type: 'vlan', physical_network: 'physnet1' },
+      ...{ minimum: 1, maximum: 2 ** 24 - 1 },
+    },
+  ],
   flavors: [
     { id: networkId(11), name: 'f', description: 'd', service_type: 'L3_ROUTER_NAT', enabled: false },
   ],

@@ -324,6 +324,8 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const networkSegmentRanges = define('networkSegmentRanges', 'network_segment_ranges', ['id']);
+
 const flavors = define('flavors', 'flavors', ['id']);
 
 const serviceProfiles = define('serviceProfiles', 'service_profiles', ['id']);
@@ -391,6 +393,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   securityGroups,
   securityGroupRules,
   portSecurityGroups,
+  networkSegmentRanges,
   flavors,
   serviceProfiles,
   flavorProfiles,
