@@ -78,7 +78,7 @@ export type SeenAgent = Pick<AgentRow, 'id' | 'host' | 'server_id' | 'liveness'>
 
 export interface Call {
   readonly caller: Caller;
-  /** A policy file lets the caller change what it names and sees, whoever owns it. */
+  /** A policy file lets the caller change what it names and sees, whoever owns it; that alone, not what else is changed with it. */
   readonly permitted?: true;
   readonly clock: Clock;
   readonly random: Random;

@@ -35,7 +35,9 @@ export async function onboardSubnets(
   call: Call,
   { network_id, ...named }: DeleteRequest & { readonly network_id: string },
 ): Promise<Onboarded> {
-  await lockNetwork(tx, call, { id: network_id, rule: RULE });
+  // what a policy file lets be done to the pool says nothing of networks
+  const { permitted: _ofPool, ...own } = call;
+  await lockNetwork(tx, own, { id: network_id, rule: RULE });
   const all = await tx.subnets.lock({ network_id });
   const ofVersion = (pool: SubnetPoolRow) => all.filter(({ ip_version }) => ip_version === pool.ip_version);
   const it = {

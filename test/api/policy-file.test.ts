@@ -120,6 +120,16 @@ test('what is shared may be changed by whom the file lets, and nothing is seen b
   await api.expect(204, 'DELETE', `/v2.0/networks/${shared.id}`, { as: 'blue' });
 });
 
+test('what the file says of a pool lets nobody change a network with it', async () => {
+  say('onboard_network_subnets: role:member\nget_subnetpool: role:member\n');
+  const network = await api.make('networks', { shared: true, project_id: 'green' }, 'admin');
+  await api.make('subnets', { network_id: network.id, cidr: '10.9.0.0/24', ip_version: 4 }, 'green');
+  const pool = await api.make('subnetpools', { name: 'own', prefixes: ['10.8.0.0/24'] }, 'blue');
+  const path = `subnetpools/${pool.id}/onboard_network_subnets`;
+  const asked = { network_id: network.id };
+  await forbidden('onboard_network_subnets', 'PUT', path, { as: 'blue', body: asked });
+});
+
 test('rules may ask for attributes of the network, of what it is about, and of the caller', async () => {
   const red = await api.make('networks', { name: 'of-red', shared: true, project_id: 'red' }, 'admin');
   const other = await api.make('networks', { name: 'of others', shared: true }, 'admin');
