@@ -4,14 +4,14 @@ import type { ApiUnderTest } from './api-under-test.ts';
 export type Samples = Readonly<Record<string, () => object | Promise<object>>>;
 
 /** Makes what they need of others, and gives what makes the body of each, by plural. */
-export async function makeSamples(api: ApiUnderTest): Promise<Samples> {
+export async function makeSamples(api: Pick<ApiUnderTest, 'make'>): Promise<Samples> {
   const external = (await api.make('networks', { 'router:external': true }, 'admin')).id;
   const subnet = { network_id: external, cidr: '203.0.113.0/24', ip_version: 4 };
   await api.make('subnets', subnet, 'admin');
   return samplesOn(api, external);
 }
 
-function samplesOn(api: ApiUnderTest, external: string): Samples {
+function samplesOn(api: Pick<ApiUnderTest, 'make'>, external: string): Samples {
   const ownNetwork = async () => (await api.make('networks', {}, 'red')).id;
   return {
     networks: () => ({}),

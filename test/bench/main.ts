@@ -20,6 +20,7 @@ export interface BenchOptions {
 }
 
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  api: async () => (await import('./api.ts')).apiBench,
   ports: async () => (await import('./ports.ts')).portsBench,
   serve: async () => (await import('./serve.ts')).serveBench,
   restart: async () => (await import('./restart.ts')).restartBench,
@@ -31,10 +32,17 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   reschedule: async () => (await import('./reschedule.ts')).rescheduleBench,
 };
 
-function usage(): void {
-  process.stderr.write(
-    `usage: npm run -s bench -- NAME... [--json]\n\nNAME is one of ${Object.keys(BENCHES).join(', ')}, or all\n`,
-  );
+async function usage(): Promise<string> {
+  const lines = [
+    'usage: npm run -s bench -- NAME... [--json] [--OPTION=N ...]',
+    '',
+    'NAME is all, or of',
+    '',
+  ];
+  for (const [name, open] of Object.entries(BENCHES)) {
+    lines.push(`  ${name.padEnd(12)}${(await open()).summary}`);
+  }
+  return `${lines.join('\n')}\n`;
 }
 
 /** Columns by their longest cell, with their names above. */
@@ -51,8 +59,12 @@ const argv = process.argv.slice(2);
 const json = argv.includes('--json');
 const names = argv.filter((word) => !word.startsWith('-'));
 const chosen = names.includes('all') ? Object.keys(BENCHES) : names;
+if (argv.includes('--help')) {
+  process.stdout.write(await usage());
+  process.exit(0);
+}
 if (chosen.length === 0 || chosen.some((name) => !Object.hasOwn(BENCHES, name))) {
-  usage();
+  process.stderr.write(await usage());
   process.exit(2);
 }
 const benches = await Promise.all(chosen.map(async (name) => ({ name, bench: await BENCHES[name]!() })));

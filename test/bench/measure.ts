@@ -23,7 +23,14 @@ export function processTree(root: number): number[] {
   return found;
 }
 
-function readStat(pid: number): { parent: number; cpuTicks: number } | undefined {
+interface Stat {
+  readonly parent: number;
+  /** User and system time of its own, and that of children already waited for too. */
+  readonly ownTicks: number;
+  readonly cpuTicks: number;
+}
+
+function readStat(pid: number): Stat | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -31,15 +38,18 @@ function readStat(pid: number): { parent: number; cpuTicks: number } | undefined
     return undefined; // it has ended meanwhile
   }
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  // Own time and that of children already waited for: proc(5) fields 14 to 17.
-  const cpuTicks = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
-  return { parent: Number(fields[1]), cpuTicks };
+  // proc(5) fields 14 to 17.
+  const ticks = (at: readonly number[]) => at.reduce((sum, one) => sum + Number(fields[one]), 0);
+  return { parent: Number(fields[1]), ownTicks: ticks([11, 12]), cpuTicks: ticks([11, 12, 13, 14]) };
 }
 
 /** CPU milliseconds that the tree under `root` has used, children that ended and were waited for included (10 ms ticks). */
 export function cpuMs(root: number): number {
   return processTree(root).reduce((sum, pid) => sum + (readStat(pid)?.cpuTicks ?? 0) * 10, 0);
 }
+
+/** CPU milliseconds, user and system, that this process itself has used. */
+export const ownCpuMs = (pid: number): number => (readStat(pid)?.ownTicks ?? 0) * 10;
 
 /** Proportional set size of the tree under `root`, in MiB. */
 export const pssMiB = (root: number): number => pssMiBOf(processTree(root));

@@ -1,6 +1,6 @@
 /** What the API costs: one server with its embedded database, real HTTP over loopback, nothing else on the machine. */
-import { Agent, request } from 'node:http';
 import { startServer } from '../support/server-process.ts';
+import { httpCaller } from './http-caller.ts';
 import type { Bench } from './main.ts';
 import { cpuMs, type Figures, pssMiB, quantile, round, timeEach, timeTogether } from './measure.ts';
 
@@ -8,37 +8,8 @@ const CREATES = 300;
 const TOGETHER = 600;
 const BULKS = 10;
 
-// biome-ignore lint/suspicious/noExplicitAny: JSON as the server sent it
-type Json = any;
-
-/** A caller that keeps its connections, as clients of a busy API do. */
-function caller(port: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
-  return (method: string, path: string, body?: unknown): Promise<Json> =>
-    new Promise((resolve, reject) => {
-      const text = body === undefined ? undefined : JSON.stringify(body);
-      const headers =
-        text === undefined
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-      const sent = request({ host: '127.0.0.1', port, method, path, agent, headers }, (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-        answer.on('error', reject);
-        answer.on('end', () => {
-          const got = Buffer.concat(chunks).toString();
-          if ((answer.statusCode ?? 500) >= 400)
-            reject(new Error(`${method} ${path}: ${answer.statusCode} ${got}`));
-          else resolve(got === '' ? undefined : JSON.parse(got));
-        });
-      });
-      sent.on('error', reject);
-      sent.end(text);
-    });
-}
-
 async function measure(port: number, pid: number, say: (text: string) => void): Promise<Figures> {
-  const call = caller(port);
+  const { call } = httpCaller(port);
   const { network } = await call('POST', '/v2.0/networks', { network: { name: 'bench' } });
   await call('POST', '/v2.0/subnets', {
     subnet: { network_id: network.id, ip_version: 4, cidr: '10.32.0.0/16', name: 'bench' },
