@@ -83,8 +83,9 @@ function putSecurity(host: string, rows: Rows, put: (group: string, key: string,
     put(`security-group/${group.id}`, `security-group/${group.id}`, body as unknown as Body);
   }
   const remotes = new Set(rules.map((one) => one.remote_group_id));
+  const portOf = new Map(rows.ports.map((port) => [port.id, port]));
   for (const { port_id, security_group_id } of rows.portSecurityGroups) {
-    const port = remotes.has(security_group_id) && rows.ports.find((one) => one.id === port_id);
+    const port = remotes.has(security_group_id) && portOf.get(port_id);
     if (port) put(`members/${security_group_id}`, `member/${port_id}`, memberBody(port));
   }
   const named = new Set(rules.map((one) => one.remote_address_group_id));

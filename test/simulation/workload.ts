@@ -13,6 +13,7 @@ import { createSubnet, deleteSubnet, updateSubnet } from '../../src/operations/s
 import type { ExtraDhcpOpt } from '../../src/resources/port.ts';
 import type { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import type { Transaction } from '../../src/store/store.ts';
+import { SECURITY_ACTIONS } from './security-workload.ts';
 import { pick } from './weather.ts';
 
 /** One request: a name for the trace, and what a server does for it. */
@@ -29,7 +30,7 @@ export interface WorkloadOptions {
   readonly maxPorts: number;
 }
 
-type Action = (options: WorkloadOptions) => Request | undefined;
+export type Action = (options: WorkloadOptions) => Request | undefined;
 
 const short = (id: string) => id.slice(0, 8);
 
@@ -237,4 +238,5 @@ export const ACTIONS: Readonly<Record<string, { readonly weight: number; readonl
   'schedule-network': { weight: 3, action: scheduleNetwork },
   'unschedule-network': { weight: 1, action: unscheduleNetwork },
   'limit-ports': { weight: 1, action: limitPorts },
+  ...SECURITY_ACTIONS,
 };

@@ -9,6 +9,7 @@ import type { FeedLimits } from '../../src/watch/feed.ts';
 import type { Mirror } from '../../src/watch/mirror.ts';
 import { AgentProcess } from './agent-process.ts';
 import { CoverageWatch } from './coverage.ts';
+import { firewallDifference } from './firewall-oracle.ts';
 import { hostDifference, statusDifference } from './host-oracle.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { leftoverDifference } from './leftovers.ts';
@@ -232,7 +233,7 @@ export class World {
       if (difference) return `mirror of ${name} ${difference}`;
     }
     for (const machine of living) {
-      const difference = await hostDifference(machine, rows);
+      const difference = (await hostDifference(machine, rows)) ?? (await firewallDifference(machine, rows));
       if (difference) return `${machine.name}: ${difference}`;
     }
     return leftoverDifference(this) ?? statusDifference(rows, living);

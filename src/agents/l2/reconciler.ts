@@ -38,6 +38,8 @@ export interface L2Options extends L2Settings {
 /** Groups of what ports' firewalls are made of; each is a key. */
 const OF_FIREWALL: ReadonlySet<string> = new Set(['security-group', 'members', 'address-group']);
 
+const FIREWALL_RETRY_MS = 1_000;
+
 const NOT_YET: Outcome = {
   shortfalls: [{ object: '', state: 'waiting', reason: 'the mirror is not whole yet' }],
   again: 1000,
@@ -211,7 +213,12 @@ class L2Agent implements RoleAgent {
       ...[...this.#health.values()].map((link) => this.#ensure('health link', link)),
     ]);
     const shortfalls = outcomes.flatMap((outcome) => outcome.shortfalls);
-    return outcomes.some(({ repaired }) => repaired) ? { shortfalls, repaired: true } : { shortfalls };
+    const [{ again }] = outcomes;
+    return {
+      shortfalls,
+      ...(again === undefined ? {} : { again }),
+      ...(outcomes.some(({ repaired }) => repaired) ? { repaired: true } : {}),
+    };
   }
 
   async #reconcileWithQos(key: string, signal: AbortSignal): Promise<Outcome> {
@@ -255,13 +262,13 @@ class L2Agent implements RoleAgent {
     return { ...desired, taps, shortfalls };
   }
 
-  /** What was closed because it was to leave its bridge, and has left it, is forgotten. */
-  async #finishLeaving(): Promise<void> {
+  /** What was closed because it was to leave its bridge, and has left it, is forgotten; says why it could not be. */
+  async #finishLeaving(): Promise<string | null> {
     const closing = this.#firewall.closing();
-    if (closing.length === 0) return;
+    if (closing.length === 0) return null;
     for (const link of closing) this.#view.linkChanged(link);
     await this.#view.refreshStale();
-    await this.#ensureFirewall();
+    return (await this.#ensureFirewall()).reason;
   }
 
   async #reconcileNetwork(id: string, signal: AbortSignal): Promise<Outcome> {
@@ -271,14 +278,16 @@ class L2Agent implements RoleAgent {
     if (desired === null) await this.#view.refreshStale();
     else await this.#view.refresh(bridge, linkNames(desired));
     if (signal.aborted) return { shortfalls: [{ object: '', state: 'failed', reason: 'interrupted' }] };
-    const { repaired } = await this.#ensureFirewall();
+    const { reason, repaired } = await this.#ensureFirewall();
     const plan =
       desired === null
         ? planRemoval(bridge, this.#view, this.#orphanTunnels())
         : planNetwork(this.#guarded(desired), this.#view);
     const outcome = await applyPlan(plan, this.#host, this.#view);
-    await this.#finishLeaving();
-    return repaired ? { ...outcome, repaired } : outcome;
+    const left = (await this.#finishLeaving()) ?? reason;
+    // Where no port is left to tell of it, it is tried again all the same.
+    const again = left !== null && outcome.again === undefined ? { again: FIREWALL_RETRY_MS } : {};
+    return { ...outcome, ...again, ...(repaired ? { repaired } : {}) };
   }
 
   /** Tunnels as this agent makes them, on no bridge and of no network that the mirror has. */
