@@ -35,7 +35,7 @@ import { addressScopesOf } from '../operations/subnet-from-pool.ts';
 import { agentMap, type AgentRow } from '../resources/agent.ts';
 import { networkMap, type NetworkRow } from '../resources/network.ts';
 import { formatPlace } from '../resources/place.ts';
-import { portMap, type FixedIp, type PortRow } from '../resources/port.ts';
+import { portMap, type PortRow } from '../resources/port.ts';
 import { subnetMap, type SubnetRow } from '../resources/subnet.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import type { ListFilter, ListQuery, Tables } from '../store/store.ts';
@@ -150,7 +150,6 @@ const ports = collection<PortRow>(portMap, {
     const qosOf = await qosOfPorts(tables, rows);
     return (row) => ({
       dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
-      ip_allocation: (row.fixed_ips as readonly FixedIp[]).length > 0 ? 'immediate' : 'none',
       trunk_details: trunks.get(row.id),
       ...qosOf(row),
       security_groups: groupsOf(row.id),

@@ -1,5 +1,5 @@
 /** Which DHCP agents serve which networks (Neutron's DHCP agent scheduler, admins only), and the availability zones. */
-import { listZones } from '../operations/availability-zone.ts';
+import { type AvailabilityZone, listZones } from '../operations/availability-zone.ts';
 import { agentView } from '../operations/agent.ts';
 import {
   addNetworkToDhcpAgent,
@@ -16,8 +16,10 @@ import type { Api } from './app.ts';
 import { agentCollection, networkCollection } from './collections.ts';
 import { adminOnly } from './policy.ts';
 import { pathId, requireObject, sendWritten } from './resource-routes.ts';
-import { array, object, ref, TEXT } from './route.ts';
+import { array, object, query, ref, TEXT } from './route.ts';
 import { bodyMaker, type Row } from './view.ts';
+
+const ZONE_FIELDS = ['name', 'resource', 'state'] as const;
 
 const SAYS = {
   networks: {
@@ -33,6 +35,9 @@ const SAYS = {
   zones: {
     id: 'list_availability_zones',
     summary: 'The zones in which there are agents.',
+    parameters: ZONE_FIELDS.map((name) =>
+      query(name, `Only those with this ${name}; may be repeated.`, array(TEXT)),
+    ).concat(query('fields', 'Show these attributes only.', array(TEXT))),
     answer: object({ availability_zones: array(object({ name: TEXT, resource: TEXT, state: TEXT })) }),
   },
   add: {
@@ -64,6 +69,19 @@ function networkIdIn(given: unknown): string {
       `Invalid input for network_id. Reason: '${display(network_id)}' is not a valid UUID.`,
     );
   return id;
+}
+
+/** Whether a query string asks for a zone. Throws HTTPBadRequest if it filters by what zones have not. */
+function zoneFilter(parameters: URLSearchParams): (zone: AvailabilityZone) => boolean {
+  const unknown = [...new Set(parameters.keys())].filter(
+    (name) => name !== 'fields' && !ZONE_FIELDS.includes(name as never),
+  );
+  if (unknown.length > 0) {
+    const names = unknown.map((name) => `'${display(name)}'`).join(', ');
+    throw new Fault('HTTPBadRequest', `[${names}] is invalid attribute for filtering`);
+  }
+  const asked = ZONE_FIELDS.filter((name) => parameters.has(name));
+  return (zone) => asked.every((name) => parameters.getAll(name).includes(zone[name]));
 }
 
 function addReads(api: Api): void {
@@ -102,8 +120,13 @@ function addReads(api: Api): void {
   );
   api.route({ method: 'GET', url: '/v2.0/availability_zones', says: SAYS.zones }, async (request, reply) => {
     const call = api.callOf(request);
+    const parameters = request.query as URLSearchParams;
+    const isAsked = zoneFilter(parameters);
     const zones = await api.store.view((view) => listZones(view, call));
-    return reply.send(JSON.stringify({ availability_zones: zones }));
+    const fields = parameters.getAll('fields');
+    // As the keys of the answer: what is left out is not written.
+    const shown = fields.length === 0 ? undefined : ['availability_zones', ...fields];
+    return reply.send(JSON.stringify({ availability_zones: zones.filter(isAsked) }, shown));
   });
 }
 

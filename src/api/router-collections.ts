@@ -66,10 +66,11 @@ function portDetails(port: PortRow | undefined): object | null {
   return { name, network_id, mac_address, admin_state_up, status, device_id, device_owner };
 }
 
-/** As a part of its floating IP. */
+/** As a part of its floating IP: as in Neutron, where a range of one port is not shown. */
 function partOfFloatingIp(row: PortForwardingRow): object {
-  const { floating_ip_id: _own, description: _words, ...shown } = shownForwarding(row);
-  return shown;
+  const { floating_ip_id: _own, description: _words, ...all } = shownForwarding(row);
+  const { internal_port_range, external_port_range, ...shown } = all;
+  return 'external_port' in shown ? shown : { ...shown, internal_port_range, external_port_range };
 }
 
 async function forwardingsOf(tables: Tables, ids: readonly string[]): Promise<Map<string, object[]>> {

@@ -4,6 +4,7 @@ import type { PortRow } from '../resources/port.ts';
 import { INTERFACE_OWNERS, ROUTER_GATEWAY_OWNER } from '../resources/router.ts';
 import { canonicalUuid } from '../resources/values.ts';
 import { type ListQuery, RunAgain, type Tables, type Transaction, UniqueViolation } from '../store/store.ts';
+import { floatingIpNames } from './dns.ts';
 import { badRequest, floatingIpNotFound, networkNotFound, portNotFound } from './faults.ts';
 import { seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
@@ -32,6 +33,8 @@ export interface FloatingIpCreate {
   readonly port_id?: string | null;
   readonly fixed_ip_address?: string | null;
   readonly qos_policy_id?: string | null;
+  readonly dns_name?: string;
+  readonly dns_domain?: string;
 }
 
 export interface FloatingIpChanges {
@@ -187,6 +190,7 @@ async function createFloatingPort(
 
 async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): Promise<FloatingIpRow> {
   const standard = newAttributes(call, asked);
+  const names = floatingIpNames(asked);
   if (asked.fixed_ip_address && !asked.port_id)
     throw bad('fixed_ip_address cannot be specified without a port_id');
   const externalId = asked.floating_network_id ?? '';
@@ -208,6 +212,7 @@ async function createOne(tx: Transaction, call: Call, asked: FloatingIpCreate): 
     ...{ floating_network_id: externalId, floating_ip_address: address, floating_port_id: port.id },
     ...DISASSOCIATED,
     ...{ tag: tx.tag, position: null, qos_policy_id },
+    ...names,
   };
   const row = found ? { ...free, ...(await associated(tx, free, found)) } : free;
   await insertOrRunAgain(() => tx.floatingIps.insert([row]));

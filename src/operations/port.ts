@@ -11,12 +11,14 @@ import type { AskedPair } from '../resources/address-pairs.ts';
 import { mergeDhcpOpts } from '../resources/dhcp-options.ts';
 import { Fault } from '../resources/errors.ts';
 import type { NetworkRow } from '../resources/network.ts';
+import { extrasOf } from '../resources/port-extras.ts';
 import type { FixedIp, IpAllocationRow, PortRow } from '../resources/port.ts';
 import type { SubnetRow } from '../resources/subnet.ts';
 import type { ListFilter, ListQuery, Tables, Transaction } from '../store/store.ts';
 import { RunAgain, UniqueViolation } from '../store/store.ts';
 import { allocationsOf, chooseAddresses, chooseMacs, faultOfRefusal, setAddresses } from './addresses.ts';
 import { bind, bindingFacts, type BindingFacts } from './binding.ts';
+import { checkPortName } from './dns.ts';
 import { forbidden, invalidInput, networkNotFound, portNotFound } from './faults.ts';
 import { ownNetworksUsedByOthers, seesNetwork } from './network-sharing.ts';
 import type { Call } from './operation.ts';
@@ -119,6 +121,9 @@ export function portRow(
     allowed_address_pairs: pairsFor(asked.allowed_address_pairs ?? [], mac),
     extra_dhcp_opts: mergeDhcpOpts([], asked.extra_dhcp_opts ?? []),
     dns_name: asked.dns_name ?? '',
+    dns_domain: asked.dns_domain ?? '',
+    ip_allocation: asked.fixed_ips?.length === 0 ? 'none' : 'immediate',
+    ...extrasOf(asked),
     qos_policy_id: asked.qos_policy_id ?? null,
   };
 }
@@ -188,7 +193,8 @@ export async function createPort(
     projects.map(({ project_id }) => project_id),
   );
   const byNetwork = Map.groupBy(asked, (row) => row.network_id ?? '');
-  for (const { device_id, device_owner } of asked) {
+  for (const { device_id, device_owner, dns_name } of asked) {
+    checkPortName(call, dns_name);
     const after = { device_id: device_id ?? '', device_owner: device_owner ?? '' };
     await checkRouterDevice(tx, call, { after });
   }
@@ -360,6 +366,7 @@ export async function updatePort(
   if (plain.extra_dhcp_opts)
     plain.extra_dhcp_opts = mergeDhcpOpts(port.extra_dhcp_opts, plain.extra_dhcp_opts);
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
+  checkPortName(call, changed.dns_name);
   await checkRouterDevice(tx, call, { before: port, after: { ...port, ...changed } });
   checkMacChange(port, changed);
   await checkPolicy(tx, call, { port, changed });

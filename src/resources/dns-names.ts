@@ -19,6 +19,17 @@ function refusal(name: string): string | undefined {
   return labels.length > 1 && /^\d+$/.test(last) ? `TLD '${last}' must not be all numeric` : undefined;
 }
 
+function unfit(name: string): string | undefined {
+  const reason = refusal(name);
+  return reason && `'${display(name)}' not a valid PQDN or FQDN. Reason: ${reason}`;
+}
+
+/** Why there is no room for what will be joined to it, or undefined if there is. */
+function tooLong(name: string, { room, what }: { room: number; what: string }): string | undefined {
+  if (name.length <= MAX - room) return undefined;
+  return `'${display(name)}' contains ${name.length} characters. Adding a ${what} will cause it to exceed the maximum length of a FQDN of '${MAX}'`;
+}
+
 function dnsType(check: (name: string) => string | undefined): ValueType {
   return {
     schema: { type: 'string', maxLength: MAX },
@@ -33,14 +44,16 @@ function dnsType(check: (name: string) => string | undefined): ValueType {
 }
 
 /** A port's name in its network; '' is none. */
-export const dnsName: ValueType = dnsType((name) => {
-  const reason = refusal(name);
-  return reason && `'${display(name)}' not a valid PQDN or FQDN. Reason: ${reason}`;
+export const dnsName: ValueType = dnsType(unfit);
+
+/** The name of a floating IP, to which its domain comes; '' is none. */
+export const floatingDnsName: ValueType = dnsType((name) => {
+  if (name.endsWith('.')) return `'${display(name)}' is a FQDN. It should be a relative domain name`;
+  return unfit(name) ?? tooLong(name, { room: 3, what: 'domain name' });
 });
 
 /** A domain, written with its trailing dot; '' is none. */
 export const dnsDomain: ValueType = dnsType((name) => {
   if (!name.endsWith('.')) return `'${display(name)}' is not a FQDN`;
-  const reason = refusal(name);
-  return reason && `'${display(name)}' not a valid PQDN or FQDN. Reason: ${reason}`;
+  return unfit(name) ?? tooLong(name, { room: 2, what: 'sub-domain' });
 });

@@ -1,5 +1,6 @@
 import { ipAddress } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
+import { dnsDomain, floatingDnsName } from './dns-names.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { standardHead, standardTail } from './standard-attributes.ts';
@@ -21,6 +22,9 @@ export interface FloatingIpRow extends StandardAttributes {
   tag: number;
   position: number | null;
   qos_policy_id: string | null;
+  /** For an external DNS service: both, or neither (''). */
+  readonly dns_name: string;
+  readonly dns_domain: string;
 }
 
 /** The attribute map of floating IPs. */
@@ -92,6 +96,22 @@ export const floatingIpMap = attributeMap<FloatingIpRow & { subnet_id?: string |
       filter: true,
       sort: true,
       description: 'ACTIVE once a host of the router has it in effect.',
+    },
+    {
+      name: 'dns_name',
+      column: 'dns_name',
+      type: floatingDnsName,
+      post: 'owner',
+      default: '',
+      description: 'Its name in an external DNS service, with `dns_domain`; kept only.',
+    },
+    {
+      name: 'dns_domain',
+      column: 'dns_domain',
+      type: dnsDomain,
+      post: 'owner',
+      default: '',
+      description: 'The domain of that name, with its trailing dot.',
     },
     {
       name: 'port_details',

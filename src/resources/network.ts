@@ -156,6 +156,12 @@ export const networkMap = attributeMap<NetworkRow>({
       description: 'The ids of its subnets.',
     },
     {
+      name: 'l2_adjacency',
+      column: null,
+      type: constant(true, 'a network is on one segment'),
+      description: 'Always true: a network is one link, wherever its ports are.',
+    },
+    {
       name: 'ipv4_address_scope',
       column: null,
       type: nullable(shown({ type: 'string', format: 'uuid' })),

@@ -2,7 +2,8 @@ import { addressPairs } from './address-pairs.ts';
 import { fixedIps, macAddress } from './address-values.ts';
 import { attributeMap } from './attribute.ts';
 import { extraDhcpOpts } from './dhcp-options.ts';
-import { dnsName } from './dns-names.ts';
+import { dnsDomain, dnsName } from './dns-names.ts';
+import { portExtras, type PortExtras } from './port-extras.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, NETWORK_ID, standardHead, standardTailTaggedAtOnce } from './standard-attributes.ts';
@@ -40,7 +41,7 @@ export interface AddressPair {
 export type PortStatus = 'ACTIVE' | 'DOWN' | 'BUILD' | 'ERROR';
 
 /** A port as stored. `host`, `vnic_type`, `profile`, `vif_type`, `vif_details` are the API's `binding:` attributes. */
-export interface PortRow extends StandardAttributes {
+export interface PortRow extends StandardAttributes, PortExtras {
   name: string;
   network_id: string;
   admin_state_up: boolean;
@@ -62,6 +63,8 @@ export interface PortRow extends StandardAttributes {
   allowed_address_pairs: AddressPair[];
   extra_dhcp_opts: ExtraDhcpOpt[];
   dns_name: string;
+  /** For an external DNS service; its network's domain is what DHCP says. */
+  dns_domain: string;
   /** Its own; without one its network's holds. */
   qos_policy_id: string | null;
 }
@@ -254,17 +257,21 @@ export const portMap = attributeMap<PortRow>({
       description: 'Its name in the DNS of its network.',
     },
     {
+      name: 'dns_domain',
+      column: 'dns_domain',
+      type: dnsDomain,
+      post: 'owner',
+      put: 'owner',
+      default: '',
+      description: 'Its domain, with its trailing dot, in an external DNS service; kept only.',
+    },
+    {
       name: 'dns_assignment',
       column: null,
       type: shown({ type: 'array', items: { type: 'object' } }),
       description: 'The names under which its addresses are known.',
     },
-    {
-      name: 'ip_allocation',
-      column: null,
-      type: shown({ type: 'string', enum: ['immediate', 'none'] }),
-      description: 'none where it has no address.',
-    },
+    ...portExtras,
     {
       name: 'trunk_details',
       column: null,

@@ -82,6 +82,12 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       extra_dhcp_opts: 'jsonb',
       dns_name: 'text',
       qos_policy_id: 'uuid',
+      dns_domain: 'text',
+      ip_allocation: 'text',
+      data_plane_status: 'text',
+      propagate_uplink_status: 'boolean',
+      device_profile: 'text',
+      numa_affinity_policy: 'text',
     },
   },
   ipAllocations: {
@@ -202,6 +208,8 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       tag: 'bigint',
       position: 'bigint',
       qos_policy_id: 'uuid',
+      dns_name: 'text',
+      dns_domain: 'text',
     },
   },
   portForwardings: {

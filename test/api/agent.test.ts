@@ -105,6 +105,13 @@ test('availability zones are those of agents', async () => {
   assert.deepEqual((await api.expect(200, 'GET', '/v2.0/availability_zones')).availability_zones, [
     { name: 'nova', resource: 'network', state: 'available' },
   ]);
+  const found = async (query: string) =>
+    (await api.expect(200, 'GET', `/v2.0/availability_zones?${query}`)).availability_zones.length;
+  assert.equal(await found('name=nova&resource=network&resource=router'), 1);
+  assert.equal(await found('state=unavailable'), 0);
+  const named = await api.expect(200, 'GET', '/v2.0/availability_zones?fields=name');
+  assert.deepEqual(named, { availability_zones: [{ name: 'nova' }] });
+  await api.expect(400, 'GET', '/v2.0/availability_zones?colour=red');
 });
 
 test('members see no agents', async () => {

@@ -44,6 +44,7 @@ test('made free, associated, kept from what would break it, and freed', async ()
     ...{ project_id: 'demo', tenant_id: 'demo', description: 'd', floating_network_id: out.id },
     ...{ port_id: null, fixed_ip_address: null, router_id: null, status: 'DOWN', port_details: null },
     ...{ port_forwardings: [], qos_policy_id: null, revision_number: 1, tags: [] },
+    ...{ dns_name: '', dns_domain: '' },
   });
   const path = `/v2.0/floatingips/${id}`;
   const bound = (await api.expect(200, 'PUT', path, floating({ port_id: port.id }))).floatingip;
@@ -236,7 +237,9 @@ test('port forwardings: made, changed, listed, refused where they collide, gone 
     ...{ internal_port_id: port.id, description: '' },
   });
   const shown = (await api.expect(200, 'GET', `/v2.0/floatingips/${fip.id}`, { as: 'demo' })).floatingip;
-  assert.deepEqual([shown.router_id, shown.port_id, shown.port_forwardings.length], [router.id, null, 1]);
+  assert.deepEqual([shown.router_id, shown.port_id], [router.id, null]);
+  const part = { id, protocol: 'tcp', external_port: 8080, internal_port: 80, internal_ip_address: address };
+  assert.deepEqual(shown.port_forwardings, [{ ...part, internal_port_id: port.id }]);
   const bad = (why: string) => [400, 'BadRequest', `Bad port_forwarding request: ${why}`] as const;
   const collision = bad(
     'There is a port collision with the external_port_range. The following ranges collide: 8080:8080 and 8079:8081',

@@ -35,6 +35,7 @@ test('a network has what clients expect of one', async () => {
     availability_zone_hints: [],
     availability_zones: [],
     subnets: [],
+    l2_adjacency: true,
     ipv4_address_scope: null,
     ipv6_address_scope: null,
     is_default: false,

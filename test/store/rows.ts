@@ -3,6 +3,7 @@ import type { AgentRow, DhcpBindingRow, HostRow } from '../../src/resources/agen
 import type { FloatingIpRow } from '../../src/resources/floating-ip.ts';
 import type { NetworkRow } from '../../src/resources/network.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../../src/resources/port.ts';
+import { extrasOf } from '../../src/resources/port-extras.ts';
 import type { PortForwardingRow } from '../../src/resources/port-forwarding.ts';
 import type { QosPolicyRow } from '../../src/resources/qos-policy.ts';
 import type { QosRuleRow } from '../../src/resources/qos-rule.ts';
@@ -99,7 +100,10 @@ export function port(n: number, ofNetwork: number, changes: Partial<PortRow> = {
     allowed_address_pairs: [],
     extra_dhcp_opts: [],
     dns_name: '',
+    dns_domain: '',
     qos_policy_id: null,
+    ip_allocation: 'immediate',
+    ...extrasOf({}),
     ...changes,
   };
 }
@@ -220,6 +224,7 @@ export function floatingIp(
     tag: 0,
     position: 0,
     qos_policy_id: null,
+    ...{ dns_name: '', dns_domain: '' },
     ...changes,
   };
 }

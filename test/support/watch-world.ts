@@ -17,6 +17,7 @@ import type { HostRow } from '../../src/resources/agent.ts';
 import type { NetworkRow } from '../../src/resources/network.ts';
 import { formatPlace, type Place } from '../../src/resources/place.ts';
 import type { PortRow } from '../../src/resources/port.ts';
+import { extrasOf } from '../../src/resources/port-extras.ts';
 import type { SubnetRow } from '../../src/resources/subnet.ts';
 import { agentObjectsSource } from '../../src/store/agent-objects.ts';
 import { type MemoryStore, openMemoryStore, type RowOf } from '../../src/store/memory/memory-store.ts';
@@ -359,7 +360,8 @@ export function portRow(id: string, network_id: string, fields: Partial<PortRow>
       port_security_enabled: true,
       allowed_address_pairs: [],
     },
-    ...{ extra_dhcp_opts: [], dns_name: '', qos_policy_id: null },
+    ...{ extra_dhcp_opts: [], dns_name: '', dns_domain: '', qos_policy_id: null, ip_allocation: 'immediate' },
+    ...extrasOf({}),
     ...fields,
   };
 }
