@@ -108,6 +108,18 @@ test('a port joins its network behind its firewall, and both go with it', async 
   assert.ok(!(await bench.isIn(1)), 'it left its bridge before its firewall went');
 });
 
+test('what could not be forgotten of ports that left is tried again, though no port is left to tell of it', async () => {
+  const bench = new Bench();
+  await bench.converge();
+  for (const number of [1, 2]) bench.world.remove('host/h1', `port/${id(number)}`);
+  bench.host.refuses = true;
+  void [...bench.agent.keysOf({ group: KEY, key: KEY, before: undefined, after: undefined })];
+  assert.ok(((await bench.agent.reconcile(KEY, NEVER)).again ?? 0) > 0);
+  bench.host.refuses = false;
+  assert.equal((await bench.agent.reconcile(KEY, NEVER)).again, undefined);
+  assert.deepEqual(await bench.form(), { bridge: null, inet: null });
+});
+
 test('without a firewall a port stays outside and says why; an open one beside it is wired', async () => {
   const bench = new Bench();
   bench.world.putPort(portBody(id(3), NETWORK));
