@@ -67,6 +67,8 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('qos-bw-limit-direction', 'Direction for QoS bandwidth limit rule', 'Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress', '2017-04-10T10:00:00'),
   extension('qos-bw-minimum-ingress', 'Ingress direction for QoS minimum bandwidth rule', 'Allow to configure QoS minimum bandwidth rule with ingress direction.', '2018-07-09T10:00:00'),
   extension('qos-default', 'QoS default policy', 'Expose the QoS default policy per project', '2017-04-06T10:00:00'),
+  extension('qos-fip', 'Floating IP QoS', 'The floating IP Quality of Service extension', '2017-07-20T00:00:00'),
+  extension('qos-gateway-ip', 'Router gateway IP QoS', 'The Router gateway IP Quality of Service extension', '2018-02-24T00:00:00'),
   extension('qos-port-network-policy', 'QoS port network policy ID', 'Adds a the QoS network ID to the port definition', '2019-11-01T10:00:00'),
   extension('qos-pps', 'QoS Rule Type Packet per Second Extension', 'Add QoS Rule Type Packet per Second', '2021-05-12T10:00:00'),
   extension('qos-pps-minimum', 'QoS minimum packet rate rule', 'Allow to configure QoS minimum packet rate rule.', '2021-07-14T10:00:00'),

@@ -9,6 +9,7 @@ import type { HealthSource } from '../agents/l3/health.ts';
 import { createHealth, type HealthOptions } from '../agents/l3/health-watch.ts';
 import type { IsolationRule } from '../agents/l3/isolation.ts';
 import { createL3Agent } from '../agents/l3/reconciler.ts';
+import { withRouterQos } from '../agents/l3/router-qos.ts';
 import type { RoleAgent } from '../agents/role.ts';
 import { AgentRunner } from '../agents/runner.ts';
 import type { Host } from '../host/host.ts';
@@ -148,12 +149,15 @@ function createRoles(config: AgentConfig, parts: RoleParts): RoleAgent[] {
         coalesceMs: config['dhcp-forget-seconds'] * 1000,
       });
     if (role === 'l3')
-      return createL3Agent({
-        ...shared,
-        ...user,
-        health: healthOf(config, parts),
-        ...takeoverOf(config, parts),
-      });
+      return withRouterQos(
+        createL3Agent({
+          ...shared,
+          ...user,
+          health: healthOf(config, parts),
+          ...takeoverOf(config, parts),
+        }),
+        shared,
+      );
     throw new ConfigurationError(`--roles: "${role}" is not a role (l2, dhcp, l3)`);
   });
 }

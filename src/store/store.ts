@@ -8,7 +8,7 @@
  *   that failed (a UniqueViolation, say) dooms the transaction: further statements throw the same error, and so does
  *   `transact` even if `work` swallowed it.
  * - The first thing a write operation does is `lock` the row that it names, by table order then id:
- *   routers, trunks, networks, subnets, subnet pools, address scopes, security groups, ports, floating IPs, agents. Uniqueness is by constraint: `insert` throws UniqueViolation.
+ *   routers, trunks, networks, subnets, subnet pools, address scopes, security groups, ports, floating IPs, agents. A QoS policy whose rules change is locked first. Uniqueness is by constraint: `insert` throws UniqueViolation.
  * - Rows that agents see stage their hints by themselves (row triggers, cascades included). If anything was staged, the
  *   last act of the transaction appends one change to the log; `place` is where. Otherwise `place` is null.
  * - A COMMIT whose answer was lost is resolved by looking for the transaction's tag, before `transact` returns.

@@ -14,7 +14,7 @@ import { dnsmasqDiesOnReload, dnsmasqKilled } from './stories/dnsmasq.ts';
 import { fencing } from './stories/fencing.ts';
 import { kill } from './stories/kill.ts';
 import { lostNotification } from './stories/lost-notification.ts';
-import { qosStory } from './stories/qos.ts';
+import { qosRouterStory, qosStory } from './stories/qos.ts';
 import { restoreBackup } from './stories/restore-backup.ts';
 import { routerHa, routerStory } from './stories/router.ts';
 import { routerTakeover } from './stories/router-takeover.ts';
@@ -34,6 +34,7 @@ export const STORIES: readonly Story[] = [
   routerStory,
   routerHa,
   qosStory,
+  qosRouterStory,
   checkScripts,
   kill,
   twoServers,

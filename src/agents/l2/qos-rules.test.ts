@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { id, portBody, TestWorld } from '../../../test/support/network-objects.ts';
-import { policeBytes, policePackets, qosPorts, qosRuleset, shaperOf } from './qos-rules.ts';
+import { policeBytes, policePackets } from '../police.ts';
+import { qosPorts, qosRuleset, shaperOf } from './qos-rules.ts';
 
 const NETWORK = id(0xa0);
 

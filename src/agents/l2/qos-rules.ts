@@ -3,16 +3,25 @@
  * sender is slowed down, not punished. What it sends cannot be queued where it comes in: what is too much is dropped, by
  * nftables in the bridge, where it is also marked. Limits of packets are dropped by, both ways.
  */
-import { createHash } from 'node:crypto';
 import { hostGroup, type PortBody, splitKey, tapName } from '../../resources/agent-view.ts';
 import type { QosLimit } from '../../resources/qos-body.ts';
 import type { Shaper } from '../../host/host.ts';
+import {
+  bytesOf,
+  chain,
+  dispatch,
+  marked,
+  policeBytes,
+  policePackets,
+  type QosRuleset,
+  whole,
+  without,
+} from '../police.ts';
 import type { World } from '../role.ts';
 
 export const QOS_TABLE = 'bridge deuteron_qos';
 
-/** Makes it be there and deletes it: works whether it was there or not. */
-export const NO_QOS = `table ${QOS_TABLE}\ndelete table ${QOS_TABLE}\n`;
+export const NO_QOS = without(QOS_TABLE);
 
 /** A port with rules. */
 export interface QosPort {
@@ -33,50 +42,6 @@ export function qosPorts(world: World): QosPort[] {
     if (qos && UUID.test(id)) found.push({ id, network_id, link: tapName(id), qos });
   }
   return found.sort((a, b) => (a.link < b.link ? -1 : 1));
-}
-
-/** Neutron's choice where none is asked for: 80 % of a second's worth. */
-const DEFAULT_BURST = 0.8;
-const BYTES = 125;
-/** A machine hands over packets of up to this size, which are cut later: in a smaller bucket none would ever fit. */
-const LARGEST_BYTES = 65_536;
-/** nft keeps bursts in 32 bits. */
-const MOST_PACKETS = 2 ** 32 - 1;
-
-const whole = (value: unknown, most: number): number =>
-  Math.min(Math.max(Math.trunc(Number(value)) || 0, 0), most);
-
-interface Amount {
-  readonly rate: number;
-  readonly burst: number;
-}
-
-function amount(most: number | undefined, burst: number | undefined, unit: number): Amount | null {
-  const rate = whole(most, 2 ** 31) * unit;
-  if (rate === 0) return null;
-  return { rate, burst: whole(burst, 2 ** 31) * unit || Math.ceil(rate * DEFAULT_BURST) };
-}
-
-const bytesOf = (limit: QosLimit | undefined) => amount(limit?.max_kbps, limit?.max_burst_kbps, BYTES);
-const packetsOf = (limit: QosLimit | undefined) => amount(limit?.max_kpps, limit?.max_burst_kpps, 1000);
-
-/** A bucket of the kernel's holds a second's worth and its burst. */
-export function policeBytes(limit: QosLimit | undefined): string[] {
-  const bytes = bytesOf(limit);
-  if (bytes === null) return [];
-  const burst = Math.max(bytes.burst - bytes.rate, LARGEST_BYTES);
-  return [
-    `limit rate over ${bytes.rate} bytes/second burst ${Math.min(burst, 2 ** 32 - 1)} bytes counter drop`,
-  ];
-}
-
-export function policePackets(limit: QosLimit | undefined): string[] {
-  const packets = packetsOf(limit);
-  if (packets === null) return [];
-  const rate = Math.min(packets.rate, 1e9);
-  return [
-    `limit rate over ${rate}/second burst ${Math.min(packets.burst, MOST_PACKETS)} packets counter drop`,
-  ];
 }
 
 const SHORTEST_QUEUE_BYTES = 20_000;
@@ -102,22 +67,6 @@ function rulesFor({ egress, ingress, dscp_mark }: QosPort['qos']): { sent: strin
   };
 }
 
-export interface QosRuleset {
-  readonly mark: string;
-  readonly text: string;
-}
-
-const chain = (name: string, lines: readonly string[]): string =>
-  `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }\n`;
-
-const dispatch = (
-  by: 'iifname' | 'oifname',
-  jumps: readonly (readonly [link: string, to: string])[],
-): string[] =>
-  jumps.length === 0
-    ? []
-    : [`${by} vmap { ${jumps.map(([link, to]) => `"${link}" : jump ${to}`).join(', ')} }`];
-
 /** nftables text that replaces the table as a whole; null: there is nothing to do for it. */
 export function qosRuleset(ports: readonly QosPort[]): QosRuleset | null {
   const chains: string[] = [];
@@ -132,7 +81,7 @@ export function qosRuleset(ports: readonly QosPort[]): QosRuleset | null {
       if (lines.length === 0) continue;
       const name = `${kind}_${link.replaceAll('-', '_')}`;
       chains.push(chain(name, lines));
-      jumps.push([link, name]);
+      jumps.push([`"${link}"`, name]);
     }
   }
   if (chains.length === 0) return null;
@@ -146,6 +95,5 @@ export function qosRuleset(ports: readonly QosPort[]): QosRuleset | null {
       'type filter hook postrouting priority srcnat - 10; policy accept;',
       ...dispatch('oifname', got),
     ]);
-  const mark = `deuteron:${createHash('sha256').update(body).digest('hex').slice(0, 16)}`;
-  return { mark, text: `${NO_QOS}table ${QOS_TABLE} {\n  comment "${mark}"\n${body}}\n` };
+  return marked(QOS_TABLE, body);
 }

@@ -2,17 +2,10 @@
 import { type Host, isSameShaper, type Shaper, type ShaperStep } from '../../host/host.ts';
 import { Turns } from '../../lib/turns.ts';
 import type { Outcome, Shortfall } from '../../reconcile/controller.ts';
+import type { QosRuleset } from '../police.ts';
 import type { World } from '../role.ts';
 import { isTap } from './desired.ts';
-import {
-  NO_QOS,
-  QOS_TABLE,
-  type QosPort,
-  qosPorts,
-  type QosRuleset,
-  qosRuleset,
-  shaperOf,
-} from './qos-rules.ts';
+import { NO_QOS, QOS_TABLE, type QosPort, qosPorts, qosRuleset, shaperOf } from './qos-rules.ts';
 
 /** What is there of a link; whatever is not, falls short by itself. */
 export type IsThere = (link: string) => boolean;
