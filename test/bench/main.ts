@@ -28,6 +28,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   drift: async () => (await import('./drift.ts')).driftBench,
   audit: async () => (await import('./audit.ts')).auditBench,
   liveness: async () => (await import('./liveness.ts')).livenessBench,
+  'security-groups': async () => (await import('./security-groups.ts')).securityGroupsBench,
   idle: async () => (await import('./idle.ts')).idleBench,
   reschedule: async () => (await import('./reschedule.ts')).rescheduleBench,
 };

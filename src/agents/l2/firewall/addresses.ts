@@ -1,6 +1,7 @@
 /** Addresses as nft prints them, and as numbers. Pure. */
 import { isIP, SocketAddress } from 'node:net';
 import { assert } from '../../../lib/assert.ts';
+import { byText } from './remember.ts';
 
 export type Version = 4 | 6;
 
@@ -15,8 +16,12 @@ export interface Prefix {
 
 const BITS: Readonly<Record<Version, number>> = { 4: 32, 6: 128 };
 
+const MOST_KEPT = 50_000;
+
 /** Of an address or a CIDR, host bits dropped; null: it is neither. */
-export function parsePrefix(text: string): Prefix | null {
+export const parsePrefix = byText(MOST_KEPT, parse);
+
+function parse(text: string): Prefix | null {
   const [address = '', digits, ...rest] = text.split('/');
   const version = isIP(address);
   if ((version !== 4 && version !== 6) || rest.length > 0 || address.includes('%')) return null;
@@ -57,14 +62,14 @@ function textOf(value: bigint, version: Version): string {
 }
 
 /** The link-local address that is made of a MAC address (RFC 4291, appendix A). */
-export function linkLocal(mac: string): Prefix {
+export const linkLocal = byText(MOST_KEPT, (mac: string): Prefix => {
   const octets = mac.split(':').map((octet) => Number.parseInt(octet, 16));
   assert(octets.length === 6 && octets.every((octet) => octet >= 0 && octet <= 255), 'a MAC address');
   const [first = 0, ...others] = octets;
   const id = [first ^ 2, ...others.slice(0, 2), 0xff, 0xfe, ...others.slice(2)];
   const value = id.reduce((sum, octet) => (sum << 8n) + BigInt(octet), 0xfe80n << 48n);
   return { version: 6, value, length: 128, text: textOf(value, 6) };
-}
+});
 
 /** Without those that lie in another: an interval set of nft takes no two that overlap. */
 export function disjoint(prefixes: Iterable<Prefix>): Prefix[] {

@@ -69,14 +69,14 @@ function treatments(
   zones: ReadonlyMap<string, number>,
 ): ReadonlyMap<FilteredPort, Treatment> {
   const made = new Map<string, Treatment>();
-  const nameOf = (port: FilteredPort) => `${port.network} ${[...port.groups].sort().join(' ')}`;
+  const nameOf = (port: FilteredPort) => `${port.network} ${port.groups.join(' ')}`;
   const byName = Map.groupBy(input.ports, nameOf);
   const taken = new Set<number>();
   for (const [name, [port]] of [...byName].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (port === undefined) continue;
     const mark = treatmentMark(name, (one) => taken.has(one));
     taken.add(mark);
-    const groups = [...port.groups].sort();
+    const { groups } = port;
     const isStateful = groups.every((id) => input.groups.get(id)?.stateful !== false);
     const zone = zones.get(input.networks.get(port.network)?.bridge ?? '') ?? 0;
     made.set(name, { mark, zone, groups, isStateful });
@@ -138,7 +138,7 @@ function bridgeTable(
   const links = new Map<string, string>(closing.map((link) => [link, String(CLOSED)]));
   for (const { open } of networks.values()) for (const link of open) links.set(link, String(OPEN));
   for (const [{ link }, { mark }] of ports) links.set(link, String(mark));
-  const sources = sourcesOf(treated.keys());
+  const sources = ports.map(([port]) => sourcesOf(port));
   const tracking = ports.filter(([, { isStateful }]) => isStateful).map(([port]) => port);
   const untracking = ports.filter(([, { isStateful }]) => !isStateful).map(([port]) => port);
   const macsOf = (some: readonly FilteredPort[]) =>
@@ -155,10 +155,34 @@ function bridgeTable(
     chains: new Map([...bridgeFrame(isMixed), ...wide.chains]),
     sets: new Map([
       ['filtered', setOf('type ifname', [...closing, ...linksOf([...treated.keys()])])],
-      ['macs', setOf('type ifname . ether_addr', sources.macs)],
-      ['sources4', setOf('type ifname . ether_addr . ipv4_addr', sources.sources4)],
-      ['sources6', setOf('type ifname . ether_addr . ipv6_addr', sources.sources6)],
-      ['targets', setOf('typeof iifname . @th,64,128', sources.targets)],
+      [
+        'macs',
+        setOf(
+          'type ifname . ether_addr',
+          sources.flatMap((one) => one.macs),
+        ),
+      ],
+      [
+        'sources4',
+        setOf(
+          'type ifname . ether_addr . ipv4_addr',
+          sources.flatMap((one) => one.sources4),
+        ),
+      ],
+      [
+        'sources6',
+        setOf(
+          'type ifname . ether_addr . ipv6_addr',
+          sources.flatMap((one) => one.sources6),
+        ),
+      ],
+      [
+        'targets',
+        setOf(
+          'typeof iifname . @th,64,128',
+          sources.flatMap((one) => one.targets),
+        ),
+      ],
       ...(isMixed ? mixed : []),
     ]),
     maps: new Map([
@@ -184,6 +208,22 @@ function keptSets(input: FilterInput, before: TableForm | null): [string, Elemen
   return notes.flatMap((note): [string, ElementSet][] => (note?.set ? [[note.set, keptSet(note.set)]] : []));
 }
 
+interface Remotes {
+  readonly sets: ReadonlyMap<string, ElementSet>;
+  readonly wide: string;
+}
+
+type GroupChains = Readonly<Record<Direction, Chain>>;
+const lastChains = new WeakMap<SecurityGroupBody, { readonly wide: string; readonly chains: GroupChains }>();
+
+function chainsOf(group: SecurityGroupBody, { sets, wide }: Remotes): GroupChains {
+  const last = lastChains.get(group);
+  if (last?.wide === wide) return last.chains;
+  const chains = groupChains(group, sets);
+  lastChains.set(group, { wide, chains });
+  return chains;
+}
+
 function inetTable(input: FilterInput, { zones, treated, isMixed, before }: InetParts): Table {
   const has = (name: string) => before?.sets.has(name) ?? false;
   const sets = new Map([
@@ -191,9 +231,11 @@ function inetTable(input: FilterInput, { zones, treated, isMixed, before }: Inet
     ...[...input.members].flatMap(([id, addresses]) => [...remoteSets('m', id, { addresses, has })]),
     ...[...input.addressGroups].flatMap(([id, addresses]) => [...remoteSets('a', id, { addresses, has })]),
   ]);
+  // Which sets of prefixes there are decides what a rule with a remote takes.
+  const wide = [...sets.keys()].filter((name) => /^[ma]p/.test(name)).join();
   const chains = inetFrame(isMixed);
   for (const [id, group] of input.groups) {
-    const made = group === null ? null : groupChains(group, sets);
+    const made = group === null ? null : chainsOf(group, { sets, wide });
     for (const direction of ['ingress', 'egress'] as const)
       chains.set(groupChain(direction, id), made?.[direction] ?? { hook: '', rules: null });
   }

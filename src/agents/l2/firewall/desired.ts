@@ -17,6 +17,7 @@ import type { World } from '../../role.ts';
 import { bridgeName, type L2Settings, portsOf } from '../desired.ts';
 import { uplinksOf } from '../uplinks.ts';
 import type { FilteredNetwork, FilterInput } from './compile.ts';
+import { byThing } from './remember.ts';
 import type { FilteredPort } from './sources.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -44,25 +45,25 @@ export function filterInput(world: World, settings: L2Settings, closing: readonl
     const network = networks.get(port.network_id) ?? networkOf(world, port.network_id, settings);
     if (network === null) continue;
     networks.set(port.network_id, network);
-    const own = (port.security_groups ?? []).filter((id) => UUID.test(id));
-    for (const id of own) if (!groups.has(id)) groups.set(id, groupOf(world, id));
-    ports.push(filteredPort(port, own));
+    const filtered = filteredPort(port);
+    for (const id of filtered.groups) if (!groups.has(id)) groups.set(id, groupOf(world, id));
+    ports.push(filtered);
   }
   for (const [id, network] of networks) networks.set(id, { ...network, open: openLinks(world, id, network) });
   return { networks, ports, groups, closing, ...remotesOf(world, groups) };
 }
 
-function filteredPort(port: PortBody, groups: readonly string[]): FilteredPort {
-  return {
+const filteredPort = byThing(
+  (port: PortBody): FilteredPort => ({
     id: port.id,
     link: tapName(port.id),
     network: port.network_id,
     mac: port.mac_address,
     addresses: port.fixed_ips.map((fixed) => fixed.ip_address),
     pairs: (port.allowed_address_pairs ?? []).filter((pair) => MAC.test(pair.mac_address)),
-    groups,
-  };
-}
+    groups: (port.security_groups ?? []).filter((id) => UUID.test(id)).sort(),
+  }),
+);
 
 /** null: the mirror does not have it yet. Its links so far are those to other hosts. */
 function networkOf(world: World, id: string, settings: L2Settings): FilteredNetwork | null {

@@ -13,14 +13,18 @@ export interface Forms {
   readonly inet: TableForm | null;
 }
 
-/** null before: nothing was filtered, and nothing of what was then goes on unseen. */
-export function endingsOf(before: Forms, after: Forms): ConnectionFilter[] {
+/** `sameLinks`: nothing of the bridge table differs. */
+export function endingsOf(
+  before: Forms,
+  after: Forms,
+  { sameLinks = false }: { readonly sameLinks?: boolean } = {},
+): ConnectionFilter[] {
   const found = new Map<string, ConnectionFilter>();
   const add = (filters: Iterable<ConnectionFilter>) => {
     for (const one of filters) found.set(JSON.stringify(one), one);
   };
   add(ofRules(before, after));
-  add(ofLinks(before, after));
+  if (!sameLinks) add(ofLinks(before, after));
   return [...found.values()];
 }
 

@@ -101,15 +101,13 @@ export class Firewall {
     const isWanted = input.ports.length > 0 || closing.length > 0;
     if (isWanted && !this.#isAble) await this.#needEngine();
     const tables = isWanted ? compile(input, before.inet) : null;
-    const lines = [
-      ...renderChange(BRIDGE_TABLE, before.bridge, tables?.bridge ?? null),
-      ...renderChange(INET_TABLE, before.inet, tables?.inet ?? null),
-    ];
+    const ofBridge = renderChange(BRIDGE_TABLE, before.bridge, tables?.bridge ?? null);
+    const lines = [...ofBridge, ...renderChange(INET_TABLE, before.inet, tables?.inet ?? null)];
     const after: Forms = {
       bridge: formOf(tables?.bridge ?? null, before.bridge),
       inet: formOf(tables?.inet ?? null, before.inet),
     };
-    await this.#owe(endingsOf(before, after));
+    await this.#owe(endingsOf(before, after, { sameLinks: ofBridge.length === 0 }));
     if (lines.length > 0) await host.applyRuleset(null, `${lines.join('\n')}\n`);
     this.#forms = after;
     await this.#endOwed();

@@ -1,6 +1,7 @@
 /** What is in tables of nftables, what should be, and the text that turns the one into the other. Pure. */
 import { createHash } from 'node:crypto';
 import type { TableForm } from '../../../host/host.ts';
+import { byText } from './remember.ts';
 
 export interface Rule {
   readonly text: string;
@@ -38,16 +39,11 @@ const AT_ONCE = 500;
 
 const EMPTY: TableForm = { chains: new Map(), sets: new Map(), maps: new Map() };
 
-const comments = new WeakMap<Rule, string>();
+const hashOf = byText(20_000, (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 12));
 
 /** By which a rule is known on the host: what it says, and what it stands for. */
-export function commentOf(rule: Rule): string {
-  const known = comments.get(rule);
-  if (known !== undefined) return known;
-  const hash = createHash('sha256').update(rule.text).digest('hex').slice(0, 12);
-  const comment = rule.note === undefined ? hash : `${hash} ${rule.note}`;
-  comments.set(rule, comment);
-  return comment;
+export function commentOf({ text, note }: Rule): string {
+  return note === undefined ? hashOf(text) : `${hashOf(text)} ${note}`;
 }
 
 /** What a table is once it was made so, coming from `before`. */

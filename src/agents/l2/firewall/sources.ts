@@ -2,6 +2,7 @@
 import type { AddressPair } from '../../../resources/agent-view.ts';
 import { isWhole, linkLocal, parsePrefix, type Prefix } from './addresses.ts';
 import type { Chain } from './form.ts';
+import { byThing } from './remember.ts';
 
 export interface FilteredPort {
   readonly id: string;
@@ -11,6 +12,7 @@ export interface FilteredPort {
   readonly mac: string;
   readonly addresses: readonly string[];
   readonly pairs: readonly AddressPair[];
+  /** Ids, sorted. */
   readonly groups: readonly string[];
 }
 
@@ -34,28 +36,29 @@ function sourcesOfPort({ mac, addresses, pairs }: FilteredPort): Source[] {
 const number = ({ value, length }: Prefix) => `0x${(value >> BigInt(128 - length)).toString(16)}`;
 
 export interface Sources {
-  readonly macs: ReadonlySet<string>;
-  readonly sources4: ReadonlySet<string>;
-  readonly sources6: ReadonlySet<string>;
-  readonly targets: ReadonlySet<string>;
+  readonly macs: readonly string[];
+  readonly sources4: readonly string[];
+  readonly sources6: readonly string[];
+  readonly targets: readonly string[];
 }
 
 /** Single addresses, as elements of the sets that are named so. */
-export function sourcesOf(ports: Iterable<FilteredPort>): Sources {
-  const [macs, sources4, sources6, targets] = [0, 0, 0, 0].map(() => new Set<string>()) as [
-    ...[Set<string>, Set<string>, Set<string>, Set<string>],
-  ];
-  for (const port of ports) {
-    const { link } = port;
-    for (const mac of [port.mac, ...port.pairs.map((pair) => pair.mac_address)]) macs.add(`${link} . ${mac}`);
-    for (const { mac, prefix } of sourcesOfPort(port)) {
-      if (!isWhole(prefix)) continue;
-      (prefix.version === 4 ? sources4 : sources6).add(`${link} . ${mac} . ${prefix.text}`);
-      if (prefix.version === 6) targets.add(`${link} . ${number(prefix)}`);
-    }
-  }
-  return { macs, sources4, sources6, targets };
-}
+export const sourcesOf = byThing((port: FilteredPort): Sources => {
+  const { link } = port;
+  const macs = new Set([port.mac, ...port.pairs.map((pair) => pair.mac_address)]);
+  const single = sourcesOfPort(port).filter(({ prefix }) => isWhole(prefix));
+  const of = (version: 4 | 6) =>
+    single
+      .filter(({ prefix }) => prefix.version === version)
+      .map(({ mac, prefix }) => `${link} . ${mac} . ${prefix.text}`);
+  const six = single.filter(({ prefix }) => prefix.version === 6);
+  return {
+    macs: [...macs].map((mac) => `${link} . ${mac}`),
+    sources4: of(4),
+    sources6: of(6),
+    targets: six.map(({ prefix }) => `${link} . ${number(prefix)}`),
+  };
+});
 
 export interface WideChains {
   readonly chains: ReadonlyMap<string, Chain>;
@@ -64,13 +67,17 @@ export interface WideChains {
   readonly targets: ReadonlyMap<string, string>;
 }
 
+const wideSources = byThing((port: FilteredPort) =>
+  sourcesOfPort(port).filter(({ prefix }) => !isWhole(prefix)),
+);
+
 /** Ports that may send from whole prefixes: few have such pairs, so each has chains of its own. */
 export function wideChains(ports: Iterable<FilteredPort>): WideChains {
   const chains = new Map<string, Chain>();
   const wide = new Map<string, string>();
   const targets = new Map<string, string>();
   for (const port of ports) {
-    const prefixes = sourcesOfPort(port).filter(({ prefix }) => !isWhole(prefix));
+    const prefixes = wideSources(port);
     if (prefixes.length === 0) continue;
     const { link } = port;
     const texts = new Set(prefixes.flatMap(wideRules));
