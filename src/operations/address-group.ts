@@ -9,6 +9,7 @@ export const addressGroups: Plain<AddressGroupRow> = {
   map: addressGroupMap,
   table: 'addressGroups',
   shared: 'shared',
+  changedBySeers: 'missing',
   async checkUnused(tx, _call, { id }) {
     if ((await tx.securityGroupRules.count({ remote_address_group_id: id })) === 0) return;
     const message = `Address group ${id} is in use on one or more security group rules.`;

@@ -44,6 +44,8 @@ export interface Plain<Row extends StandardAttributes> {
   readonly sharedAs?: Shareable;
   /** Only admins create, change and delete them (Neutron's default). */
   readonly adminWrites?: true;
+  /** What whoever it is only shared with is told who changes it: 403, or (as of Neutron's address groups) that it is not there. */
+  readonly changedBySeers?: 'missing';
   /** The fault for a row that a unique key refuses. */
   readonly taken?: (row: Row) => Fault;
   /** What follows from what was asked for, before it is checked and written. Throws a Fault for what cannot be. */
@@ -196,7 +198,8 @@ async function lockRow<Row extends StandardAttributes>(
   const [row] = await tableOf(tx, asked.it).lock({ id } as object);
   if (!row || !(await seesRow(tx, asked, row))) throw missingFault(asked.it.map, id);
   const isTheirs = owns(asked.call, row) && (!asked.it.adminWrites || asked.call.caller.isAdmin);
-  if (!isTheirs && !asked.call.permitted) throw forbidden(rule);
+  if (!isTheirs && !asked.call.permitted)
+    throw asked.it.changedBySeers === 'missing' ? missingFault(asked.it.map, id) : forbidden(rule);
   checkRevision(row, ifMatch);
   return row;
 }

@@ -42,10 +42,10 @@ test('the target sees the object and cannot change it; without the policy it is 
   assert.deepEqual(await listed('shared=True&shared=False', BLUE), [own.id]);
   assert.deepEqual(await listed('', { as: 'green' }), []);
   const body = { address_group: { name: 'yours' } };
-  await api.refused([403, 'PolicyNotAuthorized'], 'PUT', path, { ...BLUE, body });
-  await api.refused([403, 'PolicyNotAuthorized'], 'DELETE', path, BLUE);
+  await api.refused([404, 'AddressGroupNotFound'], 'PUT', path, { ...BLUE, body });
+  await api.refused([404, 'AddressGroupNotFound'], 'DELETE', path, BLUE);
   const addresses = { addresses: ['10.0.0.0/24'] };
-  await api.refused([403, 'PolicyNotAuthorized'], 'PUT', `${path}/add_addresses`, {
+  await api.refused([404, 'AddressGroupNotFound'], 'PUT', `${path}/add_addresses`, {
     ...BLUE,
     body: addresses,
   });

@@ -178,6 +178,9 @@ test('shared by policy: seen and used, not changed, and not taken back while por
     [group.id],
   );
   assert.ok(!(await listed('blue', 'shared=False')).some(({ id }) => id === group.id));
+  const renamed = { as: 'blue', body: { security_group: { name: 'taken' } } };
+  await api.refused([403, 'PolicyNotAuthorized'], 'PUT', path, renamed);
+  await api.refused([403, 'PolicyNotAuthorized'], 'DELETE', path, { as: 'blue' });
   const rule = { security_group_rule: { security_group_id: group.id, direction: 'ingress' } };
   await api.refused([403, 'PolicyNotAuthorized'], 'POST', '/v2.0/security-group-rules', {
     as: 'blue',
