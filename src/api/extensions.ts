@@ -41,7 +41,7 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('floating-ip-port-forwarding', 'Floating IP Port Forwarding', 'Allow port forwarding from floating IP port to an internal port', '2018-01-19T10:00:00'),
   extension('floating-ip-port-forwarding-description', 'Floating IP Port Forwarding new attribute description', 'Add a new attribute description to Floating IP Port Forwarding', '2019-11-01T10:00:00'),
   extension('floating-ip-port-forwarding-detail', 'Floating IP port forwarding detail', 'Shows id and internal_port_id of the port forwardings of floating IPs', '2022-05-06T10:00:00'),
-  extension('floating-ip-port-forwarding-port-ranges', 'Floating IP Port Forwarding support for port ranges', 'Support for port ranges in the floating IP port forwarding', '2021-07-27T10:00:00'),
+  extension('floating-ip-port-forwarding-port-ranges', 'Floating IP Port Forwarding support port ranges', 'Support for port ranges in the floating IP port forwarding', '2021-07-27T10:00:00'),
   extension('floatingip-pools', 'Floating IP Pools Extension', 'Provides a floating IP pools API.', '2018-03-21T10:00:00'),
   extension('ip-substring-filtering', 'IP address substring filtering', 'Provides IP address substring filtering when listing ports', '2017-11-28T09:00:00'),
   extension('ip_allocation', 'IP Allocation', 'IP allocation extension.', '2016-06-10T23:00:00'),
