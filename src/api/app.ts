@@ -36,6 +36,7 @@ import { mustBeLetIn } from './policy.ts';
 import type { Policy } from './policy-rules.ts';
 import type { Route } from './route.ts';
 import { addTags } from './tags.ts';
+import { addAutoAllocatedTopology } from './auto-allocated-topology.ts';
 import { addFlavors } from './flavors.ts';
 import { addSubportsRoute } from './trunks.ts';
 import { addVersions } from './versions.ts';
@@ -242,6 +243,7 @@ function addRoutes(api: Api, options: ApiOptions, routes: readonly Route[]): voi
   addQosRules(api);
   addQosRuleTypes(api);
   addFlavors(api);
+  addAutoAllocatedTopology(api);
   addDeuteron(api, options.secret);
   addRoles(api);
   addConvergence(api);

@@ -110,6 +110,7 @@ export const EXTENSIONS: readonly Extension[] = [
   extension('service-type', 'Neutron Service Type Management', 'API for retrieving service providers for Neutron advanced services', '2013-01-20T00:00:00'),
   extension('network-segment-range', 'Neutron Network Segment Range', 'Provides support for the network segment range management', '2018-11-29T00:00:00'),
   extension('uplink-status-propagation', 'Uplink status propagation extension', 'Provides ability to propagate port uplink status.', '2018-05-31T18:00:00'),
+  extension('auto-allocated-topology', 'Auto Allocated Topology Services', 'Auto Allocated Topology Services.', '2016-01-01T00:00:00'),
 ];
 
 const EXTENSION = object({ alias: TEXT, name: TEXT, description: TEXT, updated: TEXT, links: array({}) });

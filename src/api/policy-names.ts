@@ -200,6 +200,16 @@ function otherRules(): RuleDefault[] {
     },
     { name: 'get_subports', words: 'rule:get_trunk', description: 'See the subports of a trunk.' },
     {
+      name: 'get_auto_allocated_topology',
+      words: 'rule:admin_only or rule:reader',
+      description: "See a project's own topology, or have it made.",
+    },
+    {
+      name: 'delete_auto_allocated_topology',
+      words: 'rule:admin_only or rule:member',
+      description: "Take a project's own topology away.",
+    },
+    {
       name: 'get_service_provider',
       words: 'rule:admin_only or rule:reader',
       description: 'See what services are made by.',

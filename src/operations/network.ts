@@ -51,6 +51,7 @@ function networkRow(call: Call, asked: NetworkCreate, segment: Segment): Network
     dns_domain: asked.dns_domain ?? '',
     availability_zone_hints: asked.availability_zone_hints ?? [],
     qos_policy_id: asked.qos_policy_id ?? null,
+    is_default: (asked.is_default ?? false) && (asked.external ?? false),
   };
 }
 
@@ -88,6 +89,7 @@ export async function makeNetworks(
     })),
   );
   const rows = asked.map((row, i) => networkRow(call, row, segments[i]!));
+  if (rows.some((row) => row.is_default)) await checkOnlyDefault(tx, rows);
   try {
     await tx.networks.insert(rows);
   } catch (error) {
@@ -97,6 +99,19 @@ export async function makeNetworks(
   }
   for (const row of rows) await followColumns(tx, call, { network: row, changed: row });
   return rows;
+}
+
+/** Refuses a second default external network, where these are to be some. */
+async function checkOnlyDefault(
+  tx: Transaction,
+  rows: readonly Pick<NetworkRow, 'id' | 'is_default'>[],
+): Promise<void> {
+  const wanted = rows.filter((row) => row.is_default).map(({ id }) => id);
+  const others = (await tx.networks.find({ is_default: true })).map(({ id }) => id);
+  const other = [...others, ...wanted.slice(0, -1)].find((id) => id !== wanted.at(-1));
+  if (other === undefined) return;
+  const message = `A default external network already exists: ${other}.`;
+  throw new Fault('DefaultExternalNetworkExists', message);
 }
 
 /** Makes policies say what the network's own columns, of which these have changed, say of it. */
@@ -169,6 +184,9 @@ export async function updateNetwork(
   if ('mtu' in changed) changed.mtu = mtuOf(call, changed.mtu, network.network_type);
   if (changed.shared === false) await checkUnshare(tx, network);
   if (changed.external === false) await checkNoGateways(tx, id);
+  // Neutron passes over is_default of a network that is not external
+  if (!(changed.external ?? network.external)) changed.is_default = false;
+  if (changed.is_default) await checkOnlyDefault(tx, [{ id, is_default: true }]);
   if (changed.qos_policy_id !== undefined) {
     const policies = { before: network.qos_policy_id, after: changed.qos_policy_id };
     await checkPolicyChange(tx, call, policies);

@@ -102,6 +102,8 @@ export const FAULT_STATUS = {
   MaxPrefixSubnetAllocationError: 400,
   NetworkSubnetPoolAffinityError: 400,
   SubnetAllocationError: 409,
+  AutoAllocationFailure: 409,
+  DefaultExternalNetworkExists: 409,
   NetworkSegmentRangeNotFound: 404,
   NetworkSegmentRangeOverlaps: 409,
   NetworkSegmentRangeReferencedByProject: 409,

@@ -3,18 +3,7 @@ import { dnsDomain } from './dns-names.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, SHARED, standardHead, standardTail } from './standard-attributes.ts';
-import {
-  boolean,
-  constant,
-  integer,
-  listOf,
-  name,
-  nullable,
-  nullIsAbsent,
-  oneOf,
-  shown,
-  text,
-} from './values.ts';
+import { boolean, integer, listOf, name, nullable, nullIsAbsent, oneOf, shown, text } from './values.ts';
 
 export type NetworkType = 'vxlan' | 'flat' | 'vlan';
 
@@ -34,6 +23,15 @@ export interface NetworkRow extends StandardAttributes {
   dns_domain: string;
   availability_zone_hints: string[];
   qos_policy_id: string | null;
+  /** Of an external network: topologies that are made by themselves go out by it. Of one at most. */
+  is_default: boolean;
+}
+
+/** What was made of itself for a project: once for each. */
+export interface AutoAllocatedTopologyRow {
+  readonly project_id: string;
+  readonly network_id: string;
+  readonly router_id: string;
 }
 
 /** The attribute map of networks (Neutron's core attributes and those of the announced extensions). */
@@ -175,11 +173,13 @@ export const networkMap = attributeMap<NetworkRow>({
     },
     {
       name: 'is_default',
-      column: null,
-      type: constant(false, 'default external networks are not there yet'),
-      post: 'owner',
-      put: 'owner',
-      description: 'Always false: default external networks are not there yet.',
+      column: 'is_default',
+      type: boolean,
+      post: 'admin',
+      put: 'admin',
+      default: false,
+      filter: true,
+      description: 'Whether topologies that are made by themselves go out by it; of external networks only.',
     },
     qosPolicyId('The QoS policy of its ports that have none of their own; by default that of its project.'),
     ...standardTail,

@@ -22,7 +22,7 @@ import type { FenceCheckRow, FencingRow } from '../resources/fencing.ts';
 import type { FlavorProfileRow, FlavorRow, ServiceProfileRow } from '../resources/flavor.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
-import type { NetworkRow } from '../resources/network.ts';
+import type { AutoAllocatedTopologyRow, NetworkRow } from '../resources/network.ts';
 import type { NetworkSegmentRangeRow } from '../resources/network-segment-range.ts';
 import type { Place } from '../resources/place.ts';
 import type { IpAllocationRow, PortRow, ProvisioningBlockRow } from '../resources/port.ts';
@@ -105,6 +105,7 @@ export interface Tables {
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;
   readonly portSecurityGroups: Table<PortSecurityGroupRow>;
+  readonly autoAllocatedTopologies: Table<AutoAllocatedTopologyRow>;
   readonly networkSegmentRanges: Table<NetworkSegmentRangeRow>;
   readonly flavors: Table<FlavorRow>;
   readonly serviceProfiles: Table<ServiceProfileRow>;

@@ -35,6 +35,7 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
       dns_domain: 'text',
       availability_zone_hints: 'jsonb',
       qos_policy_id: 'uuid',
+      is_default: 'boolean',
     },
   },
   subnets: {
@@ -302,6 +303,11 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     name: 'port_security_groups',
     key: ['port_id', 'security_group_id'],
     columns: { port_id: 'uuid', security_group_id: 'uuid' },
+  },
+  autoAllocatedTopologies: {
+    name: 'auto_allocated_topologies',
+    key: ['project_id'],
+    columns: { project_id: 'text', network_id: 'uuid', router_id: 'uuid' },
   },
   networkSegmentRanges: {
     name: 'network_segment_ranges',

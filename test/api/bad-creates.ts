@@ -156,7 +156,7 @@ export function* badNetworks(): Generator<BadRequest> {
     ['hints that are no list', { availability_zone_hints: 'nova' }],
     ['hints that are numbers', { availability_zone_hints: [1] }],
     ['a QoS policy that is no id', { qos_policy_id: 'gold' }],
-    ['is_default', { is_default: true }],
+    ['is_default in words', { is_default: 'perhaps' }],
     ['router:external in words', { 'router:external': 'perhaps' }],
   ]);
 }

@@ -76,9 +76,9 @@ test('a message names the attribute and what is wrong with it, in Neutron’s wo
     ['port', {}, "Failed to parse request. Required attribute 'network_id' not specified"],
     ['port', { network_id: 'x' }, "Invalid input for network_id. Reason: 'x' is not a valid UUID."],
     [
-      'network',
-      { is_default: true },
-      "Invalid input for is_default. Reason: 'True' is refused: default external networks are not there yet.",
+      'subnet',
+      { network_id: '00000000-0000-4000-8000-000000000000', ip_version: 4, segment_id: 'x' },
+      "Invalid input for segment_id. Reason: 'x' is refused: routed networks are not there yet.",
     ],
   ];
   for (const [singular, attributes, message] of messages) {

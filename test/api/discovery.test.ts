@@ -130,6 +130,7 @@ test('the OpenAPI document holds together and covers what is served', async () =
     '/v2.0/flavors/{id}/service_profiles/{profile} delete',
     '/v2.0/network-segment-ranges get post',
     '/v2.0/network-segment-ranges/{id} get put delete',
+    '/v2.0/auto-allocated-topology/{project} get delete',
     '/v2.0/service-providers get',
     '/v2.0/service_profiles get post',
     '/v2.0/service_profiles/{id} get put delete',

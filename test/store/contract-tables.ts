@@ -46,6 +46,7 @@ const PARENTS_FIRST = [
   'agents',
   'dhcpBindings',
   'haNetworks',
+  'autoAllocatedTopologies',
   'networkSegmentRanges',
   'flavors',
   'serviceProfiles',

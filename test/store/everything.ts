@@ -73,6 +73,7 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
   haNetworks: [{ network_id: networkId(1), project_id: 'p1' }],
+  autoAllocatedTopologies: [{ project_id: 'p9', network_id: networkId(1), router_id: networkId(14) }],
   networkSegmentRanges: [
     {
       ...standard(networkId(13)),

@@ -53,6 +53,7 @@ export function network(n: number, changes: Partial<NetworkRow> = {}): NetworkRo
     dns_domain: '',
     availability_zone_hints: [],
     qos_policy_id: null,
+    is_default: false,
     ...changes,
   };
 }

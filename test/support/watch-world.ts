@@ -332,6 +332,7 @@ export function networkRow(id: string, segmentation_id: number): NetworkRow {
     },
     ...{ mtu: 1450, network_type: 'vxlan', physical_network: null, segmentation_id },
     ...{ port_security_enabled: true, dns_domain: '', availability_zone_hints: [], qos_policy_id: null },
+    is_default: false,
   };
 }
 

@@ -324,6 +324,22 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const autoAllocatedTopologies = define(
+  'autoAllocatedTopologies',
+  'auto_allocated_topologies',
+  ['project_id'],
+  {
+    foreignKeys: [
+      {
+        constraint: 'auto_allocated_topologies_network',
+        column: 'network_id',
+        parent: 'networks',
+        cascade: true,
+      },
+    ],
+  },
+);
+
 const networkSegmentRanges = define('networkSegmentRanges', 'network_segment_ranges', ['id']);
 
 const flavors = define('flavors', 'flavors', ['id']);
@@ -393,6 +409,7 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   securityGroups,
   securityGroupRules,
   portSecurityGroups,
+  autoAllocatedTopologies,
   networkSegmentRanges,
   flavors,
   serviceProfiles,
