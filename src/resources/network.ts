@@ -3,7 +3,18 @@ import { dnsDomain } from './dns-names.ts';
 import { qosPolicyId } from './qos-policy.ts';
 import type { StandardAttributes } from './standard.ts';
 import { NAME, SHARED, standardHead, standardTail } from './standard-attributes.ts';
-import { boolean, integer, listOf, name, nullable, nullIsAbsent, oneOf, shown, text } from './values.ts';
+import {
+  boolean,
+  constant,
+  integer,
+  listOf,
+  name,
+  nullable,
+  nullIsAbsent,
+  oneOf,
+  shown,
+  text,
+} from './values.ts';
 
 export type NetworkType = 'vxlan' | 'flat' | 'vlan';
 
