@@ -31,7 +31,7 @@ interface Kind {
   sees(tables: Tables, call: Call, object: StandardAttributes): Promise<boolean>;
   /** Throws a Fault if a policy for this target would be of no use. */
   checkTarget?(tables: Tables, object: StandardAttributes, target: string): Promise<void>;
-  /** What its owner's project has of it counts as others' where it is unshared with all (as in Neutron). */
+  /** Where it is shared with all no more, what its owner's project has of it counts, and who becomes the target instead does not (as in Neutron). */
   readonly countsOwner?: true;
   /** By each action that there is for it: the projects that use the object so. */
   readonly users: Partial<
@@ -155,7 +155,9 @@ async function follow(
     // its owner needs no policy, but for a network to be external at all
     const counts = kind.countsOwner && change.before.target_tenant === EVERY_PROJECT;
     const isOwners = !counts && (policy.action === 'access_as_shared' || targets.size > 0);
-    const mayStay = (project: string) => targets.has(project) || (isOwners && project === object.project_id);
+    const { before } = change;
+    const stay = counts ? await targetsAfter(tx, policy, { before, after: null }) : targets;
+    const mayStay = (project: string) => stay.has(project) || (isOwners && project === object.project_id);
     if (![...using].every(mayStay)) {
       const message = `RBAC policy on object ${object.id} cannot be removed because other objects depend on it.`;
       throw new Fault('RbacPolicyInUse', message);

@@ -227,6 +227,9 @@ test('is not unshared while a project uses it by that, its owner included', asyn
   const unshare = { body: { policy: { shared: false } } };
   await api.refused([409, 'RbacPolicyInUse'], 'PUT', `${POLICIES}/${id}`, unshare);
   await api.refused([409, 'RbacPolicyInUse'], 'DELETE', `/v2.0/rbac-policies/${sharing}`, {});
+  // not for the one that uses it either
+  const moved = { body: { rbac_policy: { target_tenant: 'admin' } } };
+  await api.refused([409, 'RbacPolicyInUse'], 'PUT', `/v2.0/rbac-policies/${sharing}`, moved);
   await api.expect(204, 'DELETE', `/v2.0/networks/${network.id}`);
   await api.expect(200, 'PUT', `${POLICIES}/${id}`, unshare);
   const target = { object_type: 'qos_policy', object_id: id, action: 'access_as_shared' };

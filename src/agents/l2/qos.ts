@@ -21,6 +21,8 @@ export class QosKeeper {
   #applied: string | null | undefined = undefined;
   /** Of the host, by link; null: to be read. */
   #shapers: Map<string, Shaper> | null = null;
+  /** Nothing is wanted, and nothing of ours was there when that was looked at: who else would make it? */
+  #isClean = false;
   /** Links of which something was told since the host was last asked, or changed. */
   readonly #told = new Set<string>();
 
@@ -34,6 +36,7 @@ export class QosKeeper {
   }
 
   hostChanged(): void {
+    if (this.#isClean) return;
     this.#applied = undefined;
     this.#shapers = null;
   }
@@ -51,6 +54,7 @@ export class QosKeeper {
       const failures = new Map<string, string>();
       const rules = await this.#ensureRuleset(failures);
       const queues = await this.#ensureShapers(isThere, failures);
+      this.#isClean = this.#ports.length === 0 && this.#applied === null && this.#shapers?.size === 0;
       const shortfalls = this.#ports.flatMap((port): Shortfall[] => {
         const reason = failures.get(port.link);
         if (port.network_id !== networkId || reason === undefined) return [];
