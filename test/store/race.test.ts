@@ -13,7 +13,21 @@ import {
   withClient,
   withDatabase,
 } from '../support/postgres.ts';
-import { host, network, networkId, port, portId, securityGroup } from './rows.ts';
+import {
+  floatingIp,
+  floatingIpId,
+  host,
+  network,
+  networkId,
+  port,
+  portId,
+  qosPolicy,
+  qosPolicyId,
+  qosRule,
+  router,
+  routerId,
+  securityGroup,
+} from './rows.ts';
 
 // Held open, so that the cluster serves the whole file.
 let first: TestDatabase;
@@ -366,6 +380,56 @@ test('a port that comes into a group while it is bound, or given another address
           await tx.portSecurityGroups.remove({});
           await tx.ports.update({ id: P }, { host: '', fixed_ips: [] });
         });
+      }
+    });
+  }));
+
+test('what gets a QoS policy, or comes to a host with one, while its rules change is hinted as it then is', () =>
+  withDatabase(async ({ store, connection }) => {
+    const policy = { qos_policy_id: qosPolicyId(1) };
+    await store.transact(async (tx) => {
+      await tx.qosPolicies.insert([qosPolicy(1)]);
+      await tx.qosRules.insert([qosRule(1, 1)]);
+      await tx.networks.insert([network(1), network(2, policy)]);
+      await tx.hosts.insert([host('a')]);
+      await tx.ports.insert([port(1, 1), port(2, 1, policy), port(3, 1)]);
+      await tx.routers.insert([router(1)]);
+      await tx.floatingIps.insert([floatingIp(1, 1, 3, policy)]);
+    });
+    const bound = { host: 'a', generation: 1 };
+    const deeds: readonly (readonly [ref: string, deed: (tx: Transaction) => Promise<unknown>])[] = [
+      [`host/a|port/${portId(1)}`, (tx) => tx.ports.update({ id: portId(1) }, { ...bound, ...policy })],
+      [`host/a|port/${portId(2)}`, (tx) => tx.ports.update({ id: portId(2) }, bound)],
+      [`host/a|port/${portId(4)}`, (tx) => tx.ports.insert([port(4, 1, { ...bound, ...policy })])],
+      [
+        `host/a|port/${portId(5)}`,
+        async (tx) => {
+          await tx.networks.lock({ id: networkId(2) });
+          await tx.ports.insert([port(5, 2, bound)]);
+        },
+      ],
+      [
+        `router/${routerId(1)}|floating-ip/${floatingIpId(1)}`,
+        (tx) => tx.floatingIps.update({}, { router_id: routerId(1) }),
+      ],
+    ];
+    await withClient(connection, async (watcher) => {
+      for (const [at, [ref, deed]] of deeds.entries()) {
+        const written = gate();
+        const resumed = gate();
+        const holder = store.transact(async (tx) => {
+          await deed(tx);
+          written.open();
+          await resumed.opened;
+        });
+        await written.opened;
+        const later = store.transact((tx) => tx.qosRules.update({}, { parameters: { max_kbps: at + 1 } }));
+        await someoneWaits(watcher);
+        resumed.open();
+        await holder;
+        const { place } = await later;
+        const [last] = await store.view((view) => view.changesFrom(place?.position ?? 0, 1));
+        assert.ok(last?.refs.includes(ref), ref);
       }
     });
   }));
