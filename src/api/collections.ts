@@ -44,6 +44,7 @@ import { floatingIpPoolCollection } from './floating-ip-pools.ts';
 import { flavorCollection, serviceProfileCollection } from './flavors.ts';
 import { ipAvailabilityCollection } from './ip-availability.ts';
 import type { ListRequest } from './list-query.ts';
+import { meteringLabelCollection, meteringLabelRuleCollection } from './metering.ts';
 import { plainCollections } from './plain-collections.ts';
 import { securityGroupCollection, securityGroupRuleCollection } from './security-groups.ts';
 import type { Row } from './view.ts';
@@ -210,6 +211,8 @@ export const collections: readonly Collection[] = [
   securityGroupRuleCollection,
   flavorCollection,
   serviceProfileCollection,
+  meteringLabelCollection,
+  meteringLabelRuleCollection,
   ipAvailabilityCollection,
   agents,
 ];

@@ -72,7 +72,8 @@ export const cidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'
   return { value: `${found.address}/${found.prefix}` };
 });
 
-const networkCidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'] }, (value) => {
+/** A network's CIDR; bits after the prefix are cleared. */
+export const networkCidr: ValueType = typeOf({ type: 'string', examples: ['10.0.0.0/24'] }, (value) => {
   const found = parseCidr(value);
   if (!found) return { reason: `'${display(value)}' isn't a recognized IP subnet cidr` };
   return { value: `${networkAddress(found.address, found.prefix)}/${found.prefix}` };

@@ -22,6 +22,7 @@ import type { FenceCheckRow, FencingRow } from '../resources/fencing.ts';
 import type { FlavorProfileRow, FlavorRow, ServiceProfileRow } from '../resources/flavor.ts';
 import type { FloatingIpRow } from '../resources/floating-ip.ts';
 import type { LeaseRow } from '../resources/lease.ts';
+import type { MeteringLabelRow, MeteringLabelRuleRow } from '../resources/metering.ts';
 import type { AutoAllocatedTopologyRow, NetworkRow } from '../resources/network.ts';
 import type { NetworkSegmentRangeRow } from '../resources/network-segment-range.ts';
 import type { Place } from '../resources/place.ts';
@@ -105,6 +106,8 @@ export interface Tables {
   readonly securityGroups: Table<SecurityGroupRow>;
   readonly securityGroupRules: Table<SecurityGroupRuleRow>;
   readonly portSecurityGroups: Table<PortSecurityGroupRow>;
+  readonly meteringLabels: Table<MeteringLabelRow>;
+  readonly meteringLabelRules: Table<MeteringLabelRuleRow>;
   readonly autoAllocatedTopologies: Table<AutoAllocatedTopologyRow>;
   readonly networkSegmentRanges: Table<NetworkSegmentRangeRow>;
   readonly flavors: Table<FlavorRow>;

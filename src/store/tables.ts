@@ -304,6 +304,24 @@ export const DESCRIPTIONS: { readonly [Name in keyof Tables]: TableDescription<R
     key: ['port_id', 'security_group_id'],
     columns: { port_id: 'uuid', security_group_id: 'uuid' },
   },
+  meteringLabels: {
+    name: 'metering_labels',
+    key: ['id'],
+    columns: { id: 'uuid', project_id: 'text', name: 'text', description: 'text', shared: 'boolean' },
+  },
+  meteringLabelRules: {
+    name: 'metering_label_rules',
+    key: ['id'],
+    columns: {
+      id: 'uuid',
+      metering_label_id: 'uuid',
+      direction: 'text',
+      excluded: 'boolean',
+      remote_ip_prefix: 'text',
+      source_ip_prefix: 'text',
+      destination_ip_prefix: 'text',
+    },
+  },
   autoAllocatedTopologies: {
     name: 'auto_allocated_topologies',
     key: ['project_id'],

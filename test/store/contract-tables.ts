@@ -46,6 +46,8 @@ const PARENTS_FIRST = [
   'agents',
   'dhcpBindings',
   'haNetworks',
+  'meteringLabels',
+  'meteringLabelRules',
   'autoAllocatedTopologies',
   'networkSegmentRanges',
   'flavors',

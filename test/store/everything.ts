@@ -73,6 +73,13 @@ export const EVERYTHING: { readonly [Name in keyof Tables]: readonly RowOf<Name>
   ],
   dhcpBindings: [dhcpBinding(1, 1, 'h1')],
   haNetworks: [{ network_id: networkId(1), project_id: 'p1' }],
+  meteringLabels: [{ id: networkId(15), project_id: 'p1', name: 'l', description: 'd', shared: true }],
+  meteringLabelRules: [
+    {
+      ...{ id: networkId(16), metering_label_id: networkId(15), direction: 'egress', excluded: true },
+      ...{ remote_ip_prefix: null, source_ip_prefix: '10.0.0.0/8', destination_ip_prefix: '::/0' },
+    },
+  ],
   autoAllocatedTopologies: [{ project_id: 'p9', network_id: networkId(1), router_id: networkId(14) }],
   networkSegmentRanges: [
     {

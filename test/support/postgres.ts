@@ -155,7 +155,7 @@ export async function openTestDatabase(options: TestDatabaseOptions = {}): Promi
 /** Children first. One message, so one transaction. */
 const EMPTY = [
   'delete from port_forwardings; delete from floating_ips; delete from routers; delete from ha_networks',
-  'delete from network_segment_ranges; delete from flavor_profiles; delete from service_profiles; delete from flavors; delete from trunks',
+  'delete from metering_labels; delete from network_segment_ranges; delete from flavor_profiles; delete from service_profiles; delete from flavors; delete from trunks',
   'delete from ip_allocations; delete from provisioning_blocks; delete from dhcp_bindings; delete from agents',
   'delete from hosts; delete from ports; delete from subnets; delete from networks; delete from quotas',
   'delete from security_groups; delete from subnet_pools; delete from address_scopes; delete from address_groups; delete from rbac_policies; delete from qos_policies',

@@ -324,6 +324,19 @@ const rbacPolicies = define('rbacPolicies', 'rbac_policies', ['id'], {
   ],
 });
 
+const meteringLabels = define('meteringLabels', 'metering_labels', ['id']);
+
+const meteringLabelRules = define('meteringLabelRules', 'metering_label_rules', ['id'], {
+  foreignKeys: [
+    {
+      constraint: 'metering_label_rules_label',
+      column: 'metering_label_id',
+      parent: 'meteringLabels',
+      cascade: true,
+    },
+  ],
+});
+
 const autoAllocatedTopologies = define(
   'autoAllocatedTopologies',
   'auto_allocated_topologies',
@@ -409,6 +422,8 @@ export const SCHEMA: Readonly<Record<TableName, TableSchema>> = {
   securityGroups,
   securityGroupRules,
   portSecurityGroups,
+  meteringLabels,
+  meteringLabelRules,
   autoAllocatedTopologies,
   networkSegmentRanges,
   flavors,
