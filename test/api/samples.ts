@@ -39,3 +39,17 @@ function samplesOn(api: Pick<ApiUnderTest, 'make'>, external: string): Samples {
     floatingips: () => ({ floating_network_id: external }),
   };
 }
+
+let ranges = 0;
+
+/** What only an admin makes and sees, or what belongs to no project: it has tests of its own, and is in the mix of mix.test.ts. */
+export const ADMIN_SAMPLES: Samples = {
+  flavors: () => ({ service_type: 'L3_ROUTER_NAT' }),
+  service_profiles: () => ({ metainfo: '{}' }),
+  // of a project that has no networks: its own would have to be in it
+  network_segment_ranges: () => {
+    const of = { project_id: 'ranges', network_type: 'vxlan', shared: false };
+    const minimum = 16_000_000 + ranges++;
+    return { ...of, minimum, maximum: minimum };
+  },
+};

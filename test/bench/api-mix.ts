@@ -6,7 +6,7 @@
 import type { Collection } from '../../src/api/collection.ts';
 import { collections } from '../../src/api/collections.ts';
 import { integerBetween, type Random, seededRandom } from '../../src/lib/random.ts';
-import { makeSamples, type Samples } from '../api/samples.ts';
+import { ADMIN_SAMPLES, makeSamples, type Samples } from '../api/samples.ts';
 import type { HttpAnswer, Json } from './http-caller.ts';
 
 export type Verb = 'list' | 'show' | 'create' | 'update' | 'delete';
@@ -39,12 +39,6 @@ export interface Prepared {
   /** Sends all requests, each caller one after another. */
   run(): Promise<Measured[]>;
 }
-
-/** Of what belongs to no project. */
-const OF_ADMINS: Samples = {
-  flavors: () => ({ service_type: 'L3_ROUTER_NAT' }),
-  service_profiles: () => ({ metainfo: '{}' }),
-};
 
 interface Step {
   readonly verb: Verb;
@@ -177,7 +171,8 @@ class Caller {
     return [attribute.put === 'admin' ? 'admin' : this.#writer(it), 'PUT', `/v2.0/${path}/${id}`, body];
   }
 
-  readonly #reader = ({ adminOnly }: Collection) => (adminOnly ? 'admin' : this.project);
+  readonly #reader = ({ adminOnly, map }: Collection) =>
+    adminOnly || Object.hasOwn(ADMIN_SAMPLES, map.plural) ? 'admin' : this.project;
   readonly #writer = (it: Collection) => (it.adminWrites ? 'admin' : this.#reader(it));
 
   readonly #make = async (plural: string, body: object, as: string): Promise<Json> => {
@@ -197,7 +192,7 @@ class Caller {
     await this.#make('subnets', subnet, this.project);
     return {
       ...samples,
-      ...OF_ADMINS,
+      ...ADMIN_SAMPLES,
       // most ports have an address, in a network where others are
       ports: () => ({ network_id }),
     };
@@ -205,7 +200,7 @@ class Caller {
 
   async #sample(it: Collection): Promise<object> {
     const sample = await this.#samples[it.map.plural]?.();
-    return it.map.byName.has('project_id') ? { ...sample, project_id: this.project } : { ...sample };
+    return it.map.byName.has('project_id') ? { project_id: this.project, ...sample } : { ...sample };
   }
 }
 
