@@ -68,10 +68,12 @@ const networks = collection<NetworkRow>(networkMap, {
   list: listNetworks,
   async compute(tables, _call, rows) {
     const ids = rows.map((row) => row.id);
-    const subnets = await subnetsOfNetworks(tables, ids);
+    const [subnets, zones] = await Promise.all([
+      subnetsOfNetworks(tables, ids),
+      zonesOfNetworks(tables, ids),
+    ]);
     const byNetwork = Map.groupBy(subnets, ({ network_id }) => network_id);
     const scopesOf = await addressScopesOf(tables, subnets);
-    const zones = await zonesOfNetworks(tables, ids);
     return (row) => ({
       subnets: byNetwork.get(row.id)?.map(({ id }) => id) ?? [],
       ...scopesOf(row.id),
@@ -146,9 +148,11 @@ const ports = collection<PortRow>(portMap, {
   list: listPorts,
   async compute(tables, call, rows) {
     const ids = rows.map((row) => row.id);
-    const trunks = await trunkDetails(tables, ids);
-    const groupsOf = await groupsOfPorts(tables, ids);
-    const qosOf = await qosOfPorts(tables, rows);
+    const [trunks, groupsOf, qosOf] = await Promise.all([
+      trunkDetails(tables, ids),
+      groupsOfPorts(tables, ids),
+      qosOfPorts(tables, rows),
+    ]);
     return (row) => ({
       dns_assignment: dnsAssignment(row, call.settings.dnsDomain),
       trunk_details: trunks.get(row.id),

@@ -2,6 +2,7 @@
  * One transaction on one connection, in few round trips: BEGIN travels with the first statement (the client pipelines),
  * statements of a fixed shape are prepared once a connection, and the end is one message.
  */
+import type { Writable } from 'node:stream';
 import type { PoolClient, QueryResult } from 'pg';
 import { assert } from '../lib/assert.ts';
 import { translate } from './faults.ts';
@@ -26,6 +27,11 @@ const WHO: Statement = {
   prepare: true,
 };
 
+/** Where pg writes what it sends. */
+interface Wired {
+  readonly connection: { readonly stream: Pick<Writable, 'cork' | 'uncork'> };
+}
+
 /** Texts to names of prepared statements, the same on every connection. Bounded: what comes later goes unnamed. */
 const MOST_NAMES = 500;
 export type StatementNames = Map<string, string>;
@@ -47,6 +53,7 @@ export class Session {
   #released = false;
   /** It is given back as soon as the end has been answered. */
   #isLeaving = false;
+  #isGathering = false;
 
   constructor(client: PoolClient, names: StatementNames, begin: string) {
     this.#client = client;
@@ -138,8 +145,21 @@ export class Session {
   }
 
   #ensureBegun(): Promise<unknown> {
+    this.#gather();
     this.#begun ??= this.#client.query(this.#begin);
     return this.#begun;
+  }
+
+  /** What is asked for at once is written at once: each write is a system call, and wakes PostgreSQL. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { stream } = (this.#client as unknown as Wired).connection;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
   }
 
   async #confirmBegun(): Promise<void> {
@@ -148,6 +168,7 @@ export class Session {
   }
 
   #send<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {
+    this.#gather();
     const name = statement.prepare ? this.#nameOf(statement.text) : undefined;
     return this.#client.query<Row>({
       text: statement.text,
