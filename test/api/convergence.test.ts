@@ -56,7 +56,7 @@ test('what the log has beyond an agent is owed where it concerns it, and realise
     await report(api, { host, role: role as 'l2', counter: 1 });
   }
   assert.equal((await ask()).converged, true);
-  const body = { port: { network_id: network.id, 'binding:host_id': 'h1' } };
+  const body = { port: { network_id: network.id, 'binding:host_id': 'h1', security_groups: [] } };
   const other = await api.ask('POST', '/v2.0/ports', { body });
   const { agents: found, head } = await ask('host=h1&role=l2');
   assert.deepEqual(
