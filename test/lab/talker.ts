@@ -2,7 +2,7 @@
  * A machine that speaks and answers: says back what it hears on its port by TCP and UDP, and tries what it is told to.
  *
  * As a program, inside the machine's namespace: `node talker.ts`; prints `ready`, then a line for each line of JSON that it
- * is given, with its number: `{"verb": "tcp" | "udp" | "ping", "address": ...}`: whether an answer came; `{"verb": "hold",
+ * is given, with its number: `{"verb": "tcp" | "udp" | "ping", "address": ..., "hoped": ...}`: whether an answer came; `{"verb": "hold",
  * "address": ...}`: as tcp, and the connection stays; `{"verb": "say"}`: whether an answer still comes on that.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -12,17 +12,22 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const TALK_PORT = 7000;
-const PATIENCE_MS = 300;
+/** How long an answer is waited for that is to come (however busy the machine is), and one that is not. */
+const PATIENCE_MS = { hoped: 10_000, feared: 300 };
 
 export interface Wish {
   readonly verb: 'tcp' | 'udp' | 'ping' | 'hold' | 'say';
   readonly address?: string;
   readonly port?: number;
+  /** Whether an answer is to come. */
+  readonly hoped: boolean;
 }
 
-function within(begin: (done: (came: boolean) => void) => void): Promise<boolean> {
+const patienceOf = ({ hoped }: Wish): number => (hoped ? PATIENCE_MS.hoped : PATIENCE_MS.feared);
+
+function within(ms: number, begin: (done: (came: boolean) => void) => void): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), PATIENCE_MS);
+    const timer = setTimeout(() => resolve(false), ms);
     begin((came) => {
       clearTimeout(timer);
       resolve(came);
@@ -43,37 +48,38 @@ function answer(): Promise<void> {
 
 let held: Socket | undefined;
 
-async function open({ address = '', port = TALK_PORT }: Wish): Promise<Socket> {
+async function open(wish: Wish): Promise<Socket> {
+  const { address = '', port = TALK_PORT } = wish;
   const socket = connect({ host: address, port, noDelay: true });
   socket.on('error', () => socket.destroy());
-  await within((done) => socket.once('connect', () => done(true)));
+  await within(patienceOf(wish), (done) => socket.once('connect', () => done(true)));
   return socket;
 }
 
-const saysBack = (socket: Socket) =>
-  within((done) => {
+const saysBack = (socket: Socket, wish: Wish) =>
+  within(patienceOf(wish), (done) => {
     socket.once('data', () => done(true));
     socket.write('x');
   });
 
-function ping(address: string): Promise<boolean> {
-  const child = spawn('ping', ['-c1', `-W${PATIENCE_MS / 1000}`, address], { stdio: 'ignore' });
+function ping(address: string, wish: Wish): Promise<boolean> {
+  const child = spawn('ping', ['-c1', `-W${patienceOf(wish) / 1000}`, address], { stdio: 'ignore' });
   return new Promise((resolve) => child.on('close', (code) => resolve(code === 0)));
 }
 
 async function comply(wish: Wish): Promise<boolean> {
   const { verb, address = '', port = TALK_PORT } = wish;
-  if (verb === 'say') return held !== undefined && !held.destroyed && saysBack(held);
-  if (verb === 'ping') return ping(address);
+  if (verb === 'say') return held !== undefined && !held.destroyed && saysBack(held, wish);
+  if (verb === 'ping') return ping(address, wish);
   if (verb !== 'udp') {
     const socket = await open(wish);
-    const answered = !socket.connecting && (await saysBack(socket));
+    const answered = !socket.connecting && (await saysBack(socket, wish));
     if (verb === 'hold') held = socket;
     else socket.destroy();
     return answered;
   }
   const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-  const answered = await within((done) => {
+  const answered = await within(patienceOf(wish), (done) => {
     socket.once('message', () => done(true));
     socket.send('x', port, address, (error) => error && done(false));
   });
