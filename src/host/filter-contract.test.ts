@@ -81,6 +81,7 @@ function filterTests(make: (t: TestContext) => Host): void {
       await host.endConnections([
         { version: 4, zone: 7, source: '10.0.0.0/24', mark: { value: 0x2222, mask: 0xffff } },
         { version: 6, destination: 'fd00::1' },
+        { version: 6, mark: { value: 7, mask: 0xffff } },
       ]);
   });
 }

@@ -90,7 +90,7 @@ async function tellSecurityGroups({ stage, note, form }: Scene): Promise<void> {
   note(`${size.ports} ports in ${size.groups} groups on h1, and three machines with leases`);
   assert.ok(!(await stage.pingsOnce(asking.machine, address)), 'no rule lets it in');
 
-  const [comes, goes]: [number[], number[]] = [[], []];
+  const [posts, comes, goes]: number[][] & [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < size.rounds; round += 1) {
     // It ends with the first answer.
     const argv = ['ping', '-n', '-q', '-i', '0.002', '-w', '20', '-c', '1', address];
@@ -98,6 +98,7 @@ async function tellSecurityGroups({ stage, note, form }: Scene): Promise<void> {
     await stage.pingsOnce(asking.machine, addressOf(asking.port));
     const from = realClock.now();
     const rule = await makeRule(stage, server, { protocol: 'icmp', remote_group_id: client.id });
+    posts.push(realClock.now() - from);
     comes.push((await answered) - from);
     const until = realClock.now();
     await lab.api('DELETE', `/v2.0/security-group-rules/${rule.id}`);
@@ -105,7 +106,9 @@ async function tellSecurityGroups({ stage, note, form }: Scene): Promise<void> {
     await stage.until('it is let in no more', async () => (await gone()).code !== 0);
     goes.push(realClock.now() - until - 50);
   }
-  note(`from the rule's POST to the first answer on another host: ${told(comes)}`);
+  note(
+    `from the rule's POST to the first answer on another host: ${told(comes)} (the POST alone: ${told(posts)})`,
+  );
   note(`from its DELETE to silence: ${told(goes)}`);
 
   await makeRule(stage, server, { protocol: 'icmp', remote_group_id: client.id });

@@ -54,7 +54,7 @@ export class Firewall {
     this.#isAble = false;
   }
 
-  /** Makes it so, and says whether it had to; throws if the host refuses. Costs nothing when nothing has changed. */
+  /** Makes it so, and says whether another hand had changed it; throws if the host refuses. Costs nothing when nothing has changed. */
   ensure(): Promise<boolean> {
     return this.#turns.take(async () => {
       try {
@@ -94,6 +94,7 @@ export class Firewall {
     if (this.#worldChanged || isRead) this.#leaving = this.#leavingOf(before);
     const closing = this.#leaving.filter(this.#options.isMember);
     if (!this.#worldChanged && !isRead && closing.join() === this.#closing.join()) return false;
+    const isDrift = isRead && !this.#worldChanged;
     this.#worldChanged = false;
     this.#closing = closing;
     const input = filterInput(world, settings, closing);
@@ -111,7 +112,7 @@ export class Firewall {
     if (lines.length > 0) await host.applyRuleset(null, `${lines.join('\n')}\n`);
     this.#forms = after;
     await this.#endOwed();
-    return lines.length > 0;
+    return isDrift && lines.length > 0;
   }
 
   async #read(): Promise<Forms> {
@@ -141,7 +142,7 @@ export class Firewall {
     const { host } = this.#options;
     if (this.#owed === null) {
       const text = await host.readFile(ENDINGS);
-      this.#owed = text === null ? [] : (JSON.parse(text) as ConnectionFilter[]);
+      this.#owed = readEndings(text);
     }
     if (endings.length === 0) return;
     this.#owed = [...this.#owed, ...endings];
@@ -155,5 +156,15 @@ export class Firewall {
     await host.endConnections(this.#owed);
     this.#owed = [];
     await host.removeFile(ENDINGS);
+  }
+}
+
+/** [] too where the file was cut short: it is written whole or not at all, but a disk may lose what it has. */
+function readEndings(text: string | null): ConnectionFilter[] {
+  try {
+    const read: unknown = JSON.parse(text ?? '[]');
+    return Array.isArray(read) ? (read as ConnectionFilter[]) : [];
+  } catch {
+    return [];
   }
 }
