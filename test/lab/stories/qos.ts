@@ -54,9 +54,10 @@ async function policy({ lab }: Stage, rules: Readonly<Record<string, object>>): 
   return id;
 }
 
+/** Less where a sender is slowed down too much, more where what waited on a busy machine is read at once. */
 function isNear(received: Received, limit: number): void {
   const rate = kbps(received);
-  assert.ok(rate > limit * 0.5 && rate < limit * 1.1, `${rate} kbit/s at a limit of ${limit}`);
+  assert.ok(rate > limit * 0.5 && rate < limit * 1.25, `${rate} kbit/s at a limit of ${limit}`);
 }
 
 /** QoS policies of ports and networks, by what gets from one machine to another. */
