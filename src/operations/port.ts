@@ -368,6 +368,8 @@ export async function updatePort(
   const changed: Partial<PortRow> = differing<PortRow>(port, plain);
   checkPortName(call, changed.dns_name);
   await checkRouterDevice(tx, call, { before: port, after: { ...port, ...changed } });
+  // what is the network's own comes and goes by itself
+  if (changed.device_owner?.startsWith('network:')) await refuseTrunkPort(tx, id);
   checkMacChange(port, changed);
   await checkPolicy(tx, call, { port, changed });
   if (network)

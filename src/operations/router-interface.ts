@@ -24,6 +24,7 @@ import {
   ipv6PortIn,
 } from './router-rules.ts';
 import { checkUnused } from './router-use.ts';
+import { refuseTrunkPort } from './trunk-ports.ts';
 import { owns, touched } from './standard.ts';
 import { showSubnet } from './subnet.ts';
 
@@ -127,6 +128,7 @@ async function addByPort(
       `Unable to complete operation on port ${port.id} for network ${port.network_id}. Port already has an attached device ${port.device_id}.`,
     );
   }
+  await refuseTrunkPort(tx, portId);
   if (port.fixed_ips.length === 0) throw bad('Router port must have at least one fixed IP');
   const all = await tx.subnets.find({ network_id: port.network_id });
   const subnets = port.fixed_ips.flatMap((ip) => all.find((subnet) => subnet.id === ip.subnet_id) ?? []);

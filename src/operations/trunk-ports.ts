@@ -100,7 +100,7 @@ export async function followParent(
   await attach(tx, call, { trunkId: of.trunk.id, host: parent.host, ports, networks });
 }
 
-/** Refuses to delete a port, which is locked, while a trunk has it. */
+/** Refuses to delete a port, which is locked, or to give it to a router, while a trunk has it. */
 export async function refuseTrunkPort(tx: Transaction, id: string): Promise<void> {
   const [subport] = await tx.subports.find({ port_id: id });
   if (subport) {

@@ -107,6 +107,19 @@ test('ports in use are not to be had, and are not deleted', async () => {
   assert.deepEqual(await show('trunks', id), made.trunk);
 });
 
+test('a port of a trunk becomes no port of the network itself', async () => {
+  const made = await trunk(5);
+  const { id } = await api.make('routers', {}, as);
+  const subnet = { network_id: made.parent.network_id, cidr: '10.0.0.0/24', ip_version: 4 };
+  const { id: subnet_id } = await api.make('subnets', subnet, as);
+  const path = `/v2.0/ports/${made.parent.id}`;
+  await api.expect(200, 'PUT', path, { as, body: { port: { fixed_ips: [{ subnet_id }] } } });
+  const attach = { as, body: { port_id: made.parent.id } };
+  const inUse = [409, 'PortInUseAsTrunkParent'] as const;
+  await api.refused(inUse, 'PUT', `/v2.0/routers/${id}/add_router_interface`, attach);
+  await api.refused(inUse, 'PUT', path, { body: { port: { device_owner: 'network:dhcp' } } });
+});
+
 test('refuses subports that are no such thing', async () => {
   const { trunk: made } = await trunk();
   const { id: port_id } = await port();
