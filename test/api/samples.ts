@@ -43,13 +43,20 @@ function samplesOn(api: Pick<ApiUnderTest, 'make'>, external: string): Samples {
 let ranges = 0;
 
 /** What only an admin makes and sees, or what belongs to no project: it has tests of its own, and is in the mix of mix.test.ts. */
-export const ADMIN_SAMPLES: Samples = {
-  flavors: () => ({ service_type: 'L3_ROUTER_NAT' }),
-  service_profiles: () => ({ metainfo: '{}' }),
-  // of a project that has no networks: its own would have to be in it
-  network_segment_ranges: () => {
-    const of = { project_id: 'ranges', network_type: 'vxlan', shared: false };
-    const minimum = 16_000_000 + ranges++;
-    return { ...of, minimum, maximum: minimum };
-  },
-};
+export function adminSamples(api: Pick<ApiUnderTest, 'make'>): Samples {
+  return {
+    flavors: () => ({ service_type: 'L3_ROUTER_NAT' }),
+    service_profiles: () => ({ metainfo: '{}' }),
+    metering_labels: () => ({}),
+    metering_label_rules: async () => ({
+      metering_label_id: (await api.make('metering_labels', {}, 'admin')).id,
+      ...{ direction: 'ingress', remote_ip_prefix: '10.0.0.0/24' },
+    }),
+    // of a project that has no networks: its own would have to be in it
+    network_segment_ranges: () => {
+      const of = { project_id: 'ranges', network_type: 'vxlan', shared: false };
+      const minimum = 16_000_000 + ranges++;
+      return { ...of, minimum, maximum: minimum };
+    },
+  };
+}

@@ -6,7 +6,7 @@
 import type { Collection } from '../../src/api/collection.ts';
 import { collections } from '../../src/api/collections.ts';
 import { integerBetween, type Random, seededRandom } from '../../src/lib/random.ts';
-import { ADMIN_SAMPLES, makeSamples, type Samples } from '../api/samples.ts';
+import { adminSamples, makeSamples, type Samples } from '../api/samples.ts';
 import type { HttpAnswer, Json } from './http-caller.ts';
 
 export type Verb = 'list' | 'show' | 'create' | 'update' | 'delete';
@@ -172,7 +172,7 @@ class Caller {
   }
 
   readonly #reader = ({ adminOnly, map }: Collection) =>
-    adminOnly || Object.hasOwn(ADMIN_SAMPLES, map.plural) ? 'admin' : this.project;
+    adminOnly || Object.hasOwn(this.#ofAdmins, map.plural) ? 'admin' : this.project;
   readonly #writer = (it: Collection) => (it.adminWrites ? 'admin' : this.#reader(it));
 
   readonly #make = async (plural: string, body: object, as: string): Promise<Json> => {
@@ -185,6 +185,8 @@ class Caller {
     return answer.body[singular];
   };
 
+  readonly #ofAdmins = adminSamples({ make: this.#make });
+
   async #makeSamples(): Promise<Samples> {
     const samples = await makeSamples({ make: this.#make });
     const network_id = (await this.#make('networks', {}, this.project)).id;
@@ -192,7 +194,7 @@ class Caller {
     await this.#make('subnets', subnet, this.project);
     return {
       ...samples,
-      ...ADMIN_SAMPLES,
+      ...this.#ofAdmins,
       // most ports have an address, in a network where others are
       ports: () => ({ network_id }),
     };

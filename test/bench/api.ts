@@ -56,8 +56,8 @@ async function measureMix(
     http.ask(method, path, { body, token: as });
   say(`making what ${WARM_UP + requests} requests need`);
   const warmUp = await prepareMix({ callers: CALLERS, requests: WARM_UP, ask });
-  const mix = await prepareMix({ callers: CALLERS, requests, ask });
   await warmUp.run();
+  const mix = await prepareMix({ callers: CALLERS, requests, ask });
   say(`${requests} requests by ${CALLERS} callers`);
   const [all, own] = [cpuMs(server.pid), ownCpuMs(server.pid)];
   const began = performance.now();
