@@ -34,9 +34,18 @@ function checkEligible(row: NetworkSegmentRangeRow): void {
   if (!shared && project_id === '') throw invalidInput('a range that is not shared needs a project_id');
 }
 
-async function networksIn(tables: Tables, row: NetworkSegmentRangeRow): Promise<NetworkRow[]> {
-  const networks = await tables.networks.find(kindOf(row));
-  return networks.filter(({ segmentation_id }) => holds(row, segmentation_id));
+/** The networks whose ids lie in these ranges of one kind. */
+async function networksIn(tables: Tables, rows: readonly NetworkSegmentRangeRow[]): Promise<NetworkRow[]> {
+  const [first] = rows;
+  if (!first) return [];
+  const size = ({ minimum, maximum }: NetworkSegmentRangeRow) => maximum - minimum + 1;
+  // so few are found by the index
+  const areFew = rows.reduce((sum, row) => sum + size(row), 0) <= MOST_SHOWN;
+  const idsOf = (row: NetworkSegmentRangeRow) =>
+    Array.from({ length: size(row) }, (_, at) => row.minimum + at);
+  const named = areFew ? { segmentation_id: rows.flatMap(idsOf) } : {};
+  const networks = await tables.networks.find({ ...kindOf(first), ...named });
+  return networks.filter(({ segmentation_id }) => rows.some((row) => holds(row, segmentation_id)));
 }
 
 const inUse = (id: string): Fault =>
@@ -61,7 +70,7 @@ async function check(
     throw new Fault('NetworkSegmentRangeOverlaps', message);
   }
   if (before === null) return;
-  const left = (await networksIn(tx, before)).filter((network) => !holds(after, network.segmentation_id));
+  const left = (await networksIn(tx, [before])).filter((network) => !holds(after, network.segmentation_id));
   if (left.length > 0) throw inUse(after.id);
 }
 
@@ -72,7 +81,7 @@ export const networkSegmentRanges: Plain<NetworkSegmentRangeRow> = {
   complete,
   check,
   async checkUnused(tx, _call, row) {
-    if ((await networksIn(tx, row)).length > 0) throw inUse(row.id);
+    if ((await networksIn(tx, [row])).length > 0) throw inUse(row.id);
   },
 };
 
@@ -82,13 +91,16 @@ export async function usage(
   rows: readonly NetworkSegmentRangeRow[],
 ): Promise<Map<string, { used: Record<string, string>; available: number[] }>> {
   const found = new Map<string, { used: Record<string, string>; available: number[] }>();
-  for (const row of rows) {
-    const networks = await networksIn(tables, row);
-    const used = Object.fromEntries(networks.map((one) => [`${one.segmentation_id}`, one.project_id]));
-    const available: number[] = [];
-    for (let id = row.minimum; id <= row.maximum && available.length < MOST_SHOWN; id++)
-      if (!Object.hasOwn(used, `${id}`)) available.push(id);
-    found.set(row.id, { used, available });
+  for (const alike of Map.groupBy(rows, (row) => JSON.stringify(kindOf(row))).values()) {
+    const networks = await networksIn(tables, alike);
+    for (const row of alike) {
+      const own = networks.filter(({ segmentation_id }) => holds(row, segmentation_id));
+      const used = Object.fromEntries(own.map((one) => [`${one.segmentation_id}`, one.project_id]));
+      const available: number[] = [];
+      for (let id = row.minimum; id <= row.maximum && available.length < MOST_SHOWN; id++)
+        if (!Object.hasOwn(used, `${id}`)) available.push(id);
+      found.set(row.id, { used, available });
+    }
   }
   return found;
 }
