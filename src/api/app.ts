@@ -98,13 +98,33 @@ declare module 'fastify' {
 const METHODS: readonly HTTPMethods[] = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'];
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
+/** Collections by their names with underscores where theirs has hyphens, and the other way: Neutron knows both, clients use either. */
+const SPELLINGS = new Map(
+  collections.flatMap(({ map: { path } }) =>
+    [path.replaceAll('-', '_'), path.replaceAll('_', '-')]
+      .filter((other) => other !== path)
+      .map((other): [string, string] => [other, path]),
+  ),
+);
+const ROOT = '/v2.0/';
+
+function asNamed(path: string): string {
+  if (!path.startsWith(ROOT)) return path;
+  const words = path.slice(ROOT.length).split('/');
+  for (const count of [1, 2]) {
+    const name = SPELLINGS.get(words.slice(0, count).join('/'));
+    if (name !== undefined) return ROOT + [name, ...words.slice(count)].join('/');
+  }
+  return path;
+}
+
 /** `/v2.0/ports.json?...` and `/v2.0/ports/` are `/v2.0/ports`, as with Neutron. */
 function plainUrl(url: string): string {
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
   const plain = path.replace(/\.json$/, '').replace(/(?<=.)\/+$/, '');
   // the document has a name with that ending
-  return plain === '/openapi' ? url : plain + (question < 0 ? '' : url.slice(question));
+  return plain === '/openapi' ? url : asNamed(plain) + (question < 0 ? '' : url.slice(question));
 }
 
 function makeServer(options: ApiOptions): FastifyInstance {

@@ -39,6 +39,19 @@ test('extensions have what clients show, and one alone is found', async () => {
   assert.equal(NeutronError.message, 'Extension with alias bgpvpn does not exist');
 });
 
+test('collections may be named with hyphens or underscores', async () => {
+  const { id } = await api.make('address_groups', {}, 'admin');
+  for (const path of [
+    'address_groups',
+    'address-groups',
+    `address_groups/${id}`,
+    `address_groups/${id}/tags`,
+  ])
+    await api.expect(200, 'GET', `/v2.0/${path}`);
+  for (const path of ['service-profiles', 'metering/metering_labels', 'network_segment_ranges'])
+    await api.expect(200, 'GET', `/v2.0/${path}`);
+});
+
 test('paths may end in .json or a slash; HEAD is GET without a body', async () => {
   for (const path of ['/v2.0/networks.json?limit=0', '/v2.0/networks/', '/v2.0/networks.json'])
     assert.deepEqual((await api.expect(200, 'GET', path)).networks, []);
