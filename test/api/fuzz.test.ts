@@ -1,202 +1,177 @@
 /**
- * Requests made from the OpenAPI document: right by the schemas, and then bent. None may be answered as a bug, every refusal
- * is a NeutronError, and what was accepted can be shown. FUZZ_REQUESTS says how many, FUZZ_SEED from which seed.
+ * Requests made from the OpenAPI document. None may be answered as a bug, every refusal is a NeutronError, and what was accepted
+ * breaks no invariant of the database (invariants.ts). FUZZ_REQUESTS says how many, FUZZ_SEED from which seed, FUZZ_CALLERS how many
+ * are sent at once, FUZZ_EVERY after how many the invariants are asked for. What broke one between two times is found by sending
+ * all again to an empty database, asking after each.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { startApi, type Answer, type ApiUnderTest, type Json } from './api-under-test.ts';
+import { addAgent } from './agents.ts';
+import { type Answer, type ApiUnderTest, type Json, startApi } from './api-under-test.ts';
+import { allRequests, CALLERS, HOSTS, Known, PHYSICAL_NETWORK, type Request } from './fuzz-requests.ts';
+import { broken, brokenBetween, readWorld } from './invariants.ts';
 
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1500);
-const SEED = Number(process.env['FUZZ_SEED'] ?? 7);
+const number = (name: string, usual: number): number => Number(process.env[name] ?? usual);
+const REQUESTS = number('FUZZ_REQUESTS', 1500);
+const SEED = number('FUZZ_SEED', 7);
+const AT_ONCE = number('FUZZ_CALLERS', 1);
+const EVERY = number('FUZZ_EVERY', 250);
 
-let api: ApiUnderTest;
-let document: Json;
-before(async () => {
-  api = await startApi();
-  document = await api.expect(200, 'GET', '/openapi.json');
-  for (const as of ['admin', 'red', 'blue'])
-    for (let made = 0; made < 3; made++) {
-      const attributes = as === 'admin' ? { 'router:external': true } : {};
-      const network = await api.make('networks', attributes, as);
-      const cidr = { cidr: `10.${made}.0.0/24`, ip_version: 4 };
-      learn({ network, subnet: await api.make('subnets', { network_id: network.id, ...cidr }, as) });
-      learn({
-        router: await api.make('routers', {}, as),
-        port: await api.make('ports', { network_id: network.id }, as),
-      });
-    }
-});
-after(() => api?.close());
+interface Stage {
+  readonly api: ApiUnderTest;
+  readonly known: Known;
+}
 
-/** Ids that were seen in answers, by kind: what a request may mean. */
-const known = new Map<string, string[]>();
-const NONE = '00000000-0000-4000-8000-000000000000';
+/** Hosts with all their agents; those that requests took away come back. */
+async function connectAgents(api: ApiUnderTest): Promise<void> {
+  for (const host of HOSTS)
+    for (const role of ['l2', 'dhcp', 'l3'] as const) await addAgent(api, { host, role });
+}
 
-/** Stands for one of the known ids of a kind until the request is sent. */
-const ID = /@(\w+):(\d+)@/g;
-const resolved = (text: string): string =>
-  text.replaceAll(ID, (_, kind: string, pick: string) => {
-    const ids = known.get(kind) ?? [];
-    return ids[Number(pick) % Math.max(ids.length, 1)] ?? NONE;
+async function furnish(stage: Stage): Promise<void> {
+  const { api, known } = stage;
+  await connectAgents(api);
+  known.learn(await api.expect(200, 'GET', '/v2.0/agents'));
+  const outside = await Promise.all([0, 1].map((at) => furnishNetwork(stage, 'admin', at)));
+  for (const as of CALLERS.slice(1)) {
+    const [inside] = await Promise.all([2, 3].map((at) => furnishNetwork(stage, as, at)));
+    await furnishRouter(stage, as, { external: outside[0], inside });
+  }
+  known.learn({
+    subnetpool: await api.make('subnetpools', { name: 'pool', prefixes: ['10.0.0.0/14'] }, 'red'),
   });
-
-/** `floating_network_id` is the id of a network, whatever comes before. */
-const kindOf = (name: string): string => /([a-z]+)_id$/.exec(name)?.[1] ?? name;
-
-const WORDS = [
-  '',
-  ' ',
-  'a',
-  'None',
-  '-1',
-  '*',
-  '10.0.0.0/24',
-  '10.0.0.9',
-  'fd00::/64',
-  'é😀',
-  "';--",
-  '\u0000',
-  'x'.repeat(300),
-];
-const ODD: readonly unknown[] = [null, true, 0, -1, 1.5, 2 ** 40, [], {}, [null], { a: [{}] }, ...WORDS];
-
-const odd = fc.constantFrom(...ODD);
-const idOf = (kind: string): fc.Arbitrary<unknown> => fc.nat(500).map((pick) => `@${kind}:${pick}@`);
-
-function textOf(schema: Json, name: string): fc.Arbitrary<unknown> {
-  if (schema.format === 'uuid') return idOf(kindOf(name));
-  const usual = fc.constantFrom(...(schema.examples ?? []), '10.0.0.0/24', '10.0.0.7', 'red', 'network:x');
-  return fc.oneof(usual, fc.constantFrom(...WORDS), fc.string({ maxLength: 20 }));
+  const limits = { quota: { port: 12, router: 4, floatingip: 6, trunk: 2 } };
+  await api.expect(200, 'PUT', '/v2.0/quotas/green', { body: limits });
 }
 
-/** What is required, and a few of the others. */
-function objectOf(schema: Json): fc.Arbitrary<unknown> {
-  const properties = Object.entries(schema.properties ?? {});
-  const entries = new Map(properties.map(([name, one]) => [name, valueBy(one, name)]));
-  const required: string[] = (schema.required ?? []).filter((name: string) => entries.has(name));
-  const others = [...entries.keys()].filter((name) => !required.includes(name));
-  return fc
-    .subarray(others, { maxLength: Math.min(3, others.length) })
-    .chain((some) =>
-      fc.record(Object.fromEntries([...required, ...some].map((name) => [name, entries.get(name)!]))),
-    );
+/** With a subnet and a port; the admin's are external. */
+async function furnishNetwork({ api, known }: Stage, as: string, at: number): Promise<Json> {
+  const network = await api.make('networks', as === 'admin' ? { 'router:external': true } : {}, as);
+  const cidr = { network_id: network.id, cidr: `10.${at}.0.0/24`, ip_version: 4 };
+  const subnet = await api.make('subnets', cidr, as);
+  const port = await api.make('ports', { network_id: network.id }, as);
+  known.learn({ network, subnet, port });
+  return { network, subnet, port };
 }
 
-/** A value that the schema allows, mostly. */
-function valueBy(given: Json, name: string): fc.Arbitrary<unknown> {
-  const schema = given.$ref ? document.components.schemas[given.$ref.split('/').at(-1)] : given;
-  const either = schema.oneOf ?? schema.anyOf;
-  const right = (): fc.Arbitrary<unknown> => {
-    if ('const' in schema) return fc.constant(schema.const);
-    if (schema.enum) return fc.constantFrom(...schema.enum);
-    if (either && schema.type === undefined)
-      return fc.oneof(...either.map((one: Json) => valueBy(one, name)));
-    if (schema.type === 'boolean') return fc.boolean();
-    if (schema.type === 'integer')
-      return fc.oneof(
-        fc.integer({ min: schema.minimum ?? -5, max: Math.max(schema.minimum ?? 0, 4000) }),
-        odd,
-      );
-    if (schema.type === 'array') return fc.array(valueBy(schema.items ?? {}, name), { maxLength: 3 });
-    if (schema.type === 'object') return objectOf(schema);
-    return textOf(schema, name);
-  };
-  return fc.oneof({ weight: 80, arbitrary: right() }, { weight: 1, arbitrary: odd });
+/** A router that goes out, and a floating IP that may come to stand for a port. */
+async function furnishRouter(
+  { api, known }: Stage,
+  as: string,
+  { external, inside }: { readonly external: Json; readonly inside: Json },
+): Promise<void> {
+  const id = external.network.id;
+  const router = await api.make('routers', { external_gateway_info: { network_id: id } }, as);
+  const floatingip = await api.make('floatingips', { floating_network_id: id }, as);
+  known.learn({ router, floatingip });
+  const body = { subnet_id: inside.subnet.id };
+  await api.expect(200, 'PUT', `/v2.0/routers/${router.id}/add_router_interface`, { as, body });
 }
 
-interface Request {
-  readonly method: string;
-  readonly path: string;
-  readonly body: unknown;
-  readonly as: string;
+async function withStage<Result>(work: (stage: Stage) => Promise<Result>): Promise<Result> {
+  const api = await startApi({ settings: { vlanNetworks: [PHYSICAL_NETWORK] } });
+  try {
+    const stage = { api, known: new Known() };
+    await furnish(stage);
+    return await work(stage);
+  } finally {
+    await api.close();
+  }
 }
 
-function requestOf(path: string, method: string, says: Json): fc.Arbitrary<Request> {
-  const inPath = (says.parameters ?? []).filter((one: Json) => one.in === 'path');
-  const inQuery = (says.parameters ?? []).filter((one: Json) => one.in === 'query');
-  const kind = /([a-z_]+?)s?\/\{/.exec(path.replaceAll('-', '_'))?.[1] ?? '';
-  const word = fc.constantFrom(...WORDS);
-  const part = fc.oneof({ weight: 9, arbitrary: idOf(kind) }, { weight: 1, arbitrary: word });
-  const asked = fc.subarray(inQuery.map((one: Json) => one.name) as string[], {
-    maxLength: Math.min(3, inQuery.length),
-  });
-  const schema = says.requestBody?.content['application/json'].schema;
-  return fc
-    .record({
-      parts: fc.array(part, { minLength: inPath.length, maxLength: inPath.length }),
-      query: asked.chain((names) => fc.tuple(...names.map((name) => fc.tuple(fc.constant(name), part)))),
-      body: schema ? valueBy(schema, '') : fc.constant(undefined),
-      as: fc.constantFrom('admin', 'admin', 'red', 'blue'),
-    })
-    .map(({ parts, query, body, as }) => {
-      const text = query.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&');
-      const filled = inPath.reduce(
-        (url: string, one: Json, at: number) =>
-          url.replace(`{${one.name}}`, encodeURIComponent(String(parts[at]))),
-        path,
-      );
-      return { method: method.toUpperCase(), path: text === '' ? filled : `${filled}?${text}`, body, as };
-    });
-}
-
-function allRequests(): fc.Arbitrary<Request> {
-  const all = Object.entries<Json>(document.paths)
-    .filter(([path]) => path.startsWith('/v2.0'))
-    .flatMap(([path, item]) =>
-      Object.entries<Json>(item).map(([method, says]) => ({
-        // more is made than taken away, or nothing would ever be found
-        weight: method === 'post' ? 6 : method === 'delete' ? 1 : 3,
-        arbitrary: requestOf(path, method, says),
-      })),
-    );
-  return fc.oneof(...all);
-}
-
-function learn(body: Json): void {
-  for (const [name, one] of Object.entries<Json>(body ?? {}))
-    for (const it of Array.isArray(one) ? one : [one]) {
-      if (typeof it?.id !== 'string') continue;
-      const kind = kindOf(name).replace(Array.isArray(one) ? /s$/ : /$^/, '');
-      for (const as of new Set([kind, kind.split('_').at(-1) as string, 'object']))
-        known.set(as, [...(known.get(as) ?? []), it.id].slice(-200));
-    }
-}
+const told = ({ method, path, body, as }: Request): string =>
+  `${method} ${path} ${JSON.stringify(body)} as ${as}`;
 
 function wrong(request: Request, { status, body, text }: Answer): string | undefined {
-  const at = `${request.method} ${request.path} ${JSON.stringify(request.body)} as ${request.as}`;
-  if (status >= 500) return `${at}: ${status} ${text}`;
+  if (status >= 500) return `${told(request)}: ${status} ${text}`;
   if (status < 400) return undefined;
   const { type, message } = body?.NeutronError ?? {};
-  return typeof type === 'string' && typeof message === 'string' ? undefined : `${at}: ${status} ${text}`;
+  const isRight = typeof type === 'string' && typeof message === 'string';
+  return isRight ? undefined : `${told(request)}: ${status} ${text}`;
 }
 
-test('no request that can be made of the document is answered as a bug', { timeout: 900_000 }, async (t) => {
-  const counts = new Map<number, number>();
+async function send({ api, known }: Stage, asked: Request): Promise<{ request: Request; answer: Answer }> {
+  const request = known.filled(asked);
+  const { method, path, body, as } = request;
+  const answer = await api.ask(method, path, { as, ...(body === undefined ? {} : { body }) });
+  if (answer.status === 201) known.learn(answer.body);
+  if (answer.status === 204) known.forget(path.split('?')[0]?.split('/').at(-1) ?? '');
+  return { request, answer };
+}
+
+/** Sends them in order, so many at once. */
+async function sendAll(
+  stage: Stage,
+  requests: readonly Request[],
+  each: (sent: { request: Request; answer: Answer }) => void,
+): Promise<void> {
+  const left = requests.values();
+  const caller = async () => {
+    for (const asked of left) each(await send(stage, asked));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, caller));
+}
+
+/** Sends the first requests, and then one by one until one breaks something. */
+const culprit = (requests: readonly Request[], upTo: number): Promise<string> =>
+  withStage(async (stage) => {
+    const { api } = stage;
+    for (const asked of requests.slice(0, upTo)) await send(stage, asked);
+    let world = await readWorld(api.store);
+    for (const asked of requests.slice(upTo)) {
+      const { request, answer } = await send(stage, asked);
+      const now = await readWorld(api.store);
+      const complaints = [...broken(now), ...brokenBetween(world, now)];
+      if (complaints.length > 0) return `${told(request)}: ${answer.status} ${complaints.join('\n')}`;
+      world = now;
+    }
+    return 'nothing, when they were sent again one by one';
+  });
+
+async function fuzz(t: TestContext, stage: Stage, requests: readonly Request[]): Promise<void> {
+  const { api } = stage;
+  const counts = new Map<string, number>();
   const failures: string[] = [];
-  const requests = fc.sample(allRequests(), { seed: SEED, numRuns: REQUESTS });
-  for (const request of requests) {
-    const { method, as } = request;
-    const path = request.path.replaceAll('%40', '@').replaceAll('%3A', ':');
-    const body = request.body === undefined ? undefined : JSON.parse(resolved(JSON.stringify(request.body)));
-    const answer = await api.ask(method, resolved(path), { as, ...(body === undefined ? {} : { body }) });
-    counts.set(answer.status, (counts.get(answer.status) ?? 0) + 1);
-    if (answer.status === 201) learn(answer.body);
-    const complaint = wrong(request, answer);
-    if (complaint !== undefined) failures.push(complaint);
+  let world = await readWorld(api.store);
+  assert.deepEqual(broken(world), []);
+  for (let at = 0; at < requests.length; at += EVERY) {
+    await sendAll(stage, requests.slice(at, at + EVERY), ({ request, answer }) => {
+      const key = `${request.method} ${answer.status}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+      const complaint = wrong(request, answer);
+      if (complaint !== undefined) failures.push(complaint);
+    });
+    const now = await readWorld(api.store);
+    const complaints = [...broken(now), ...brokenBetween(world, now)];
+    if (complaints.length > 0) {
+      const by = await culprit(requests.slice(0, at + EVERY), at);
+      assert.fail(`after ${at + EVERY} requests:\n${complaints.slice(0, 10).join('\n')}\nby ${by}`);
+    }
+    await connectAgents(api);
+    world = await readWorld(api.store);
   }
-  t.diagnostic(
-    [...counts]
-      .sort()
-      .map((one) => one.join(': '))
-      .join(', '),
+  const list = [...counts].sort().map((one) => one.join(': '));
+  t.diagnostic(`seed ${SEED}, ${AT_ONCE} at once: ${list.join(', ')}`);
+  const rows = Object.entries(world).map(
+    ([name, all]: [string, Json]) => `${name} ${all.length ?? all.size}`,
   );
-  assert.deepEqual(
-    failures.slice(0, 5),
-    [],
-    `${failures.length} of ${REQUESTS}\n${api.bugs.slice(0, 3).join('\n')}`,
-  );
+  t.diagnostic(rows.join(', '));
+  const first = api.bugs.slice(0, 3).join('\n');
+  assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${REQUESTS}\n${first}`);
   assert.deepEqual(api.bugs, []);
-  const made = counts.get(201) ?? 0;
-  assert.ok(made > REQUESTS / 100, `of ${REQUESTS} requests ${made} made something`);
-});
+  const made = counts.get('POST 201') ?? 0;
+  assert.ok(made > REQUESTS / 50, `of ${REQUESTS} requests ${made} made something`);
+}
+
+test(
+  'no request that can be made of the document is answered as a bug, or breaks what is always so',
+  {
+    timeout: 3_600_000,
+  },
+  (t) =>
+    withStage(async (stage) => {
+      const document: Json = await stage.api.expect(200, 'GET', '/openapi.json');
+      await fuzz(t, stage, fc.sample(allRequests(document), { seed: SEED, numRuns: REQUESTS }));
+    }),
+);
