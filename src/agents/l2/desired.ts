@@ -35,8 +35,8 @@ export interface DesiredTap {
   readonly vlan?: { readonly id: number; readonly on: string };
   /** It has port security. */
   readonly filtered: boolean;
-  /** Why it must be in no bridge, though it is wanted there. */
-  readonly closed?: string;
+  /** Why it must not join its bridge, though it is wanted there; and whether it leaves it, should it be in it. */
+  readonly closed?: { readonly reason: string; readonly leaves: boolean };
 }
 
 export interface DesiredNetwork {

@@ -125,8 +125,8 @@ function planTap(tap: DesiredTap, desired: DesiredNetwork, observed: Observed, d
     change(draft, tap.object, link, { mtu: desired.mtu, master: desired.bridge, up: tap.up });
     return;
   }
-  draft.shortfalls.push({ object: tap.object, state: 'failed', reason: tap.closed });
-  if (link.master === desired.bridge) change(draft, tap.object, link, { master: null });
+  draft.shortfalls.push({ object: tap.object, state: 'failed', reason: tap.closed.reason });
+  if (tap.closed.leaves && link.master === desired.bridge) change(draft, tap.object, link, { master: null });
 }
 
 interface DesiredVlan {

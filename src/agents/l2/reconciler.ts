@@ -241,8 +241,11 @@ class L2Agent implements RoleAgent {
   /** `reason`: why it is not as it should be. */
   async #ensureFirewall(): Promise<{ reason: string | null; repaired: boolean }> {
     // From half of the mirror it would close what serves.
-    if (!this.#mirrorIsWhole()) return { reason: null, repaired: false };
     try {
+      if (!this.#mirrorIsWhole()) {
+        await this.#firewall.look();
+        return { reason: null, repaired: false };
+      }
       return { reason: null, repaired: await this.#firewall.ensure() };
     } catch (error) {
       return { reason: error instanceof Error ? error.message : String(error), repaired: false };
@@ -255,7 +258,12 @@ class L2Agent implements RoleAgent {
     const taps = desired.taps.map((tap) => {
       if (!tap.filtered) return tap;
       const reason = this.#firewall.shortfallOf(splitKey(tap.object).id);
-      if (!this.#firewall.stands(tap.link)) return { ...tap, closed: reason ?? 'its firewall is not there' };
+      const stands = this.#firewall.stands(tap.link);
+      if (stands !== true)
+        return {
+          ...tap,
+          closed: { reason: reason ?? 'its firewall is not there', leaves: stands === false },
+        };
       if (reason !== null) shortfalls.push({ object: tap.object, state: 'failed', reason });
       return tap;
     });

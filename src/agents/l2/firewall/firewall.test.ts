@@ -268,3 +268,37 @@ test('connections that could not be ended are ended by a later life', async () =
     [ruleMark(rule(10).id)],
   );
 });
+
+test('what stands serves on while the mirror is not whole, or the host refuses a change or to tell', async () => {
+  const bench = new Bench();
+  await bench.converge();
+  const before = await bench.form();
+  bench.beBornAgain();
+  bench.world.putPort(portBody(id(9), id(0xab)));
+  assert.notDeepEqual(await bench.converge(), []);
+  assert.ok((await bench.isIn(1)) && (await bench.isIn(2)));
+  assert.deepEqual(await bench.form(), before);
+  bench.world.remove('host/h1', `port/${id(9)}`);
+  assert.deepEqual(await bench.converge(), []);
+
+  bench.host.refuses = true;
+  putGroup(bench.world, CLIENT, [...outward(3), rule(12)]);
+  assert.equal((await bench.converge()).length, 2);
+  assert.ok(await bench.isIn(1));
+  bench.host.refuses = false;
+  const { tableForm } = bench.host;
+  bench.host.tableForm = async () => {
+    throw new Error('no room');
+  };
+  bench.beBornAgain();
+  assert.equal((await bench.converge()).length, 2);
+  assert.ok(await bench.isIn(1));
+  bench.host.tableForm = tableForm;
+  assert.deepEqual(await bench.converge(), []);
+
+  await bench.host.applyRuleset(null, `delete table ${BRIDGE_TABLE}\n`);
+  bench.host.refuses = true;
+  bench.beBornAgain();
+  assert.equal((await bench.converge()).length, 2);
+  assert.ok(!(await bench.isIn(1)), 'what does not stand does not serve');
+});

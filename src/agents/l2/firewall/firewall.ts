@@ -29,6 +29,10 @@ export class Firewall {
   #worldChanged = true;
   /** What the host has; undefined: to be read. */
   #forms: Forms | undefined;
+  /** How often the host was said to have changed. */
+  #hostChanges = 0;
+  /** Links that are filtered, by what was last seen or made; null: nothing was. */
+  #standing: ReadonlySet<string> | null = null;
   #input: FilterInput | null = null;
   /** Links that are filtered and wanted no more. */
   #leaving: readonly string[] = [];
@@ -52,6 +56,18 @@ export class Firewall {
   hostChanged(): void {
     this.#forms = undefined;
     this.#isAble = false;
+    this.#hostChanges += 1;
+  }
+
+  /** Makes nothing, but knows afterwards what stands; throws if that cannot be read. */
+  look(): Promise<void> {
+    return this.#turns.take(async () => {
+      if (this.#standing === null) this.#keep(await this.#read());
+    });
+  }
+
+  #keep(forms: Forms): void {
+    this.#standing = forms.bridge?.sets.get('filtered') ?? new Set();
   }
 
   /** Makes it so, and says whether another hand had changed it; throws if the host refuses. Costs nothing when nothing has changed. */
@@ -81,19 +97,21 @@ export class Firewall {
     return this.#closing;
   }
 
-  /** Whether the link is filtered by what the host has. */
-  stands(link: string): boolean {
-    return this.#forms?.bridge?.sets.get('filtered')?.has(link) ?? false;
+  /** Whether the link is filtered by what the host has; null: that is not known. */
+  stands(link: string): boolean | null {
+    return this.#standing?.has(link) ?? null;
   }
 
   async #ensure(): Promise<boolean> {
     const { host, world, settings } = this.#options;
     const isRead = this.#forms === undefined;
+    const changes = this.#hostChanges;
     const before = this.#forms ?? (await this.#read());
-    this.#forms = before;
+    this.#keep(before);
     if (this.#worldChanged || isRead) this.#leaving = this.#leavingOf(before);
     const closing = this.#leaving.filter(this.#options.isMember);
     if (!this.#worldChanged && !isRead && closing.join() === this.#closing.join()) return false;
+    this.#forms = before;
     const isDrift = isRead && !this.#worldChanged;
     this.#worldChanged = false;
     this.#closing = closing;
@@ -110,7 +128,9 @@ export class Firewall {
     };
     await this.#owe(endingsOf(before, after, { sameLinks: ofBridge.length === 0 }));
     if (lines.length > 0) await host.applyRuleset(null, `${lines.join('\n')}\n`);
-    this.#forms = after;
+    this.#keep(after);
+    // What another hand did meanwhile is to be read.
+    this.#forms = changes === this.#hostChanges ? after : undefined;
     await this.#endOwed();
     return isDrift && lines.length > 0;
   }
