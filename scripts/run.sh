@@ -33,6 +33,7 @@ nsenter util-linux
 sysctl procps
 faketime faketime
 $(case $what in test) printf 'fence_ipmilan fence-agents\nipmi_sim openipmi\nipmitool ipmitool\n' ;; esac)
+$(case $what in test | test:api) printf 'openstack python3-openstackclient\n' ;; esac)
 $(case $what in test | model) printf 'spin spin\ngcc gcc libc6-dev\n' ;; esac)
 LIST
   [ -n "$missing" ] || return 0
