@@ -44,10 +44,14 @@ export async function checkQuota(
   call: Call,
   request: { readonly resource: CountedResource; readonly rows: readonly { readonly project_id: string }[] },
 ): Promise<void> {
-  for (const [projectId, rows] of Map.groupBy(request.rows, (row) => row.project_id)) {
+  const projects = [...Map.groupBy(request.rows, (row) => row.project_id)];
+  // always in the same order, so that no two wait for each other
+  for (const [projectId, rows] of projects.sort(([one], [other]) => (one < other ? -1 : 1))) {
     const own = await tx.quotas.get({ project_id: projectId, resource: request.resource });
     const limit = own?.limit ?? call.settings.quotas[request.resource] ?? -1;
     if (limit < 0) continue;
+    // what others create at the same moment counts
+    await tx.alone(`quota ${request.resource} ${projectId}`);
     const count = await used(tx, request.resource, projectId);
     if (count + rows.length > limit) {
       throw new Fault('OverQuota', `Quota exceeded for resources: ['${request.resource}'].`);

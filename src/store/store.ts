@@ -143,6 +143,11 @@ export interface Log {
 export interface Transaction extends Tables, Log {
   /** This transaction's random number, the `tag` of its place; provisioning blocks opened here carry it. */
   readonly tag: number;
+  /**
+   * Waits until no other transaction has gone past the same words and not ended; what they committed is seen by the next
+   * statement. For what is decided by counting rows, which no lock of a row holds.
+   */
+  alone(words: string): Promise<void>;
 }
 
 /** A row of the change log: a hint, never a body. */

@@ -41,7 +41,12 @@ export function transact<Result>(
     const session = await openSession(context, READ_WRITE);
     const tag = context.random.tag();
     return closing(session, async () => {
-      const result = await work({ ...openTables(session), ...openLog(session), tag });
+      const result = await work({
+        ...openTables(session),
+        ...openLog(session),
+        tag,
+        alone: aloneIn(session),
+      });
       if (session.failure) throw session.failure;
       return { result, place: await commit(context, session, tag) };
     });
@@ -101,6 +106,12 @@ async function openSession(context: TransactionContext, begin: string): Promise<
   }
   return new Session(client, context.names, begin);
 }
+
+/** The contract's `alone`. The number keeps its locks apart from others by text. */
+const aloneIn = (session: Session) => async (words: string) => {
+  const text = 'select pg_advisory_xact_lock(hashtextextended($1, 4952))';
+  await session.read({ text, values: [words], prepare: true });
+};
 
 function openLog(session: Session): Log {
   return {

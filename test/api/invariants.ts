@@ -49,6 +49,7 @@ const REFERENCES: readonly (readonly [from: TableName, column: string, to: Table
   ['flavorProfiles', 'flavor_id', 'flavors'],
   ['flavorProfiles', 'service_profile_id', 'serviceProfiles'],
   ['autoAllocatedTopologies', 'network_id', 'networks'],
+  ['meteringLabelRules', 'metering_label_id', 'meteringLabels'],
   ['agents', 'host', 'hosts', 'name'],
 ];
 

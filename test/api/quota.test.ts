@@ -73,3 +73,17 @@ test('a limit below what is used is refused to who asks for that check, and to n
   await api.expect(200, 'PUT', path, set({ network: 1 }));
   await api.refused([400, 'HTTPBadRequest'], 'PUT', path, set({ network: 9, check_limit: 'x' }));
 });
+
+test('the limit holds for requests at the same moment, by default and a limit of its own', async () => {
+  await api.expect(200, 'PUT', '/v2.0/quotas/busy', { body: { quota: { router: 3 } } });
+  for (const [plural, singular, limit] of [
+    ['networks', 'network', 2],
+    ['routers', 'router', 3],
+  ] as const) {
+    const asked = { as: 'busy', body: { [singular]: {} } };
+    const make = () => api.ask('POST', `/v2.0/${plural}`, asked);
+    const answers = await Promise.all(Array.from({ length: 10 }, make));
+    assert.equal(answers.filter(({ status }) => status === 201).length, limit);
+    assert.equal((await api.expect(200, 'GET', `/v2.0/${plural}`, { as: 'busy' }))[plural].length, limit);
+  }
+});

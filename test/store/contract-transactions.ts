@@ -178,6 +178,21 @@ export function transactionTests(withStore: WithStore): void {
       assert.equal(row?.revision_number, 8);
     }));
 
+  test('who is alone with some words sees what those before had written', () =>
+    withStore(async (store) => {
+      const make = (n: number) =>
+        store.transact(async (tx) => {
+          await tx.alone('networks of p1');
+          if ((await tx.networks.count({})) < 3) await tx.networks.insert([network(n)]);
+        });
+      await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(make));
+      assert.equal(await store.view((view) => view.networks.count({})), 3);
+      await store.transact(async (tx) => {
+        await tx.alone('networks of p1');
+        await store.transact((other) => other.alone('networks of p2'));
+      });
+    }));
+
   test('a lock does not hold up those who refer to the row', () =>
     withStore(async (store) => {
       await store.transact((tx) => tx.networks.insert([network(1)]));

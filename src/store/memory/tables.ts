@@ -60,7 +60,8 @@ function openLog(db: Database, read: () => Promise<number>): Log {
 /** Each call is one statement of `tx`. */
 export function openTransaction(tx: MemoryTransaction, db: Database): Transaction {
   const log = openLog(db, () => tx.statement('select changes', () => db.lastCommit()));
-  return withTables({ tag: tx.tag, ...log }, (schema) => {
+  const alone = (words: string) => tx.statement('wait to be alone', () => tx.alone(words));
+  return withTables({ tag: tx.tag, alone, ...log }, (schema) => {
     const { name } = schema;
     return {
       ...readsOf(schema, (where) => tx.statement(`select ${name}`, () => tx.select(schema, where))),

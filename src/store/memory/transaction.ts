@@ -93,6 +93,10 @@ export class MemoryTransaction implements Holder {
     return found;
   }
 
+  alone(words: string): Promise<void> {
+    return this.#world.locks.acquire(this, `alone ${words}`, 'update');
+  }
+
   async insert(schema: TableSchema, rows: readonly AnyRow[]): Promise<void> {
     for (const given of rows) {
       const row = copy(given);
