@@ -10,11 +10,14 @@ interface Criterion {
   readonly says: (better: Replica, worse: Replica) => string;
 }
 
+/** Of one that doubts whether it reaches anybody it is not known that its tunnel is well, though it has not said otherwise yet. */
+const tunnelOf = ({ isUnsure, paths }: Replica): PathState =>
+  isUnsure && paths.tunnel === 'up' ? 'unknown' : paths.tunnel;
+
 const CRITERIA: readonly Criterion[] = [
   {
-    of: ({ paths }) => PATH_ORDER[paths.tunnel],
-    says: (better, worse) =>
-      `its tunnel is ${better.paths.tunnel}, that of ${worse.host} ${worse.paths.tunnel}`,
+    of: (replica) => PATH_ORDER[tunnelOf(replica)],
+    says: (better, worse) => `its tunnel is ${tunnelOf(better)}, that of ${worse.host} ${tunnelOf(worse)}`,
   },
   {
     of: ({ penalty }) => penalty,

@@ -174,7 +174,7 @@ function settleFor(counted: readonly Replica[], keep: Replica): number {
   if (counted.some(({ hears }) => hears)) return SETTLE_HEARD_MS;
   // there was time to find out before it was let go
   if (keep.order?.revises !== undefined) return SETTLE_UNHEARD_MS;
-  if (keep.isUnsure) return SETTLE_UNSURE_MS;
+  if (counted.some(({ isUnsure }) => isUnsure)) return SETTLE_UNSURE_MS;
   const free = counted.filter((one) => !isToGo(one));
   return incumbent(free.length > 0 ? free : counted) === keep ? SETTLE_UNHEARD_MS : SETTLE_DOUBT_MS;
 }

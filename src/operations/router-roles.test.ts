@@ -216,6 +216,20 @@ test('an active that seems to reach nobody is believed; who keeps it waits for w
   assert.deepEqual(w.orders(), { h2: 'fault' });
 });
 
+test('who doubts and is then silent is no better than one whose tunnel is well', async () => {
+  const w = await roleStage();
+  await w.report('h1', { state: 'active' });
+  await w.report('h2');
+  w.pass(5_000);
+  await w.report('h1', { doubts: true });
+  w.pass(150);
+  const { disputes } = await w.report('h2', { state: 'active' });
+  assert.deepEqual([disputes?.map(({ settleMs }) => settleMs), w.orders()], [[330], {}]);
+  w.pass(330);
+  await w.settle();
+  assert.deepEqual(w.orders(), { h1: 'fault' });
+});
+
 test('that somebody reaches nobody, of whom it was known before, is no answer', async () => {
   const cut = { paths: { tunnel: 'down', management: 'down' } } as const;
   const w = await roleStage();
