@@ -35,7 +35,8 @@ const REPORT_GATHER_MS = 5;
 /** One that says nothing new may wait: at a later place with nothing to do, or the first pass is not through. */
 const REPORT_IDLE_MS = 100;
 const REPORT_RETRY_MS = 500;
-const MAX_SENDING = 2;
+/** As many as a host says in a row when it is cut off: that it doubts, that it knows, what it is then, and one to spare. */
+const MAX_SENDING = 4;
 /** How well replicas are may wait so long: who is active is often another a moment later, and is to find nobody busy. */
 const REPORT_HEALTH_MS = 100;
 /** The oldest position that a change may be of. */
