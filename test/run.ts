@@ -18,7 +18,7 @@ interface Kind {
   readonly holds?: (text: string) => boolean;
 }
 
-/** One role on real Linux, alone in namespaces of the test's own: it disturbs nobody, unlike a whole lab. */
+/** One role or verb on real Linux, alone in namespaces of the test's own: it disturbs nobody, unlike a whole lab. */
 const isApart = (text: string): boolean => text.includes('inOwnNamespaces(');
 
 /** Kinds that are run together, as so many files at a time; what is named first is begun first. */
@@ -42,7 +42,7 @@ const ROUNDS: readonly Round[] = [
     concurrency: availableParallelism() + 1,
   },
   {
-    kinds: [{ name: 'linux', files: 'test/lab/**/*.test.ts', holds: isApart }],
+    kinds: [{ name: 'linux', files: '{src,test/lab}/**/*.test.ts', holds: isApart }],
     concurrency: availableParallelism(),
   },
   {
