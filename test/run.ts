@@ -29,7 +29,10 @@ interface Round {
 
 const ROUNDS: readonly Round[] = [
   { kinds: [{ name: 'tidy', files: 'test/tidy.test.ts' }], concurrency: 1 },
-  { kinds: [{ name: 'unit', files: 'src/**/*.test.ts' }], concurrency: availableParallelism() },
+  {
+    kinds: [{ name: 'unit', files: 'src/**/*.test.ts', holds: (text) => !isApart(text) }],
+    concurrency: availableParallelism(),
+  },
   {
     // What takes longest is first, what is short fills the cores at the end.
     kinds: [
